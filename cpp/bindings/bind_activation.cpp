@@ -1,0 +1,85 @@
+#include "../ops/activation.h"
+
+#include <cmath>
+
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+void forward(Activation kind, const Floats& x, double parameter, Floats out) {
+  check_shape("out", out, shape_of(x));
+  const std::int64_t n = x.size();
+  const float* px = x.data();
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::activation_forward(kind, px, y, n, static_cast<float>(parameter));
+}
+
+void backward(Activation kind, const Floats& dy, const Floats& v, double parameter, Floats out) {
+  check_shape("the saved array", v, shape_of(dy));
+  check_shape("out", out, shape_of(dy));
+  const std::int64_t n = dy.size();
+  const float *pdy = dy.data(), *pv = v.data();
+  float* dx = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::activation_backward(kind, pdy, pv, dx, n, static_cast<float>(parameter));
+}
+
+void softmax(const Floats& x, Floats out) {
+  check_rank("x", x, 2);
+  check_not_empty("x", x);
+  check_shape("out", out, shape_of(x));
+  const std::int64_t rows = x.shape(0), k = x.shape(1);
+  const float* px = x.data();
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::softmax_forward(px, y, rows, k, nullptr, nullptr);
+}
+
+void softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
+  check_rank("dy", dy, 2);
+  check_not_empty("dy", dy);
+  check_shape("y", y, shape_of(dy));
+  check_shape("out", out, shape_of(dy));
+  const std::int64_t rows = dy.shape(0), k = dy.shape(1);
+  const float *pdy = dy.data(), *py_ = y.data();
+  float* dx = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::softmax_backward(pdy, py_, dx, rows, k);
+}
+
+void dropout(const Floats& x, double rate, std::uint64_t seed, std::uint64_t offset, Floats out) {
+  if (!(rate >= 0.0 && rate < 1.0))
+    throw std::invalid_argument("rate must be in [0, 1), but is " + std::to_string(rate));
+  check_shape("out", out, shape_of(x));
+  const std::int64_t n = x.size();
+  const float* px = x.data();
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::dropout(px, y, n, rate, seed, offset);
+}
+
+}  // namespace
+
+void bind_activation(py::module_& m) {
+  py::enum_<Activation>(m, "Activation")
+      .value("relu", Activation::kRelu)
+      .value("sigmoid", Activation::kSigmoid)
+      .value("tanh", Activation::kTanh)
+      .value("gelu", Activation::kGelu)
+      .value("gelu_tanh", Activation::kGeluTanh)
+      .value("leaky_relu", Activation::kLeakyRelu)
+      .value("elu", Activation::kElu);
+  m.def("activation_forward", &forward, py::arg("kind"), py::arg("x").noconvert(),
+        py::arg("parameter"), py::arg("out").noconvert());
+  m.def("activation_backward", &backward, py::arg("kind"), py::arg("dy").noconvert(),
+        py::arg("v").noconvert(), py::arg("parameter"), py::arg("out").noconvert());
+  m.def("softmax_forward", &softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
+  m.def("softmax_backward", &softmax_gradient, py::arg("dy").noconvert(), py::arg("y").noconvert(),
+        py::arg("out").noconvert());
+  m.def("dropout", &dropout, py::arg("x").noconvert(), py::arg("rate"), py::arg("seed"),
+        py::arg("offset"), py::arg("out").noconvert());
+}
+
+}  // namespace convkit::bindings

@@ -1,0 +1,85 @@
+#include "../ops/batchnorm.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+// x is (rows, C); every vector has one value a channel.
+void check_vectors(const py::array& x,
+                   std::initializer_list<std::pair<const char*, const Floats*>> vectors) {
+  check_rank("x", x, 2);
+  check_not_empty("x", x);
+  for (const auto& [name, vector] : vectors) check_shape(name, *vector, {x.shape(1)});
+}
+
+void forward(const Floats& x, const Floats& gamma, const Floats& beta, Floats moving_mean,
+             Floats moving_variance, double momentum, double epsilon, bool relu, Floats out,
+             Floats mean, Floats rstd) {
+  check_vectors(x, {{"gamma", &gamma},
+                    {"beta", &beta},
+                    {"moving_mean", &moving_mean},
+                    {"moving_variance", &moving_variance},
+                    {"mean", &mean},
+                    {"rstd", &rstd}});
+  check_shape("out", out, shape_of(x));
+  const std::int64_t rows = x.shape(0), c = x.shape(1);
+  const float *px = x.data(), *pg = gamma.data(), *pb = beta.data();
+  float *mm = out_data(moving_mean), *mv = out_data(moving_variance);
+  float *y = out_data(out), *pm = out_data(mean), *pr = out_data(rstd);
+  py::gil_scoped_release nogil;
+  ops::batchnorm_forward(rows, c, px, pg, pb, mm, mv, momentum, epsilon, relu, y, pm, pr);
+}
+
+void inference(const Floats& x, const Floats& gamma, const Floats& beta, const Floats& moving_mean,
+               const Floats& moving_variance, double epsilon, bool relu, Floats out) {
+  check_vectors(x, {{"gamma", &gamma},
+                    {"beta", &beta},
+                    {"moving_mean", &moving_mean},
+                    {"moving_variance", &moving_variance}});
+  check_shape("out", out, shape_of(x));
+  const std::int64_t rows = x.shape(0), c = x.shape(1);
+  const float *px = x.data(), *pg = gamma.data(), *pb = beta.data();
+  const float *mm = moving_mean.data(), *mv = moving_variance.data();
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::batchnorm_inference(rows, c, px, pg, pb, mm, mv, epsilon, relu, y);
+}
+
+void backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floats& beta,
+              const Floats& mean, const Floats& rstd, bool relu, Floats out, Floats dgamma,
+              Floats dbeta) {
+  check_vectors(x, {{"gamma", &gamma},
+                    {"beta", &beta},
+                    {"mean", &mean},
+                    {"rstd", &rstd},
+                    {"dgamma", &dgamma},
+                    {"dbeta", &dbeta}});
+  check_shape("dy", dy, shape_of(x));
+  check_shape("out", out, shape_of(x));
+  const std::int64_t rows = x.shape(0), c = x.shape(1);
+  const float *pdy = dy.data(), *px = x.data(), *pg = gamma.data(), *pb = beta.data();
+  const float *pm = mean.data(), *pr = rstd.data();
+  float *dx = out_data(out), *dg = out_data(dgamma), *db = out_data(dbeta);
+  py::gil_scoped_release nogil;
+  ops::batchnorm_backward(rows, c, pdy, px, pg, pb, pm, pr, relu, dx, dg, db);
+}
+
+}  // namespace
+
+void bind_batchnorm(py::module_& m) {
+  m.def("batchnorm_forward", &forward, py::arg("x").noconvert(), py::arg("gamma").noconvert(),
+        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
+        py::arg("moving_variance").noconvert(), py::arg("momentum"), py::arg("epsilon"),
+        py::arg("relu"), py::arg("out").noconvert(), py::arg("mean").noconvert(),
+        py::arg("rstd").noconvert());
+  m.def("batchnorm_inference", &inference, py::arg("x").noconvert(), py::arg("gamma").noconvert(),
+        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
+        py::arg("moving_variance").noconvert(), py::arg("epsilon"), py::arg("relu"),
+        py::arg("out").noconvert());
+  m.def("batchnorm_backward", &backward, py::arg("dy").noconvert(), py::arg("x").noconvert(),
+        py::arg("gamma").noconvert(), py::arg("beta").noconvert(), py::arg("mean").noconvert(),
+        py::arg("rstd").noconvert(), py::arg("relu"), py::arg("out").noconvert(),
+        py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+}
+
+}  // namespace convkit::bindings

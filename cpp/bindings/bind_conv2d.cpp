@@ -1,0 +1,96 @@
+#include "../ops/conv2d.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
+                     const Pair& dilation, std::int64_t groups) {
+  for (const Sizes* sizes : {&x, &w}) {
+    if (sizes->size() == 4 && (*sizes)[0] > 0 && (*sizes)[1] > 0 && (*sizes)[2] > 0 &&
+        (*sizes)[3] > 0)
+      continue;
+    throw std::invalid_argument(
+        "a convolution needs four positive sizes (N, H, W, C) and "
+        "(KH, KW, C / groups, OC), but got " +
+        to_string(x) + " and " + to_string(w));
+  }
+  check_range("groups", groups, 1);
+  ConvShape s = {};
+  s.n = x[0], s.h = x[1], s.w = x[2], s.c = x[3];
+  s.kh = w[0], s.kw = w[1], s.oc = w[3];
+  s.groups = groups;
+  if (s.c % groups != 0 || s.oc % groups != 0 || w[2] != s.c / groups) {
+    throw std::invalid_argument("weights of shape " + to_string(w) + " do not fit an input of " +
+                                std::to_string(s.c) + " channels in " + std::to_string(groups) +
+                                " groups: expected (KH, KW, C / groups, OC)");
+  }
+  s.stride_h = strides[0], s.stride_w = strides[1];
+  s.dilation_h = dilation[0], s.dilation_w = dilation[1];
+  s.pad_top = pads[0], s.pad_left = pads[2];
+  s.oh = output_size("rows", s.h, s.kh, s.stride_h, s.dilation_h, pads[0], pads[1]);
+  s.ow = output_size("columns", s.w, s.kw, s.stride_w, s.dilation_w, pads[2], pads[3]);
+  return s;
+}
+
+void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
+             const Pads& pads, const Pair& dilation, std::int64_t groups, bool relu, Floats out) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+  if (b) check_shape("b", *b, {s.oc});
+  check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
+  const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::conv2d_forward(s, px, pw, pb, relu, y);
+}
+
+void backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
+                    const Pair& dilation, std::int64_t groups, Floats out) {
+  const ConvShape s = conv_shape(shape_of(out), shape_of(w), strides, pads, dilation, groups);
+  check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
+  const float *pdy = dy.data(), *pw = w.data();
+  float* dx = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::conv2d_backward_input(s, pdy, pw, dx);
+}
+
+void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, const Pads& pads,
+                      const Pair& dilation, std::int64_t groups, Floats out) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(out), strides, pads, dilation, groups);
+  check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
+  const float *px = x.data(), *pdy = dy.data();
+  float* dw = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::conv2d_backward_weights(s, px, pdy, dw);
+}
+
+std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& strides,
+                      const Pads& pads, const Pair& dilation, std::int64_t groups,
+                      const std::string& direction) {
+  const ConvShape s = conv_shape(x_shape, w_shape, strides, pads, dilation, groups);
+  if (direction == "forward") return ops::conv2d_algorithm(s, ops::Direction::kForward);
+  if (direction == "backward_input")
+    return ops::conv2d_algorithm(s, ops::Direction::kBackwardInput);
+  if (direction == "backward_weights")
+    return ops::conv2d_algorithm(s, ops::Direction::kBackwardWeights);
+  throw std::invalid_argument(
+      "direction must be forward, backward_input or backward_weights, but is '" + direction + "'");
+}
+
+}  // namespace
+
+void bind_conv2d(py::module_& m) {
+  m.def("conv2d_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+        py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
+        py::arg("groups"), py::arg("relu"), py::arg("out").noconvert());
+  m.def("conv2d_backward_input", &backward_input, py::arg("dy").noconvert(),
+        py::arg("w").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
+        py::arg("groups"), py::arg("out").noconvert());
+  m.def("conv2d_backward_weights", &backward_weights, py::arg("x").noconvert(),
+        py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
+        py::arg("groups"), py::arg("out").noconvert());
+  m.def("conv2d_algorithm", &algorithm, py::arg("x_shape"), py::arg("w_shape"), py::arg("strides"),
+        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direction"));
+}
+
+}  // namespace convkit::bindings

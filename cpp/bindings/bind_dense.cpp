@@ -1,0 +1,74 @@
+#include "../ops/dense.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, bool relu,
+             Floats out) {
+  check_rank("x", x, 2);
+  check_rank("w", w, 2);
+  check_not_empty("x", x);
+  check_not_empty("w", w);
+  const std::int64_t n = x.shape(0), c = x.shape(1), oc = w.shape(1);
+  check_shape("w", w, {c, oc});
+  if (b) check_shape("b", *b, {oc});
+  check_shape("out", out, {n, oc});
+  const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::dense_forward(n, c, oc, px, pw, pb, relu, y);
+}
+
+void backward_input(const Floats& dy, const Floats& w, Floats out) {
+  check_rank("dy", dy, 2);
+  check_rank("w", w, 2);
+  check_not_empty("dy", dy);
+  check_not_empty("w", w);
+  const std::int64_t n = dy.shape(0), c = w.shape(0), oc = dy.shape(1);
+  check_shape("w", w, {c, oc});
+  check_shape("out", out, {n, c});
+  const float *pdy = dy.data(), *pw = w.data();
+  float* dx = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::dense_backward_input(n, c, oc, pdy, pw, dx);
+}
+
+void backward_weights(const Floats& x, const Floats& dy, Floats out) {
+  check_rank("x", x, 2);
+  check_rank("dy", dy, 2);
+  check_not_empty("x", x);
+  check_not_empty("dy", dy);
+  const std::int64_t n = x.shape(0), c = x.shape(1), oc = dy.shape(1);
+  check_shape("dy", dy, {n, oc});
+  check_shape("out", out, {c, oc});
+  const float *px = x.data(), *pdy = dy.data();
+  float* dw = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::dense_backward_weights(n, c, oc, px, pdy, dw);
+}
+
+void bias(const Floats& dy, Floats out) {
+  check_rank("dy", dy, 2);
+  check_not_empty("dy", dy);
+  const std::int64_t rows = dy.shape(0), c = dy.shape(1);
+  check_shape("out", out, {c});
+  const float* pdy = dy.data();
+  float* db = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::bias_backward(rows, c, pdy, db);
+}
+
+}  // namespace
+
+void bind_dense(py::module_& m) {
+  m.def("dense_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+        py::arg("b").noconvert(), py::arg("relu"), py::arg("out").noconvert());
+  m.def("dense_backward_input", &backward_input, py::arg("dy").noconvert(),
+        py::arg("w").noconvert(), py::arg("out").noconvert());
+  m.def("dense_backward_weights", &backward_weights, py::arg("x").noconvert(),
+        py::arg("dy").noconvert(), py::arg("out").noconvert());
+  m.def("bias_backward", &bias, py::arg("dy").noconvert(), py::arg("out").noconvert());
+}
+
+}  // namespace convkit::bindings

@@ -1,0 +1,101 @@
+#include "../ops/loss.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+// Class numbers (N) or distributions (N, K), told apart by type; class numbers are checked here.
+ops::Targets targets_of(const py::array& y, const py::array& targets) {
+  check_rank("the output", y, 2);
+  check_not_empty("the output", y);
+  const std::int64_t n = y.shape(0), k = y.shape(1);
+  if (!(targets.flags() & py::array::c_style))
+    throw py::type_error("labels must be contiguous in C order");
+  if (py::isinstance<py::array_t<float>>(targets)) {
+    check_shape("one-hot labels", targets, {n, k});
+    return {nullptr, static_cast<const float*>(targets.data())};
+  }
+  if (!py::isinstance<py::array_t<std::int64_t>>(targets)) {
+    throw py::type_error("labels must be int64 or one-hot float32, but are " +
+                         std::string(py::str(targets.dtype())));
+  }
+  check_shape("labels", targets, {n});
+  const auto* labels = static_cast<const std::int64_t*>(targets.data());
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (labels[i] >= 0 && labels[i] < k) continue;
+    throw std::invalid_argument("label " + std::to_string(labels[i]) + " of sample " +
+                                std::to_string(i) + " is not in [0, " + std::to_string(k) +
+                                "), the classes of the output");
+  }
+  return {labels, nullptr};
+}
+
+void check_results(const Floats& y, const std::optional<Floats>& weights, const Floats& gradient,
+                   const Floats& losses) {
+  if (weights) check_shape("sample_weight", *weights, {y.shape(0)});
+  check_shape("the gradient", gradient, shape_of(y));
+  check_shape("losses", losses, {y.shape(0)});
+}
+
+void softmax_cross_entropy(const Floats& logits, const py::array& labels,
+                           const std::optional<Floats>& weights, Floats probs, Floats dlogits,
+                           Floats losses) {
+  const ops::Targets targets = targets_of(logits, labels);
+  check_results(logits, weights, dlogits, losses);
+  check_shape("probs", probs, shape_of(logits));
+  const std::int64_t n = logits.shape(0), k = logits.shape(1);
+  const float *x = logits.data(), *pw = in_data(weights);
+  float *p = out_data(probs), *d = out_data(dlogits), *l = out_data(losses);
+  py::gil_scoped_release nogil;
+  ops::softmax_cross_entropy(n, k, x, targets, pw, p, d, l);
+}
+
+void cross_entropy(const Floats& probs, const py::array& labels,
+                   const std::optional<Floats>& weights, Floats dprobs, Floats losses) {
+  const ops::Targets targets = targets_of(probs, labels);
+  check_results(probs, weights, dprobs, losses);
+  const std::int64_t n = probs.shape(0), k = probs.shape(1);
+  const float *p = probs.data(), *pw = in_data(weights);
+  float *d = out_data(dprobs), *l = out_data(losses);
+  py::gil_scoped_release nogil;
+  ops::cross_entropy(n, k, p, targets, pw, d, l);
+}
+
+void mean_squared_error(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
+                        Floats dy, Floats losses) {
+  check_rank("y", y, 2);
+  check_not_empty("y", y);
+  check_shape("target", target, shape_of(y));
+  check_results(y, weights, dy, losses);
+  const std::int64_t n = y.shape(0), k = y.shape(1);
+  const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
+  float *d = out_data(dy), *l = out_data(losses);
+  py::gil_scoped_release nogil;
+  ops::mean_squared_error(n, k, py_, t, pw, d, l);
+}
+
+std::int64_t count_correct(const Floats& y, const py::array& labels) {
+  const ops::Targets targets = targets_of(y, labels);
+  const std::int64_t n = y.shape(0), k = y.shape(1);
+  const float* py_ = y.data();
+  py::gil_scoped_release nogil;
+  return ops::count_correct(n, k, py_, targets);
+}
+
+}  // namespace
+
+void bind_loss(py::module_& m) {
+  m.def("softmax_cross_entropy", &softmax_cross_entropy, py::arg("logits").noconvert(),
+        py::arg("labels").noconvert(), py::arg("sample_weight").noconvert(),
+        py::arg("probs").noconvert(), py::arg("dlogits").noconvert(),
+        py::arg("losses").noconvert());
+  m.def("cross_entropy", &cross_entropy, py::arg("probs").noconvert(),
+        py::arg("labels").noconvert(), py::arg("sample_weight").noconvert(),
+        py::arg("dprobs").noconvert(), py::arg("losses").noconvert());
+  m.def("mean_squared_error", &mean_squared_error, py::arg("y").noconvert(),
+        py::arg("target").noconvert(), py::arg("sample_weight").noconvert(),
+        py::arg("dy").noconvert(), py::arg("losses").noconvert());
+  m.def("count_correct", &count_correct, py::arg("y").noconvert(), py::arg("labels").noconvert());
+}
+
+}  // namespace convkit::bindings

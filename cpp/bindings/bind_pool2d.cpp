@@ -1,0 +1,106 @@
+#include "../ops/pool2d.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+PoolShape pool_shape(const py::array& x, const Pair& pool_size, const Pair& strides,
+                     const Pads& pads) {
+  check_rank("the input", x, 4);
+  check_not_empty("the input", x);
+  PoolShape s = {};
+  s.n = x.shape(0), s.h = x.shape(1), s.w = x.shape(2), s.c = x.shape(3);
+  s.kh = pool_size[0], s.kw = pool_size[1];
+  s.stride_h = strides[0], s.stride_w = strides[1];
+  s.pad_top = pads[0], s.pad_left = pads[2];
+  s.oh = output_size("rows", s.h, s.kh, s.stride_h, 1, pads[0], pads[1]);
+  s.ow = output_size("columns", s.w, s.kw, s.stride_w, 1, pads[2], pads[3]);
+  // Every window must hold at least one position of the image.
+  if (std::max(pads[0], pads[1]) >= s.kh || std::max(pads[2], pads[3]) >= s.kw)
+    throw std::invalid_argument("pooling padding must be smaller than the window");
+  if (s.kh * s.kw > INT32_MAX) throw std::invalid_argument("the pooling window is too large");
+  return s;
+}
+
+Sizes output_shape(const PoolShape& s) { return {s.n, s.oh, s.ow, s.c}; }
+
+// Whether the indices are int32, as a window of more than 256 positions needs.
+bool check_indices(const PoolShape& s, const py::array& indices) {
+  const bool wide = s.kh * s.kw > 256;
+  const bool same_type = wide ? py::isinstance<py::array_t<std::int32_t>>(indices)
+                              : py::isinstance<py::array_t<std::uint8_t>>(indices);
+  if (!same_type) {
+    throw py::type_error(std::string("indices must be ") + (wide ? "int32" : "uint8") +
+                         " for this window, but are " + std::string(py::str(indices.dtype())));
+  }
+  if (!(indices.flags() & py::array::c_style))
+    throw py::type_error("indices must be contiguous in C order");
+  check_shape("indices", indices, output_shape(s));
+  return wide;
+}
+
+void max_forward(const Floats& x, const Pair& pool_size, const Pair& strides, const Pads& pads,
+                 Floats out, py::array indices) {
+  const PoolShape s = pool_shape(x, pool_size, strides, pads);
+  check_shape("out", out, output_shape(s));
+  const bool wide = check_indices(s, indices);
+  const float* px = x.data();
+  float* y = out_data(out);
+  void* where = indices.mutable_data();
+  py::gil_scoped_release nogil;
+  ops::max_pool2d_forward(s, px, y, where, wide);
+}
+
+void max_backward(const Floats& dy, const py::array& indices, const Pair& pool_size,
+                  const Pair& strides, const Pads& pads, Floats out) {
+  const PoolShape s = pool_shape(out, pool_size, strides, pads);
+  check_shape("dy", dy, output_shape(s));
+  const bool wide = check_indices(s, indices);
+  const void* where = indices.data();
+  if (!ops::max_pool2d_indices_valid(s, where, wide)) {
+    throw std::invalid_argument(
+        "indices hold a position outside its window or in the padding; pass the indices that the "
+        "forward pass returned for the same shapes");
+  }
+  const float* pdy = dy.data();
+  float* dx = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::max_pool2d_backward(s, pdy, where, wide, dx);
+}
+
+void average_forward(const Floats& x, const Pair& pool_size, const Pair& strides, const Pads& pads,
+                     Floats out) {
+  const PoolShape s = pool_shape(x, pool_size, strides, pads);
+  check_shape("out", out, output_shape(s));
+  const float* px = x.data();
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::average_pool2d_forward(s, px, y);
+}
+
+void average_backward(const Floats& dy, const Pair& pool_size, const Pair& strides,
+                      const Pads& pads, Floats out) {
+  const PoolShape s = pool_shape(out, pool_size, strides, pads);
+  check_shape("dy", dy, output_shape(s));
+  const float* pdy = dy.data();
+  float* dx = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::average_pool2d_backward(s, pdy, dx);
+}
+
+}  // namespace
+
+void bind_pool2d(py::module_& m) {
+  m.def("max_pool2d_forward", &max_forward, py::arg("x").noconvert(), py::arg("pool_size"),
+        py::arg("strides"), py::arg("pads"), py::arg("out").noconvert(),
+        py::arg("indices").noconvert());
+  m.def("max_pool2d_backward", &max_backward, py::arg("dy").noconvert(),
+        py::arg("indices").noconvert(), py::arg("pool_size"), py::arg("strides"), py::arg("pads"),
+        py::arg("out").noconvert());
+  m.def("average_pool2d_forward", &average_forward, py::arg("x").noconvert(), py::arg("pool_size"),
+        py::arg("strides"), py::arg("pads"), py::arg("out").noconvert());
+  m.def("average_pool2d_backward", &average_backward, py::arg("dy").noconvert(),
+        py::arg("pool_size"), py::arg("strides"), py::arg("pads"), py::arg("out").noconvert());
+}
+
+}  // namespace convkit::bindings

@@ -1,0 +1,17 @@
+// The native module: one bind_ function a topic. Python's convkit.ops and convkit.runtime are its
+// only users.
+#include "array.h"
+
+PYBIND11_MODULE(_core, m) {
+  using namespace convkit::bindings;
+  m.doc() = "convkit's kernels; use convkit.ops.";
+  bind_runtime(m);
+  bind_conv2d(m);
+  bind_dense(m);
+  bind_pool2d(m);
+  bind_batchnorm(m);
+  bind_activation(m);
+  bind_loss(m);
+  bind_optimizer(m);
+  bind_gather(m);
+}

@@ -1,0 +1,81 @@
+// One instruction set's kernels, as a table of function pointers. Kernels are pure single-thread
+// functions; cpp/ops cuts the work and calls them through the active table.
+#pragma once
+
+#include <cstdint>
+
+#include "../shapes.h"
+
+namespace convkit {
+
+struct KernelTable {
+  const char* name;
+  std::int64_t lanes;         // floats in a vector
+  std::int64_t tile_rows;     // output positions in a register tile
+  std::int64_t tile_columns;  // output channels in a register tile
+  std::int64_t peak_flops;    // operations in a round of multiply_add_peak
+
+  void (*correlate)(const Correlation&, std::int64_t begin, std::int64_t end,
+                    std::int64_t col_begin, std::int64_t col_end, const float** table);
+  void (*conv2d_backward_weights)(const ConvShape&, const float* x, const float* dy, float* dw,
+                                  std::int64_t n_begin, std::int64_t n_end, std::int64_t group,
+                                  std::int64_t c_begin, std::int64_t c_end, std::int64_t o_begin,
+                                  std::int64_t o_end);
+
+  void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
+                             std::int64_t begin, std::int64_t end);
+  void (*max_pool2d_backward)(const PoolShape&, const float* dy, const void* indices, bool wide,
+                              float* dx, std::int64_t begin, std::int64_t end);
+  void (*average_pool2d_forward)(const PoolShape&, const float* x, float* y, std::int64_t begin,
+                                 std::int64_t end);
+  void (*average_pool2d_backward)(const PoolShape&, const float* dy, float* dx, std::int64_t begin,
+                                  std::int64_t end);
+
+  void (*batchnorm_statistics)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
+                               float* mean, float* deviations);
+  void (*batchnorm_normalise)(const float* x, const float* scale, const float* shift, bool relu,
+                              float* y, std::int64_t c, std::int64_t begin, std::int64_t end);
+  void (*batchnorm_reduce)(const float* dy, const float* x, const float* scale, const float* shift,
+                           const float* mean, const float* rstd, bool relu, std::int64_t c,
+                           std::int64_t begin, std::int64_t end, float* sum_dy, float* sum_dy_xhat);
+  void (*batchnorm_backward)(const float* dy, const float* x, const float* scale,
+                             const float* shift, const float* mean, const float* rstd,
+                             const float* mean_dy, const float* mean_dy_xhat, bool relu, float* dx,
+                             std::int64_t c, std::int64_t begin, std::int64_t end);
+  void (*sum_rows)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
+                   float* sum);
+
+  void (*activation_forward)(Activation, const float* x, float* y, std::int64_t n, float parameter);
+  void (*activation_backward)(Activation, const float* dy, const float* v, float* dx,
+                              std::int64_t n, float parameter);
+  void (*softmax_forward)(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,
+                          float* sum);
+  void (*softmax_backward)(const float* dy, const float* y, float* dx, std::int64_t rows,
+                           std::int64_t k);
+
+  void (*adam_update)(float* w, const float* g, float* m, float* v, std::int64_t n, float step,
+                      float one_minus_beta_1, float one_minus_beta_2, float epsilon, float decay);
+  void (*sgd_update)(float* w, const float* g, float* velocity, std::int64_t n, float rate,
+                     float momentum, bool nesterov, float decay);
+  void (*dropout)(const float* x, float* y, std::int64_t begin, std::int64_t end,
+                  std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
+  void (*gather_bytes)(const std::uint8_t* source, float scale, float* out, std::int64_t n);
+  void (*gather_floats)(const float* source, float scale, float* out, std::int64_t n);
+  float (*multiply_add_peak)(std::int64_t rounds);
+};
+
+// Defined by each object of kernels/isa.cpp; nothing else in it has external linkage.
+namespace baseline {
+const KernelTable* kernel_table();
+}
+namespace avx2 {
+const KernelTable* kernel_table();
+}
+namespace avx512 {
+const KernelTable* kernel_table();
+}
+namespace neon {
+const KernelTable* kernel_table();
+}
+
+}  // namespace convkit

@@ -1,0 +1,205 @@
+// Convolution as a correlation without im2col: every output position of a register tile keeps a
+// pointer to its input position for each tap (the indirection of Dukhan, "The Indirect Convolution
+// Algorithm", 2019); positions in the padding point at zeros. Any kernel size, stride, dilation,
+// padding and group count is the same loop.
+#pragma once
+
+#include "gemm.h"
+
+CONVKIT_BEGIN_KERNELS
+
+// Floats of pointer table that correlate() needs for each thread.
+inline std::int64_t correlate_table_size(std::int64_t taps) { return taps * kTileRows; }
+
+// Output positions are numbered along (n, grid_h, grid_w); those of one tile are consecutive.
+struct TilePositions {
+  std::int64_t n, qh, qw;
+
+  void advance(const Correlation& s) {
+    if (++qw < s.grid_w) return;
+    qw = 0;
+    if (++qh < s.grid_h) return;
+    qh = 0;
+    ++n;
+  }
+};
+
+inline void fill_pointers(const Correlation& s, TilePositions at, int rows, int tile_rows,
+                          const float** table, float** out) {
+  for (int m = 0; m < tile_rows; ++m) {
+    if (m >= rows) {
+      for (std::int64_t t = 0; t < s.tap_count; ++t) table[t * tile_rows + m] = s.zeros;
+      continue;
+    }
+    const float* image = s.src + at.n * s.src_h * s.src_w * s.src_ld;
+    const std::int64_t h0 = at.qh * s.src_step_h, w0 = at.qw * s.src_step_w;
+    for (std::int64_t t = 0; t < s.tap_count; ++t) {
+      const std::int64_t h = h0 + s.taps[t].h, w = w0 + s.taps[t].w;
+      // One unsigned comparison each covers both ends.
+      const bool inside = static_cast<std::uint64_t>(h) < static_cast<std::uint64_t>(s.src_h) &&
+                          static_cast<std::uint64_t>(w) < static_cast<std::uint64_t>(s.src_w);
+      table[t * tile_rows + m] = inside ? image + (h * s.src_w + w) * s.src_ld : s.zeros;
+    }
+    const std::int64_t oh = s.out_first_h + at.qh * s.out_step_h;
+    const std::int64_t ow = s.out_first_w + at.qw * s.out_step_w;
+    out[m] = s.out + ((at.n * s.out_h + oh) * s.out_w + ow) * s.out_ld;
+    at.advance(s);
+  }
+}
+
+template <int Rows, int Vectors>
+inline void correlate_columns(const Correlation& s, const float* const* table, float* const* out,
+                              int rows, std::int64_t col) {
+  F32 acc[Rows][Vectors];
+  const std::int64_t left = s.cols - col;
+  for (int v = 0; v < Vectors; ++v) {
+    const std::int64_t n = left - v * kLanes;
+    const F32 start = s.bias ? load_part(s.bias + col + v * kLanes, n) : zero();
+    for (int m = 0; m < Rows; ++m) acc[m][v] = start;
+  }
+  for (std::int64_t t = 0; t < s.tap_count; ++t) {
+    multiply_tile<Rows, Vectors>(table + t * Rows, s.taps[t].weights + col, s.ldw, s.k, acc);
+  }
+  // The row count is a constant in the loop, so that the accumulators stay in registers.
+  for (int m = 0; m < Rows; ++m) {
+    if (m >= rows) break;
+    for (int v = 0; v < Vectors; ++v) {
+      // max(0, a) keeps a NaN, as ReLU should.
+      const F32 y = s.relu ? max(zero(), acc[m][v]) : acc[m][v];
+      store_part(out[m] + col + v * kLanes, y, left - v * kLanes);
+    }
+  }
+}
+
+template <int Rows>
+inline void correlate_tile(const Correlation& s, const TilePositions& at, int rows,
+                           std::int64_t col_begin, std::int64_t col_end, const float** table) {
+  float* out[Rows];
+  fill_pointers(s, at, rows, Rows, table, out);
+  std::int64_t col = col_begin;
+  for (; col + (kTileVectors - 1) * kLanes < col_end; col += kTileVectors * kLanes) {
+    correlate_columns<Rows, kTileVectors>(s, table, out, rows, col);
+  }
+  for (; col < col_end; col += kLanes) correlate_columns<Rows, 1>(s, table, out, rows, col);
+}
+
+// Positions [begin, end) and columns [col_begin, col_end), which start and end at multiples of
+// kTileVectors * kLanes or at the last column.
+void correlate(const Correlation& s, std::int64_t begin, std::int64_t end, std::int64_t col_begin,
+               std::int64_t col_end, const float** table) {
+  TilePositions at{begin / (s.grid_h * s.grid_w), begin / s.grid_w % s.grid_h, begin % s.grid_w};
+  for (std::int64_t p = begin; p < end;) {
+    const std::int64_t left = end - p;
+    const int rows = static_cast<int>(left < kTileRows ? left : kTileRows);
+    if (rows > kTileRows / 2) {
+      correlate_tile<kTileRows>(s, at, rows, col_begin, col_end, table);
+    } else if (rows > 2) {
+      correlate_tile<kTileRows / 2>(s, at, rows, col_begin, col_end, table);
+    } else {
+      correlate_tile<2>(s, at, rows, col_begin, col_end, table);
+    }
+    for (int m = 0; m < rows; ++m) at.advance(s);
+    p += rows;
+  }
+}
+
+// One register tile of a weight gradient: one image, one kernel position, a few input channels and
+// at most two vectors of output channels.
+struct WeightTile {
+  const float* x;   // the image, at the tile's first input channel
+  const float* dy;  // the image's gradient, at the tile's first output channel
+  float* dw;        // added to
+  std::int64_t tap_h, tap_w;
+  std::int64_t ow_begin, ow_end;  // output columns whose input column is inside the image
+  std::int64_t cols;
+};
+
+template <int Rows, int Vectors, bool Tail>
+inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
+  const int last = static_cast<int>(tile.cols - (Vectors - 1) * kLanes);
+  F32 acc[Rows][Vectors];
+  for (int m = 0; m < Rows; ++m)
+    for (int v = 0; v < Vectors; ++v) acc[m][v] = zero();
+  for (std::int64_t oh = 0; oh < s.oh; ++oh) {
+    const std::int64_t h = oh * s.stride_h + tile.tap_h;
+    if (h < 0 || h >= s.h) continue;
+    const float* x = tile.x + (h * s.w + tile.ow_begin * s.stride_w + tile.tap_w) * s.c;
+    const float* dy = tile.dy + (oh * s.ow + tile.ow_begin) * s.oc;
+    outer_tile<Rows, Vectors, Tail>(x, s.stride_w * s.c, dy, s.oc, tile.ow_end - tile.ow_begin,
+                                    last, acc);
+  }
+  for (int m = 0; m < Rows; ++m) {
+    for (int v = 0; v < Vectors; ++v) {
+      float* p = tile.dw + m * s.oc + v * kLanes;
+      const int n = (Tail && v == Vectors - 1) ? last : kLanes;
+      store_part(p, add(load_part(p, n), acc[m][v]), n);
+    }
+  }
+}
+
+template <int Rows>
+inline void accumulate_rows(const ConvShape& s, const WeightTile& tile) {
+  if (tile.cols == 2 * kLanes) {
+    accumulate_weights<Rows, 2, false>(s, tile);
+  } else if (tile.cols > kLanes) {
+    accumulate_weights<Rows, 2, true>(s, tile);
+  } else if (tile.cols == kLanes) {
+    accumulate_weights<Rows, 1, false>(s, tile);
+  } else {
+    accumulate_weights<Rows, 1, true>(s, tile);
+  }
+}
+
+// The channels [0, channels) of one kernel position, in the largest register tiles that fit.
+inline void accumulate_channels(const ConvShape& s, WeightTile tile, std::int64_t channels) {
+  while (channels > 0) {
+    const int rows = channels >= kOuterRows ? kOuterRows
+                     : channels >= 4        ? 4
+                     : channels >= 2        ? 2
+                                            : 1;
+    if (rows == kOuterRows) {
+      accumulate_rows<kOuterRows>(s, tile);
+    } else if (rows == 4) {
+      accumulate_rows<4>(s, tile);
+    } else if (rows == 2) {
+      accumulate_rows<2>(s, tile);
+    } else {
+      accumulate_rows<1>(s, tile);
+    }
+    tile.x += rows;
+    tile.dw += rows * s.oc;
+    channels -= rows;
+  }
+}
+
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// One task of the weight gradient: adds to dw (KH, KW, C / groups, OC) what images
+// [n_begin, n_end) give for the input channels [c_begin, c_end) of one group and the output
+// channels [o_begin, o_end) of the same group, at most 2 * kLanes of them.
+void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw,
+                             std::int64_t n_begin, std::int64_t n_end, std::int64_t group,
+                             std::int64_t c_begin, std::int64_t c_end, std::int64_t o_begin,
+                             std::int64_t o_end) {
+  const std::int64_t group_c = s.c / s.groups;
+  const std::int64_t o0 = group * (s.oc / s.groups) + o_begin;
+  // One image at a time: its activations and gradient stay in cache for all the tiles.
+  for (std::int64_t n = n_begin; n < n_end; ++n) {
+    for (std::int64_t tap = 0; tap < s.kh * s.kw; ++tap) {
+      WeightTile tile;
+      tile.tap_h = tap / s.kw * s.dilation_h - s.pad_top;
+      tile.tap_w = tap % s.kw * s.dilation_w - s.pad_left;
+      tile.ow_begin = tile.tap_w < 0 ? ceil_div(-tile.tap_w, s.stride_w) : 0;
+      tile.ow_end = tile.tap_w < s.w ? ceil_div(s.w - tile.tap_w, s.stride_w) : 0;
+      if (tile.ow_end > s.ow) tile.ow_end = s.ow;
+      if (tile.ow_begin >= tile.ow_end) continue;
+      tile.x = x + n * s.h * s.w * s.c + group * group_c + c_begin;
+      tile.dy = dy + n * s.oh * s.ow * s.oc + o0;
+      tile.dw = dw + (tap * group_c + c_begin) * s.oc + o0;
+      tile.cols = o_end - o_begin;
+      accumulate_channels(s, tile, c_end - c_begin);
+    }
+  }
+}
+
+CONVKIT_END_KERNELS

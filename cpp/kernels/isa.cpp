@@ -1,0 +1,49 @@
+// Compiled once per instruction set, with that set's flags and CONVKIT_ISA as its name.
+#include "../dispatch/kernel_table.h"
+#include "activation.h"
+#include "batchnorm.h"
+#include "conv2d.h"
+#include "dropout.h"
+#include "gather.h"
+#include "optimizer.h"
+#include "peak.h"
+#include "pool2d.h"
+
+#define CONVKIT_STRING_OF(name) #name
+#define CONVKIT_STRING(name) CONVKIT_STRING_OF(name)
+
+namespace convkit::CONVKIT_ISA {
+
+const KernelTable* kernel_table() {
+  static constexpr KernelTable table = {
+      CONVKIT_STRING(CONVKIT_ISA),
+      kLanes,
+      kTileRows,
+      kTileVectors * kLanes,
+      2 * kPeakChains * kLanes,
+      correlate,
+      conv2d_backward_weights,
+      max_pool2d_forward,
+      max_pool2d_backward,
+      average_pool2d_forward,
+      average_pool2d_backward,
+      batchnorm_statistics,
+      batchnorm_normalise,
+      batchnorm_reduce,
+      batchnorm_backward,
+      sum_rows,
+      activation_forward,
+      activation_backward,
+      softmax_forward,
+      softmax_backward,
+      adam_update,
+      sgd_update,
+      dropout,
+      gather_bytes,
+      gather_floats,
+      multiply_add_peak,
+  };
+  return &table;
+}
+
+}  // namespace convkit::CONVKIT_ISA

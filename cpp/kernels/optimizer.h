@@ -1,0 +1,49 @@
+// Parameter updates over flat arrays, one pass each.
+#pragma once
+
+#include "simd.h"
+
+CONVKIT_BEGIN_KERNELS
+
+// Adam (Kingma and Ba, 2015, the form before section 2.1's last line): step is the learning rate
+// with both bias corrections in it; decay is the decoupled weight decay times the learning rate
+// (Loshchilov and Hutter, 2019).
+void adam_update(float* w, const float* g, float* m, float* v, std::int64_t n, float step,
+                 float one_minus_beta_1, float one_minus_beta_2, float epsilon, float decay) {
+  const F32 b1 = set1(one_minus_beta_1), b2 = set1(one_minus_beta_2);
+  const F32 eps = set1(epsilon), alpha = set1(step), shrink = set1(decay);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t left = n - i;
+    const F32 gi = load_part(g + i, left);
+    F32 mi = load_part(m + i, left), vi = load_part(v + i, left), wi = load_part(w + i, left);
+    mi = fma(sub(gi, mi), b1, mi);
+    vi = fma(sub(mul(gi, gi), vi), b2, vi);
+    wi = fnma(wi, shrink, wi);
+    wi = sub(wi, div(mul(alpha, mi), add(sqrt(vi), eps)));
+    store_part(m + i, mi, left);
+    store_part(v + i, vi, left);
+    store_part(w + i, wi, left);
+  }
+}
+
+// Stochastic gradient descent; velocity is null without momentum.
+void sgd_update(float* w, const float* g, float* velocity, std::int64_t n, float rate,
+                float momentum, bool nesterov, float decay) {
+  const F32 lr = set1(rate), mu = set1(momentum), shrink = set1(decay);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t left = n - i;
+    F32 wi = load_part(w + i, left);
+    wi = fnma(wi, shrink, wi);
+    const F32 step = mul(load_part(g + i, left), lr);
+    if (velocity) {
+      const F32 vi = sub(mul(load_part(velocity + i, left), mu), step);
+      store_part(velocity + i, vi, left);
+      wi = nesterov ? sub(fma(vi, mu, wi), step) : add(wi, vi);
+    } else {
+      wi = sub(wi, step);
+    }
+    store_part(w + i, wi, left);
+  }
+}
+
+CONVKIT_END_KERNELS

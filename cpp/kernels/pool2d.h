@@ -1,0 +1,174 @@
+// Max and average pooling, vectorised over channels. Forward works on output rows (n, oh), backward
+// on whole images, so that no two tasks write the same place.
+#pragma once
+
+#include "simd.h"
+
+CONVKIT_BEGIN_KERNELS
+
+// The part of one output position's window that is inside the image.
+struct Window {
+  std::int64_t h0, w0;  // input position of the window's corner; may be negative
+  std::int64_t kh_begin, kh_end, kw_begin, kw_end;
+};
+
+inline Window window_at(const PoolShape& s, std::int64_t oh, std::int64_t ow) {
+  Window a;
+  a.h0 = oh * s.stride_h - s.pad_top;
+  a.w0 = ow * s.stride_w - s.pad_left;
+  a.kh_begin = a.h0 < 0 ? -a.h0 : 0;
+  a.kw_begin = a.w0 < 0 ? -a.w0 : 0;
+  a.kh_end = s.h - a.h0 < s.kh ? s.h - a.h0 : s.kh;
+  a.kw_end = s.w - a.w0 < s.kw ? s.w - a.w0 : s.kw;
+  return a;
+}
+
+// The running maximum takes a when it is greater, or when it is the first NaN.
+inline Mask takes_over(F32 a, F32 best) {
+  return either(gt(a, best), without(unordered(a, a), unordered(best, best)));
+}
+
+template <class Index>
+inline void store_indices(Index* p, I32 a, std::int64_t n) {
+  int lanes[kLanes];
+  store_i(lanes, a);
+  if (n >= kLanes) {
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<Index>(lanes[i]);
+  } else {
+    for (int i = 0; i < n; ++i) p[i] = static_cast<Index>(lanes[i]);
+  }
+}
+
+template <class Index>
+inline I32 load_indices(const Index* p, std::int64_t n) {
+  int lanes[kLanes] = {};
+  if (n >= kLanes) {
+    for (int i = 0; i < kLanes; ++i) lanes[i] = static_cast<int>(p[i]);
+  } else {
+    for (int i = 0; i < n; ++i) lanes[i] = static_cast<int>(p[i]);
+  }
+  return load_i(lanes);
+}
+
+// y and the window position kh * KW + kw of each maximum, for output rows [begin, end) of N * OH.
+template <class Index>
+inline void max_pool2d_rows(const PoolShape& s, const float* x, float* y, Index* indices,
+                            std::int64_t begin, std::int64_t end) {
+  for (std::int64_t row = begin; row < end; ++row) {
+    const float* image = x + row / s.oh * s.h * s.w * s.c;
+    for (std::int64_t ow = 0; ow < s.ow; ++ow) {
+      const Window a = window_at(s, row % s.oh, ow);
+      const std::int64_t out = (row * s.ow + ow) * s.c;
+      for (std::int64_t c = 0; c < s.c; c += kLanes) {
+        const std::int64_t n = s.c - c;
+        const float* corner = image + c;
+        F32 best = load_part(corner + ((a.h0 + a.kh_begin) * s.w + a.w0 + a.kw_begin) * s.c, n);
+        I32 where = set1_i(static_cast<int>(a.kh_begin * s.kw + a.kw_begin));
+        for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh) {
+          for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw) {
+            const F32 v = load_part(corner + ((a.h0 + kh) * s.w + a.w0 + kw) * s.c, n);
+            const Mask m = takes_over(v, best);
+            best = select(m, v, best);
+            where = select_i(m, set1_i(static_cast<int>(kh * s.kw + kw)), where);
+          }
+        }
+        store_part(y + out + c, best, n);
+        store_indices(indices + out + c, where, n);
+      }
+    }
+  }
+}
+
+inline void clear(float* p, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; i += kLanes) store_part(p + i, zero(), n - i);
+}
+
+// dx of images [begin, end). Windows may overlap: each adds its gradient where its maximum was. An
+// index outside the window adds nothing.
+template <class Index>
+inline void max_pool2d_images_backward(const PoolShape& s, const float* dy, const Index* indices,
+                                       float* dx, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    float* image = dx + i * s.h * s.w * s.c;
+    clear(image, s.h * s.w * s.c);
+    for (std::int64_t p = 0; p < s.oh * s.ow; ++p) {
+      const Window a = window_at(s, p / s.ow, p % s.ow);
+      const std::int64_t out = (i * s.oh * s.ow + p) * s.c;
+      for (std::int64_t c = 0; c < s.c; c += kLanes) {
+        const std::int64_t n = s.c - c;
+        const F32 g = load_part(dy + out + c, n);
+        const I32 where = load_indices(indices + out + c, n);
+        for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh) {
+          for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw) {
+            float* d = image + ((a.h0 + kh) * s.w + a.w0 + kw) * s.c + c;
+            const Mask m = eq_i(where, set1_i(static_cast<int>(kh * s.kw + kw)));
+            store_part(d, add(load_part(d, n), select(m, g, zero())), n);
+          }
+        }
+      }
+    }
+  }
+}
+
+// wide: indices are int32 instead of uint8.
+void max_pool2d_forward(const PoolShape& s, const float* x, float* y, void* indices, bool wide,
+                        std::int64_t begin, std::int64_t end) {
+  if (wide) {
+    max_pool2d_rows(s, x, y, static_cast<std::int32_t*>(indices), begin, end);
+  } else {
+    max_pool2d_rows(s, x, y, static_cast<std::uint8_t*>(indices), begin, end);
+  }
+}
+
+void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indices, bool wide,
+                         float* dx, std::int64_t begin, std::int64_t end) {
+  if (wide) {
+    max_pool2d_images_backward(s, dy, static_cast<const std::int32_t*>(indices), dx, begin, end);
+  } else {
+    max_pool2d_images_backward(s, dy, static_cast<const std::uint8_t*>(indices), dx, begin, end);
+  }
+}
+
+// The mean over the part of each window inside the image, for output rows [begin, end) of N * OH.
+void average_pool2d_forward(const PoolShape& s, const float* x, float* y, std::int64_t begin,
+                            std::int64_t end) {
+  for (std::int64_t row = begin; row < end; ++row) {
+    const float* image = x + row / s.oh * s.h * s.w * s.c;
+    for (std::int64_t ow = 0; ow < s.ow; ++ow) {
+      const Window a = window_at(s, row % s.oh, ow);
+      const F32 count = set1(static_cast<float>((a.kh_end - a.kh_begin) * (a.kw_end - a.kw_begin)));
+      for (std::int64_t c = 0; c < s.c; c += kLanes) {
+        const std::int64_t n = s.c - c;
+        F32 sum = zero();
+        for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh)
+          for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw)
+            sum = add(sum, load_part(image + ((a.h0 + kh) * s.w + a.w0 + kw) * s.c + c, n));
+        store_part(y + (row * s.ow + ow) * s.c + c, div(sum, count), n);
+      }
+    }
+  }
+}
+
+void average_pool2d_backward(const PoolShape& s, const float* dy, float* dx, std::int64_t begin,
+                             std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    float* image = dx + i * s.h * s.w * s.c;
+    clear(image, s.h * s.w * s.c);
+    for (std::int64_t p = 0; p < s.oh * s.ow; ++p) {
+      const Window a = window_at(s, p / s.ow, p % s.ow);
+      const F32 count = set1(static_cast<float>((a.kh_end - a.kh_begin) * (a.kw_end - a.kw_begin)));
+      for (std::int64_t c = 0; c < s.c; c += kLanes) {
+        const std::int64_t n = s.c - c;
+        const F32 g = div(load_part(dy + (i * s.oh * s.ow + p) * s.c + c, n), count);
+        for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh) {
+          for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw) {
+            float* d = image + ((a.h0 + kh) * s.w + a.w0 + kw) * s.c + c;
+            store_part(d, add(load_part(d, n), g), n);
+          }
+        }
+      }
+    }
+  }
+}
+
+CONVKIT_END_KERNELS

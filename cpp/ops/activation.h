@@ -1,0 +1,24 @@
+// Element-wise activations, softmax and dropout over threads.
+#pragma once
+
+#include "../shapes.h"
+
+namespace convkit::ops {
+
+void activation_forward(Activation kind, const float* x, float* y, std::int64_t n, float parameter);
+// v is the output y for ReLU, sigmoid, tanh and ELU, the input x for the others.
+void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
+                         std::int64_t n, float parameter);
+
+// Over rows of k; peak and sum (rows) may be null: the row's maximum and sum of e^(x - maximum).
+void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,
+                     float* sum);
+void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
+                      std::int64_t k);
+
+// Keeps an element with probability 1 - rate and divides it by that; a pure function of the seed,
+// the offset and the element's position.
+void dropout(const float* x, float* y, std::int64_t n, double rate, std::uint64_t seed,
+             std::uint64_t offset);
+
+}  // namespace convkit::ops

@@ -1,0 +1,271 @@
+#include "conv2d.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "../dispatch/cpu.h"
+#include "parallel.h"
+#include "scratch.h"
+
+namespace convkit::ops {
+namespace {
+
+// Register tiles in one task of a correlation: enough to hide the cost of taking a task, few
+// enough that a small layer still feeds many threads.
+constexpr std::int64_t kTilesPerTask = 8;
+// With fewer position tasks than this the columns are cut too.
+constexpr std::int64_t kEnoughTasks = 16;
+// A weight gradient is summed over at most this many pieces of the batch, each on its own.
+constexpr std::int64_t kBatchPieces = 8;
+// Input channels in one task of a weight gradient: a multiple of every kernel's rows.
+constexpr std::int64_t kChannelsPerTask = 192;
+constexpr std::int64_t kTransposeBlock = 16;
+constexpr std::int64_t kAddBlock = 1 << 13;
+
+std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+  return ceil_div(n, multiple) * multiple;
+}
+
+// The weights as matrices of whole vectors: used in place when the channels of a group fill
+// vectors, else copied with zeros behind each row.
+struct TapWeights {
+  const float* data;
+  std::int64_t ldw;
+  std::int64_t tap_stride;    // floats between taps
+  std::int64_t group_offset;  // floats between groups
+};
+
+TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lanes,
+                           Scratch& scratch) {
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  if (goc % lanes == 0) return {w, s.oc, gc * s.oc, goc};
+  const std::int64_t ldw = round_up(goc, lanes);
+  float* packed = scratch.take(s.groups * taps * gc * ldw);
+  parallel_ranges(taps * gc, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      for (std::int64_t g = 0; g < s.groups; ++g) {
+        float* to = packed + (g * taps * gc + row) * ldw;
+        std::memcpy(to, w + row * s.oc + g * goc, static_cast<std::size_t>(goc) * sizeof(float));
+        std::fill(to + goc, to + ldw, 0.0f);
+      }
+    }
+  });
+  return {packed, ldw, gc * ldw, taps * gc * ldw};
+}
+
+// Each tap's matrix transposed to (output channels, input channels).
+TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t lanes,
+                              Scratch& scratch) {
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  const std::int64_t ldw = round_up(gc, lanes);
+  float* packed = scratch.take(s.groups * taps * goc * ldw);
+  const std::int64_t blocks = ceil_div(ldw, kTransposeBlock);
+  parallel_for(s.groups * taps * blocks, [&](std::int64_t task, int) {
+    const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
+    const std::int64_t c_begin = task % blocks * kTransposeBlock;
+    const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
+    const float* from = w + tap * gc * s.oc + g * goc;
+    float* to = packed + (g * taps + tap) * goc * ldw;
+    for (std::int64_t o0 = 0; o0 < goc; o0 += kTransposeBlock) {
+      const std::int64_t o1 = std::min(o0 + kTransposeBlock, goc);
+      for (std::int64_t c = c_begin; c < c_end; ++c)
+        for (std::int64_t o = o0; o < o1; ++o) to[o * ldw + c] = c < gc ? from[c * s.oc + o] : 0.0f;
+    }
+  });
+  return {packed, ldw, goc * ldw, taps * goc * ldw};
+}
+
+// Runs one correlation over all threads.
+void run_correlation(const Correlation& s) {
+  Scratch scratch;
+  const KernelTable& kernel = kernels();
+  const std::int64_t positions = s.n * s.grid_h * s.grid_w;
+  const std::int64_t chunk = kernel.tile_rows * kTilesPerTask;
+  const std::int64_t position_tasks = ceil_div(positions, chunk);
+  const std::int64_t columns =
+      position_tasks >= kEnoughTasks ? round_up(s.cols, kernel.tile_columns) : kernel.tile_columns;
+  const std::int64_t column_tasks = ceil_div(s.cols, columns);
+  const std::int64_t tasks = position_tasks * column_tasks;
+  const std::int64_t table_size = kernel.tile_rows * std::max<std::int64_t>(s.tap_count, 1);
+  const float** tables = scratch.take<const float*>(threads_for(tasks) * table_size);
+  parallel_for(tasks, [&](std::int64_t task, int thread) {
+    const std::int64_t begin = task / column_tasks * chunk;
+    const std::int64_t col = task % column_tasks * columns;
+    kernel.correlate(s, begin, std::min(begin + chunk, positions), col,
+                     std::min(col + columns, s.cols), tables + thread * table_size);
+  });
+}
+
+void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                    float* y) {
+  Scratch scratch;
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  const TapWeights weights = forward_weights(s, w, kernels().lanes, scratch);
+  float* zeros = scratch.take(gc);
+  std::fill(zeros, zeros + gc, 0.0f);
+  Tap* tap = scratch.take<Tap>(taps);
+  for (std::int64_t g = 0; g < s.groups; ++g) {
+    for (std::int64_t t = 0; t < taps; ++t) {
+      tap[t] = {t / s.kw * s.dilation_h - s.pad_top, t % s.kw * s.dilation_w - s.pad_left,
+                weights.data + g * weights.group_offset + t * weights.tap_stride};
+    }
+    Correlation problem = {};
+    problem.src = x + g * gc;
+    problem.out = y + g * goc;
+    problem.bias = b ? b + g * goc : nullptr;
+    problem.relu = relu;
+    problem.n = s.n;
+    problem.src_h = s.h, problem.src_w = s.w, problem.src_ld = s.c;
+    problem.grid_h = s.oh, problem.grid_w = s.ow;
+    problem.src_step_h = s.stride_h, problem.src_step_w = s.stride_w;
+    problem.out_h = s.oh, problem.out_w = s.ow, problem.out_ld = s.oc;
+    problem.out_step_h = 1, problem.out_step_w = 1;
+    problem.k = gc, problem.cols = goc, problem.ldw = weights.ldw;
+    problem.taps = tap, problem.tap_count = taps;
+    problem.zeros = zeros;
+    run_correlation(problem);
+  }
+}
+
+// Input rows h = phase + stride * q see the taps for which (h + pad - kh * dilation) is a multiple
+// of the stride; in terms of q their gradient comes from row q + offset. Returns the tap's offset,
+// or false when the tap never falls on this phase.
+bool tap_offset(std::int64_t phase, std::int64_t pad, std::int64_t dilated, std::int64_t stride,
+                std::int64_t* offset) {
+  const std::int64_t d = phase + pad - dilated;
+  if (d % stride != 0) return false;
+  *offset = d / stride;
+  return true;
+}
+
+void direct_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
+  Scratch scratch;
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
+  float* zeros = scratch.take(goc);
+  std::fill(zeros, zeros + goc, 0.0f);
+  Tap* tap = scratch.take<Tap>(taps);
+  // Phases beyond the image have no rows, however large the stride.
+  const std::int64_t phases_h = std::min(s.stride_h, s.h), phases_w = std::min(s.stride_w, s.w);
+  for (std::int64_t task = 0; task < s.groups * phases_h * phases_w; ++task) {
+    const std::int64_t g = task / (phases_h * phases_w);
+    const std::int64_t phase_h = task / phases_w % phases_h, phase_w = task % phases_w;
+    std::int64_t count = 0;
+    for (std::int64_t t = 0; t < taps; ++t) {
+      Tap a;
+      if (!tap_offset(phase_h, s.pad_top, t / s.kw * s.dilation_h, s.stride_h, &a.h)) continue;
+      if (!tap_offset(phase_w, s.pad_left, t % s.kw * s.dilation_w, s.stride_w, &a.w)) continue;
+      a.weights = weights.data + g * weights.group_offset + t * weights.tap_stride;
+      tap[count++] = a;
+    }
+    Correlation problem = {};
+    problem.src = dy + g * goc;
+    problem.out = dx + g * gc;
+    problem.n = s.n;
+    problem.src_h = s.oh, problem.src_w = s.ow, problem.src_ld = s.oc;
+    problem.grid_h = ceil_div(s.h - phase_h, s.stride_h);
+    problem.grid_w = ceil_div(s.w - phase_w, s.stride_w);
+    problem.src_step_h = 1, problem.src_step_w = 1;
+    problem.out_h = s.h, problem.out_w = s.w, problem.out_ld = s.c;
+    problem.out_first_h = phase_h, problem.out_first_w = phase_w;
+    problem.out_step_h = s.stride_h, problem.out_step_w = s.stride_w;
+    problem.k = goc, problem.cols = gc, problem.ldw = weights.ldw;
+    problem.taps = tap, problem.tap_count = count;
+    problem.zeros = zeros;
+    run_correlation(problem);
+  }
+}
+
+// parts[0] += parts[1] + ...: pairs, then pairs of pairs, the same tree for any thread count.
+void add_parts(float* parts, std::int64_t count, std::int64_t size) {
+  parallel_ranges(size, kAddBlock, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t step = 1; step < count; step *= 2) {
+      for (std::int64_t p = 0; p + step < count; p += 2 * step) {
+        float* a = parts + p * size;
+        const float* b = parts + (p + step) * size;
+        for (std::int64_t i = begin; i < end; ++i) a[i] += b[i];
+      }
+    }
+  });
+}
+
+void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+  Scratch scratch;
+  const KernelTable& kernel = kernels();
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  const std::int64_t size = taps * gc * s.oc;
+  const std::int64_t pieces = std::min(s.n, kBatchPieces);
+  float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
+  const std::int64_t o_block = 2 * kernel.lanes;
+  const std::int64_t o_tasks = ceil_div(goc, o_block), c_tasks = ceil_div(gc, kChannelsPerTask);
+  parallel_for(pieces * s.groups * o_tasks * c_tasks, [&](std::int64_t task, int) {
+    const std::int64_t o = task % o_tasks * o_block;
+    const std::int64_t c = task / o_tasks % c_tasks * kChannelsPerTask;
+    const std::int64_t g = task / (o_tasks * c_tasks) % s.groups;
+    const std::int64_t piece = task / (o_tasks * c_tasks * s.groups);
+    const std::int64_t o_end = std::min(o + o_block, goc),
+                       c_end = std::min(c + kChannelsPerTask, gc);
+    float* part = parts + piece * size;
+    for (std::int64_t t = 0; t < taps; ++t) {
+      for (std::int64_t i = c; i < c_end; ++i) {
+        float* row = part + (t * gc + i) * s.oc + g * goc;
+        std::fill(row + o, row + o_end, 0.0f);
+      }
+    }
+    kernel.conv2d_backward_weights(s, x, dy, part, piece * s.n / pieces, (piece + 1) * s.n / pieces,
+                                   g, c, c_end, o, o_end);
+  });
+  if (pieces == 1) return;
+  add_parts(parts, pieces, size);
+  std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+}
+
+bool any_shape(const ConvShape&) { return true; }
+
+// Each direction's algorithms, best first: the first that accepts a shape runs it.
+template <class Run>
+struct Algorithm {
+  const char* name;
+  bool (*accepts)(const ConvShape&);
+  Run run;
+};
+
+constexpr Algorithm<decltype(&direct_forward)> kForward[] = {
+    {"direct", any_shape, direct_forward},
+};
+constexpr Algorithm<decltype(&direct_backward_input)> kBackwardInput[] = {
+    {"direct", any_shape, direct_backward_input},
+};
+constexpr Algorithm<decltype(&direct_backward_weights)> kBackwardWeights[] = {
+    {"direct", any_shape, direct_backward_weights},
+};
+
+template <class Run, std::size_t Count>
+const Algorithm<Run>& choose(const Algorithm<Run> (&list)[Count], const ConvShape& s) {
+  std::size_t i = 0;
+  while (!list[i].accepts(s)) ++i;  // the last accepts every shape
+  return list[i];
+}
+
+}  // namespace
+
+const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
+  if (direction == Direction::kForward) return choose(kForward, s).name;
+  if (direction == Direction::kBackwardInput) return choose(kBackwardInput, s).name;
+  return choose(kBackwardWeights, s).name;
+}
+
+void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                    float* y) {
+  choose(kForward, s).run(s, x, w, b, relu, y);
+}
+
+void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
+  choose(kBackwardInput, s).run(s, dy, w, dx);
+}
+
+void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+  choose(kBackwardWeights, s).run(s, x, dy, dw);
+}
+
+}  // namespace convkit::ops

@@ -1,0 +1,21 @@
+// Convolutions over threads: scratch memory, packing of weights, choice of algorithm, cutting.
+#pragma once
+
+#include "../shapes.h"
+
+namespace convkit::ops {
+
+enum class Direction { kForward, kBackwardInput, kBackwardWeights };
+
+// The algorithm that the shape would get.
+const char* conv2d_algorithm(const ConvShape& s, Direction direction);
+
+// y (N, OH, OW, OC) = x * w + b, then ReLU when asked for; b may be null.
+void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                    float* y);
+// dx (N, H, W, C) from dy (N, OH, OW, OC).
+void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
+// dw (KH, KW, C / groups, OC).
+void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
+
+}  // namespace convkit::ops

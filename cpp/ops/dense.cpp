@@ -1,0 +1,54 @@
+#include "dense.h"
+
+#include "../dispatch/cpu.h"
+#include "conv2d.h"
+#include "parallel.h"
+#include "scratch.h"
+
+namespace convkit::ops {
+namespace {
+
+constexpr std::int64_t kRowsPerBlock = 1024;
+
+ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
+  ConvShape s = {};
+  s.n = 1, s.h = 1, s.w = n, s.c = c;
+  s.kh = 1, s.kw = 1;
+  s.oh = 1, s.ow = n, s.oc = oc;
+  s.stride_h = 1, s.stride_w = 1, s.dilation_h = 1, s.dilation_w = 1;
+  s.groups = 1;
+  return s;
+}
+
+}  // namespace
+
+void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x, const float* w,
+                   const float* b, bool relu, float* y) {
+  conv2d_forward(dense_shape(n, c, oc), x, w, b, relu, y);
+}
+
+void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
+                          const float* w, float* dx) {
+  conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
+}
+
+void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x,
+                            const float* dy, float* dw) {
+  conv2d_backward_weights(dense_shape(n, c, oc), x, dy, dw);
+}
+
+void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db) {
+  Scratch scratch;
+  const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
+  float* sums = scratch.take(blocks * c);
+  parallel_ranges(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
+    kernels().sum_rows(dy, c, begin, end, sums + begin / kRowsPerBlock * c);
+  });
+  for (std::int64_t j = 0; j < c; ++j) {
+    double total = 0.0;
+    for (std::int64_t i = 0; i < blocks; ++i) total += sums[i * c + j];
+    db[j] = static_cast<float>(total);
+  }
+}
+
+}  // namespace convkit::ops

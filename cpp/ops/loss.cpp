@@ -1,0 +1,99 @@
+#include "loss.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "activation.h"
+#include "scratch.h"
+
+namespace convkit::ops {
+namespace {
+
+double target_at(const Targets& targets, std::int64_t i, std::int64_t j, std::int64_t k) {
+  if (targets.labels) return targets.labels[i] == j ? 1.0 : 0.0;
+  return targets.distribution[i * k + j];
+}
+
+double weight_at(const float* weights, std::int64_t i) { return weights ? weights[i] : 1.0; }
+
+std::int64_t first_maximum(const float* y, std::int64_t k) {
+  return std::max_element(y, y + k) - y;
+}
+
+}  // namespace
+
+void softmax_cross_entropy(std::int64_t n, std::int64_t k, const float* logits, Targets targets,
+                           const float* weights, float* probs, float* dlogits, float* losses) {
+  Scratch scratch;
+  float* peak = scratch.take(n);
+  float* sum = scratch.take(n);
+  softmax_forward(logits, probs, n, k, peak, sum);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double weight = weight_at(weights, i), scale = weight / static_cast<double>(n);
+    const double log_sum_exp = peak[i] + std::log(static_cast<double>(sum[i]));
+    double loss = 0.0, mass = 0.0;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const double t = target_at(targets, i, j, k);
+      mass += t;
+      if (t != 0.0) loss += t * (log_sum_exp - logits[i * k + j]);
+    }
+    for (std::int64_t j = 0; j < k; ++j) {
+      const double d = mass * probs[i * k + j] - target_at(targets, i, j, k);
+      dlogits[i * k + j] = static_cast<float>(scale * d);
+    }
+    losses[i] = static_cast<float>(weight * loss);
+  }
+}
+
+void cross_entropy(std::int64_t n, std::int64_t k, const float* probs, Targets targets,
+                   const float* weights, float* dprobs, float* losses) {
+  constexpr double kLow = 1e-7, kHigh = 1.0 - 1e-7;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float* p = probs + i * k;
+    const double weight = weight_at(weights, i), scale = weight / static_cast<double>(n);
+    double sum = 0.0;
+    for (std::int64_t j = 0; j < k; ++j) sum += p[j];
+    // loss = -sum t log(clip(p / sum)); inside the clip's range d/dp_j = -t_j / p_j + mass / sum,
+    // mass being what the unclipped targets add up to.
+    double loss = 0.0, mass = 0.0;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const double t = target_at(targets, i, j, k), q = p[j] / sum;
+      if (t == 0.0) continue;
+      loss -= t * std::log(std::isnan(q) ? q : std::clamp(q, kLow, kHigh));
+      if (q >= kLow && q <= kHigh) mass += t;
+    }
+    for (std::int64_t j = 0; j < k; ++j) {
+      const double t = target_at(targets, i, j, k), q = p[j] / sum;
+      const double own = t != 0.0 && q >= kLow && q <= kHigh ? t / p[j] : 0.0;
+      dprobs[i * k + j] = static_cast<float>(scale * (mass / sum - own));
+    }
+    losses[i] = static_cast<float>(weight * loss);
+  }
+}
+
+void mean_squared_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
+                        const float* weights, float* dy, float* losses) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double weight = weight_at(weights, i);
+    const double scale = 2.0 * weight / (static_cast<double>(n) * static_cast<double>(k));
+    double sum = 0.0;
+    for (std::int64_t j = i * k; j < (i + 1) * k; ++j) {
+      const double d = static_cast<double>(y[j]) - target[j];
+      sum += d * d;
+      dy[j] = static_cast<float>(scale * d);
+    }
+    losses[i] = static_cast<float>(weight * sum / static_cast<double>(k));
+  }
+}
+
+std::int64_t count_correct(std::int64_t n, std::int64_t k, const float* y, Targets targets) {
+  std::int64_t correct = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t label =
+        targets.labels ? targets.labels[i] : first_maximum(targets.distribution + i * k, k);
+    if (first_maximum(y + i * k, k) == label) ++correct;
+  }
+  return correct;
+}
+
+}  // namespace convkit::ops

@@ -1,0 +1,30 @@
+// Losses and accuracy on (N, K) outputs: per-sample losses and the gradient of their mean.
+#pragma once
+
+#include <cstdint>
+
+namespace convkit::ops {
+
+// The targets of a classification: class numbers, or a distribution (N, K) when labels is null.
+struct Targets {
+  const std::int64_t* labels;
+  const float* distribution;
+};
+
+// weights (N) may be null. probs = softmax(logits); losses are cross-entropies times the weights;
+// dlogits = weight * (probs * sum of targets - targets) / N.
+void softmax_cross_entropy(std::int64_t n, std::int64_t k, const float* logits, Targets targets,
+                           const float* weights, float* probs, float* dlogits, float* losses);
+
+// From probabilities as Keras takes them: divided by their sum, clipped to [1e-7, 1 - 1e-7].
+void cross_entropy(std::int64_t n, std::int64_t k, const float* probs, Targets targets,
+                   const float* weights, float* dprobs, float* losses);
+
+// losses: the mean of (y - target)^2 over each sample's k values, times its weight.
+void mean_squared_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
+                        const float* weights, float* dy, float* losses);
+
+// Samples whose largest output (the first, among equals) is the target's class.
+std::int64_t count_correct(std::int64_t n, std::int64_t k, const float* y, Targets targets);
+
+}  // namespace convkit::ops

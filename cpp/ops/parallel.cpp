@@ -1,0 +1,53 @@
+#include "parallel.h"
+
+#include <omp.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace convkit::ops {
+namespace {
+
+std::atomic<int> configured_threads{1};
+std::atomic<bool> forked{false};
+std::atomic<bool> runtime_started{false};
+
+void after_fork_in_child() {
+  if (runtime_started.load()) forked.store(true);
+}
+
+}  // namespace
+
+void set_num_threads(int n) {
+  static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+  (void)registered;
+  configured_threads.store(std::max(n, 1));
+}
+
+int num_threads() { return forked.load() ? 1 : configured_threads.load(); }
+
+int threads_for(std::int64_t tasks) {
+  return static_cast<int>(std::min<std::int64_t>(num_threads(), std::max<std::int64_t>(tasks, 1)));
+}
+
+void run_tasks(std::int64_t tasks, TaskFunction f, void* context) {
+  const int threads = threads_for(tasks);
+  if (threads == 1) {
+    for (std::int64_t i = 0; i < tasks; ++i) f(context, i, 0);
+    return;
+  }
+  runtime_started.store(true);
+  std::atomic<std::int64_t> next{0};
+#pragma omp parallel num_threads(threads)
+  {
+    const int thread = omp_get_thread_num();
+    for (;;) {
+      const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= tasks) break;
+      f(context, i, thread);
+    }
+  }
+}
+
+}  // namespace convkit::ops

@@ -1,0 +1,84 @@
+#include "pool2d.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "../dispatch/cpu.h"
+#include "parallel.h"
+
+namespace convkit::ops {
+namespace {
+
+constexpr std::int64_t kRowsPerTask = 8;
+
+// The first and the last index + 1 of a window's rows (or columns) that are inside the image.
+struct Span {
+  std::int64_t begin, end;
+};
+
+Span inside(std::int64_t first, std::int64_t kernel, std::int64_t size) {
+  return {std::max<std::int64_t>(-first, 0), std::min(kernel, size - first)};
+}
+
+template <class Index>
+bool image_indices_valid(const PoolShape& s, const Index* indices) {
+  for (std::int64_t oh = 0; oh < s.oh; ++oh) {
+    const Span rows = inside(oh * s.stride_h - s.pad_top, s.kh, s.h);
+    for (std::int64_t ow = 0; ow < s.ow; ++ow, indices += s.c) {
+      const Span columns = inside(ow * s.stride_w - s.pad_left, s.kw, s.w);
+      const bool whole =
+          rows.begin == 0 && rows.end == s.kh && columns.begin == 0 && columns.end == s.kw;
+      bool bad = false;
+      for (std::int64_t c = 0; c < s.c; ++c) {
+        const std::int64_t i = indices[c];
+        bad |= i < 0 || i >= s.kh * s.kw;
+        if (whole) continue;
+        const std::int64_t kh = i / s.kw, kw = i % s.kw;
+        bad |= kh < rows.begin || kh >= rows.end || kw < columns.begin || kw >= columns.end;
+      }
+      if (bad) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void max_pool2d_forward(const PoolShape& s, const float* x, float* y, void* indices, bool wide) {
+  parallel_ranges(s.n * s.oh, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+    kernels().max_pool2d_forward(s, x, y, indices, wide, begin, end);
+  });
+}
+
+void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indices, bool wide,
+                         float* dx) {
+  parallel_ranges(s.n, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels().max_pool2d_backward(s, dy, indices, wide, dx, begin, end);
+  });
+}
+
+bool max_pool2d_indices_valid(const PoolShape& s, const void* indices, bool wide) {
+  std::atomic<bool> valid{true};
+  const std::int64_t image = s.oh * s.ow * s.c;
+  parallel_ranges(s.n, 1, [&](std::int64_t n, std::int64_t) {
+    const bool good =
+        wide ? image_indices_valid(s, static_cast<const std::int32_t*>(indices) + n * image)
+             : image_indices_valid(s, static_cast<const std::uint8_t*>(indices) + n * image);
+    if (!good) valid.store(false);
+  });
+  return valid.load();
+}
+
+void average_pool2d_forward(const PoolShape& s, const float* x, float* y) {
+  parallel_ranges(s.n * s.oh, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+    kernels().average_pool2d_forward(s, x, y, begin, end);
+  });
+}
+
+void average_pool2d_backward(const PoolShape& s, const float* dy, float* dx) {
+  parallel_ranges(s.n, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels().average_pool2d_backward(s, dy, dx, begin, end);
+  });
+}
+
+}  // namespace convkit::ops

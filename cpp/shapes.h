@@ -1,0 +1,65 @@
+// Problem shapes, plain data shared by every level.
+//
+// Letters: N images, H W rows and columns, C channels; KH KW kernel rows and columns; OH OW OC
+// output rows, columns and channels. Activations are NHWC, convolution weights HWIO
+// (KH, KW, C / groups, OC), dense weights (C, OC), all float32 with the last axis contiguous.
+#pragma once
+
+#include <cstdint>
+
+namespace convkit {
+
+struct ConvShape {
+  std::int64_t n, h, w, c;
+  std::int64_t kh, kw;
+  std::int64_t oh, ow, oc;
+  std::int64_t stride_h, stride_w;
+  std::int64_t dilation_h, dilation_w;
+  std::int64_t pad_top, pad_left;
+  std::int64_t groups;
+};
+
+struct PoolShape {
+  std::int64_t n, h, w, c;
+  std::int64_t kh, kw;
+  std::int64_t oh, ow;
+  std::int64_t stride_h, stride_w;
+  std::int64_t pad_top, pad_left;
+};
+
+// A correlation of a source image with taps, on a grid of output positions q:
+//
+//   out[n, first + q * out_step, :] = bias + sum over taps t of src[n, q * src_step + tap[t], :] .
+//   w[t]
+//
+// where positions outside the source count as zeros. The forward convolution is one correlation
+// (taps are the kernel's positions less the padding); its input gradient is one for each of the
+// stride_h * stride_w phases of the input grid; a dense layer is one with a single tap on 1 x 1
+// images.
+struct Tap {
+  std::int64_t h, w;     // offset in source positions
+  const float* weights;  // (k, ldw) matrix
+};
+
+struct Correlation {
+  const float* src;
+  float* out;
+  const float* bias;  // null for none
+  bool relu;
+  std::int64_t n;
+  std::int64_t src_h, src_w, src_ld;  // src_ld: floats between neighbouring source positions
+  std::int64_t grid_h, grid_w;
+  std::int64_t src_step_h, src_step_w;
+  std::int64_t out_h, out_w, out_ld;
+  std::int64_t out_first_h, out_first_w, out_step_h, out_step_w;
+  std::int64_t k;     // channels summed over
+  std::int64_t cols;  // output channels
+  std::int64_t ldw;   // floats between rows of a tap's weights; readable up to a whole vector
+  const Tap* taps;
+  std::int64_t tap_count;
+  const float* zeros;  // at least k zeros, standing for positions outside the source
+};
+
+enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu };
+
+}  // namespace convkit
