@@ -1,0 +1,182 @@
+"""The native module. Shapes and meanings are those of convkit.ops, which is its only user."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+_Floats = npt.NDArray[np.float32]
+_Pair = Sequence[int]
+_Pads = Sequence[int]
+
+class Activation:
+    relu: ClassVar[Activation]
+    sigmoid: ClassVar[Activation]
+    tanh: ClassVar[Activation]
+    gelu: ClassVar[Activation]
+    gelu_tanh: ClassVar[Activation]
+    leaky_relu: ClassVar[Activation]
+    elu: ClassVar[Activation]
+
+def available_isas() -> list[str]: ...
+def isa() -> str: ...
+def select_isa(name: str) -> None: ...
+def num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def multiply_add_peak(rounds: int) -> float: ...
+def conv2d_forward(
+    x: _Floats,
+    w: _Floats,
+    b: _Floats | None,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    relu: bool,
+    out: _Floats,
+) -> None: ...
+def conv2d_backward_input(
+    dy: _Floats,
+    w: _Floats,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    out: _Floats,
+) -> None: ...
+def conv2d_backward_weights(
+    x: _Floats,
+    dy: _Floats,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    out: _Floats,
+) -> None: ...
+def conv2d_algorithm(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    direction: str,
+) -> str: ...
+def dense_forward(
+    x: _Floats, w: _Floats, b: _Floats | None, relu: bool, out: _Floats
+) -> None: ...
+def dense_backward_input(dy: _Floats, w: _Floats, out: _Floats) -> None: ...
+def dense_backward_weights(x: _Floats, dy: _Floats, out: _Floats) -> None: ...
+def bias_backward(dy: _Floats, out: _Floats) -> None: ...
+def max_pool2d_forward(
+    x: _Floats,
+    pool_size: _Pair,
+    strides: _Pair,
+    pads: _Pads,
+    out: _Floats,
+    indices: npt.NDArray[Any],
+) -> None: ...
+def max_pool2d_backward(
+    dy: _Floats,
+    indices: npt.NDArray[Any],
+    pool_size: _Pair,
+    strides: _Pair,
+    pads: _Pads,
+    out: _Floats,
+) -> None: ...
+def average_pool2d_forward(
+    x: _Floats, pool_size: _Pair, strides: _Pair, pads: _Pads, out: _Floats
+) -> None: ...
+def average_pool2d_backward(
+    dy: _Floats, pool_size: _Pair, strides: _Pair, pads: _Pads, out: _Floats
+) -> None: ...
+def batchnorm_forward(
+    x: _Floats,
+    gamma: _Floats,
+    beta: _Floats,
+    moving_mean: _Floats,
+    moving_variance: _Floats,
+    momentum: float,
+    epsilon: float,
+    relu: bool,
+    out: _Floats,
+    mean: _Floats,
+    rstd: _Floats,
+) -> None: ...
+def batchnorm_inference(
+    x: _Floats,
+    gamma: _Floats,
+    beta: _Floats,
+    moving_mean: _Floats,
+    moving_variance: _Floats,
+    epsilon: float,
+    relu: bool,
+    out: _Floats,
+) -> None: ...
+def batchnorm_backward(
+    dy: _Floats,
+    x: _Floats,
+    gamma: _Floats,
+    beta: _Floats,
+    mean: _Floats,
+    rstd: _Floats,
+    relu: bool,
+    out: _Floats,
+    dgamma: _Floats,
+    dbeta: _Floats,
+) -> None: ...
+def activation_forward(kind: Activation, x: _Floats, parameter: float, out: _Floats) -> None: ...
+def activation_backward(
+    kind: Activation, dy: _Floats, v: _Floats, parameter: float, out: _Floats
+) -> None: ...
+def softmax_forward(x: _Floats, out: _Floats) -> None: ...
+def softmax_backward(dy: _Floats, y: _Floats, out: _Floats) -> None: ...
+def dropout(x: _Floats, rate: float, seed: int, offset: int, out: _Floats) -> None: ...
+def softmax_cross_entropy(
+    logits: _Floats,
+    labels: npt.NDArray[Any],
+    sample_weight: _Floats | None,
+    probs: _Floats,
+    dlogits: _Floats,
+    losses: _Floats,
+) -> None: ...
+def cross_entropy(
+    probs: _Floats,
+    labels: npt.NDArray[Any],
+    sample_weight: _Floats | None,
+    dprobs: _Floats,
+    losses: _Floats,
+) -> None: ...
+def mean_squared_error(
+    y: _Floats,
+    target: _Floats,
+    sample_weight: _Floats | None,
+    dy: _Floats,
+    losses: _Floats,
+) -> None: ...
+def count_correct(y: _Floats, labels: npt.NDArray[Any]) -> int: ...
+def sgd_update(
+    w: _Floats,
+    g: _Floats,
+    velocity: _Floats | None,
+    learning_rate: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> None: ...
+def adam_update(
+    w: _Floats,
+    g: _Floats,
+    m: _Floats,
+    v: _Floats,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: int,
+    weight_decay: float,
+) -> None: ...
+def gather(
+    source: npt.NDArray[Any], indices: npt.NDArray[np.int64], scale: float, out: _Floats
+) -> None: ...

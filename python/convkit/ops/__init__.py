@@ -1,0 +1,108 @@
+"""Every kernel as a function on NumPy arrays.
+
+Images are NHWC, convolution weights HWIO, everything float32 in C order; other real arrays are
+converted once on the way in. Results go into ``out=`` where it is given. ``convkit.reference`` has
+the same functions in plain NumPy.
+"""
+
+from convkit.ops.activation import (
+    elu_backward,
+    elu_forward,
+    gelu_backward,
+    gelu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    softmax_backward,
+    softmax_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from convkit.ops.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from convkit.ops.conv2d import (
+    conv2d_algorithm,
+    conv2d_backward_input,
+    conv2d_backward_weights,
+    conv2d_forward,
+    conv2d_output_shape,
+)
+from convkit.ops.dense import (
+    bias_backward,
+    dense_backward_input,
+    dense_backward_weights,
+    dense_forward,
+)
+from convkit.ops.dropout import dropout_backward, dropout_forward
+from convkit.ops.gather import gather
+from convkit.ops.global_pool2d import (
+    global_average_pool2d_backward,
+    global_average_pool2d_forward,
+    global_max_pool2d_backward,
+    global_max_pool2d_forward,
+)
+from convkit.ops.loss import (
+    count_correct,
+    cross_entropy,
+    mean_squared_error,
+    softmax_cross_entropy,
+)
+from convkit.ops.optimizer import adam_update, sgd_update
+from convkit.ops.pool2d import (
+    average_pool2d_backward,
+    average_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
+    max_pool2d_index_dtype,
+    pool2d_output_shape,
+)
+
+__all__ = [
+    "adam_update",
+    "average_pool2d_backward",
+    "average_pool2d_forward",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference",
+    "bias_backward",
+    "conv2d_algorithm",
+    "conv2d_backward_input",
+    "conv2d_backward_weights",
+    "conv2d_forward",
+    "conv2d_output_shape",
+    "count_correct",
+    "cross_entropy",
+    "dense_backward_input",
+    "dense_backward_weights",
+    "dense_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "elu_backward",
+    "elu_forward",
+    "gather",
+    "gelu_backward",
+    "gelu_forward",
+    "global_average_pool2d_backward",
+    "global_average_pool2d_forward",
+    "global_max_pool2d_backward",
+    "global_max_pool2d_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+    "max_pool2d_index_dtype",
+    "mean_squared_error",
+    "pool2d_output_shape",
+    "relu_backward",
+    "relu_forward",
+    "sgd_update",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_backward",
+    "softmax_cross_entropy",
+    "softmax_forward",
+    "tanh_backward",
+    "tanh_forward",
+]

@@ -1,0 +1,104 @@
+"""The array gate: the one place where inputs may be converted, and where outputs are checked.
+
+The native functions take float32 arrays in C order and nothing else. ``as_floats`` passes such an
+array through untouched and converts everything else once, here; ``output`` never converts, for a
+converted output would be a copy that the caller does not see.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Shape: TypeAlias = tuple[int, ...]
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def as_floats(name: str, array: npt.ArrayLike, ndim: int | None = None) -> Floats:
+    """``array`` as float32 in C order: itself where it is that already, else a converted copy.
+
+    Args:
+        name: what the caller calls it, for errors.
+        array: a bool, integer or floating-point array, or nested lists of numbers.
+        ndim: the number of dimensions that it must have; None for any.
+
+    Raises:
+        TypeError: it does not hold real numbers.
+        ValueError: it has another number of dimensions.
+    """
+    if not (
+        type(array) is np.ndarray
+        and array.dtype == _FLOAT32
+        and array.flags.c_contiguous
+        and array.flags.aligned
+    ):
+        array = _converted(name, array)
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimensions, but its shape is {array.shape}")
+    return array
+
+
+def _converted(name: str, array: npt.ArrayLike) -> Floats:
+    source: npt.NDArray[Any] = np.asarray(array)
+    if source.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must hold real numbers, but its dtype is {source.dtype}; "
+            "convert it with .astype('float32')"
+        )
+    return np.require(source, dtype=np.float32, requirements=["C", "A"])
+
+
+def output(name: str, out: Floats | None, shape: Shape) -> Floats:
+    """``out`` after a check that it is writable float32 in C order of this shape, or a new array."""
+    if out is None:
+        return np.empty(shape, np.float32)
+    return check_output(name, out, shape, _FLOAT32)
+
+
+def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> Any:
+    """``out`` itself, when it is a writable array in C order of this shape and type.
+
+    Raises:
+        TypeError: it is no array, or of another dtype.
+        ValueError: it is not C-contiguous, read-only, or of another shape.
+    """
+    if not isinstance(out, np.ndarray) or out.dtype != dtype:
+        kind = out.dtype if isinstance(out, np.ndarray) else type(out).__name__
+        raise TypeError(f"{name} must be a {dtype} array, but is {kind}")
+    if out.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, but its shape is {out.shape}")
+    flags = out.flags
+    if not (flags.c_contiguous and flags.writeable and flags.aligned):
+        raise ValueError(f"{name} must be writable, aligned and contiguous in C order")
+    return out
+
+
+def as_labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
+    """Labels as the native losses take them: int64 (n,), or float32 (n, K) distributions.
+
+    Integers of shape (n,) or (n, 1) are class numbers; floating-point arrays of two dimensions are
+    one-hot labels or distributions.
+    """
+    array: npt.NDArray[Any] = np.asarray(labels)
+    if array.dtype.kind in "bui" and (array.ndim == 1 or array.shape == (n, 1)):
+        return np.require(array.reshape(-1), dtype=np.int64, requirements=["C", "A"])
+    if array.ndim == 2 and array.dtype.kind in "biuf":
+        return as_floats("labels", array)
+    raise ValueError(
+        "labels must be integers of shape (N,) or (N, 1), or one-hot of shape (N, K), but are "
+        f"{array.dtype} of shape {array.shape}"
+    )
+
+
+def as_weights(sample_weight: npt.ArrayLike | None, n: int) -> Floats | None:
+    """Per-sample weights as float32 (n,), or None."""
+    if sample_weight is None:
+        return None
+    weights = as_floats("sample_weight", sample_weight, 1)
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight must have shape {(n,)}, but its shape is {weights.shape}")
+    return weights

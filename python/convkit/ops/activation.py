@@ -1,0 +1,147 @@
+"""Element-wise activations and softmax, with their gradients.
+
+In every function ``out`` may be the input itself. ReLU, sigmoid, tanh, softmax and ELU take their
+output y in the backward pass, GELU and leaky ReLU their input x.
+"""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from convkit import _core
+from convkit.ops._gate import Floats, as_floats, output
+
+_Kind = _core.Activation
+
+
+def _forward(
+    kind: _core.Activation, x: npt.ArrayLike, out: Floats | None, parameter: float = 0.0
+) -> Floats:
+    x = as_floats("x", x)
+    out = output("out", out, x.shape)
+    _core.activation_forward(kind, x, parameter, out)
+    return out
+
+
+def _backward(
+    kind: _core.Activation,
+    dy: npt.ArrayLike,
+    name: str,
+    saved: npt.ArrayLike,
+    out: Floats | None,
+    parameter: float = 0.0,
+) -> Floats:
+    dy = as_floats("dy", dy)
+    saved = as_floats(name, saved)
+    if saved.shape != dy.shape:
+        raise ValueError(f"{name} must have dy's shape {dy.shape}, but its shape is {saved.shape}")
+    out = output("out", out, dy.shape)
+    _core.activation_backward(kind, dy, saved, parameter, out)
+    return out
+
+
+def relu_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """max(x, 0); NaN stays NaN."""
+    return _forward(_Kind.relu, x, out)
+
+
+def relu_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy where y > 0, else 0."""
+    return _backward(_Kind.relu, dy, "y", y, out)
+
+
+def sigmoid_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """1 / (1 + e^-x)."""
+    return _forward(_Kind.sigmoid, x, out)
+
+
+def sigmoid_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * y * (1 - y)."""
+    return _backward(_Kind.sigmoid, dy, "y", y, out)
+
+
+def tanh_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """The hyperbolic tangent."""
+    return _forward(_Kind.tanh, x, out)
+
+
+def tanh_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * (1 - y^2)."""
+    return _backward(_Kind.tanh, dy, "y", y, out)
+
+
+def gelu_forward(
+    x: npt.ArrayLike, *, approximate: bool = False, out: Floats | None = None
+) -> Floats:
+    """x * Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, 2016).
+
+    Args:
+        approximate: the paper's form with tanh.
+    """
+    return _forward(_Kind.gelu_tanh if approximate else _Kind.gelu, x, out)
+
+
+def gelu_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    *,
+    approximate: bool = False,
+    out: Floats | None = None,
+) -> Floats:
+    """dy * (Phi(x) + x * phi(x)), or the derivative of the form with tanh."""
+    return _backward(_Kind.gelu_tanh if approximate else _Kind.gelu, dy, "x", x, out)
+
+
+def leaky_relu_forward(
+    x: npt.ArrayLike, *, negative_slope: float = 0.2, out: Floats | None = None
+) -> Floats:
+    """x where x > 0, else negative_slope * x."""
+    return _forward(_Kind.leaky_relu, x, out, negative_slope)
+
+
+def leaky_relu_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    *,
+    negative_slope: float = 0.2,
+    out: Floats | None = None,
+) -> Floats:
+    """dy where x > 0, else negative_slope * dy."""
+    return _backward(_Kind.leaky_relu, dy, "x", x, out, negative_slope)
+
+
+def elu_forward(x: npt.ArrayLike, *, alpha: float = 1.0, out: Floats | None = None) -> Floats:
+    """x where x > 0, else alpha * (e^x - 1) (Clevert, Unterthiner and Hochreiter, 2016)."""
+    return _forward(_Kind.elu, x, out, alpha)
+
+
+def elu_backward(
+    dy: npt.ArrayLike, y: npt.ArrayLike, *, alpha: float = 1.0, out: Floats | None = None
+) -> Floats:
+    """dy where y > 0, else dy * (y + alpha)."""
+    return _backward(_Kind.elu, dy, "y", y, out, alpha)
+
+
+def _rows(name: str, array: Floats) -> Floats:
+    if array.ndim < 1 or array.size == 0:
+        raise ValueError(f"{name} must have shape (..., K), not empty, but is {array.shape}")
+    return array.reshape(-1, array.shape[-1])
+
+
+def softmax_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """e^x / sum of e^x over the last axis, computed from x less its maximum."""
+    x = as_floats("x", x)
+    out = output("out", out, x.shape)
+    _core.softmax_forward(_rows("x", x), _rows("out", out))
+    return out
+
+
+def softmax_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """y * (dy - sum of dy * y over the last axis)."""
+    dy = as_floats("dy", dy)
+    y = as_floats("y", y)
+    if y.shape != dy.shape:
+        raise ValueError(f"y must have dy's shape {dy.shape}, but its shape is {y.shape}")
+    out = output("out", out, dy.shape)
+    _core.softmax_backward(_rows("dy", dy), _rows("y", y), _rows("out", out))
+    return out

@@ -1,0 +1,150 @@
+"""Batch normalisation over the last axis (Ioffe and Szegedy, 2015)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit import _core
+from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops.conv2d import is_relu
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _rows(name: str, array: Floats) -> Floats:
+    """(..., C) as (rows, C), a view."""
+    if array.ndim < 2 or array.size == 0:
+        raise ValueError(f"{name} must have shape (N, ..., C), not empty, but is {array.shape}")
+    return array.reshape(-1, array.shape[-1])
+
+
+def batchnorm_forward(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    moving_mean: Floats,
+    moving_variance: Floats,
+    *,
+    momentum: float = 0.99,
+    epsilon: float = 1e-3,
+    activation: str | None = None,
+    out: Floats | None = None,
+    mean: Floats | None = None,
+    rstd: Floats | None = None,
+) -> tuple[Floats, Floats, Floats]:
+    """Normalisation with the batch's own statistics, as in training.
+
+    y = gamma * (x - mean) * rstd + beta, with the mean and the population variance over all axes
+    but the last and rstd = 1 / sqrt(variance + epsilon); then ReLU when asked for.
+
+    Args:
+        x: (N, ..., C).
+        gamma, beta: scale and shift, (C,).
+        moving_mean, moving_variance: float32 (C,), updated in place:
+            moving = momentum * moving + (1 - momentum) * batch.
+        out, mean, rstd: float32 arrays to write into.
+
+    Returns:
+        ``(y, mean, rstd)``: the result, shaped like x, and the batch's statistics, (C,), which
+        :func:`batchnorm_backward` takes.
+    """
+    x = as_floats("x", x)
+    rows = _rows("x", x)
+    vector = (rows.shape[1],)
+    check_output("moving_mean", moving_mean, vector, _FLOAT32)
+    check_output("moving_variance", moving_variance, vector, _FLOAT32)
+    out = output("out", out, x.shape)
+    mean = output("mean", mean, vector)
+    rstd = output("rstd", rstd, vector)
+    _core.batchnorm_forward(
+        rows,
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        moving_mean,
+        moving_variance,
+        momentum,
+        epsilon,
+        is_relu(activation),
+        _rows("out", out),
+        mean,
+        rstd,
+    )
+    return out, mean, rstd
+
+
+def batchnorm_inference(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    moving_mean: npt.ArrayLike,
+    moving_variance: npt.ArrayLike,
+    *,
+    epsilon: float = 1e-3,
+    activation: str | None = None,
+    out: Floats | None = None,
+) -> Floats:
+    """Normalisation with the moving statistics: gamma * (x - mean) / sqrt(variance + epsilon) + beta."""
+    x = as_floats("x", x)
+    rows = _rows("x", x)
+    out = output("out", out, x.shape)
+    _core.batchnorm_inference(
+        rows,
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        as_floats("moving_mean", moving_mean, 1),
+        as_floats("moving_variance", moving_variance, 1),
+        epsilon,
+        is_relu(activation),
+        _rows("out", out),
+    )
+    return out
+
+
+def batchnorm_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    *,
+    activation: str | None = None,
+    out: Floats | None = None,
+    dgamma: Floats | None = None,
+    dbeta: Floats | None = None,
+) -> tuple[Floats, Floats, Floats]:
+    """Gradients of :func:`batchnorm_forward`.
+
+    Args:
+        dy: gradient with respect to y, shaped like x.
+        x, gamma, beta: the forward pass's inputs.
+        mean, rstd: the statistics it returned, (C,).
+        activation: "relu" when the forward pass applied it; dy is then masked by y > 0.
+        out, dgamma, dbeta: float32 arrays to write into; ``out`` may be dy.
+
+    Returns:
+        ``(dx, dgamma, dbeta)``.
+    """
+    dy = as_floats("dy", dy)
+    x = as_floats("x", x)
+    if dy.shape != x.shape:
+        raise ValueError(f"dy must have x's shape {x.shape}, but its shape is {dy.shape}")
+    rows = _rows("x", x)
+    vector = (rows.shape[1],)
+    out = output("out", out, x.shape)
+    dgamma = output("dgamma", dgamma, vector)
+    dbeta = output("dbeta", dbeta, vector)
+    _core.batchnorm_backward(
+        _rows("dy", dy),
+        rows,
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        as_floats("mean", mean, 1),
+        as_floats("rstd", rstd, 1),
+        is_relu(activation),
+        _rows("out", out),
+        dgamma,
+        dbeta,
+    )
+    return out, dgamma, dbeta

@@ -1,0 +1,215 @@
+"""Two-dimensional convolution: NHWC images, HWIO weights, any kernel, stride, dilation, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy.typing as npt
+
+from convkit import _core
+from convkit.ops._gate import Floats, as_floats, output
+from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
+
+
+def _geometry(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    strides: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[tuple[int, int, int, int], Window]:
+    """The output shape (N, OH, OW, OC) and the window; raises ValueError where shapes disagree."""
+    n, h, w, c = image_shape("the input shape", x_shape)
+    if len(w_shape) != 4 or min(w_shape) < 1:
+        raise ValueError(
+            "the weights' shape must be four positive sizes (KH, KW, C // groups, OC), but is "
+            f"{tuple(w_shape)}"
+        )
+    kh, kw, group_c, oc = (int(v) for v in w_shape)
+    if groups < 1 or c % groups or oc % groups:
+        raise ValueError(
+            f"groups must divide the {c} input and the {oc} output channels, but is {groups}"
+        )
+    if group_c != c // groups:
+        raise ValueError(
+            f"the weights are for {group_c * groups} input channels, but the input has {c}: "
+            f"expected weights of shape {(kh, kw, c // groups, oc)}, got {tuple(w_shape)}"
+        )
+    window = resolve((h, w), (kh, kw), strides, padding, dilation)
+    return (n, *window.size, oc), window
+
+
+def conv2d_output_shape(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+) -> tuple[int, int, int, int]:
+    """The shape (N, OH, OW, OC) that :func:`conv2d_forward` gives."""
+    return _geometry(x_shape, w_shape, strides, padding, dilation, groups)[0]
+
+
+def conv2d_algorithm(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    direction: str = "forward",
+) -> str:
+    """The algorithm that this problem gets, such as "direct".
+
+    Args:
+        direction: "forward", "backward_input" or "backward_weights".
+    """
+    _, window = _geometry(x_shape, w_shape, strides, padding, dilation, groups)
+    return _core.conv2d_algorithm(
+        [int(v) for v in x_shape],
+        [int(v) for v in w_shape],
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        direction,
+    )
+
+
+def conv2d_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    out: Floats | None = None,
+) -> Floats:
+    """Convolution (cross-correlation, as in all deep-learning libraries) with bias and ReLU.
+
+    y[n, oh, ow, o] = b[o] + sum over kh, kw, c of
+    x[n, oh * stride + kh * dilation - top, ow * stride + kw * dilation - left, c] w[kh, kw, c, o]
+
+    Args:
+        x: images, (N, H, W, C).
+        w: weights, (KH, KW, C // groups, OC).
+        b: biases, (OC,), or None.
+        strides: an int or (rows, columns).
+        padding: "valid", "same" (TensorFlow's rule) or ((top, bottom), (left, right)).
+        dilation: an int or (rows, columns).
+        groups: input and output channels are split into this many independent groups.
+        activation: None or "relu", applied to the result.
+        out: float32 array of the result's shape to write into; must not overlap the inputs.
+
+    Returns:
+        float32 (N, OH, OW, OC).
+
+    Raises:
+        ValueError: shapes disagree or the kernel does not fit the padded input.
+        TypeError: an input does not hold real numbers, or ``out`` is not float32.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    shape, window = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    out = output("out", out, shape)
+    _core.conv2d_forward(
+        x,
+        w,
+        None if b is None else as_floats("b", b, 1),
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        is_relu(activation),
+        out,
+    )
+    return out
+
+
+def conv2d_backward_input(
+    dy: npt.ArrayLike,
+    w: npt.ArrayLike,
+    x_shape: Sequence[int],
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    out: Floats | None = None,
+) -> Floats:
+    """The gradient of a loss with respect to a convolution's input.
+
+    Args:
+        dy: gradient with respect to the output, (N, OH, OW, OC).
+        w: weights, (KH, KW, C // groups, OC).
+        x_shape: the input's shape, (N, H, W, C).
+        out: float32 array of ``x_shape`` to write into.
+
+    The other arguments are those of :func:`conv2d_forward`. Returns float32 (N, H, W, C).
+    """
+    dy = as_floats("dy", dy, 4)
+    w = as_floats("w", w, 4)
+    shape, window = _geometry(x_shape, w.shape, strides, padding, dilation, groups)
+    _check_gradient(dy, shape)
+    out = output("out", out, tuple(x_shape))
+    _core.conv2d_backward_input(
+        dy, w, window.strides, window.pads, window.dilation, groups, out
+    )
+    return out
+
+
+def conv2d_backward_weights(
+    x: npt.ArrayLike,
+    dy: npt.ArrayLike,
+    w_shape: Sequence[int],
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    out: Floats | None = None,
+) -> Floats:
+    """The gradient of a loss with respect to a convolution's weights.
+
+    Args:
+        x: the input, (N, H, W, C).
+        dy: gradient with respect to the output, (N, OH, OW, OC).
+        w_shape: the weights' shape, (KH, KW, C // groups, OC).
+        out: float32 array of ``w_shape`` to write into.
+
+    The other arguments are those of :func:`conv2d_forward`. Returns float32 of ``w_shape``; the sum
+    over the batch is taken in an order that does not depend on the number of threads.
+    """
+    x = as_floats("x", x, 4)
+    dy = as_floats("dy", dy, 4)
+    shape, window = _geometry(x.shape, w_shape, strides, padding, dilation, groups)
+    _check_gradient(dy, shape)
+    out = output("out", out, tuple(w_shape))
+    _core.conv2d_backward_weights(
+        x, dy, window.strides, window.pads, window.dilation, groups, out
+    )
+    return out
+
+
+def _check_gradient(dy: Floats, shape: tuple[int, ...]) -> None:
+    if dy.shape != shape:
+        raise ValueError(
+            f"dy must have the output's shape {shape} for these arguments, but its shape is "
+            f"{dy.shape}"
+        )
+
+
+def is_relu(activation: str | None) -> bool:
+    """Whether the fused activation is ReLU; raises ValueError for one that is not fused."""
+    if activation is None:
+        return False
+    if activation == "relu":
+        return True
+    raise ValueError(f"activation must be None or 'relu' here, but is {activation!r}")

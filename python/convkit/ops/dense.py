@@ -1,0 +1,73 @@
+"""Dense (fully connected) layers and bias gradients."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from convkit import _core
+from convkit.ops._gate import Floats, as_floats, output
+from convkit.ops.conv2d import is_relu
+
+
+def dense_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    *,
+    activation: str | None = None,
+    out: Floats | None = None,
+) -> Floats:
+    """y = x w + b, then ReLU when asked for.
+
+    Args:
+        x: inputs, (N, C).
+        w: weights, (C, OC).
+        b: biases, (OC,), or None.
+        activation: None or "relu".
+        out: float32 (N, OC) to write into; must not overlap the inputs.
+
+    Returns:
+        float32 (N, OC).
+
+    Raises:
+        ValueError: shapes disagree or are empty.
+    """
+    x = as_floats("x", x, 2)
+    w = as_floats("w", w, 2)
+    out = output("out", out, (x.shape[0], w.shape[1]))
+    bias = None if b is None else as_floats("b", b, 1)
+    _core.dense_forward(x, w, bias, is_relu(activation), out)
+    return out
+
+
+def dense_backward_input(
+    dy: npt.ArrayLike, w: npt.ArrayLike, *, out: Floats | None = None
+) -> Floats:
+    """dx (N, C) = dy (N, OC) times the transpose of w (C, OC)."""
+    dy = as_floats("dy", dy, 2)
+    w = as_floats("w", w, 2)
+    out = output("out", out, (dy.shape[0], w.shape[0]))
+    _core.dense_backward_input(dy, w, out)
+    return out
+
+
+def dense_backward_weights(
+    x: npt.ArrayLike, dy: npt.ArrayLike, *, out: Floats | None = None
+) -> Floats:
+    """dw (C, OC) = the transpose of x (N, C) times dy (N, OC)."""
+    x = as_floats("x", x, 2)
+    dy = as_floats("dy", dy, 2)
+    out = output("out", out, (x.shape[1], dy.shape[1]))
+    _core.dense_backward_weights(x, dy, out)
+    return out
+
+
+def bias_backward(dy: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """db (C,) = the sum of dy (..., C) over all axes but the last."""
+    dy = as_floats("dy", dy)
+    if dy.ndim < 1 or dy.size == 0:
+        raise ValueError(f"dy must not be empty, but its shape is {dy.shape}")
+    channels = dy.shape[-1]
+    out = output("out", out, (channels,))
+    _core.bias_backward(dy.reshape(-1, channels), out)
+    return out

@@ -1,0 +1,72 @@
+"""Parameter updates over flat arrays, in place and in one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convkit import _core
+from convkit.ops._gate import Floats, check_output
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _check_like(w: Any, **arrays: Any) -> None:
+    """w and every array are float32, in C order, of w's shape."""
+    check_output("w", w, getattr(w, "shape", ()), _FLOAT32)
+    for name, array in arrays.items():
+        check_output(name, array, w.shape, _FLOAT32)
+
+
+def sgd_update(
+    w: Floats,
+    g: Floats,
+    velocity: Floats | None,
+    *,
+    learning_rate: float,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> None:
+    """Stochastic gradient descent with momentum, as Keras computes it; updates w and velocity.
+
+    w -= learning_rate * weight_decay * w; velocity = momentum * velocity - learning_rate * g;
+    w += velocity, or with Nesterov w += momentum * velocity - learning_rate * g. Without momentum
+    velocity may be None and w -= learning_rate * g.
+    """
+    if velocity is None:
+        if momentum != 0.0:
+            raise ValueError("momentum needs a velocity array of w's shape")
+        _check_like(w, g=g)
+    else:
+        _check_like(w, g=g, velocity=velocity)
+    _core.sgd_update(w, g, velocity, learning_rate, momentum, nesterov, weight_decay)
+
+
+def adam_update(
+    w: Floats,
+    g: Floats,
+    m: Floats,
+    v: Floats,
+    *,
+    learning_rate: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    step: int,
+    weight_decay: float = 0.0,
+) -> None:
+    """Adam (Kingma and Ba, 2015) as Keras computes it; updates w, m and v.
+
+    m += (g - m) * (1 - beta_1); v += (g^2 - v) * (1 - beta_2);
+    w -= learning_rate * sqrt(1 - beta_2^step) / (1 - beta_1^step) * m / (sqrt(v) + epsilon).
+
+    Args:
+        w, g, m, v: float32 arrays of one shape: parameters, gradient, first and second moment.
+        step: the number of this update, from 1.
+        weight_decay: AdamW's decoupled decay (Loshchilov and Hutter, 2019), applied first:
+            w -= learning_rate * weight_decay * w.
+    """
+    _check_like(w, g=g, m=m, v=v)
+    _core.adam_update(w, g, m, v, learning_rate, beta_1, beta_2, epsilon, step, weight_decay)

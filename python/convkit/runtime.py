@@ -1,0 +1,127 @@
+"""The instruction set and the threads that convkit uses.
+
+``CONVKIT_ISA=avx2`` in the environment forces an instruction set; ``OMP_NUM_THREADS`` lowers the
+default number of threads, which otherwise is what the process may use: its CPU affinity and, in a
+container, its cgroup quota.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from convkit import _core
+
+__all__ = [
+    "available_isas",
+    "get_num_threads",
+    "isa",
+    "multiply_add_peak",
+    "set_isa",
+    "set_num_threads",
+    "show_config",
+]
+
+
+def available_isas() -> list[str]:
+    """The instruction sets that this build holds and this CPU runs, best first."""
+    return _core.available_isas()
+
+
+def isa() -> str:
+    """The active instruction set: "avx512", "avx2", "neon" or "baseline"."""
+    return _core.isa()
+
+
+def set_isa(name: str) -> None:
+    """Makes ``name`` the active instruction set.
+
+    Raises:
+        ValueError: the name is unknown or this CPU lacks it; the message lists the available ones.
+    """
+    _core.select_isa(name)
+
+
+def get_num_threads() -> int:
+    """The number of threads that operations use; 1 in a forked child of a process that used more."""
+    return _core.num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads, between 1 and 4096. Results do not depend on it, to the bit."""
+    _core.set_num_threads(n)
+
+
+def multiply_add_peak(rounds: int) -> float:
+    """Runs ``rounds`` of register multiply-adds on every thread; returns the operations done.
+
+    Divided by the time it took, this is the peak that benchmarks compare with, in FLOP/s.
+    """
+    return _core.multiply_add_peak(rounds)
+
+
+def show_config() -> None:
+    """Prints the version, the platform, the instruction set and the threads."""
+    from convkit import __version__
+
+    names = ", ".join(available_isas())
+    print(f"convkit           {__version__}")
+    print(f"Python            {platform.python_version()}, NumPy {np.__version__}")
+    print(f"platform          {platform.system()} {platform.machine()}")
+    print(f"instruction set   {isa()} (available: {names})")
+    print(f"threads           {get_num_threads()} (usable CPUs: {_usable_cpus()})")
+
+
+def _usable_cpus() -> int:
+    """CPUs this process may use: affinity, then the cgroup's quota, rounded up."""
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    quota = _cgroup_quota(Path("/sys/fs/cgroup"))
+    return max(1, cpus if quota is None else min(cpus, quota))
+
+
+def _cgroup_quota(root: Path) -> int | None:
+    """The CPU quota of the container in whole CPUs, rounded up, or None where there is none."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()[:2]  # cgroup v2
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()  # cgroup v1
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    try:
+        microseconds, window = int(quota), int(period)
+    except ValueError:  # "max": no quota
+        return None
+    if microseconds <= 0 or window <= 0:
+        return None
+    return -(-microseconds // window)
+
+
+def _default_threads() -> int:
+    usable = _usable_cpus()
+    # OpenMP allows a list, one number a nesting level; the first is ours.
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdigit() and int(wanted) > 0:
+        return min(usable, int(wanted))
+    return usable
+
+
+def _configure() -> None:
+    """Applies the environment once, at import."""
+    forced = os.environ.get("CONVKIT_ISA", "")
+    if forced:
+        try:
+            set_isa(forced)
+        except ValueError as error:
+            raise ValueError(f"CONVKIT_ISA: {error}") from None
+    set_num_threads(min(_default_threads(), 4096))
+
+
+_configure()
