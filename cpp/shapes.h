@@ -60,6 +60,22 @@ struct Correlation {
   const float* zeros;  // at least k zeros, standing for positions outside the source
 };
 
+// A 3 x 3 stride-1 convolution cut into tiles of outputs. Tiles are numbered along (n, tile row,
+// tile column).
+struct TileSpan {
+  std::int32_t start, size;  // size: 4, 3 or 2
+};
+
+struct WinogradShape {
+  std::int64_t n, h, w, c;
+  std::int64_t oh, ow, oc;
+  std::int64_t pad_top, pad_left;
+  std::int64_t tiles_h, tiles_w;
+  const TileSpan* tile_rows;     // tiles_h of them
+  const TileSpan* tile_columns;  // tiles_w of them
+  std::int64_t lc, loc;          // c and oc rounded up to whole vectors
+};
+
 enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu };
 
 }  // namespace convkit

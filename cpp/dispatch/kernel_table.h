@@ -22,6 +22,18 @@ struct KernelTable {
                                   std::int64_t c_begin, std::int64_t c_end, std::int64_t o_begin,
                                   std::int64_t o_end);
 
+  void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
+                           bool relu, float* y, std::int64_t begin, std::int64_t end,
+                           float* scratch);
+  void (*winograd_accumulate)(const WinogradShape&, const float* x, const float* dy, float* du,
+                              std::int64_t begin, std::int64_t end, float* scratch);
+  void (*winograd_weights)(const float* w, std::int64_t c, std::int64_t oc, std::int64_t ldw,
+                           bool flip, std::int64_t lc, std::int64_t loc, float* u,
+                           std::int64_t begin, std::int64_t end);
+  void (*winograd_weight_gradient)(const float* du, std::int64_t c, std::int64_t oc,
+                                   std::int64_t lc, std::int64_t loc, float* dw, std::int64_t begin,
+                                   std::int64_t end);
+
   void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
                              std::int64_t begin, std::int64_t end);
   void (*max_pool2d_backward)(const PoolShape&, const float* dy, const void* indices, bool wide,

@@ -8,6 +8,7 @@
 #include "optimizer.h"
 #include "peak.h"
 #include "pool2d.h"
+#include "winograd.h"
 
 #define CONVKIT_STRING_OF(name) #name
 #define CONVKIT_STRING(name) CONVKIT_STRING_OF(name)
@@ -23,6 +24,10 @@ const KernelTable* kernel_table() {
       2 * kPeakChains * kLanes,
       correlate,
       conv2d_backward_weights,
+      winograd_forward,
+      winograd_accumulate,
+      winograd_weights,
+      winograd_weight_gradient,
       max_pool2d_forward,
       max_pool2d_backward,
       average_pool2d_forward,

@@ -1,11 +1,14 @@
 #include "conv2d.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "../dispatch/cpu.h"
+#include "pack.h"
 #include "parallel.h"
 #include "scratch.h"
+#include "winograd.h"
 
 namespace convkit::ops {
 namespace {
@@ -19,61 +22,6 @@ constexpr std::int64_t kEnoughTasks = 16;
 constexpr std::int64_t kBatchPieces = 8;
 // Input channels in one task of a weight gradient: a multiple of every kernel's rows.
 constexpr std::int64_t kChannelsPerTask = 192;
-constexpr std::int64_t kTransposeBlock = 16;
-constexpr std::int64_t kAddBlock = 1 << 13;
-
-std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
-  return ceil_div(n, multiple) * multiple;
-}
-
-// The weights as matrices of whole vectors: used in place when the channels of a group fill
-// vectors, else copied with zeros behind each row.
-struct TapWeights {
-  const float* data;
-  std::int64_t ldw;
-  std::int64_t tap_stride;    // floats between taps
-  std::int64_t group_offset;  // floats between groups
-};
-
-TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lanes,
-                           Scratch& scratch) {
-  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
-  if (goc % lanes == 0) return {w, s.oc, gc * s.oc, goc};
-  const std::int64_t ldw = round_up(goc, lanes);
-  float* packed = scratch.take(s.groups * taps * gc * ldw);
-  parallel_ranges(taps * gc, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      for (std::int64_t g = 0; g < s.groups; ++g) {
-        float* to = packed + (g * taps * gc + row) * ldw;
-        std::memcpy(to, w + row * s.oc + g * goc, static_cast<std::size_t>(goc) * sizeof(float));
-        std::fill(to + goc, to + ldw, 0.0f);
-      }
-    }
-  });
-  return {packed, ldw, gc * ldw, taps * gc * ldw};
-}
-
-// Each tap's matrix transposed to (output channels, input channels).
-TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t lanes,
-                              Scratch& scratch) {
-  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
-  const std::int64_t ldw = round_up(gc, lanes);
-  float* packed = scratch.take(s.groups * taps * goc * ldw);
-  const std::int64_t blocks = ceil_div(ldw, kTransposeBlock);
-  parallel_for(s.groups * taps * blocks, [&](std::int64_t task, int) {
-    const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
-    const std::int64_t c_begin = task % blocks * kTransposeBlock;
-    const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
-    const float* from = w + tap * gc * s.oc + g * goc;
-    float* to = packed + (g * taps + tap) * goc * ldw;
-    for (std::int64_t o0 = 0; o0 < goc; o0 += kTransposeBlock) {
-      const std::int64_t o1 = std::min(o0 + kTransposeBlock, goc);
-      for (std::int64_t c = c_begin; c < c_end; ++c)
-        for (std::int64_t o = o0; o < o1; ++o) to[o * ldw + c] = c < gc ? from[c * s.oc + o] : 0.0f;
-    }
-  });
-  return {packed, ldw, goc * ldw, taps * goc * ldw};
-}
 
 // Runs one correlation over all threads.
 void run_correlation(const Correlation& s) {
@@ -176,19 +124,6 @@ void direct_backward_input(const ConvShape& s, const float* dy, const float* w, 
   }
 }
 
-// parts[0] += parts[1] + ...: pairs, then pairs of pairs, the same tree for any thread count.
-void add_parts(float* parts, std::int64_t count, std::int64_t size) {
-  parallel_ranges(size, kAddBlock, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t step = 1; step < count; step *= 2) {
-      for (std::int64_t p = 0; p + step < count; p += 2 * step) {
-        float* a = parts + p * size;
-        const float* b = parts + (p + step) * size;
-        for (std::int64_t i = begin; i < end; ++i) a[i] += b[i];
-      }
-    }
-  });
-}
-
 void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
   const KernelTable& kernel = kernels();
@@ -220,6 +155,9 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
   std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
 }
 
+std::atomic<bool> only_direct{false};
+
+bool winograd_allowed(const ConvShape& s) { return !only_direct.load() && winograd_accepts(s); }
 bool any_shape(const ConvShape&) { return true; }
 
 // Each direction's algorithms, best first: the first that accepts a shape runs it.
@@ -231,12 +169,15 @@ struct Algorithm {
 };
 
 constexpr Algorithm<decltype(&direct_forward)> kForward[] = {
+    {"winograd", winograd_allowed, winograd_forward},
     {"direct", any_shape, direct_forward},
 };
 constexpr Algorithm<decltype(&direct_backward_input)> kBackwardInput[] = {
+    {"winograd", winograd_allowed, winograd_backward_input},
     {"direct", any_shape, direct_backward_input},
 };
 constexpr Algorithm<decltype(&direct_backward_weights)> kBackwardWeights[] = {
+    {"winograd", winograd_allowed, winograd_backward_weights},
     {"direct", any_shape, direct_backward_weights},
 };
 
@@ -248,6 +189,9 @@ const Algorithm<Run>& choose(const Algorithm<Run> (&list)[Count], const ConvShap
 }
 
 }  // namespace
+
+void set_conv2d_direct(bool only) { only_direct.store(only); }
+bool conv2d_direct() { return only_direct.load(); }
 
 const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
   if (direction == Direction::kForward) return choose(kForward, s).name;

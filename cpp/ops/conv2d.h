@@ -10,6 +10,10 @@ enum class Direction { kForward, kBackwardInput, kBackwardWeights };
 // The algorithm that the shape would get.
 const char* conv2d_algorithm(const ConvShape& s, Direction direction);
 
+// Whether every convolution is to take the direct algorithm.
+void set_conv2d_direct(bool only);
+bool conv2d_direct();
+
 // y (N, OH, OW, OC) = x * w + b, then ReLU when asked for; b may be null.
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                     float* y);

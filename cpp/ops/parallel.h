@@ -32,6 +32,10 @@ void parallel_for(std::int64_t tasks, F&& f) {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
+  return ceil_div(n, multiple) * multiple;
+}
+
 // Cuts [0, n) into pieces of `size` and calls f(begin, end) for each.
 template <class F>
 void parallel_ranges(std::int64_t n, std::int64_t size, F&& f) {

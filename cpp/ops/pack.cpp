@@ -1,0 +1,69 @@
+#include "pack.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "parallel.h"
+
+namespace convkit::ops {
+namespace {
+
+constexpr std::int64_t kRowsPerTask = 64;
+constexpr std::int64_t kTransposeBlock = 16;
+constexpr std::int64_t kAddBlock = 1 << 13;
+
+}  // namespace
+
+TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lanes,
+                           Scratch& scratch) {
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  if (goc % lanes == 0) return {w, s.oc, gc * s.oc, goc};
+  const std::int64_t ldw = round_up(goc, lanes);
+  float* packed = scratch.take(s.groups * taps * gc * ldw);
+  parallel_ranges(taps * gc, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      for (std::int64_t g = 0; g < s.groups; ++g) {
+        float* to = packed + (g * taps * gc + row) * ldw;
+        std::memcpy(to, w + row * s.oc + g * goc, static_cast<std::size_t>(goc) * sizeof(float));
+        std::fill(to + goc, to + ldw, 0.0f);
+      }
+    }
+  });
+  return {packed, ldw, gc * ldw, taps * gc * ldw};
+}
+
+// Each tap's matrix transposed to (output channels, input channels).
+TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t lanes,
+                              Scratch& scratch) {
+  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
+  const std::int64_t ldw = round_up(gc, lanes);
+  float* packed = scratch.take(s.groups * taps * goc * ldw);
+  const std::int64_t blocks = ceil_div(ldw, kTransposeBlock);
+  parallel_for(s.groups * taps * blocks, [&](std::int64_t task, int) {
+    const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
+    const std::int64_t c_begin = task % blocks * kTransposeBlock;
+    const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
+    const float* from = w + tap * gc * s.oc + g * goc;
+    float* to = packed + (g * taps + tap) * goc * ldw;
+    for (std::int64_t o0 = 0; o0 < goc; o0 += kTransposeBlock) {
+      const std::int64_t o1 = std::min(o0 + kTransposeBlock, goc);
+      for (std::int64_t c = c_begin; c < c_end; ++c)
+        for (std::int64_t o = o0; o < o1; ++o) to[o * ldw + c] = c < gc ? from[c * s.oc + o] : 0.0f;
+    }
+  });
+  return {packed, ldw, goc * ldw, taps * goc * ldw};
+}
+
+void add_parts(float* parts, std::int64_t count, std::int64_t size) {
+  parallel_ranges(size, kAddBlock, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t step = 1; step < count; step *= 2) {
+      for (std::int64_t p = 0; p + step < count; p += 2 * step) {
+        float* a = parts + p * size;
+        const float* b = parts + (p + step) * size;
+        for (std::int64_t i = begin; i < end; ++i) a[i] += b[i];
+      }
+    }
+  });
+}
+
+}  // namespace convkit::ops

@@ -1,0 +1,30 @@
+// Arrangements of weights that the convolution algorithms share, and sums of partial gradients.
+#pragma once
+
+#include "../shapes.h"
+#include "scratch.h"
+
+namespace convkit::ops {
+
+// The weights of a convolution as one matrix a group and tap, rows of whole vectors.
+struct TapWeights {
+  const float* data;
+  std::int64_t ldw;           // floats between rows
+  std::int64_t tap_stride;    // floats between taps
+  std::int64_t group_offset;  // floats between groups
+};
+
+// (input channels, output channels): used in place when the channels of a group fill vectors, else
+// copied with zeros behind each row.
+TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lanes,
+                           Scratch& scratch);
+
+// (output channels, input channels).
+TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t lanes,
+                              Scratch& scratch);
+
+// parts[0] += parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the same
+// tree for any number of threads.
+void add_parts(float* parts, std::int64_t count, std::int64_t size);
+
+}  // namespace convkit::ops

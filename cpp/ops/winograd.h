@@ -1,0 +1,15 @@
+// Winograd convolutions over threads: 3 x 3, stride 1, no dilation, one group.
+#pragma once
+
+#include "../shapes.h"
+
+namespace convkit::ops {
+
+bool winograd_accepts(const ConvShape& s);
+
+void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                      float* y);
+void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
+void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
+
+}  // namespace convkit::ops
