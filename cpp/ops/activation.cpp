@@ -18,21 +18,21 @@ std::int64_t rows_per_task(std::int64_t k) {
 
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
                         float parameter) {
-  parallel_ranges(n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
     kernels().activation_forward(kind, x + begin, y + begin, end - begin, parameter);
   });
 }
 
 void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
                          std::int64_t n, float parameter) {
-  parallel_ranges(n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
     kernels().activation_backward(kind, dy + begin, v + begin, dx + begin, end - begin, parameter);
   });
 }
 
 void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,
                      float* sum) {
-  parallel_ranges(rows, rows_per_task(k), [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, rows_per_task(k), k, [&](std::int64_t begin, std::int64_t end) {
     kernels().softmax_forward(x + begin * k, y + begin * k, end - begin, k,
                               peak ? peak + begin : nullptr, sum ? sum + begin : nullptr);
   });
@@ -40,7 +40,7 @@ void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k
 
 void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
                       std::int64_t k) {
-  parallel_ranges(rows, rows_per_task(k), [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, rows_per_task(k), k, [&](std::int64_t begin, std::int64_t end) {
     kernels().softmax_backward(dy + begin * k, y + begin * k, dx + begin * k, end - begin, k);
   });
 }
@@ -49,7 +49,7 @@ void dropout(const float* x, float* y, std::int64_t n, double rate, std::uint64_
              std::uint64_t offset) {
   const auto threshold = static_cast<std::uint32_t>(std::floor(rate * 16777216.0));
   const auto scale = static_cast<float>(1.0 / (1.0 - rate));
-  parallel_ranges(n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
     kernels().dropout(x, y, begin, end, seed, offset, threshold, scale);
   });
 }

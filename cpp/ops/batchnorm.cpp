@@ -39,7 +39,7 @@ void scale_and_shift(std::int64_t c, const float* gamma, const float* beta, cons
 
 void normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
                const float* shift, bool relu, float* y) {
-  parallel_ranges(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().batchnorm_normalise(x, scale, shift, relu, y, c, begin, end);
   });
 }
@@ -56,7 +56,7 @@ void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const 
   float* deviations = scratch.take(blocks * c);
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
-  parallel_ranges(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t at = begin / kRowsPerBlock * c;
     kernels().batchnorm_statistics(x, c, begin, end, means + at, deviations + at);
   });
@@ -99,7 +99,7 @@ void batchnorm_backward(std::int64_t rows, std::int64_t c, const float* dy, cons
   float* mean_dy = scratch.take(c);
   float* mean_dy_xhat = scratch.take(c);
   scale_and_shift(c, gamma, beta, mean, rstd, scale, shift);
-  parallel_ranges(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t at = begin / kRowsPerBlock * c;
     kernels().batchnorm_reduce(dy, x, scale, shift, mean, rstd, relu, c, begin, end, sums + at,
                                products + at);
@@ -115,7 +115,7 @@ void batchnorm_backward(std::int64_t rows, std::int64_t c, const float* dy, cons
     mean_dy[j] = static_cast<float>(sum / static_cast<double>(rows));
     mean_dy_xhat[j] = static_cast<float>(product / static_cast<double>(rows));
   }
-  parallel_ranges(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().batchnorm_backward(dy, x, scale, shift, mean, rstd, mean_dy, mean_dy_xhat, relu, dx,
                                  c, begin, end);
   });

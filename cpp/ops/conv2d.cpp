@@ -34,9 +34,10 @@ void run_correlation(const Correlation& s) {
       position_tasks >= kEnoughTasks ? round_up(s.cols, kernel.tile_columns) : kernel.tile_columns;
   const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t tasks = position_tasks * column_tasks;
+  const std::int64_t work = positions * s.tap_count * s.k * ceil_div(s.cols, kernel.lanes);
   const std::int64_t table_size = kernel.tile_rows * std::max<std::int64_t>(s.tap_count, 1);
-  const float** tables = scratch.take<const float*>(threads_for(tasks) * table_size);
-  parallel_for(tasks, [&](std::int64_t task, int thread) {
+  const float** tables = scratch.take<const float*>(threads_for(tasks, work) * table_size);
+  parallel_for(tasks, work, [&](std::int64_t task, int thread) {
     const std::int64_t begin = task / column_tasks * chunk;
     const std::int64_t col = task % column_tasks * columns;
     kernel.correlate(s, begin, std::min(begin + chunk, positions), col,
@@ -132,8 +133,9 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
   const std::int64_t pieces = std::min(s.n, kBatchPieces);
   float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
   const std::int64_t o_block = 2 * kernel.lanes;
+  const std::int64_t work = s.n * s.oh * s.ow * taps * gc * ceil_div(s.oc, kernel.lanes);
   const std::int64_t o_tasks = ceil_div(goc, o_block), c_tasks = ceil_div(gc, kChannelsPerTask);
-  parallel_for(pieces * s.groups * o_tasks * c_tasks, [&](std::int64_t task, int) {
+  parallel_for(pieces * s.groups * o_tasks * c_tasks, work, [&](std::int64_t task, int) {
     const std::int64_t o = task % o_tasks * o_block;
     const std::int64_t c = task / o_tasks % c_tasks * kChannelsPerTask;
     const std::int64_t g = task / (o_tasks * c_tasks) % s.groups;

@@ -41,7 +41,7 @@ void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db
   Scratch scratch;
   const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
   float* sums = scratch.take(blocks * c);
-  parallel_ranges(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().sum_rows(dy, c, begin, end, sums + begin / kRowsPerBlock * c);
   });
   for (std::int64_t j = 0; j < c; ++j) {

@@ -19,7 +19,7 @@ void adam_update(std::int64_t n, float* w, const float* g, float* m, float* v, d
   const double alpha =
       learning_rate * std::sqrt(1.0 - std::pow(beta_2, t)) / (1.0 - std::pow(beta_1, t));
   const double decay = learning_rate * weight_decay;
-  parallel_ranges(n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
     kernels().adam_update(w + begin, g + begin, m + begin, v + begin, end - begin,
                           static_cast<float>(alpha), static_cast<float>(1.0 - beta_1),
                           static_cast<float>(1.0 - beta_2), static_cast<float>(epsilon),
@@ -29,7 +29,7 @@ void adam_update(std::int64_t n, float* w, const float* g, float* m, float* v, d
 
 void sgd_update(std::int64_t n, float* w, const float* g, float* velocity, double learning_rate,
                 double momentum, bool nesterov, double weight_decay) {
-  parallel_ranges(n, kElementsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
     kernels().sgd_update(w + begin, g + begin, velocity ? velocity + begin : nullptr, end - begin,
                          static_cast<float>(learning_rate), static_cast<float>(momentum), nesterov,
                          static_cast<float>(learning_rate * weight_decay));

@@ -20,7 +20,7 @@ TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lane
   if (goc % lanes == 0) return {w, s.oc, gc * s.oc, goc};
   const std::int64_t ldw = round_up(goc, lanes);
   float* packed = scratch.take(s.groups * taps * gc * ldw);
-  parallel_ranges(taps * gc, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(taps * gc, kRowsPerTask, s.oc, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t g = 0; g < s.groups; ++g) {
         float* to = packed + (g * taps * gc + row) * ldw;
@@ -39,7 +39,7 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
   const std::int64_t ldw = round_up(gc, lanes);
   float* packed = scratch.take(s.groups * taps * goc * ldw);
   const std::int64_t blocks = ceil_div(ldw, kTransposeBlock);
-  parallel_for(s.groups * taps * blocks, [&](std::int64_t task, int) {
+  parallel_for(s.groups * taps * blocks, s.groups * taps * goc * ldw, [&](std::int64_t task, int) {
     const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
     const std::int64_t c_begin = task % blocks * kTransposeBlock;
     const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
@@ -55,7 +55,7 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
 }
 
 void add_parts(float* parts, std::int64_t count, std::int64_t size) {
-  parallel_ranges(size, kAddBlock, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(size, kAddBlock, count, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t step = 1; step < count; step *= 2) {
       for (std::int64_t p = 0; p + step < count; p += 2 * step) {
         float* a = parts + p * size;

@@ -9,6 +9,9 @@
 namespace convkit::ops {
 namespace {
 
+// Element operations that are worth a thread: some microseconds, as long as it takes to wake one.
+constexpr std::int64_t kWorkPerThread = 1 << 14;
+
 std::atomic<int> configured_threads{1};
 std::atomic<bool> forked{false};
 std::atomic<bool> runtime_started{false};
@@ -27,12 +30,12 @@ void set_num_threads(int n) {
 
 int num_threads() { return forked.load() ? 1 : configured_threads.load(); }
 
-int threads_for(std::int64_t tasks) {
-  return static_cast<int>(std::min<std::int64_t>(num_threads(), std::max<std::int64_t>(tasks, 1)));
+int threads_for(std::int64_t tasks, std::int64_t work) {
+  const std::int64_t most = std::max<std::int64_t>(std::min(tasks, work / kWorkPerThread), 1);
+  return static_cast<int>(std::min<std::int64_t>(num_threads(), most));
 }
 
-void run_tasks(std::int64_t tasks, TaskFunction f, void* context) {
-  const int threads = threads_for(tasks);
+void run_tasks(std::int64_t tasks, int threads, TaskFunction f, void* context) {
   if (threads == 1) {
     for (std::int64_t i = 0; i < tasks; ++i) f(context, i, 0);
     return;

@@ -11,19 +11,22 @@ namespace convkit::ops {
 void set_num_threads(int n);
 int num_threads();
 
-// Threads that parallel_for uses for this many tasks; 1 in a forked child, whose copy of the OpenMP
-// runtime has lost its threads and would wait for them for ever.
-int threads_for(std::int64_t tasks);
+// Threads that parallel_for uses for this many tasks of `work` element operations together; 1 for
+// little work, and in a forked child, whose copy of the OpenMP runtime has lost its threads and
+// would wait for them for ever.
+int threads_for(std::int64_t tasks, std::int64_t work);
 
 using TaskFunction = void (*)(void* context, std::int64_t task, int thread);
-void run_tasks(std::int64_t tasks, TaskFunction f, void* context);
+void run_tasks(std::int64_t tasks, int threads, TaskFunction f, void* context);
 
-// Calls f(task, thread) for each task in [0, tasks), thread < threads_for(tasks). f must not throw.
+// Calls f(task, thread) for each task in [0, tasks), thread < threads_for(tasks, work). f must not
+// throw. work: about how many elements all the tasks read, compute or write (of a matrix product,
+// the vector operations).
 template <class F>
-void parallel_for(std::int64_t tasks, F&& f) {
+void parallel_for(std::int64_t tasks, std::int64_t work, F&& f) {
   using Function = std::remove_reference_t<F>;
   run_tasks(
-      tasks,
+      tasks, threads_for(tasks, work),
       [](void* context, std::int64_t task, int thread) {
         (*static_cast<Function*>(context))(task, thread);
       },
@@ -36,10 +39,11 @@ inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
   return ceil_div(n, multiple) * multiple;
 }
 
-// Cuts [0, n) into pieces of `size` and calls f(begin, end) for each.
+// Cuts [0, n) into pieces of `size` and calls f(begin, end) for each; `weight` is the work of one
+// of the n.
 template <class F>
-void parallel_ranges(std::int64_t n, std::int64_t size, F&& f) {
-  parallel_for(ceil_div(n, size), [&](std::int64_t i, int) {
+void parallel_ranges(std::int64_t n, std::int64_t size, std::int64_t weight, F&& f) {
+  parallel_for(ceil_div(n, size), n * weight, [&](std::int64_t i, int) {
     const std::int64_t begin = i * size;
     f(begin, begin + size < n ? begin + size : n);
   });

@@ -20,6 +20,9 @@ Span inside(std::int64_t first, std::int64_t kernel, std::int64_t size) {
   return {std::max<std::int64_t>(-first, 0), std::min(kernel, size - first)};
 }
 
+// The elements that one output row's windows cover.
+std::int64_t row_work(const PoolShape& s) { return s.ow * s.c * s.kh * s.kw; }
+
 template <class Index>
 bool image_indices_valid(const PoolShape& s, const Index* indices) {
   for (std::int64_t oh = 0; oh < s.oh; ++oh) {
@@ -45,14 +48,14 @@ bool image_indices_valid(const PoolShape& s, const Index* indices) {
 }  // namespace
 
 void max_pool2d_forward(const PoolShape& s, const float* x, float* y, void* indices, bool wide) {
-  parallel_ranges(s.n * s.oh, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.n * s.oh, kRowsPerTask, row_work(s), [&](std::int64_t begin, std::int64_t end) {
     kernels().max_pool2d_forward(s, x, y, indices, wide, begin, end);
   });
 }
 
 void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indices, bool wide,
                          float* dx) {
-  parallel_ranges(s.n, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.n, 1, s.oh * row_work(s), [&](std::int64_t begin, std::int64_t end) {
     kernels().max_pool2d_backward(s, dy, indices, wide, dx, begin, end);
   });
 }
@@ -60,7 +63,7 @@ void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indice
 bool max_pool2d_indices_valid(const PoolShape& s, const void* indices, bool wide) {
   std::atomic<bool> valid{true};
   const std::int64_t image = s.oh * s.ow * s.c;
-  parallel_ranges(s.n, 1, [&](std::int64_t n, std::int64_t) {
+  parallel_ranges(s.n, 1, s.oh * row_work(s), [&](std::int64_t n, std::int64_t) {
     const bool good =
         wide ? image_indices_valid(s, static_cast<const std::int32_t*>(indices) + n * image)
              : image_indices_valid(s, static_cast<const std::uint8_t*>(indices) + n * image);
@@ -70,13 +73,13 @@ bool max_pool2d_indices_valid(const PoolShape& s, const void* indices, bool wide
 }
 
 void average_pool2d_forward(const PoolShape& s, const float* x, float* y) {
-  parallel_ranges(s.n * s.oh, kRowsPerTask, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.n * s.oh, kRowsPerTask, row_work(s), [&](std::int64_t begin, std::int64_t end) {
     kernels().average_pool2d_forward(s, x, y, begin, end);
   });
 }
 
 void average_pool2d_backward(const PoolShape& s, const float* dy, float* dx) {
-  parallel_ranges(s.n, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.n, 1, s.oh * row_work(s), [&](std::int64_t begin, std::int64_t end) {
     kernels().average_pool2d_backward(s, dy, dx, begin, end);
   });
 }

@@ -70,7 +70,7 @@ void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_
   const KernelTable& kernel = kernels();
   const WinogradShape a = winograd_shape(s, kernel.lanes, scratch);
   float* u = scratch.take(kPoints * a.lc * a.loc);
-  parallel_ranges(a.lc, 4, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
     kernel.winograd_weights(w, s.c, s.oc, ldw, flip, a.lc, a.loc, u, begin, end);
   });
   // An even share for every task: each output is computed alone, so its bits do not depend on it.
@@ -78,8 +78,9 @@ void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_
   const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * channels), 8);
   const std::int64_t tiles = ceil_div(total, round_up(ceil_div(total, most), 4));
   const std::int64_t tasks = ceil_div(total, tiles), block = kPoints * tiles * channels;
-  float* blocks = scratch.take(threads_for(tasks) * block);
-  parallel_for(tasks, [&](std::int64_t task, int thread) {
+  const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
+  float* blocks = scratch.take(threads_for(tasks, work) * block);
+  parallel_for(tasks, work, [&](std::int64_t task, int thread) {
     kernel.winograd_forward(a, x, u, b, relu, y, task * tiles, std::min((task + 1) * tiles, total),
                             blocks + thread * block);
   });
@@ -114,8 +115,9 @@ void winograd_backward_weights(const ConvShape& s, const float* x, const float* 
   const std::int64_t most = std::max<std::int64_t>(kGradientBlock / (kPoints * channels), 8);
   const std::int64_t block = kPoints * most * channels;
   float* du = scratch.take(pieces * size);
-  float* blocks = scratch.take(threads_for(pieces) * block);
-  parallel_for(pieces, [&](std::int64_t piece, int thread) {
+  const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
+  float* blocks = scratch.take(threads_for(pieces, work) * block);
+  parallel_for(pieces, work, [&](std::int64_t piece, int thread) {
     float* part = du + piece * size;
     std::memset(part, 0, static_cast<std::size_t>(size) * sizeof(float));
     const std::int64_t begin = piece * total / pieces, end = (piece + 1) * total / pieces;
@@ -126,7 +128,7 @@ void winograd_backward_weights(const ConvShape& s, const float* x, const float* 
     }
   });
   add_parts(du, pieces, size);
-  parallel_ranges(s.c, 4, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.c, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
     kernel.winograd_weight_gradient(du, s.c, s.oc, a.lc, a.loc, dw, begin, end);
   });
 }

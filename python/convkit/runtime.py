@@ -48,7 +48,7 @@ def set_isa(name: str) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that operations use; 1 in a forked child of a process that used more."""
+    """The number of threads; 1 in a forked child of a process that used more."""
     return _core.num_threads()
 
 
@@ -101,10 +101,8 @@ def show_config() -> None:
 
 def _usable_cpus() -> int:
     """CPUs this process may use: affinity, then the cgroup's quota, rounded up."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _cgroup_quota(Path("/sys/fs/cgroup"))
     return max(1, cpus if quota is None else min(cpus, quota))
 

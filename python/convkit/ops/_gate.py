@@ -7,7 +7,7 @@ converted output would be a copy that the caller does not see.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +37,10 @@ def as_floats(name: str, array: npt.ArrayLike, ndim: int | None = None) -> Float
         and array.flags.aligned
     ):
         array = _converted(name, array)
-    if ndim is not None and array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimensions, but its shape is {array.shape}")
-    return array
+    floats = cast(Floats, array)
+    if ndim is not None and floats.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimensions, but its shape is {floats.shape}")
+    return floats
 
 
 def _converted(name: str, array: npt.ArrayLike) -> Floats:
@@ -53,14 +54,15 @@ def _converted(name: str, array: npt.ArrayLike) -> Floats:
 
 
 def output(name: str, out: Floats | None, shape: Shape) -> Floats:
-    """``out`` after a check that it is writable float32 in C order of this shape, or a new array."""
+    """``out``, checked to be writable float32 in C order of this shape, or a new array."""
     if out is None:
         return np.empty(shape, np.float32)
-    return check_output(name, out, shape, _FLOAT32)
+    check_output(name, out, shape, _FLOAT32)
+    return out
 
 
-def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> Any:
-    """``out`` itself, when it is a writable array in C order of this shape and type.
+def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """Checks that ``out`` is a writable array in C order of this shape and type.
 
     Raises:
         TypeError: it is no array, or of another dtype.
@@ -74,7 +76,6 @@ def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> Any
     flags = out.flags
     if not (flags.c_contiguous and flags.writeable and flags.aligned):
         raise ValueError(f"{name} must be writable, aligned and contiguous in C order")
-    return out
 
 
 def as_labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:

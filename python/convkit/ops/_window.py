@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 IntPair: TypeAlias = int | Sequence[int]
@@ -74,19 +73,8 @@ def resolve(
     Raises:
         ValueError: the window does not fit the padded input, or a value is out of range.
     """
-    return _resolve(
-        size, kernel, pair("strides", strides), _freeze(padding), pair("dilation", dilation)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _resolve(
-    size: tuple[int, int],
-    kernel: tuple[int, int],
-    strides: tuple[int, int],
-    padding: str | tuple[tuple[int, int], tuple[int, int]],
-    dilation: tuple[int, int],
-) -> Window:
+    strides, dilation = pair("strides", strides), pair("dilation", dilation)
+    padding = _freeze(padding)
     pads: list[int] = []
     result: list[int] = []
     for axis in (0, 1):

@@ -84,7 +84,10 @@ def batchnorm_inference(
     activation: str | None = None,
     out: Floats | None = None,
 ) -> Floats:
-    """Normalisation with the moving statistics: gamma * (x - mean) / sqrt(variance + epsilon) + beta."""
+    """Normalisation with the moving statistics, as in inference.
+
+    y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta, then ReLU where asked.
+    """
     x = as_floats("x", x)
     rows = _rows("x", x)
     out = output("out", out, x.shape)

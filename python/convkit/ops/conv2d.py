@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy.typing as npt
 
@@ -20,6 +21,20 @@ def _geometry(
     groups: int,
 ) -> tuple[tuple[int, int, int, int], Window]:
     """The output shape (N, OH, OW, OC) and the window; raises ValueError where shapes disagree."""
+    try:
+        return _remembered(x_shape, w_shape, strides, padding, dilation, groups)
+    except TypeError:  # lists cannot be remembered
+        return _resolved(x_shape, w_shape, strides, padding, dilation, groups)
+
+
+def _resolved(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    strides: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[tuple[int, int, int, int], Window]:
     n, h, w, c = image_shape("the input shape", x_shape)
     if len(w_shape) != 4 or min(w_shape) < 1:
         raise ValueError(
@@ -38,6 +53,10 @@ def _geometry(
         )
     window = resolve((h, w), (kh, kw), strides, padding, dilation)
     return (n, *window.size, oc), window
+
+
+# A training step asks for the same few shapes each time: remembering them halves Python's share.
+_remembered = lru_cache(maxsize=1024, typed=True)(_resolved)
 
 
 def conv2d_output_shape(
@@ -159,9 +178,7 @@ def conv2d_backward_input(
     shape, window = _geometry(x_shape, w.shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     out = output("out", out, tuple(x_shape))
-    _core.conv2d_backward_input(
-        dy, w, window.strides, window.pads, window.dilation, groups, out
-    )
+    _core.conv2d_backward_input(dy, w, window.strides, window.pads, window.dilation, groups, out)
     return out
 
 
@@ -192,9 +209,7 @@ def conv2d_backward_weights(
     shape, window = _geometry(x.shape, w_shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     out = output("out", out, tuple(w_shape))
-    _core.conv2d_backward_weights(
-        x, dy, window.strides, window.pads, window.dilation, groups, out
-    )
+    _core.conv2d_backward_weights(x, dy, window.strides, window.pads, window.dilation, groups, out)
     return out
 
 

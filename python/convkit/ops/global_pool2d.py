@@ -80,7 +80,7 @@ def global_max_pool2d_backward(
     *,
     out: Floats | None = None,
 ) -> Floats:
-    """The gradient with respect to the input, ``x_shape``, from dy (N, C) and the forward's indices.
+    """The gradient with respect to the input, ``x_shape``, from dy (N, C) and the indices.
 
     Raises:
         ValueError: an index lies outside the plane, or shapes disagree.

@@ -105,6 +105,6 @@ def mean_squared_error(
 
 
 def count_correct(y: npt.ArrayLike, labels: npt.ArrayLike) -> int:
-    """How many rows of y (N, K) have their first maximum at the label (or at the one-hot label's)."""
+    """How many rows of y (N, K) have their first maximum at the label."""
     y = as_floats("y", y, 2)
     return _core.count_correct(y, as_labels(labels, y.shape[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,23 @@ from convkit.ops._window import IntPair, Padding, Window, image_shape, pair, res
 def _geometry(
     x_shape: Sequence[int], pool_size: IntPair, strides: IntPair | None, padding: Padding
 ) -> tuple[tuple[int, int, int, int], tuple[int, int], Window]:
+    """The output shape (N, OH, OW, C), the pool's size and its window."""
+    try:
+        return _remembered(x_shape, pool_size, strides, padding)
+    except TypeError:  # lists cannot be remembered
+        return _resolved(x_shape, pool_size, strides, padding)
+
+
+def _resolved(
+    x_shape: Sequence[int], pool_size: IntPair, strides: IntPair | None, padding: Padding
+) -> tuple[tuple[int, int, int, int], tuple[int, int], Window]:
     n, h, w, c = image_shape("the input shape", x_shape)
     size = pair("pool_size", pool_size)
     window = resolve((h, w), size, size if strides is None else strides, padding)
     return (n, *window.size, c), size, window
+
+
+_remembered = lru_cache(maxsize=1024, typed=True)(_resolved)
 
 
 def pool2d_output_shape(
