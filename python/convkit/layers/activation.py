@@ -1,0 +1,131 @@
+"""Activation, ReLU and Softmax: functions of every element, or along the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from ..parameters import Array, Shape
+from .base import Layer, LayerOptions, Run
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """An activation's two ops, and whether the second reads x or y."""
+
+    forward: Callable[..., Array]
+    backward: Callable[..., Array]
+    reads_input: bool = False
+    elementwise: bool = True
+
+
+# The default parameters of the ops are Keras's: negative_slope 0.2, alpha 1, exact GELU.
+_FUNCTIONS: dict[str, _Function] = {
+    "relu": _Function(ops.relu_forward, ops.relu_backward),
+    "softmax": _Function(ops.softmax_forward, ops.softmax_backward, elementwise=False),
+    "sigmoid": _Function(ops.sigmoid_forward, ops.sigmoid_backward),
+    "tanh": _Function(ops.tanh_forward, ops.tanh_backward),
+    "gelu": _Function(ops.gelu_forward, ops.gelu_backward, reads_input=True),
+    "leaky_relu": _Function(ops.leaky_relu_forward, ops.leaky_relu_backward, reads_input=True),
+    "elu": _Function(ops.elu_forward, ops.elu_backward),
+}
+
+ACTIVATIONS = ("linear", *_FUNCTIONS)
+
+
+def check_activation(activation: str | None, layer: Layer) -> str | None:
+    """Return the activation's name, None for "linear"; ValueError names the known ones."""
+    if activation is None or activation == "linear":
+        return None
+    if not isinstance(activation, str) or activation not in _FUNCTIONS:
+        raise layer.error(
+            f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}, or None"
+        )
+    return activation
+
+
+class Activation(Layer):
+    """Apply an activation.
+
+    Args:
+        activation: one of "linear", "relu", "softmax" (along the last axis), "sigmoid", "tanh",
+            "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1).
+
+    Input and output: any shape; softmax needs (N, K) or more.
+
+    Example:
+        >>> convkit.layers.Activation("relu")
+    """
+
+    def __init__(self, activation: str, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        self.activation = check_activation(activation, self)
+        function = _FUNCTIONS[self.activation] if self.activation else None
+        self._function = function
+        if function is not None:
+            self.keeps_input = function.reads_input
+            self.keeps_output = not function.reads_input
+            self.in_place = function.elementwise
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        if self.activation == "softmax" and len(input_shape) < 2:
+            raise self.error(f"softmax needs inputs (N, K), received shape {input_shape}")
+        return tuple(input_shape)
+
+    def is_view(self, training: bool) -> bool:
+        """Whether there is nothing to apply."""
+        return self._function is None
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = activation(x)."""
+        if self._function is not None:
+            self._function.forward(x, out=y)
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dx = dy * activation'(x)."""
+        if self._function is not None and dx is not None:
+            self._function.backward(dy, x if self._function.reads_input else y, out=dx)
+
+    def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
+        """The activation's name."""
+        return self.activation or "linear"
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "activation": self.activation or "linear"}
+
+
+class ReLU(Activation):
+    """max(x, 0), as a layer of its own."""
+
+    def __init__(self, **options: Unpack[LayerOptions]) -> None:
+        super().__init__("relu", **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return Layer.get_config(self)
+
+
+class Softmax(Activation):
+    """exp(x) / sum(exp(x)) along the last axis, as a layer of its own.
+
+    Args:
+        axis: -1, the only axis there is.
+    """
+
+    def __init__(self, axis: int = -1, **options: Unpack[LayerOptions]) -> None:
+        super().__init__("softmax", **options)
+        if axis != -1:
+            raise self.error(f"axis must be -1, the last, received {axis!r}")
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return Layer.get_config(self)

@@ -1,0 +1,350 @@
+"""What a layer is.
+
+A layer knows its parameters and its mathematics, and nothing of memory: whoever runs it hands it
+the arrays to read and the arrays to write. `convkit.plan` decides which those are. So a layer has
+three faces:
+
+- to the user: a name, weights, `count_params()`, `compute_output_shape()`, `get_config()`;
+- to the model: `build()`, which makes the parameters once the input shape is known;
+- to the plan: `stages()`, `saved_arrays()`, `forward()`, `backward()`, and flags that say which
+  arrays backward reads again and which may share memory.
+
+Shapes have the batch in front, as in Keras: `(None, 28, 28, 1)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..initializers import Initializer
+from ..parameters import Array, Parameter, Shape
+from .checks import check_sample_shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_name_counters: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+
+
+class LayerOptions(TypedDict, total=False):
+    """The keyword arguments that every layer takes."""
+
+    name: str | None
+    trainable: bool
+    input_shape: Sequence[int] | None
+
+
+@dataclass(slots=True)
+class Run:
+    """What a pass over the layers depends on besides its arrays.
+
+    Attributes:
+        training: whether the pass is one of training.
+        seed: of the model's random numbers.
+        step: the number of the training step, counted over the life of the model.
+    """
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SavedArray:
+    """An extra output of `forward` that `backward` reads, such as the indices of a max-pooling."""
+
+    shape: tuple[int, ...]
+    dtype: DTypeLike = np.float32
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in memory."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+
+class Layer:
+    """Base class of all layers.
+
+    Args:
+        name: unique in the model; by default made from the class, as in Keras: `conv2d`,
+            `conv2d_1`, ...
+        trainable: whether training changes the weights.
+        input_shape: of one sample, without the batch; only for the first layer of a model, and
+            only where no `Input` stands before it.
+
+    Attributes:
+        keeps_input: `backward` reads x again.
+        keeps_output: `backward` reads y again.
+        in_place: `forward` may write y over x, and `backward` dx over dy.
+        epilogues: the activations that `forward` can apply while it writes y.
+        operation: what a plan calls it.
+    """
+
+    keeps_input: bool = False
+    keeps_output: bool = False
+    in_place: bool = False
+    epilogues: ClassVar[frozenset[str]] = frozenset()
+    operation: ClassVar[str] = "layer"
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Sequence[int] | None = None,
+    ) -> None:
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(
+                f"a layer's name must be a non-empty string without '/', received {name!r}"
+            )
+        self.name = name or automatic_name(type(self).__name__)
+        self.index = 0  # the position in the model, which sets apart the layers' random numbers
+        self.built = False
+        self.input_shape: Shape | None = None
+        self.output_shape: Shape | None = None
+        self.first_input_shape = (
+            None if input_shape is None else check_sample_shape(input_shape, self)
+        )
+        self._parameters: list[Parameter] = []
+        self._trainable = bool(trainable)
+
+    # What subclasses define.
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of the output; ValueError if the layer cannot take such an input."""
+        raise NotImplementedError
+
+    def create_parameters(self, input_shape: Shape) -> None:
+        """Make the parameters with `add_parameter`. Called once, by `build`."""
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """Compute y from x; write what `saved_arrays` declares."""
+        raise NotImplementedError
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """Write dx, unless it is None, and the gradients of the parameters, unless frozen.
+
+        x is only to be read if `keeps_input`, y only if `keeps_output`. dy may be overwritten.
+        """
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as a small dictionary that JSON can hold."""
+        return {"name": self.name, "trainable": self._trainable}
+
+    # What subclasses may define.
+
+    def is_view(self, training: bool) -> bool:
+        """Whether the output is the memory of the input, perhaps under another shape."""
+        return False
+
+    def stages(self) -> tuple[Layer, ...]:
+        """The steps that this layer stands for: itself, then its activation if it has one."""
+        return (self,)
+
+    def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
+        """The arrays that `forward` writes for `backward`, besides y."""
+        return ()
+
+    def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
+        """The operation that runs, and its algorithm where there is a choice."""
+        return self.operation
+
+    # What all layers share.
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The layer's name, as a plan lists it."""
+        return (self.name,)
+
+    def output_sizes(self, input_sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of one output sample, given that of one input sample."""
+        shape = self.compute_output_shape((None, *input_sizes))[1:]
+        return tuple(size for size in shape if size is not None)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A new layer from what `get_config` returned."""
+        return cls(**config)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the parameters for inputs of that shape; nothing happens the second time.
+
+        Raises:
+            ValueError: the layer cannot take such inputs, or was built for others before.
+        """
+        output_shape = self.compute_output_shape(input_shape)
+        if self.built:
+            if self.input_shape is not None and self.input_shape[1:] != tuple(input_shape)[1:]:
+                raise self.error(
+                    f"it was built for inputs of shape {self.input_shape} and cannot take "
+                    f"{input_shape}; use a new layer"
+                )
+            return
+        self._parameters = []
+        self.create_parameters(input_shape)
+        self.input_shape, self.output_shape = tuple(input_shape), output_shape
+        self.built = True
+        self.trainable = self._trainable
+
+    def add_parameter(
+        self, name: str, shape: Sequence[int], initializer: Initializer, *, trainable: bool = True
+    ) -> Parameter:
+        """Make a parameter and count it among the layer's weights."""
+        value = np.asarray(initializer(shape))
+        if value.shape != tuple(shape):
+            raise self.error(
+                f"{type(initializer).__name__} returned shape {value.shape} for the {name} "
+                f"of shape {tuple(shape)}"
+            )
+        parameter = Parameter(name, value, path=f"{self.name}/{name}", trainable=trainable)
+        self._parameters.append(parameter)
+        return parameter
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights. Can be set at any time."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for parameter in self._parameters:
+            parameter.frozen = not self._trainable
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, in the order of their creation."""
+        return list(self._parameters)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that training changes by their gradients."""
+        return [p for p in self._parameters if p.trainable and not p.frozen]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The parameters that training leaves alone, or that only the layer itself updates."""
+        return [p for p in self._parameters if not p.trainable or p.frozen]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters."""
+        return [parameter.numpy() for parameter in self._parameters]
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Replace all parameters; ValueError if the number or a shape is not the layer's own."""
+        assign(self._parameters, weights, f'layer "{self.name}"', self.built)
+
+    def count_params(self) -> int:
+        """The number of elements in all parameters; ValueError before the layer is built."""
+        if not self.built:
+            raise self.error("it has no parameters yet; build the model first")
+        return sum(parameter.size for parameter in self._parameters)
+
+    def error(self, message: str) -> ValueError:
+        """A ValueError that names this layer."""
+        return ValueError(f'layer "{self.name}" ({type(self).__name__}): {message}')
+
+    def expect_rank(self, input_shape: Shape, rank: int, meaning: str) -> None:
+        """Raise ValueError unless the input has that rank and no sizes that are open or zero."""
+        if len(input_shape) != rank:
+            raise self.error(
+                f"expected inputs of rank {rank}, {meaning}, received shape {tuple(input_shape)}"
+            )
+        if any(size is None or size < 1 for size in input_shape[1:]):
+            raise self.error(
+                f"every size of the input but the batch must be a positive integer, "
+                f"received shape {tuple(input_shape)}"
+            )
+
+    def __repr__(self) -> str:
+        state = f"{self.output_shape}" if self.built else "not built"
+        return f"<{type(self).__name__} {self.name}, {state}>"
+
+
+class EpilogueLayer(Layer):
+    """A layer that can apply an activation while it writes its output.
+
+    The plan passes `activation` where it has fused the layer with the activation that follows.
+
+    Attributes:
+        epilogue_keeps_output: with an activation fused in, `backward` reads y.
+    """
+
+    epilogues: ClassVar[frozenset[str]] = frozenset({"relu"})
+    epilogue_keeps_output: ClassVar[bool] = True
+
+    def forward(
+        self,
+        x: Array,
+        y: Array,
+        saved: tuple[Array, ...],
+        run: Run,
+        activation: str | None = None,
+    ) -> None:
+        """Compute y from x, with the activation applied."""
+        raise NotImplementedError
+
+    def backward(
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        run: Run,
+        activation: str | None = None,
+    ) -> None:
+        """As `Layer.backward`, where dy is the gradient behind the activation."""
+        raise NotImplementedError
+
+
+def assign(
+    parameters: Sequence[Parameter], weights: Sequence[Array], owner: str, built: bool = True
+) -> None:
+    """Copy `weights` into `parameters`, all or none; ValueError names what does not fit."""
+    if not built:
+        raise ValueError(f"{owner}: it has no weights yet; build the model first")
+    arrays = [np.asarray(weight) for weight in weights]
+    if len(arrays) != len(parameters):
+        raise ValueError(
+            f"{owner}: expected {len(parameters)} weights "
+            f"({', '.join(p.path for p in parameters) or 'none'}), received {len(arrays)}"
+        )
+    for parameter, array in zip(parameters, arrays, strict=True):
+        if array.shape != parameter.shape:
+            raise ValueError(
+                f"{owner}: the weight {parameter.path} has shape {parameter.shape}, "
+                f"received {array.shape}"
+            )
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"{owner}: the weight {parameter.path} must be numbers, "
+                f"received dtype {array.dtype}"
+            )
+    for parameter, array in zip(parameters, arrays, strict=True):
+        np.copyto(parameter.value, array, casting="unsafe")
+
+
+def reset_names() -> None:
+    """Begin again with `conv2d`, `dense`, ... for layers that are given no name."""
+    _name_counters.clear()
+
+
+def automatic_name(class_name: str) -> str:
+    """The next free name for an object of that class, by Keras's rule: conv2d, conv2d_1, ..."""
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
+    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    number = next(_name_counters[name])
+    return f"{name}_{number}" if number else name

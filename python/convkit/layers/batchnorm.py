@@ -1,0 +1,178 @@
+"""BatchNormalization: every channel at mean 0 and variance 1, then scaled and shifted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import ops
+from ..initializers import Ones, Zeros
+from ..parameters import Array, Parameter, Shape
+from .base import EpilogueLayer, LayerOptions, Run, SavedArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class BatchNormalization(EpilogueLayer):
+    """y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+
+    In training, mean and (population) variance are the batch's, and the moving statistics follow:
+    moving = momentum * moving + (1 - momentum) * batch. Otherwise, and where `trainable` is False,
+    the moving statistics are used. (S. Ioffe and C. Szegedy, "Batch normalization", 2015.)
+
+    Args:
+        axis: -1, the channels: the only axis there is.
+        momentum: how much of the moving statistics stays at each step.
+        epsilon: added to the variance.
+        center: whether there is a beta.
+        scale: whether there is a gamma.
+
+    Input and output: (N, ..., C).
+    Weights: gamma, beta, moving_mean, moving_variance, each (C,); the last two are not trainable.
+    """
+
+    operation = "batchnorm"
+    keeps_input = True
+    epilogue_keeps_output = False  # backward recomputes the sign of y from x
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        if axis != -1:
+            raise self.error(f"axis must be -1, the channels, received {axis!r}")
+        if not 0.0 <= momentum <= 1.0:
+            raise self.error(f"momentum must lie in 0 .. 1, received {momentum!r}")
+        if not 0.0 < epsilon < float("inf"):
+            raise self.error(f"epsilon must be positive, received {epsilon!r}")
+        self.momentum, self.epsilon = float(momentum), float(epsilon)
+        self.center, self.scale = bool(center), bool(scale)
+        self.gamma: Parameter
+        self.beta: Parameter
+        self.moving_mean: Parameter
+        self.moving_variance: Parameter
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        if len(input_shape) < 2 or input_shape[-1] is None or input_shape[-1] < 1:
+            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        return tuple(input_shape)
+
+    def create_parameters(self, input_shape: Shape) -> None:
+        """gamma, beta and the moving statistics, (C,) each."""
+        channels = input_shape[-1]
+        assert channels is not None
+        shape = (channels,)
+        # What the layer does not have is a constant that no optimizer and no file ever sees.
+        self.gamma = (
+            self.add_parameter("gamma", shape, Ones())
+            if self.scale
+            else Parameter("gamma", Ones()(shape))
+        )
+        self.beta = (
+            self.add_parameter("beta", shape, Zeros())
+            if self.center
+            else Parameter("beta", Zeros()(shape))
+        )
+        self.moving_mean = self.add_parameter("moving_mean", shape, Zeros(), trainable=False)
+        self.moving_variance = self.add_parameter("moving_variance", shape, Ones(), trainable=False)
+
+    def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
+        """The batch's mean and 1 / sqrt(variance + epsilon)."""
+        return (SavedArray(input_shape[-1:]), SavedArray(input_shape[-1:]))
+
+    def forward(
+        self,
+        x: Array,
+        y: Array,
+        saved: tuple[Array, ...],
+        run: Run,
+        activation: str | None = None,
+    ) -> None:
+        """y = activation(normalised x), with the batch's statistics in training."""
+        statistics = (self.moving_mean.value, self.moving_variance.value)
+        if run.training and self.trainable:
+            ops.batchnorm_forward(
+                x,
+                self.gamma.value,
+                self.beta.value,
+                *statistics,
+                momentum=self.momentum,
+                epsilon=self.epsilon,
+                activation=activation,
+                out=y,
+                mean=saved[0],
+                rstd=saved[1],
+            )
+        else:
+            ops.batchnorm_inference(
+                x,
+                self.gamma.value,
+                self.beta.value,
+                *statistics,
+                epsilon=self.epsilon,
+                activation=activation,
+                out=y,
+            )
+
+    def backward(
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        run: Run,
+        activation: str | None = None,
+    ) -> None:
+        """The gradients of gamma, beta and the input."""
+        if not self.trainable:
+            self._backward_frozen(x, dy, dx, activation)
+            return
+        ops.batchnorm_backward(
+            dy,
+            x,
+            self.gamma.value,
+            self.beta.value,
+            saved[0],
+            saved[1],
+            activation=activation,
+            out=dx,
+            dgamma=self.gamma.gradient,
+            dbeta=self.beta.gradient,
+        )
+
+    def _backward_frozen(
+        self, x: Array, dy: Array, dx: Array | None, activation: str | None
+    ) -> None:
+        """With fixed statistics the layer is y = a * x + b: dx = a * dy. Rare, so plain NumPy."""
+        if dx is None:
+            return
+        a = self.gamma.value / np.sqrt(self.moving_variance.value + np.float32(self.epsilon))
+        np.multiply(dy, a, out=dx)
+        if activation is not None:
+            b = self.beta.value - self.moving_mean.value * a
+            dx *= x * a + b > 0
+
+    def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
+        """Whose statistics are used."""
+        moving = not training or not self.trainable
+        return f"{self.operation} {'moving' if moving else 'batch'} statistics"
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+        }

@@ -1,0 +1,63 @@
+"""Checks of the layers' arguments; every error names the layer and what it received."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .base import Layer
+
+LARGEST = 2**31 - 1  # the largest filter count, window or stride: what a C int holds
+
+
+def positive(value: int, what: str, layer: Layer) -> int:
+    """Return `value` as an int in 1 .. LARGEST; ValueError names the layer and the argument."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise layer.error(f"{what} must be a positive integer, received {value!r}") from None
+    if isinstance(value, bool) or not 1 <= number <= LARGEST:
+        raise layer.error(f"{what} must be a positive integer, received {value!r}")
+    return number
+
+
+def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[int, int]:
+    """Return an integer or a pair of integers as a pair; ValueError unless both are positive."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2:
+            raise layer.error(f"{what} must be an integer or a pair of them, received {value!r}")
+        return positive(value[0], what, layer), positive(value[1], what, layer)
+    if isinstance(value, str):
+        raise layer.error(f"{what} must be an integer or a pair of them, received {value!r}")
+    return positive(value, what, layer), positive(value, what, layer)
+
+
+def check_padding(value: str, layer: Layer) -> str:
+    """Return "same" or "valid" in lower case; ValueError for anything else."""
+    if not isinstance(value, str) or value.lower() not in ("same", "valid"):
+        raise layer.error(f"padding must be 'same' or 'valid', received {value!r}")
+    return value.lower()
+
+
+def check_data_format(value: str | None, layer: Layer) -> None:
+    """Raise ValueError unless the images are NHWC, the only layout there is."""
+    if value not in (None, "channels_last"):
+        raise layer.error(
+            f"data_format must be 'channels_last' (N, H, W, C), received {value!r}; "
+            f"move the channels with numpy.moveaxis(x, 1, -1)"
+        )
+
+
+def check_sample_shape(shape: Sequence[int], layer: Layer) -> tuple[int, ...]:
+    """Return the shape of one sample as a tuple of positive ints."""
+    if isinstance(shape, str | bytes) or not isinstance(shape, Sequence):
+        raise layer.error(
+            f"the input shape must be a tuple such as (28, 28, 1), received {shape!r}"
+        )
+    if not shape:
+        raise layer.error("the input shape must have at least one size, received ()")
+    return tuple(
+        positive(size, f"every size of the input shape {tuple(shape)}", layer) for size in shape
+    )

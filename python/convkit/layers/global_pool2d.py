@@ -1,0 +1,72 @@
+"""GlobalAveragePooling2D and GlobalMaxPooling2D: one value a channel, over the whole plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import ops
+from ..parameters import Array, Shape
+from .base import Layer, LayerOptions, Run, SavedArray
+from .checks import check_data_format
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class _GlobalPooling2D(Layer):
+    """What both global poolings share: the output's shape."""
+
+    def __init__(self, data_format: str | None = None, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        check_data_format(data_format, self)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(N, C)."""
+        self.expect_rank(input_shape, 4, "(N, H, W, C)")
+        return (input_shape[0], input_shape[-1])
+
+
+class GlobalAveragePooling2D(_GlobalPooling2D):
+    """The mean of every channel.
+
+    Input: (N, H, W, C). Output: (N, C).
+    """
+
+    operation = "global_average_pool2d"
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = the mean of x over rows and columns."""
+        ops.global_average_pool2d_forward(x, out=y)
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dy is shared out equally over each plane."""
+        if dx is not None:
+            ops.global_average_pool2d_backward(dy, x.shape, out=dx)
+
+
+class GlobalMaxPooling2D(_GlobalPooling2D):
+    """The largest value of every channel; NaN counts as larger than any number.
+
+    Input: (N, H, W, C). Output: (N, C).
+    """
+
+    operation = "global_max_pool2d"
+
+    def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
+        """Where in its plane each maximum was, as h * W + w."""
+        return (SavedArray((input_shape[0], input_shape[-1]), np.int32),)
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y and the indices of the maxima."""
+        ops.global_max_pool2d_forward(x, out=y, indices=saved[0])
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dy goes to where the maxima were."""
+        if dx is not None:
+            ops.global_max_pool2d_backward(dy, saved[0], x.shape, out=dx)

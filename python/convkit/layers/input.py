@@ -1,0 +1,58 @@
+"""Input: the shape of one sample, said before the first layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..parameters import Array, Shape
+from .base import Layer, Run
+from .checks import check_sample_shape
+
+
+class InputLayer(Layer):
+    """What `Input` makes: it computes nothing, and `model.layers` does not list it.
+
+    Args:
+        shape: of one sample, without the batch.
+        name: by default `input_layer`.
+    """
+
+    operation = "input"
+
+    def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.shape = check_sample_shape(shape, self)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        return tuple(input_shape)
+
+    def is_view(self, training: bool) -> bool:
+        """The output is the input."""
+        return True
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """Nothing: y is x."""
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """Nothing: dx is dy."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"shape": list(self.shape), "name": self.name}
+
+
+def Input(shape: Sequence[int], *, name: str | None = None) -> InputLayer:
+    """Say the shape of one sample, as the first thing in a model.
+
+    Args:
+        shape: without the batch, such as `(28, 28, 1)`.
+        name: by default `input_layer`.
+
+    Example:
+        >>> convkit.Sequential([convkit.Input((28, 28, 1)), convkit.layers.Flatten()])
+    """
+    return InputLayer(shape, name=name)

@@ -1,0 +1,149 @@
+"""MaxPooling2D and AveragePooling2D: the largest value, or the mean, of every window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import ops
+from ..parameters import Array, Shape
+from .base import Layer, LayerOptions, Run, SavedArray
+from .checks import check_data_format, check_padding, positive_pair
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class _Pooling2D(Layer):
+    """What both poolings share: the window and the output's shape."""
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = (2, 2),
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        check_data_format(data_format, self)
+        self.pool_size = positive_pair(pool_size, "pool_size", self)
+        self.strides = (
+            self.pool_size if strides is None else positive_pair(strides, "strides", self)
+        )
+        self.padding = check_padding(padding, self)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(N, OH, OW, C)."""
+        self.expect_rank(input_shape, 4, "(N, H, W, C)")
+        count, height, width, channels = input_shape
+        assert height is not None
+        assert width is not None
+        sizes = []
+        for size, window, stride in zip((height, width), self.pool_size, self.strides, strict=True):
+            if self.padding == "valid" and window > size:
+                raise self.error(
+                    f"pool_size {self.pool_size} is larger than the input {(height, width)}; use "
+                    f"a smaller window, fewer poolings, larger images or padding='same'"
+                )
+            sizes.append(
+                -(-size // stride) if self.padding == "same" else (size - window) // stride + 1
+            )
+        return (count, sizes[0], sizes[1], channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "pool_size": list(self.pool_size),
+            "strides": list(self.strides),
+            "padding": self.padding,
+        }
+
+
+class MaxPooling2D(_Pooling2D):
+    """The largest value of every window; NaN counts as larger than any number.
+
+    Args:
+        pool_size: the window, (rows, columns) or one integer.
+        strides: steps of the window; by default the window's own size.
+        padding: "valid" for none, "same" for TensorFlow's rule. Padding never wins.
+        data_format: None or "channels_last", the only layout there is.
+
+    Input: (N, H, W, C). Output: (N, OH, OW, C).
+
+    Example:
+        >>> convkit.layers.MaxPooling2D((2, 2))
+    """
+
+    operation = "max_pool2d"
+
+    def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
+        """Where in its window each maximum was."""
+        shape = tuple(size for size in self.compute_output_shape(input_shape) if size is not None)
+        small = math.prod(self.pool_size) <= 256
+        return (SavedArray(shape, np.uint8 if small else np.int32),)
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y and the indices of the maxima."""
+        ops.max_pool2d_forward(
+            x,
+            self.pool_size,
+            strides=self.strides,
+            padding=self.padding,
+            out=y,
+            indices=saved[0],
+        )
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dy goes to where the maxima were."""
+        if dx is not None:
+            ops.max_pool2d_backward(
+                dy,
+                saved[0],
+                x.shape,
+                self.pool_size,
+                strides=self.strides,
+                padding=self.padding,
+                out=dx,
+            )
+
+
+class AveragePooling2D(_Pooling2D):
+    """The mean of every window, padding not counted.
+
+    Args:
+        pool_size: the window, (rows, columns) or one integer.
+        strides: steps of the window; by default the window's own size.
+        padding: "valid" for none, "same" for TensorFlow's rule.
+        data_format: None or "channels_last", the only layout there is.
+
+    Input: (N, H, W, C). Output: (N, OH, OW, C).
+    """
+
+    operation = "average_pool2d"
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = the mean of each window of x."""
+        ops.average_pool2d_forward(
+            x, self.pool_size, strides=self.strides, padding=self.padding, out=y
+        )
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dy is shared out equally over each window."""
+        if dx is not None:
+            ops.average_pool2d_backward(
+                dy,
+                x.shape,
+                self.pool_size,
+                strides=self.strides,
+                padding=self.padding,
+                out=dx,
+            )

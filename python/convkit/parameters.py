@@ -1,0 +1,177 @@
+"""Named parameters, and the flat buffers that a model's parameters live in.
+
+A layer makes its parameters with arrays of their own. When a model starts to train, its
+`ParameterStore` moves them into three flat float32 buffers, and every parameter becomes a view:
+
+- `values`: everything that can be trained, one parameter after the other;
+- `gradients`: the same layout, so that an optimizer is one call over two arrays, and data-parallel
+  training one reduction of one array;
+- `state`: what is not trained by gradient, such as the moving statistics of BatchNormalization.
+
+Each parameter starts on a cache line; the padding between parameters is zero and stays zero under
+every optimizer, because its gradient is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+_FLOATS = ALIGNMENT // 4
+
+
+def aligned_empty(size: int, dtype: DTypeLike = np.float32) -> Array:
+    """A flat, uninitialised array of `size` elements that starts on a cache line."""
+    item = np.dtype(dtype)
+    raw = np.empty(size * item.itemsize + ALIGNMENT, np.uint8)
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
+    return raw[start : start + size * item.itemsize].view(item)
+
+
+def aligned_zeros(size: int) -> Array:
+    """A flat float32 array of `size` zeros that starts on a cache line."""
+    array = aligned_empty(size)
+    array.fill(0.0)
+    return array
+
+
+class Parameter:
+    """One array of a layer: its value, its gradient, and whether an optimizer may change it.
+
+    Args:
+        name: the role in the layer, such as "kernel"; `path` adds the layer's name.
+        value: the initial value, taken over as contiguous float32.
+        trainable: False for state that only the layer itself updates.
+
+    `frozen` is what `layer.trainable = False` sets: the parameter keeps its place in the flat
+    buffer, but the optimizer passes over it.
+    """
+
+    __slots__ = ("_frozen", "gradient", "name", "path", "store", "trainable", "value")
+
+    def __init__(self, name: str, value: Array, *, path: str = "", trainable: bool = True) -> None:
+        self.name = name
+        self.path = path or name
+        self.trainable = trainable
+        self._frozen = False
+        self.value: Array = np.ascontiguousarray(value, np.float32)
+        self.gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
+        self.store: ParameterStore | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the optimizer passes over a trainable parameter."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._frozen = value
+        if self.store is not None:
+            self.store.trainable_changed()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self.value.shape
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.value.size
+
+    def numpy(self) -> Array:
+        """A copy of the value."""
+        return np.array(self.value)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.value if copy is False else np.array(self.value, dtype)
+
+    def __repr__(self) -> str:
+        kind = "" if self.trainable else ", not trainable"
+        return f"<Parameter {self.path} {self.shape}{kind}>"
+
+
+class ParameterStore:
+    """The flat buffers of one model, and who lives where in them.
+
+    Args:
+        parameters: in the order of the model's layers; a parameter may occur only once.
+
+    Attributes:
+        is_current: whether every parameter still lives here. Another model that shares a layer
+            takes its parameters along when it trains; `adopt` takes them back.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = tuple(parameters)
+        self._places: list[slice] = []
+        sizes = {True: 0, False: 0}
+        for parameter in self.parameters:
+            start = sizes[parameter.trainable]
+            self._places.append(slice(start, start + parameter.size))
+            sizes[parameter.trainable] = start + _padded(parameter.size)
+        self.values = aligned_zeros(sizes[True])
+        self.gradients = aligned_zeros(sizes[True])
+        self.state = aligned_zeros(sizes[False])
+        self.is_current = False
+        self._ranges: tuple[slice, ...] | None = None
+        self.adopt()
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the three buffers."""
+        return self.values.nbytes + self.gradients.nbytes + self.state.nbytes
+
+    def adopt(self) -> None:
+        """Copy every parameter's value into its place and make the parameter a view of it."""
+        for parameter, place in zip(self.parameters, self._places, strict=True):
+            if parameter.store is self:
+                continue
+            if parameter.store is not None:
+                parameter.store.is_current = False
+            shape = parameter.shape
+            home = (self.values if parameter.trainable else self.state)[place].reshape(shape)
+            np.copyto(home, parameter.value)
+            parameter.value = home
+            if parameter.trainable:
+                parameter.gradient = self.gradients[place].reshape(shape)
+            parameter.store = self
+        self.is_current = True
+        self._ranges = None  # the other owner alone was told what was frozen meanwhile
+
+    def trainable_changed(self) -> None:
+        """A parameter was frozen or released."""
+        self._ranges = None
+
+    def trainable_ranges(self) -> tuple[slice, ...]:
+        """The contiguous runs of `values` that an optimizer may change, padding included.
+
+        The same tuple object is returned until a parameter is frozen or released.
+        """
+        if self._ranges is None:
+            self._ranges = self._find_ranges()
+        return self._ranges
+
+    def _find_ranges(self) -> tuple[slice, ...]:
+        runs: list[slice] = []
+        for parameter, place in zip(self.parameters, self._places, strict=True):
+            if not parameter.trainable or parameter.frozen:
+                continue
+            stop = place.start + _padded(parameter.size)
+            if runs and runs[-1].stop == place.start:
+                runs[-1] = slice(runs[-1].start, stop)
+            else:
+                runs.append(slice(place.start, stop))
+        return tuple(runs)
+
+
+def _padded(size: int) -> int:
+    return math.ceil(size / _FLOATS) * _FLOATS

@@ -1,0 +1,88 @@
+"""Where every random number of convkit comes from.
+
+Nothing here keeps the state of a generator. A random number is a pure function of the seed, what
+it is for, and where it is used (epoch, step, layer, element), computed with the counter-based
+Philox generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011). So neither
+the number of threads nor an interruption and resumption can change it.
+
+`set_seed` fixes the seed of the process; before that it comes from the operating system.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import os
+from enum import IntEnum
+
+import numpy as np
+
+SEED_LIMIT = 2**64
+_LAYER_SHIFT = 48
+
+
+class Stream(IntEnum):
+    """What random numbers are drawn for; each use has a stream of its own."""
+
+    INITIALIZER = 1
+    SHUFFLE = 2
+
+
+class _Process:
+    """The seed of this process, and how many variables it has initialised."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.variables = itertools.count()
+
+
+_process = _Process(int.from_bytes(os.urandom(8), "little"))
+
+
+def check_seed(seed: int) -> int:
+    """Return `seed` as an int; ValueError unless it lies in 0 .. 2**64-1."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"a seed must be an integer, received {seed!r}") from None
+    if not 0 <= number < SEED_LIMIT:
+        raise ValueError(f"a seed must lie in 0 .. 2**64-1, received {number}")
+    return number
+
+
+def set_seed(seed: int) -> None:
+    """Make everything random that follows a function of `seed`."""
+    global _process
+    _process = _Process(check_seed(seed))
+
+
+def seed() -> int:
+    """The seed of this process."""
+    return _process.seed
+
+
+def next_variable() -> int:
+    """A number for the next variable to be initialised, counted since `set_seed`."""
+    return next(_process.variables)
+
+
+def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
+    """A NumPy generator for one place: up to three numbers that say where it is used."""
+    # The first word of the counter is the one that the generator itself counts up.
+    counter = [0, *position, *([0] * (3 - len(position)))]
+    return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=counter))
+
+
+def permutation(
+    count: int, seed: int, epoch: int, step: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The order of `count` samples in the epoch that begins at training step `step`.
+
+    Both numbers count: `fit` called again begins at epoch 0 again, but at a later step.
+    """
+    return generator(seed, Stream.SHUFFLE, epoch, step).permutation(count)
+
+
+def dropout_offset(step: int, layer: int) -> int:
+    """The Philox offset of the dropout mask of layer number `layer` in training step `step`."""
+    return (layer << _LAYER_SHIFT) | step

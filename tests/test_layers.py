@@ -1,0 +1,327 @@
+"""Layers by themselves: names, shapes, parameters, configurations, and wrong arguments."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import layers, ops
+from convkit.layers.base import Layer, Run
+
+ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
+    (layers.Conv2D(6, (3, 2), (2, 1), "same", None, (1, 1), 2, "tanh", False), (7, 6, 4)),
+    (layers.Conv2D(3, 2, dilation_rate=2, kernel_initializer="he_normal"), (7, 6, 4)),
+    (layers.MaxPooling2D((3, 2), 2, "same"), (7, 6, 4)),
+    (layers.AveragePooling2D(2), (7, 6, 4)),
+    (layers.GlobalAveragePooling2D(), (7, 6, 4)),
+    (layers.GlobalMaxPooling2D(), (7, 6, 4)),
+    (layers.BatchNormalization(momentum=0.9, epsilon=1e-4, center=False), (7, 6, 4)),
+    (layers.Activation("gelu"), (7, 6, 4)),
+    (layers.ReLU(), (5,)),
+    (layers.Softmax(), (5,)),
+    (layers.Dropout(0.25, seed=4), (5,)),
+    (layers.Flatten(), (7, 6, 4)),
+    (layers.Dense(9, "relu", kernel_initializer=convkit.initializers.Constant(0.5)), (5,)),
+]
+
+
+def describe(case: tuple[Layer, tuple[int, ...]]) -> str:
+    return type(case[0]).__name__
+
+
+@pytest.mark.parametrize("case", ALL_LAYERS, ids=describe)
+def test_config_survives_json_and_makes_the_same_layer(case: Any) -> None:
+    layer, sizes = case
+    config = json.loads(json.dumps(layer.get_config()))
+    twin = type(layer).from_config(config)
+    assert twin.get_config() == layer.get_config()
+    assert twin.name == layer.name
+    assert twin.compute_output_shape((None, *sizes)) == layer.compute_output_shape((None, *sizes))
+    twin.build((None, *sizes))
+    layer.build((None, *sizes))
+    assert [w.shape for w in twin.weights] == [w.shape for w in layer.weights]
+
+
+@pytest.mark.parametrize("case", ALL_LAYERS, ids=describe)
+def test_output_shape_is_that_of_the_arrays(case: Any) -> None:
+    layer, sizes = case
+    layer.build((None, *sizes))
+    x = np.random.default_rng(0).normal(size=(3, *sizes)).astype(np.float32)
+    for stage in layer.stages():
+        shape = stage.compute_output_shape(x.shape)
+        assert stage.compute_output_shape((None, *x.shape[1:])) == (None, *shape[1:])
+        assert stage.output_sizes(x.shape[1:]) == shape[1:]
+        y = x.reshape(shape).copy() if stage.is_view(False) else np.full(shape, np.nan, "f")
+        saved = tuple(np.empty(s.shape, s.dtype) for s in stage.saved_arrays(x.shape))
+        stage.forward(x, y, saved, Run())
+        assert np.isfinite(y).all()
+        x = y
+
+
+def test_names_follow_keras() -> None:
+    convkit.utils.clear_session()
+    made = [
+        layers.Conv2D(1, 1),
+        layers.Conv2D(1, 1),
+        layers.MaxPool2D(),
+        layers.AveragePooling2D(),
+        layers.GlobalAveragePooling2D(),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Dense(1),
+        layers.Dense(1, name="head"),
+        layers.Dense(1),
+        layers.Input((2,)),
+    ]
+    assert [layer.name for layer in made] == [
+        "conv2d",
+        "conv2d_1",
+        "max_pooling2d",
+        "average_pooling2d",
+        "global_average_pooling2d",
+        "batch_normalization",
+        "re_lu",
+        "dense",
+        "head",
+        "dense_1",
+        "input_layer",
+    ]
+
+
+def test_second_names_are_the_same_classes() -> None:
+    assert layers.MaxPool2D is layers.MaxPooling2D
+    assert layers.AvgPool2D is layers.AveragePooling2D
+    assert layers.GlobalAvgPool2D is layers.GlobalAveragePooling2D
+    assert layers.GlobalMaxPool2D is layers.GlobalMaxPooling2D
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes", "expected"),
+    [
+        (layers.Conv2D(8, 3, padding="same", strides=2), (7, 6, 4), (4, 3, 8)),
+        (layers.Conv2D(8, 3, strides=2), (7, 6, 4), (3, 2, 8)),
+        (layers.Conv2D(8, 3, dilation_rate=2), (7, 6, 4), (3, 2, 8)),
+        (layers.Conv2D(8, (1, 3), padding="SAME"), (7, 6, 4), (7, 6, 8)),
+        (layers.MaxPooling2D(), (7, 6, 4), (3, 3, 4)),
+        (layers.MaxPooling2D(3, strides=1), (7, 6, 4), (5, 4, 4)),
+        (layers.MaxPooling2D(padding="same"), (7, 6, 4), (4, 3, 4)),
+        (layers.Flatten(), (7, 6, 4), (168,)),
+        (layers.Flatten(), (5,), (5,)),
+        (layers.Dense(3), (5,), (3,)),
+    ],
+)
+def test_output_shapes(layer: Layer, sizes: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert layer.compute_output_shape((None, *sizes)) == (None, *expected)
+
+
+def test_convolution_shape_agrees_with_the_op() -> None:
+    for size in range(3, 9):
+        for kernel in (1, 2, 3):
+            for stride in (1, 2, 3):
+                for padding in ("same", "valid"):
+                    layer = layers.Conv2D(2, kernel, stride, padding)
+                    assert layer.compute_output_shape((5, size, size + 1, 3)) == (
+                        ops.conv2d_output_shape(
+                            (5, size, size + 1, 3),
+                            (kernel, kernel, 3, 2),
+                            strides=stride,
+                            padding=padding,
+                        )
+                    )
+
+
+def test_parameters_of_a_convolution() -> None:
+    layer = layers.Conv2D(6, (3, 2), groups=2)
+    with pytest.raises(ValueError, match="build"):
+        layer.count_params()
+    layer.build((None, 8, 8, 4))
+    assert [w.shape for w in layer.weights] == [(3, 2, 2, 6), (6,)]
+    assert layer.count_params() == 3 * 2 * 2 * 6 + 6
+    assert layer.weights[0].path == f"{layer.name}/kernel"
+    assert (layer.weights[1].numpy() == 0).all()
+    assert layer.input_shape == (None, 8, 8, 4)
+    assert layer.output_shape == (None, 6, 7, 6)
+
+
+def test_parameters_of_batch_normalization() -> None:
+    layer = layers.BatchNormalization()
+    layer.build((None, 4, 4, 3))
+    assert [w.name for w in layer.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [w.name for w in layer.trainable_weights] == ["gamma", "beta"]
+    assert [w.name for w in layer.non_trainable_weights] == ["moving_mean", "moving_variance"]
+    assert [float(w.numpy()[0]) for w in layer.weights] == [1.0, 0.0, 0.0, 1.0]
+    bare = layers.BatchNormalization(center=False, scale=False)
+    bare.build((None, 4, 4, 3))
+    assert [w.name for w in bare.weights] == ["moving_mean", "moving_variance"]
+
+
+def test_trainable_can_be_switched() -> None:
+    layer = layers.Dense(3, trainable=False)
+    layer.build((None, 2))
+    assert layer.trainable_weights == []
+    assert len(layer.non_trainable_weights) == 2
+    layer.trainable = True
+    assert len(layer.trainable_weights) == 2
+    assert layer.get_config()["trainable"] is True
+
+
+def test_weights_are_copied_out_and_checked_in() -> None:
+    layer = layers.Dense(3)
+    with pytest.raises(ValueError, match="build the model first"):
+        layer.set_weights([])
+    layer.build((None, 2))
+    kernel, bias = layer.get_weights()
+    kernel[:] = 7
+    assert not (layer.get_weights()[0] == 7).any()
+    layer.set_weights([kernel.astype(np.float64), bias])
+    assert (layer.get_weights()[0] == 7).all()
+    with pytest.raises(ValueError, match=r"expected 2 weights .*kernel.*received 1"):
+        layer.set_weights([kernel])
+    with pytest.raises(ValueError, match=r"bias has shape \(3,\), received \(4,\)"):
+        layer.set_weights([np.zeros((2, 3)), np.zeros(4)])
+    assert (layer.get_weights()[0] == 7).all(), "a refused list must change nothing"
+    with pytest.raises(TypeError, match="numbers"):
+        layer.set_weights([np.full((2, 3), "a"), bias])
+
+
+def test_a_layer_is_built_for_one_shape() -> None:
+    layer = layers.Dense(3)
+    layer.build((None, 2))
+    before = layer.get_weights()[0]
+    layer.build((None, 2))
+    np.testing.assert_array_equal(layer.get_weights()[0], before)
+    with pytest.raises(ValueError, match=r"built for inputs of shape \(None, 2\)"):
+        layer.build((None, 5))
+
+
+def test_a_wrong_initializer_is_noticed() -> None:
+    class Crooked(convkit.initializers.Initializer):
+        def __call__(self, shape: Any) -> Any:
+            return np.zeros(3, np.float32)
+
+    with pytest.raises(ValueError, match=r"Crooked returned shape \(3,\)"):
+        layers.Dense(3, kernel_initializer=Crooked()).build((None, 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Conv2D(0, 3), "filters must be a positive integer, received 0"),
+        (lambda: layers.Conv2D(-4, 3), "filters must be a positive integer"),
+        (lambda: layers.Conv2D(2.5, 3), "filters must be a positive integer"),
+        (lambda: layers.Conv2D(True, 3), "filters must be a positive integer"),
+        (lambda: layers.Conv2D(4, 0), "kernel_size must be a positive integer"),
+        (lambda: layers.Conv2D(4, (3, 3, 3)), "kernel_size must be an integer or a pair"),
+        (lambda: layers.Conv2D(4, "3"), "kernel_size must be an integer or a pair"),
+        (lambda: layers.Conv2D(4, 3, strides=0), "strides must be a positive integer"),
+        (lambda: layers.Conv2D(4, 3, strides=(1, -1)), "strides must be a positive integer"),
+        (lambda: layers.Conv2D(4, 3, dilation_rate=0), "dilation_rate must be a positive"),
+        (lambda: layers.Conv2D(4, 2**63), "kernel_size must be a positive integer"),
+        (lambda: layers.Conv2D(4, 3, groups=3), r"filters \(4\) must be a multiple of groups"),
+        (lambda: layers.Conv2D(4, 3, padding="full"), "padding must be 'same' or 'valid'"),
+        (lambda: layers.Conv2D(4, 3, data_format="channels_first"), "numpy.moveaxis"),
+        (lambda: layers.Conv2D(4, 3, activation="rellu"), "unknown activation 'rellu'.*relu"),
+        (lambda: layers.Conv2D(4, 3, kernel_initializer="glorot"), "unknown initializer"),
+        (lambda: layers.Dense(0), "units must be a positive integer"),
+        (lambda: layers.Dense(3, activation="swish"), "linear, relu, softmax, sigmoid, tanh"),
+        (lambda: layers.Activation("nothing"), "unknown activation 'nothing'"),
+        (lambda: layers.MaxPooling2D(0), "pool_size must be a positive integer"),
+        (lambda: layers.AveragePooling2D(2, strides=-1), "strides must be a positive integer"),
+        (lambda: layers.MaxPooling2D(2, padding="none"), "padding must be"),
+        (lambda: layers.GlobalMaxPooling2D("channels_first"), "channels_last"),
+        (lambda: layers.Dropout(1.0), "rate must be at least 0 and below 1"),
+        (lambda: layers.Dropout(-0.1), "rate must be at least 0"),
+        (lambda: layers.Dropout(float("nan")), "rate must be at least 0"),
+        (lambda: layers.Dropout(0.5, seed=-1), "a seed must lie in"),
+        (lambda: layers.BatchNormalization(axis=1), "axis must be -1"),
+        (lambda: layers.BatchNormalization(momentum=1.5), "momentum must lie in"),
+        (lambda: layers.BatchNormalization(epsilon=0.0), "epsilon must be positive"),
+        (lambda: layers.Softmax(axis=0), "axis must be -1"),
+        (lambda: layers.Dense(3, name="a/b"), "name must be"),
+        (lambda: layers.Dense(3, name=""), "name must be"),
+        (lambda: layers.Input((28, -1)), "input shape.*positive integer"),
+        (lambda: layers.Input((28, None, 1)), "input shape.*positive integer"),
+        (lambda: layers.Input(()), "at least one size"),
+        (lambda: layers.Input(28), r"tuple such as \(28, 28, 1\)"),
+        (lambda: layers.Input("28"), r"tuple such as \(28, 28, 1\)"),
+    ],
+)
+def test_wrong_arguments(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_an_unknown_argument_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="kernel_regularizer"):
+        layers.Dense(3, kernel_regularizer="l2")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (layers.Conv2D(4, 3, name="first"), (None, 28, 28), r'"first" \(Conv2D\).*rank 4'),
+        (layers.Conv2D(4, 5), (None, 4, 9, 1), r"kernel_size \(5, 5\).*\(4, 9\).*padding='same'"),
+        (layers.Conv2D(4, 3, dilation_rate=2), (None, 4, 9, 1), "dilation_rate"),
+        (layers.Conv2D(4, 3, groups=2), (None, 9, 9, 3), r"channels \(3\).*groups \(2\)"),
+        (layers.Conv2D(4, 3), (None, None, 9, 3), "must be a positive integer"),
+        (layers.Conv2D(4, 3), (None, 9, 0, 3), "must be a positive integer"),
+        (layers.MaxPooling2D(3), (None, 2, 9, 3), "is larger than the input"),
+        (layers.MaxPooling2D(3), (None, 9), "rank 4"),
+        (layers.GlobalMaxPooling2D(), (None, 9), "rank 4"),
+        (layers.Dense(4), (None, 3, 3, 2), r"rank 2.*Flatten\(\)"),
+        (layers.Flatten(), (None, None, 2), "positive integer"),
+        (layers.BatchNormalization(), (None,), r"\(N, ..., C\)"),
+        (layers.Softmax(), (None,), r"\(N, K\)"),
+    ],
+)
+def test_inputs_that_a_layer_cannot_take(
+    layer: Layer, shape: tuple[int | None, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        layer.build(shape)
+    assert not layer.built
+    assert layer.weights == []
+
+
+def test_dropout_mask_depends_on_step_layer_and_seed_only() -> None:
+    x = np.ones((4, 100), np.float32)
+    layer = layers.Dropout(0.5)
+
+    def mask(seed: int, step: int, index: int) -> Any:
+        y = np.empty_like(x)
+        layer.index = index
+        layer.forward(x, y, (), Run(True, seed, step))
+        return y
+
+    base = mask(1, 2, 3)
+    assert set(np.unique(base)) == {0.0, 2.0}
+    np.testing.assert_array_equal(base, mask(1, 2, 3))
+    for other in (mask(2, 2, 3), mask(1, 3, 3), mask(1, 2, 4)):
+        assert (other != base).mean() > 0.2
+    layer.seed = 5
+    np.testing.assert_array_equal(mask(1, 2, 3), mask(9, 2, 3))
+
+
+def test_frozen_batch_normalization_uses_and_keeps_its_statistics() -> None:
+    rng = np.random.default_rng(3)
+    layer = layers.BatchNormalization()
+    layer.build((None, 3))
+    layer.set_weights([rng.uniform(0.5, 2, 3) for _ in range(4)])
+    layer.trainable = False
+    before = layer.get_weights()
+    x, dy = (rng.normal(size=(6, 3)).astype(np.float32) for _ in range(2))
+    y, dx = np.empty_like(x), np.empty_like(x)
+    saved = tuple(np.empty(s.shape, s.dtype) for s in layer.saved_arrays(x.shape))
+    layer.forward(x, y, saved, Run(training=True), activation="relu")
+    gamma, beta, mean, variance = before
+    scale = gamma / np.sqrt(variance + 1e-3)
+    linear = (x - mean) * scale + beta
+    np.testing.assert_allclose(y, np.maximum(linear, 0), rtol=1e-5, atol=1e-6)
+    layer.backward(x, y, dy, dx, saved, Run(training=True), activation="relu")
+    np.testing.assert_allclose(dx, dy * scale * (linear > 0), rtol=1e-5, atol=1e-6)
+    for was, now in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(was, now)
