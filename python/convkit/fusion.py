@@ -1,0 +1,139 @@
+"""Which neighbouring stages become one: the table of fusions, and what they become.
+
+A new fusion is one row in `FUSIONS` and, if no layer can do it yet, one class that fulfils `Stage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from .layers import Activation
+from .layers.base import EpilogueLayer, Run, SavedArray
+from .losses import Loss
+from .parameters import Array, Parameter
+
+Sizes = tuple[int, ...]
+
+
+class Stage(Protocol):
+    """What a plan needs of a layer, or of several layers fused into one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def keeps_input(self) -> bool: ...
+    @property
+    def keeps_output(self) -> bool: ...
+    @property
+    def in_place(self) -> bool: ...
+    @property
+    def trainable_weights(self) -> list[Parameter]: ...
+    def is_view(self, training: bool) -> bool: ...
+    def output_sizes(self, input_sizes: Sizes) -> Sizes: ...
+    def saved_arrays(self, input_shape: Sizes) -> tuple[SavedArray, ...]: ...
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None: ...
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None: ...
+    def describe(self, input_shape: Sizes, training: bool) -> str: ...
+
+
+class FusedActivation:
+    """A layer that applies the activation behind it while it writes its output."""
+
+    in_place = False
+
+    def __init__(self, layer: EpilogueLayer, activation: Activation) -> None:
+        assert activation.activation is not None
+        self.layer = layer
+        self.activation = activation.activation
+        self.names = tuple(dict.fromkeys((*layer.names, *activation.names)))
+        self.keeps_input = layer.keeps_input
+        self.keeps_output = layer.epilogue_keeps_output
+        self.saved_arrays = layer.saved_arrays
+        self.output_sizes = layer.output_sizes
+        self.forward = partial(layer.forward, activation=self.activation)
+        self.backward = partial(layer.backward, activation=self.activation)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The layer's own."""
+        return self.layer.trainable_weights
+
+    def is_view(self, training: bool) -> bool:
+        """Never: there is something to compute."""
+        return False
+
+    def describe(self, input_shape: Sizes, training: bool) -> str:
+        """The layer's operation and the activation."""
+        return f"{self.layer.describe(input_shape, training)} + {self.activation}"
+
+
+@dataclass(frozen=True)
+class LossHead:
+    """The end of a plan that knows the right answers.
+
+    Attributes:
+        softmax: the softmax layer that is computed together with the loss, if there is one.
+    """
+
+    loss: Loss
+    softmax: Activation | None = None
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Neighbouring stages, each accepted by one predicate of `pattern`, become `make(*stages)`."""
+
+    name: str
+    pattern: tuple[Callable[[Any], bool], ...]
+    make: Callable[..., Any]
+
+
+def _has_relu_epilogue(stage: object) -> bool:
+    return isinstance(stage, EpilogueLayer) and "relu" in stage.epilogues
+
+
+def _is_relu(stage: object) -> bool:
+    return isinstance(stage, Activation) and stage.activation == "relu"
+
+
+def _is_softmax(stage: object) -> bool:
+    return isinstance(stage, Activation) and stage.activation == "softmax"
+
+
+def _wants_logits(head: object) -> bool:
+    return isinstance(head, LossHead) and head.loss.fuses_softmax
+
+
+# Tried in this order at every stage; longer patterns come first.
+FUSIONS = (
+    Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
+    Fusion(
+        "softmax with cross-entropy",
+        (_is_softmax, _wants_logits),
+        lambda softmax, head: LossHead(head.loss, softmax),
+    ),
+)
+
+
+def fuse(chain: Sequence[Any]) -> list[Any]:
+    """Replace every run of stages that the table knows by one stage, from front to back."""
+    result: list[Any] = []
+    position = 0
+    while position < len(chain):
+        for fusion in FUSIONS:
+            window = chain[position : position + len(fusion.pattern)]
+            if len(window) == len(fusion.pattern) and all(
+                accepts(stage) for accepts, stage in zip(fusion.pattern, window, strict=True)
+            ):
+                result.append(fusion.make(*window))
+                position += len(window)
+                break
+        else:
+            result.append(chain[position])
+            position += 1
+    return result

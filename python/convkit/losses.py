@@ -1,0 +1,287 @@
+"""Losses: what training makes small.
+
+A loss checks and prepares all targets once, before training (`prepare`), and then computes, batch
+by batch, one loss a sample and the gradient of their mean, each by one call of an op.
+
+The cross-entropies come in two forms. On probabilities they do what Keras does with
+`from_logits=False`. But where a softmax comes right before them, the plan leaves it out and calls
+`compute_from_logits`, which is both faster and exact where probabilities round to 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import ops
+from .parameters import Array
+
+
+class Loss:
+    """Base class of the losses.
+
+    Attributes:
+        name: the loss's short name.
+        fuses_softmax: whether a softmax right before the loss can be computed together with it.
+    """
+
+    name = "loss"
+    fuses_softmax = False
+
+    def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """Check all targets against the model's output (K,), and return them as the ops read them.
+
+        Raises:
+            ValueError: of another shape, or out of range. The message says what to do.
+            TypeError: not numbers.
+        """
+        raise NotImplementedError
+
+    def compute(
+        self,
+        y_pred: Array,
+        targets: Array,
+        *,
+        losses: Array | None = None,
+        dy: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> Array:
+        """Write the losses (N,) and the gradient of their mean; return the losses."""
+        raise NotImplementedError
+
+    def compute_from_logits(
+        self,
+        logits: Array,
+        targets: Array,
+        *,
+        probs: Array | None = None,
+        losses: Array | None = None,
+        dlogits: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> Array:
+        """As `compute` behind a softmax, whose result is written into `probs`."""
+        result: Array = ops.softmax_cross_entropy(
+            logits,
+            targets,
+            sample_weight=sample_weight,
+            probs=probs,
+            dlogits=dlogits,
+            losses=losses,
+        )[0]
+        return result
+
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """The mean loss of some predictions, as a float."""
+        predicted = np.ascontiguousarray(y_pred, np.float32)
+        targets = self.prepare(y_true, predicted.shape[1:])
+        if len(targets) != len(predicted):
+            raise ValueError(
+                f"{self.name}: y_true has {len(targets)} samples, y_pred has {len(predicted)}"
+            )
+        weights = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+        return float(np.mean(self.compute(predicted, targets, sample_weight=weights)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {}
+
+
+class _CrossEntropy(Loss):
+    """What both cross-entropies share: which op computes them."""
+
+    def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
+        self.from_logits = bool(from_logits)
+        self.fuses_softmax = not self.from_logits
+        self.name = name or self.name
+
+    def compute(
+        self,
+        y_pred: Array,
+        targets: Array,
+        *,
+        losses: Array | None = None,
+        dy: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> Array:
+        """Cross-entropy of the predictions, probabilities or logits, with the targets."""
+        if self.from_logits:
+            return self.compute_from_logits(
+                y_pred, targets, losses=losses, dlogits=dy, sample_weight=sample_weight
+            )
+        result: Array = ops.cross_entropy(
+            y_pred, targets, sample_weight=sample_weight, dprobs=dy, losses=losses
+        )[0]
+        return result
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"from_logits": self.from_logits, "name": self.name}
+
+
+class SparseCategoricalCrossentropy(_CrossEntropy):
+    """Cross-entropy with integer labels: -log of the probability of the right class.
+
+    Args:
+        from_logits: whether the model's output is before the softmax, not after it.
+        name: by default `sparse_categorical_crossentropy`.
+
+    Targets: integers (N,) or (N, 1), each in 0 .. K-1. Predictions: (N, K).
+    """
+
+    name = "sparse_categorical_crossentropy"
+
+    def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """Return the labels as int64 of shape (N,), each in 0 .. K-1."""
+        return check_labels(targets, _classes(output_shape, self.name))
+
+
+class CategoricalCrossentropy(_CrossEntropy):
+    """Cross-entropy with one-hot labels, or other probabilities of the classes.
+
+    Args:
+        from_logits: whether the model's output is before the softmax, not after it.
+        name: by default `categorical_crossentropy`.
+
+    Targets: (N, K), every row with sum 1. Predictions: (N, K).
+    """
+
+    name = "categorical_crossentropy"
+
+    def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """Return the rows as float32 (N, K)."""
+        classes = _classes(output_shape, self.name)
+        rows = _numbers(targets)
+        if rows.ndim != 2 or rows.shape[1] != classes:
+            raise ValueError(
+                f"{self.name} expects one-hot labels of shape (N, {classes}), received "
+                f"{rows.shape}; make them with convkit.utils.to_categorical(y, {classes}), or "
+                f"use loss='sparse_categorical_crossentropy' for integer labels"
+            )
+        return np.ascontiguousarray(rows, np.float32)
+
+
+class MeanSquaredError(Loss):
+    """The mean of (y_true - y_pred)**2 over all outputs of a sample.
+
+    Args:
+        name: by default `mean_squared_error`.
+
+    Targets: of the shape of the predictions; (N,) is taken for (N, 1).
+    """
+
+    name = "mean_squared_error"
+
+    def __init__(self, *, name: str | None = None) -> None:
+        self.name = name or self.name
+
+    def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """Return the targets as float32, in the shape of the predictions."""
+        values = _numbers(targets)
+        if values.ndim == 1 and output_shape == (1,):
+            values = values[:, None]
+        if values.shape[1:] != output_shape or values.ndim == 0:
+            expected = ", ".join(["N", *map(str, output_shape)])
+            raise ValueError(
+                f"{self.name} expects targets of shape ({expected}), that of the model's output, "
+                f"received {values.shape}"
+            )
+        return np.ascontiguousarray(values, np.float32)
+
+    def compute(
+        self,
+        y_pred: Array,
+        targets: Array,
+        *,
+        losses: Array | None = None,
+        dy: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> Array:
+        """Mean squared error of each sample."""
+        result: Array = ops.mean_squared_error(
+            y_pred, targets, sample_weight=sample_weight, dy=dy, losses=losses
+        )[0]
+        return result
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"name": self.name}
+
+
+def check_labels(labels: ArrayLike, classes: int) -> Array:
+    """Return integer labels as int64 (N,).
+
+    Floats are taken if they are whole numbers. Raises ValueError naming the first label that is
+    not in 0 .. classes-1, or a shape that is neither (N,) nor (N, 1).
+    """
+    array = _numbers(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        hint = (
+            "use loss='categorical_crossentropy' for one-hot labels, or integer labels "
+            "y.argmax(axis=1)"
+            if array.ndim == 2
+            else "give one integer a sample"
+        )
+        raise ValueError(
+            f"labels must be integers of shape (N,) or (N, 1), received {array.shape}; {hint}"
+        )
+    if array.dtype.kind == "f":
+        fractions = array != np.floor(array)
+        if fractions.any():
+            raise ValueError(
+                f"labels must be whole numbers, received {array[fractions][0]} at position "
+                f"{int(fractions.argmax())}"
+            )
+    wrong = (array < 0) | (array >= classes)
+    if wrong.any():
+        raise ValueError(
+            f"labels must lie in 0 .. {classes - 1}, because the model's output has {classes} "
+            f"classes; received {array[wrong][0]} at position {int(wrong.argmax())}. Give the "
+            f"last layer more units, or number the classes from 0"
+        )
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _numbers(values: ArrayLike) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"targets must be numbers, received dtype {array.dtype}; number the classes, for "
+            f"example with numpy.unique(y, return_inverse=True)[1]"
+        )
+    return array
+
+
+def _classes(output_shape: tuple[int, ...], name: str) -> int:
+    if len(output_shape) != 1:
+        raise ValueError(
+            f"{name} needs a model whose output is (N, classes), this one's is "
+            f"{(None, *output_shape)}; end it with Flatten() and Dense(classes)"
+        )
+    return output_shape[0]
+
+
+_BY_NAME: dict[str, Callable[[], Loss]] = {
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+}
+
+
+def get(identifier: str | Loss) -> Loss:
+    """The loss of that name, or the object itself; ValueError names the known ones."""
+    if isinstance(identifier, Loss):
+        return identifier
+    if isinstance(identifier, str) and identifier in _BY_NAME:
+        return _BY_NAME[identifier]()
+    raise ValueError(
+        f"unknown loss {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
+        f"or an object of convkit.losses"
+    )

@@ -1,0 +1,247 @@
+"""Optimizers: how gradients change the parameters. Keras 3's formulas, names and defaults.
+
+An optimizer works on the flat buffers of a `ParameterStore`: a training step is one call of an op
+for each contiguous run of trainable parameters, which is one call unless layers are frozen. Its
+own memory (the slots) has the layout of the parameters and is allocated once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from . import ops
+from .parameters import Array, ParameterStore, aligned_zeros
+
+
+class Optimizer:
+    """Base class of the optimizers.
+
+    Attributes:
+        learning_rate: can be set at any time.
+        iterations: how many steps were made.
+        slots: the optimizer's memory by name, flat arrays in the layout of `store.values`.
+    """
+
+    slot_names: tuple[str, ...] = ()
+
+    def __init__(self, learning_rate: float, weight_decay: float | None, name: str) -> None:
+        self.name = name
+        self.learning_rate = learning_rate
+        self.weight_decay = 0.0
+        if weight_decay is not None:
+            self.weight_decay = _number(weight_decay, "weight_decay", self)
+        self.iterations = 0
+        self.slots: dict[str, Array] = {}
+        self._store: ParameterStore | None = None
+        self._ranges: tuple[slice, ...] = ()
+        self._views: list[list[Array]] = []
+
+    @property
+    def learning_rate(self) -> float:
+        """The step size. Setting it to a negative or infinite number is a ValueError."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._learning_rate = _number(value, "learning_rate", self)
+
+    def bind(self, store: ParameterStore) -> None:
+        """Work for the model whose parameters live in `store`.
+
+        Raises:
+            ValueError: the optimizer already works for another model.
+        """
+        if self._store is not None and self._store is not store:
+            raise ValueError(
+                f"this {type(self).__name__} already belongs to another model; "
+                f"give each model an optimizer of its own"
+            )
+        if self._store is None:
+            self._store = store
+            self.slots = {name: aligned_zeros(store.values.size) for name in self.slot_names}
+
+    def unbind(self, store: ParameterStore | None) -> None:
+        """Leave that store, because its model got other layers; the slots begin anew."""
+        if store is not None and self._store is store:
+            self._store = None
+            self.slots, self._ranges, self._views = {}, (), []
+            self.iterations = 0
+
+    def apply(self, store: ParameterStore) -> None:
+        """Make one step: change the trainable values by their gradients."""
+        self.bind(store)
+        ranges = store.trainable_ranges()
+        if ranges is not self._ranges:
+            arrays = (store.values, store.gradients, *self.slots.values())
+            self._views = [[array[run] for array in arrays] for run in ranges]
+            self._ranges = ranges
+        self.iterations += 1
+        for views in self._views:
+            self.update(*views)
+
+    def update(self, w: Array, g: Array, *slots: Array) -> None:
+        """Change w in place, given its gradient and the slots; `iterations` counts from 1."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "name": self.name,
+        }
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum if asked for.
+
+    Args:
+        learning_rate: the step size.
+        momentum: how much of the last step is repeated.
+        nesterov: look ahead by the momentum (Y. Nesterov, 1983).
+        weight_decay: subtract learning_rate * weight_decay * w at each step.
+        name: by default `SGD`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        *,
+        name: str = "SGD",
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, name)
+        self.momentum = _share(momentum, "momentum", self)
+        self.nesterov = bool(nesterov)
+        self.slot_names = ("velocity",) if self.momentum else ()
+
+    def update(self, w: Array, g: Array, *slots: Array) -> None:
+        """velocity = momentum * velocity - learning_rate * g; w += velocity."""
+        ops.sgd_update(
+            w,
+            g,
+            slots[0] if slots else None,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+
+
+class Adam(Optimizer):
+    """Adam (D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015).
+
+    Args:
+        learning_rate: the step size.
+        beta_1, beta_2: how much of the mean gradient, and of its mean square, stays at each step.
+        epsilon: added to the root of the mean square.
+        weight_decay: if not 0, AdamW's decoupled decay.
+        name: by default `adam`.
+    """
+
+    slot_names = ("momentum", "velocity")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float | None = None,
+        name: str = "adam",
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, name)
+        self.beta_1 = _share(beta_1, "beta_1", self)
+        self.beta_2 = _share(beta_2, "beta_2", self)
+        self.epsilon = _number(epsilon, "epsilon", self)
+
+    def update(self, w: Array, g: Array, *slots: Array) -> None:
+        """One step with the bias-corrected moments."""
+        ops.adam_update(
+            w,
+            g,
+            slots[0],
+            slots[1],
+            learning_rate=self.learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            step=self.iterations,
+            weight_decay=self.weight_decay,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (I. Loshchilov and F. Hutter, 2019).
+
+    Args:
+        learning_rate: the step size.
+        weight_decay: subtract learning_rate * weight_decay * w at each step.
+        beta_1, beta_2, epsilon: as of `Adam`.
+        name: by default `adamw`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        name: str = "adamw",
+    ) -> None:
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, weight_decay=weight_decay, name=name
+        )
+
+
+def _number(value: float, what: str, owner: Optimizer) -> float:
+    if isinstance(value, bool | str) or not math.isfinite(number := float(value)) or number < 0:
+        raise ValueError(
+            f"{type(owner).__name__}: {what} must be a finite number of at least 0, "
+            f"received {value!r}"
+        )
+    return number
+
+
+def _share(value: float, what: str, owner: Optimizer) -> float:
+    number = _number(value, what, owner)
+    if number >= 1.0:
+        raise ValueError(
+            f"{type(owner).__name__}: {what} must be at least 0 and below 1, received {value!r}"
+        )
+    return number
+
+
+_BY_NAME: dict[str, Callable[[], Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+def get(identifier: str | Optimizer) -> Optimizer:
+    """The optimizer of that name, or the object itself; ValueError names the known ones."""
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
+        return _BY_NAME[identifier.lower()]()
+    raise ValueError(
+        f"unknown optimizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
+        f"or an object of convkit.optimizers"
+    )

@@ -1,0 +1,82 @@
+"""Text tables: the layers of a model, and the steps of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .layers import Layer
+    from .plan import Plan
+
+
+def model_table(name: str, layers: Sequence[Layer]) -> str:
+    """The layers, their output shapes and parameter counts, and the totals."""
+    rows = [("Layer (type)", "Output Shape", "Param #")]
+    for layer in layers:
+        shape = str(layer.output_shape) if layer.built else "?"
+        count = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+        rows.append((f"{layer.name} ({type(layer).__name__})", shape, count))
+    first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [f"{a:<{first}}   {b:<{second}}   {c:>{third}}" for a, b, c in rows]
+    rule = max(map(len, lines))
+    parameters = [parameter for layer in layers for parameter in layer.weights]
+    total = sum(p.size for p in parameters)
+    trainable = sum(p.size for p in parameters if p.trainable and not p.frozen)
+    return "\n".join(
+        [
+            f'Model: "{name}"',
+            "_" * rule,
+            lines[0],
+            "=" * rule,
+            *lines[1:],
+            "=" * rule,
+            f"Total params: {total:,} ({memory(4 * total)})",
+            f"Trainable params: {trainable:,} ({memory(4 * trainable)})",
+            f"Non-trainable params: {total - trainable:,} ({memory(4 * (total - trainable))})",
+        ]
+    )
+
+
+def memory(nbytes: int) -> str:
+    """A number of bytes for people: 1.79 MB."""
+    size, unit = float(nbytes), "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1024.0:
+            break
+        size, unit = size / 1024.0, larger
+    return f"{size:.2f} {unit}"
+
+
+def plan_table(plan: Plan) -> str:
+    """The plan as text: step, layers, operation, output shape, memory."""
+    rows = [("step", "layers", "operation", "output", "bytes")]
+    for number, step in enumerate(plan.steps):
+        shape = (plan.batch_size, *step.input_sizes)
+        view = step.stage.is_view(plan.training)
+        rows.append(
+            (
+                str(number),
+                "+".join(step.stage.names),
+                "view" if view else step.stage.describe(shape, plan.training),
+                str((plan.batch_size, *step.output_sizes)),
+                f"{step.nbytes:,}",
+            )
+        )
+    if plan.head is not None:
+        softmax = plan.head.softmax
+        names = (*(softmax.names if softmax else ()), "loss")
+        operation = ("softmax + " if softmax else "") + plan.head.loss.name
+        rows.append((str(len(plan.steps)), "+".join(names), operation, f"({plan.batch_size},)", ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in (0, 4) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "-" * max(map(len, lines)))
+    purpose = "training" if plan.training else "inference"
+    lines.append(f"{purpose}, batch size {plan.batch_size}: {plan.nbytes:,} bytes of buffers")
+    return "\n".join(lines)
