@@ -1,0 +1,79 @@
+"""convkit: train convolutional networks on the CPU, fast, with the words that Keras users know.
+
+    >>> import convkit
+    >>> model = convkit.zoo.mnist_cnn()
+    >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
+    >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
+
+`datasets`, `plots`, `bench` and `reference` are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import (
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    runtime,
+    utils,
+    zoo,
+)
+from .layers import Input
+from .models import Sequential
+
+if TYPE_CHECKING:
+    from . import bench, datasets, plots, reference
+
+    __version__: str
+
+_LAZY = ("bench", "datasets", "plots", "reference")
+
+__all__ = [
+    "Input",
+    "Sequential",
+    "bench",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "plots",
+    "reference",
+    "runtime",
+    "utils",
+    "zoo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    if name == "__version__":
+        return _version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("convkit")
+    except PackageNotFoundError:
+        return "unknown: run from its source folder, not installed"
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

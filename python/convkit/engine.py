@@ -1,0 +1,174 @@
+"""The machine room of a model: its plans, its parameters, and one batch after the other.
+
+A training step is five calls: gather the batch into the plan's buffer, run forward, compute the
+loss with its gradient, run backward into the flat gradient buffer, and let the optimizer make one
+step over it. Everything around it happens before training or once an epoch.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from . import losses, metrics, optimizers, random
+from .callbacks import CallbackList, History, Logs
+from .data import Samples
+from .layers.base import Layer, Run
+from .parameters import Array, ParameterStore
+from .plan import Bound, Plan, lower
+
+
+class Scores:
+    """The mean loss and the metrics over the batches seen so far."""
+
+    def __init__(self, prototypes: Sequence[metrics.Metric]) -> None:
+        self.loss = metrics.Mean(name="loss")
+        self.metrics = [copy.deepcopy(metric) for metric in prototypes]
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def add(self, bound: Bound, targets: Array) -> None:
+        """Count in the batch that was just computed."""
+        self.loss.add(float(bound.losses.sum(dtype=np.float64)), len(bound.losses))
+        for metric in self.metrics:
+            metric.update_state(targets, bound.output)
+
+    def logs(self, prefix: str = "") -> Logs:
+        """The means by name, as plain floats."""
+        return {prefix + each.name: float(each.result()) for each in (self.loss, *self.metrics)}
+
+
+class Engine(ABC):
+    """Runs batches through the layers that a subclass gives it.
+
+    Attributes:
+        optimizer, loss, metrics: what `compile` was given, as objects.
+        stop_training: a callback sets it to end `fit`.
+        history: of the last `fit`.
+        seed: of shuffling and dropout; None takes the seed of the process.
+    """
+
+    name: str
+
+    def __init__(self) -> None:
+        self.optimizer: optimizers.Optimizer | None = None
+        self.loss: losses.Loss | None = None
+        self.metrics: list[metrics.Metric] = []
+        self.stop_training = False
+        self.history: History | None = None
+        self.seed: int | None = None
+        self._steps = 0  # training steps over the model's life; random numbers depend on it
+        self._store: ParameterStore | None = None
+        self._plans: dict[str, Plan] = {}
+        self._planned_ranges: tuple[slice, ...] | None = None
+        self._lock = threading.RLock()
+        self._training = False
+
+    @property
+    @abstractmethod
+    def layers(self) -> list[Layer]:
+        """The layers in order."""
+
+    @abstractmethod
+    def _sizes(self, images: Array | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of an input and an output sample; builds the model from images if need be."""
+
+    def _train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
+        assert self.optimizer is not None
+        store = self._parameters()
+        self.optimizer.bind(store)  # refuses a second model before anything is changed
+        ranges = store.trainable_ranges()
+        if ranges is not self._planned_ranges:
+            # Which gradients are needed depends on which layers are frozen.
+            self._plans.pop("train", None)
+            self._planned_ranges = ranges
+        bound = self._bound("train", len(indices))
+        targets = samples.load(indices, bound.x)
+        assert targets is not None
+        run = Run(True, seed, self._steps)
+        bound.forward(run)
+        bound.loss(targets)
+        bound.backward(run)
+        self.optimizer.apply(store)
+        self._steps += 1
+        scores.add(bound, targets)
+
+    def _evaluate(self, samples: Samples, batch_size: int, loop: CallbackList) -> Logs:
+        scores, run = Scores(self.metrics), Run()
+        loop.call("on_test_begin")
+        for batch, indices in enumerate(samples.batches(batch_size)):
+            loop.call("on_test_batch_begin", batch)
+            bound = self._bound("test", len(indices))
+            targets = samples.load(indices, bound.x)
+            assert targets is not None
+            bound.forward(run)
+            bound.loss(targets)
+            scores.add(bound, targets)
+            loop.call("on_test_batch_end", batch, scores.logs())
+        logs = scores.logs()
+        loop.call("on_test_end", logs)
+        return logs
+
+    def _predict(self, samples: Samples, batch_size: int, loop: CallbackList) -> Array:
+        result = np.empty((len(samples), *self._sizes()[1]), np.float32)
+        run = Run()
+        loop.call("on_predict_begin")
+        for batch, indices in enumerate(samples.batches(batch_size)):
+            loop.call("on_predict_batch_begin", batch)
+            bound = self._bound("predict", len(indices))
+            samples.load(indices, bound.x)
+            bound.forward(run)
+            start = batch * batch_size
+            result[start : start + len(indices)] = bound.output
+            loop.call("on_predict_batch_end", batch)
+        loop.call("on_predict_end")
+        return result
+
+    def _bound(self, purpose: str, n: int) -> Bound:
+        """The steps for n samples; a plan that is too small is replaced by a larger one."""
+        plan = self._plans.get(purpose)
+        if plan is None or plan.batch_size < n:
+            self._plans.pop(purpose, None)
+            loss = None if purpose == "predict" else self.loss
+            plan = lower(self.layers, self._sizes()[0], n, purpose == "train", loss=loss)
+            self._plans[purpose] = plan
+        return plan.bind(n)
+
+    def _parameters(self) -> ParameterStore:
+        """The flat buffers, with every parameter in its place."""
+        if self._store is None:
+            self._store = ParameterStore([p for layer in self.layers for p in layer.weights])
+        elif not self._store.is_current:
+            self._store.adopt()
+        return self._store
+
+    def _forget_layers(self) -> None:
+        """The layers changed: everything that depends on them is made anew when needed."""
+        if self.optimizer is not None:
+            self.optimizer.unbind(self._store)
+        self._store, self._plans, self._planned_ranges = None, {}, None
+
+    def _seed(self) -> int:
+        return random.seed() if self.seed is None else self.seed
+
+    @contextmanager
+    def _exclusive(self, training: bool = False) -> Iterator[None]:
+        """Keep other threads out: the buffers serve one pass at a time."""
+        if not self._lock.acquire(blocking=False):
+            if self._training:
+                raise RuntimeError(
+                    f'model "{self.name}" is being trained by another thread; wait for it, or use '
+                    f"a model of its own in each thread"
+                )
+            self._lock.acquire()
+        before, self._training = self._training, self._training or training
+        try:
+            yield
+        finally:
+            self._training = before
+            self._lock.release()

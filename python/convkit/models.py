@@ -1,0 +1,195 @@
+"""Sequential: a model that is a list of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from . import summary
+from .layers.base import Layer, assign, automatic_name
+from .layers.input import InputLayer
+from .parameters import Array, Parameter, Shape
+from .training import Trainer
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Trainer):
+    """A stack of layers, each fed by the one before it.
+
+    Args:
+        layers: in order. The first may be an `Input`, or have `input_shape=`; otherwise the model
+            is built when it first sees data.
+        name: by default `sequential`, `sequential_1`, ...
+
+    Example:
+        >>> model = convkit.Sequential([
+        ...     convkit.Input((28, 28, 1)),
+        ...     convkit.layers.Conv2D(32, 3, activation="relu"),
+        ...     convkit.layers.GlobalAveragePooling2D(),
+        ...     convkit.layers.Dense(10, activation="softmax"),
+        ... ])
+        >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> model.fit(x_train, y_train, epochs=3)
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None = None, *, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name or automatic_name("Sequential")
+        self._layers: list[Layer] = []
+        self._input_sizes: tuple[int, ...] | None = None
+        for layer in layers or ():
+            self.add(layer)
+
+    # What it consists of.
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer at the end.
+
+        Raises:
+            TypeError: not a layer.
+            ValueError: a second layer of that name, an `Input` that is not first, or a layer that
+                cannot take the output of the one before it. The model stays as it was.
+        """
+        self._check_new(layer)
+        sizes = layer.shape if isinstance(layer, InputLayer) else layer.first_input_shape
+        if self._layers or self._input_sizes is not None:
+            if isinstance(layer, InputLayer):
+                raise layer.error("an Input must come before all layers")
+            sizes = self._input_sizes
+        if isinstance(layer, InputLayer):
+            self._input_sizes = sizes
+            return
+        if sizes is not None:
+            layer.build(self._layers[-1].output_shape or () if self._layers else (None, *sizes))
+        layer.index = len(self._layers)
+        self._layers.append(layer)
+        self._input_sizes = sizes
+        self._forget_layers()
+
+    def pop(self) -> Layer:
+        """Remove the last layer and return it; ValueError if there is none."""
+        if not self._layers:
+            raise ValueError(f'model "{self.name}" has no layer to remove')
+        layer = self._layers.pop()
+        self._forget_layers()
+        return layer
+
+    def build(self, input_shape: Shape) -> None:
+        """Make all parameters.
+
+        Args:
+            input_shape: with the batch in front, such as `(None, 28, 28, 1)`.
+
+        Raises:
+            ValueError: a layer cannot take what comes to it, or the model was built for another
+                shape. The model stays as it was.
+        """
+        sizes = InputLayer(tuple(input_shape)[1:], name=self.name).shape  # type: ignore[arg-type]
+        if self._input_sizes is not None:
+            if sizes != self._input_sizes:
+                raise ValueError(
+                    f'model "{self.name}" takes inputs of shape {self.input_shape} and cannot be '
+                    f"built for {(None, *sizes)}"
+                )
+            return
+        shape: Shape = (None, *sizes)
+        # All shapes first: whatever does not fit is found before anything is made.
+        shapes = [shape]
+        for layer in self._layers:
+            shapes.append(layer.compute_output_shape(shapes[-1]))
+        for layer, incoming in zip(self._layers, shapes[:-1], strict=True):
+            layer.build(incoming)
+        self._input_sizes = sizes
+        self._forget_layers()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order; an `Input` is not among them, as in Keras."""
+        return list(self._layers)
+
+    @property
+    def built(self) -> bool:
+        """Whether the shapes are known and the parameters made."""
+        return self._input_sizes is not None
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the input, with None for the batch."""
+        return (None, *self._sizes()[0])
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the output, with None for the batch."""
+        return (None, *self._sizes()[1])
+
+    # Its weights.
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, in the order of the layers."""
+        return [parameter for layer in self._layers for parameter in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that training changes by their gradients."""
+        return [parameter for layer in self._layers for parameter in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The other parameters, such as the moving statistics of BatchNormalization."""
+        return [parameter for layer in self._layers for parameter in layer.non_trainable_weights]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters."""
+        return [parameter.numpy() for parameter in self.weights]
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Replace all parameters, or none; ValueError names the first that does not fit."""
+        assign(self.weights, weights, f'model "{self.name}"', self.built)
+
+    def count_params(self) -> int:
+        """The number of elements in all parameters; ValueError before the model is built."""
+        self._sizes()
+        return sum(parameter.size for parameter in self.weights)
+
+    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
+        """Print the layers, their output shapes and parameter counts, and the totals.
+
+        Args:
+            print_fn: what to do with the text instead of printing it.
+        """
+        (print_fn or print)(summary.model_table(self.name, self._layers))
+
+    def __repr__(self) -> str:
+        return f"<Sequential {self.name}, {len(self._layers)} layers>"
+
+    # What the training loops ask for.
+
+    def _sizes(self, images: Array | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if not self._layers:
+            raise ValueError(f'model "{self.name}" has no layers; give it some with add()')
+        if self._input_sizes is None:
+            if images is None:
+                raise ValueError(
+                    f'model "{self.name}" is not built: begin it with Input(shape), call '
+                    f"build(input_shape), or fit it to data"
+                )
+            self.build((None, *images.shape[1:]))
+        assert self._input_sizes is not None
+        output = self._layers[-1].output_shape
+        assert output is not None
+        return self._input_sizes, tuple(size for size in output[1:] if size is not None)
+
+    def _check_new(self, layer: Layer) -> None:
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise TypeError(f"received the class {layer.__name__}; write {layer.__name__}(...)")
+        if isinstance(layer, Sequential):
+            raise TypeError("a Sequential cannot be a layer; add its layers one by one")
+        if not isinstance(layer, Layer):
+            raise TypeError(f"a model consists of objects of convkit.layers, received {layer!r}")
+        if any(layer is other for other in self._layers):
+            raise layer.error("it is already in this model; use a new layer")
+        if any(layer.name == other.name for other in self._layers):
+            raise layer.error(
+                f'model "{self.name}" already has a layer of this name; give it another'
+            )

@@ -1,0 +1,150 @@
+"""Progress: a bar with loss, metrics and images per second, or plain lines without a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from .callbacks import Callback, Logs
+
+_REFRESH_SECONDS = 0.1
+
+
+def check_verbose(verbose: str | int) -> int:
+    """Return 0 (silent), 1 (a bar, or a line where there is no terminal) or 2 (a line)."""
+    if isinstance(verbose, str) and verbose == "auto":
+        return 1
+    if isinstance(verbose, int) and verbose in (0, 1, 2):
+        return int(verbose)
+    raise ValueError(f"verbose must be 'auto', 0, 1 or 2, received {verbose!r}")
+
+
+def bar_factory() -> Callable[..., Any] | None:
+    """The tqdm class that suits where the output goes, or None where only lines make sense."""
+    if "ipykernel" in sys.modules:
+        if find_spec("ipywidgets") is None:
+            return None
+        return _tqdm("tqdm.notebook")
+    return _tqdm("tqdm") if sys.stdout.isatty() else None
+
+
+def _tqdm(module: str) -> Callable[..., Any]:
+    # Imported here and not above, because not every program shows a bar.
+    made: Callable[..., Any] = import_module(module).tqdm
+    return made
+
+
+def describe(logs: Logs) -> str:
+    """The logs in one line: loss: 0.1234 - accuracy: 0.9876."""
+    return " - ".join(f"{key}: {value:.4f}" for key, value in logs.items())
+
+
+class _Meter(Callback):
+    """Counts images, keeps the time, and draws the bar or prints the line of one pass.
+
+    Args:
+        verbose: 1 or 2.
+    """
+
+    def __init__(self, verbose: int) -> None:
+        self._make_bar = bar_factory() if verbose == 1 else None
+        self._bar: Any = None
+
+    def _begin(self, title: str) -> None:
+        self._title = title
+        self._images = 0
+        self._begun = self._last = self._drawn = time.perf_counter()
+        if self._make_bar is not None:
+            self._bar = self._make_bar(
+                total=self.params["samples"], desc=title, unit=" images", file=sys.stdout
+            )
+
+    def _batch(self, logs: Logs | None) -> None:
+        images = min(self.params["batch_size"], self.params["samples"] - self._images)
+        self._images += images
+        self._last = time.perf_counter()
+        if self._bar is None:
+            return
+        if self._last - self._drawn > _REFRESH_SECONDS:
+            self._drawn = self._last
+            self._bar.set_postfix_str(describe(logs or {}), refresh=False)
+        self._bar.update(images)
+
+    def _end(self, logs: Logs | None) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(describe(logs or {}))
+            self._close()
+            return
+        seconds = time.perf_counter() - self._begun
+        rate = self._images / max(self._last - self._begun, 1e-9)
+        parts = [self._title, f"{seconds:.1f}s", f"{rate:,.0f} images/s"]
+        print(" - ".join([*parts, describe(logs)] if logs else parts), flush=True)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class TrainingProgress(_Meter):
+    """One bar, or one line, for each epoch. The rate is that of training, without validation."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Begin the bar."""
+        self._begin(f"Epoch {epoch + 1}/{self.params['epochs']}")
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Count the images."""
+        self._batch(logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Draw the last state, validation included."""
+        self._end(logs)
+
+    def on_train_interrupted(self, error: BaseException) -> None:
+        """Leave the terminal in order."""
+        self._close()
+
+
+class EvaluationProgress(_Meter):
+    """One bar, or one line, for `evaluate`."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Begin the bar."""
+        self._begin("Evaluate")
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Count the images."""
+        self._batch(logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Draw the last state."""
+        self._end(logs)
+
+    def on_train_interrupted(self, error: BaseException) -> None:
+        """Leave the terminal in order."""
+        self._close()
+
+
+class PredictionProgress(_Meter):
+    """One bar, or one line, for `predict`."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Begin the bar."""
+        self._begin("Predict")
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Count the images."""
+        self._batch(logs)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Draw the last state."""
+        self._end(logs)
+
+    def on_train_interrupted(self, error: BaseException) -> None:
+        """Leave the terminal in order."""
+        self._close()

@@ -1,0 +1,72 @@
+"""Small helpers: the seed, one-hot labels, automatic names."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import random
+from .layers import base
+from .parameters import Array
+
+
+def set_random_seed(seed: int) -> None:
+    """Make everything random that follows repeatable.
+
+    Fixes convkit's own seed (initial weights, shuffling, dropout) and, as Keras does, those of
+    Python's `random` and of `numpy.random`. With the same seed, build and instruction set, training
+    gives the same bits, with any number of threads.
+
+    Args:
+        seed: an integer in 0 .. 2**32-1.
+
+    Raises:
+        ValueError: the seed is out of range.
+        TypeError: the seed is not an integer.
+    """
+    import random as python_random  # here, because importing it takes longer than this module
+
+    number = random.check_seed(seed)
+    if number >= 2**32:
+        raise ValueError(f"the seed must lie in 0 .. 2**32-1, received {number}")
+    random.set_seed(number)
+    python_random.seed(number)
+    np.random.seed(number)  # noqa: NPY002 - the users' own code may draw from it
+
+
+def clear_session() -> None:
+    """Begin again with automatic names: `conv2d`, `dense`, ..."""
+    base.reset_names()
+
+
+def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
+    """Turn integer labels into one-hot rows.
+
+    Args:
+        x: integers of at least 0, (N,) or (N, 1).
+        num_classes: K; by default the largest label plus one.
+
+    Returns:
+        float32 (N, K).
+
+    Raises:
+        ValueError: a label is not in 0 .. K-1, or no integer.
+    """
+    labels = np.asarray(x)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise ValueError(
+            f"labels must be integers of shape (N,) or (N, 1), received {labels.dtype} of shape "
+            f"{labels.shape}"
+        )
+    largest = int(labels.max()) if labels.size else -1
+    classes = largest + 1 if num_classes is None else operator.index(num_classes)
+    if labels.size and (int(labels.min()) < 0 or largest >= classes):
+        wrong = int(labels.min()) if int(labels.min()) < 0 else largest
+        raise ValueError(f"labels must lie in 0 .. {classes - 1}, received {wrong}")
+    rows = np.zeros((labels.size, classes), np.float32)
+    rows[np.arange(labels.size), labels.astype(np.int64)] = 1.0
+    return rows

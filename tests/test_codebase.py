@@ -1,0 +1,262 @@
+"""The rules of the house: who may know whom, how long a file may be, what must not be in it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from convkit import ops, reference
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "python" / "convkit"
+CPP = ROOT / "cpp"
+
+pytestmark = pytest.mark.skipif(
+    not (PACKAGE.is_dir() and CPP.is_dir()), reason="the source tree is not here"
+)
+
+# What each module or subpackage may import of convkit; an import for type checkers does not count.
+# `convkit` itself is __init__.py, which may import all that is public.
+_BASE = {"parameters", "random", "initializers"}
+_ENGINE = {"layers", "losses", "metrics", "optimizers", "ops", "summary", *_BASE}
+ALLOWED: dict[str, set[str]] = {
+    "_core": set(),
+    "reference": set(),
+    "ops": {"_core"},
+    "runtime": {"_core", "__version__"},
+    "parameters": set(),
+    "random": set(),
+    "initializers": {"parameters", "random"},
+    "layers": {"ops", *_BASE},
+    "losses": {"ops", "parameters"},
+    "metrics": {"ops", "parameters", "losses"},
+    "optimizers": {"ops", "parameters"},
+    "callbacks": {"parameters"},
+    "progress": {"callbacks"},
+    "data": {"ops", "parameters", "losses"},
+    "summary": set(),
+    "fusion": {"layers", "losses", "parameters"},
+    "plan": {"fusion", "layers", "losses", "parameters", "summary"},
+    "engine": {"plan", "data", "callbacks", *_ENGINE},
+    "training": {"engine", "plan", "data", "callbacks", "progress", *_ENGINE},
+    "models": {"training", *_ENGINE},
+    "utils": {"layers", *_BASE},
+    "zoo": {"models", "layers"},
+    "datasets": set(),
+    "plots": set(),
+}
+OUTSIDE_MODELS = ("bench",)  # looks at everything
+LONGEST_FILE = 420
+LONGEST_FUNCTION = 70
+
+
+def python_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def runtime_imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All imports but those under `if TYPE_CHECKING`."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting.extend(node.orelse)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        else:
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def convkit_imports(path: Path, text: str | None = None) -> set[str]:
+    """The modules of convkit that a file imports, by the first name below convkit."""
+    here = ["convkit", *path.relative_to(PACKAGE).parts[:-1]]
+    found: set[str] = set()
+    for node in runtime_imports(ast.parse(path.read_text() if text is None else text)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            base = here[: len(here) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{origin}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "convkit" and len(parts) > 1:
+                found.add(parts[1])
+    return found
+
+
+def test_the_scanner_sees_every_form_of_import() -> None:
+    text = (
+        "from __future__ import annotations\n"
+        "from typing import TYPE_CHECKING\n"
+        "import numpy, convkit.plan\n"
+        "from .. import ops\n"
+        "from ..models import Sequential\n"
+        "from .base import Layer\n"
+        "from convkit.losses import Loss\n"
+        "if TYPE_CHECKING:\n    from ..zoo import mnist_cnn\n"
+        "def f():\n    from convkit import utils\n"
+    )
+    seen = convkit_imports(PACKAGE / "layers" / "dense.py", text)
+    assert seen == {"plan", "ops", "models", "layers", "losses", "utils"}
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_python_modules_know_only_those_below_them(path: Path) -> None:
+    module = module_of(path)
+    if path == PACKAGE / "__init__.py" or module in OUTSIDE_MODELS:
+        return
+    assert module in ALLOWED, f"say in ALLOWED what {module} may import"
+    forbidden = convkit_imports(path) - ALLOWED[module] - {module}
+    assert not forbidden, f"{path.name} must not import {sorted(forbidden)}"
+
+
+def test_the_table_of_layers_has_no_circles() -> None:
+    done: set[str] = {"__version__"}
+    left = dict(ALLOWED)
+    while left:
+        ready = {name for name, below in left.items() if below <= done}
+        assert ready, f"a circle among {sorted(left)}"
+        done |= ready
+        left = {name: below for name, below in left.items() if name not in ready}
+
+
+def test_only_ops_and_runtime_touch_the_native_module() -> None:
+    users = {module_of(path) for path in python_files() if "_core" in convkit_imports(path)}
+    assert users == {"ops", "runtime"}
+
+
+def test_the_reference_needs_numpy_alone() -> None:
+    allowed = {"__future__", "collections", "dataclasses", "math", "numpy", "operator", "typing"}
+    for path in (PACKAGE / "reference").glob("*.py"):
+        for node in runtime_imports(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                continue
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
+            assert {str(name).split(".")[0] for name in names} <= allowed, path.name
+
+
+def test_ops_and_reference_mirror_each_other() -> None:
+    files = [{p.name for p in (PACKAGE / part).glob("[a-z]*.py")} for part in ("ops", "reference")]
+    assert files[0] == files[1]
+    for name in reference.__all__:
+        ours, theirs = (inspect.signature(getattr(m, name)) for m in (ops, reference))
+        assert [(p.name, p.default, p.kind) for p in ours.parameters.values()] == [
+            (p.name, p.default, p.kind) for p in theirs.parameters.values()
+        ], name
+
+
+# C++.
+
+
+def cpp_files(folder: str = ".") -> list[Path]:
+    return sorted(p for p in (CPP / folder).rglob("*") if p.suffix in (".h", ".cpp"))
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+KNOWN_FOLDERS = {
+    "bindings": {"bindings", "ops", "dispatch", "."},
+    "ops": {"ops", "dispatch", "."},
+    "dispatch": {"dispatch", "."},
+    "kernels": {"kernels", "dispatch", "."},
+    ".": {"."},
+}
+
+
+@pytest.mark.parametrize("path", cpp_files(), ids=lambda p: str(p.relative_to(CPP)))
+def test_cpp_files_know_only_those_below_them(path: Path) -> None:
+    folder = path.parent.relative_to(CPP).as_posix()
+    for name in includes(path):
+        target = (path.parent / name).resolve()
+        if target.is_file():
+            known = target.parent.relative_to(CPP).as_posix()
+            assert known in KNOWN_FOLDERS[folder], f"{path.name} must not include {name}"
+        if "pybind11" in name or name == "Python.h":
+            assert folder == "bindings", f"{path.name}: Python belongs to bindings/ alone"
+        if name == "omp.h":
+            assert folder == "ops", f"{path.name}: OpenMP belongs to ops/ alone"
+        if name in ("immintrin.h", "arm_neon.h"):
+            assert path.name.startswith("simd"), f"{path.name}: intrinsics stay behind simd.h"
+    text = path.read_text()
+    if re.search(r"#\s*pragma\s+omp", text):
+        assert folder == "ops", f"{path.name}: OpenMP belongs to ops/ alone"
+    assert "ffast-math" not in text
+
+
+def test_kernels_meet_dispatch_in_one_file_only() -> None:
+    meeting = [p.name for p in cpp_files("kernels") if any("dispatch" in i for i in includes(p))]
+    assert meeting == ["isa.cpp"]
+
+
+def test_builds_for_others_are_not_tuned_to_this_machine() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text()
+    code = re.sub(r"#.*", "", text)
+    assert "-march=native" not in code
+    assert "-ffast-math" not in code
+
+
+# Size, and what does not belong into a file.
+
+
+@pytest.mark.parametrize(
+    "path", [*python_files(), *cpp_files()], ids=lambda p: p.relative_to(ROOT).as_posix()
+)
+def test_files_stay_short(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines <= LONGEST_FILE, f"{path.name} has {lines} lines; split it by topic"
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_functions_stay_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            documented = ast.get_docstring(node) is not None
+            first = node.body[1] if documented and len(node.body) > 1 else node.body[0]
+            length = (node.end_lineno or 0) - first.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{path.name}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_everything_public_is_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    if path.read_text().strip():
+        assert ast.get_docstring(tree), f"{path.name} says nothing about itself"
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{path.name}: {node.name} has no docstring"
+
+
+def text_files() -> Iterator[Path]:
+    suffixes = {".py", ".pyi", ".h", ".cpp", ".md", ".toml", ".txt", ".yml", ".yaml", ".cff"}
+    for folder in ("python", "cpp", "tests", "examples", "."):
+        for path in sorted((ROOT / folder).glob("*" if folder == "." else "**/*")):
+            if path.suffix in suffixes and path.is_file():
+                yield path
+
+
+def test_no_file_knows_the_machine_it_was_written_on() -> None:
+    # Put together here, so that this file does not contain what it looks for.
+    patterns = [rf"/{name}/[a-z]" for name in ("root", "work", "home", "Users")] + ["C:" + r"\\"]
+    wrong = re.compile("|".join(patterns))
+    for path in text_files():
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            assert not wrong.search(line), f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+
+
+def test_nothing_is_left_to_do() -> None:
+    marks = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b")
+    for path in [*python_files(), *cpp_files()]:
+        assert not marks.search(path.read_text()), path.name

@@ -1,0 +1,98 @@
+"""Seeds, one-hot labels, and the random numbers everything is drawn from."""
+
+from __future__ import annotations
+
+import random as python_random
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import random, utils
+
+
+def test_the_seed_reaches_python_and_numpy() -> None:
+    def draw() -> tuple[float, float]:
+        utils.set_random_seed(7)
+        return python_random.random(), float(np.random.rand())  # noqa: NPY002
+
+    assert draw() == draw()
+    assert random.seed() == 7
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range(seed: int) -> None:
+    with pytest.raises(ValueError, match="seed must lie in"):
+        utils.set_random_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", None])
+def test_a_seed_that_is_no_integer(seed: Any) -> None:
+    with pytest.raises(TypeError, match="a seed must be an integer"):
+        utils.set_random_seed(seed)
+
+
+def test_to_categorical() -> None:
+    expected = np.eye(4, dtype=np.float32)[[0, 3, 1]]
+    for labels in ([0, 3, 1], [[0], [3], [1]], np.array([0, 3, 1], np.uint8)):
+        rows = utils.to_categorical(labels)
+        np.testing.assert_array_equal(rows, expected)
+        assert rows.dtype == np.float32
+    assert utils.to_categorical([0, 1], 5).shape == (2, 5)
+    with pytest.raises(ValueError, match=r"0 .. 1, received 3"):
+        utils.to_categorical([0, 3], 2)
+    with pytest.raises(ValueError, match="received -1"):
+        utils.to_categorical([0, -1])
+    with pytest.raises(ValueError, match="must be integers"):
+        utils.to_categorical([0.5])
+
+
+def test_a_permutation_is_a_function_of_seed_epoch_and_step() -> None:
+    base = random.permutation(1000, 1, 2, 3)
+    np.testing.assert_array_equal(np.sort(base), np.arange(1000))
+    np.testing.assert_array_equal(base, random.permutation(1000, 1, 2, 3))
+    for other in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
+        assert (random.permutation(1000, *other) != base).mean() > 0.9
+
+
+def test_dropout_offsets_never_meet() -> None:
+    offsets = {random.dropout_offset(step, layer) for step in range(50) for layer in range(50)}
+    assert len(offsets) == 2500
+    assert random.dropout_offset(2**40, 60000) < 2**64
+
+
+def test_without_a_seed_two_processes_differ() -> None:
+    code = "from convkit import random; print(random.seed())"
+    seeds = {
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(seeds) == 2
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys, threading; before = threading.active_count(); import convkit; "
+        "heavy = {'matplotlib', 'sklearn', 'pooch', 'tqdm', 'torch', 'convkit.datasets', "
+        "'convkit.plots', 'convkit.bench', 'convkit.reference'}; "
+        "print(sorted(heavy & set(sys.modules)), threading.active_count() - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "[] 0"
+
+
+def test_public_names_are_there() -> None:
+    for name in convkit.__all__:
+        if name not in ("bench", "plots"):  # these need packages beyond the core
+            assert getattr(convkit, name) is not None
+    assert set(convkit.__all__) <= set(dir(convkit))
+    assert convkit.models.Sequential is convkit.Sequential
+    assert convkit.layers.Input is convkit.Input
+    assert isinstance(convkit.__version__, str)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        convkit.nothing  # noqa: B018
