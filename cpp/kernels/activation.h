@@ -105,7 +105,8 @@ inline F32 activate(Activation kind, F32 x, float parameter) {
     case Activation::kElu: {
       // Near zero e^x - 1 cancels: x + x^2/2 + ... (Cephes expm1's range) keeps the digits.
       const F32 z = max(set1(-0.5f), x);
-      F32 p = set1(1.3981999507e-3f);
+      F32 p = set1(1.9875691500e-4f);
+      p = fma(p, z, set1(1.3981999507e-3f));
       p = fma(p, z, set1(8.3334519073e-3f));
       p = fma(p, z, set1(4.1665795894e-2f));
       p = fma(p, z, set1(1.6666665459e-1f));

@@ -14,6 +14,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import runtime  # first: it loads the native module
+
+# isort: split
 from . import (
     callbacks,
     initializers,
@@ -23,7 +26,6 @@ from . import (
     models,
     ops,
     optimizers,
-    runtime,
     utils,
     zoo,
 )
