@@ -1,0 +1,106 @@
+"""Every operation of ``convkit.ops`` in plain NumPy: slow, obvious, and right.
+
+The signatures are those of ``convkit.ops``; the results are computed in the dtype of the
+floating-point inputs, so float64 arrays give float64 results and integers are taken as float64.
+Finite differences check this package, and this package checks every compiled kernel. It imports
+NumPy alone.
+
+The letters of the shapes: N batch, H and W rows and columns of a plane, C channels, KH and KW the
+kernel or window, OH, OW and OC those of the output. Images are NHWC, convolution weights are
+``(KH, KW, C // groups, OC)``, dense weights ``(C, OC)``. The gradient of ``y`` is called ``dy``.
+"""
+
+from __future__ import annotations
+
+from .activation import (
+    elu_backward,
+    elu_forward,
+    gelu_backward,
+    gelu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    softmax_backward,
+    softmax_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from .conv2d import (
+    conv2d_backward_input,
+    conv2d_backward_weights,
+    conv2d_forward,
+    conv2d_output_shape,
+)
+from .dense import (
+    bias_backward,
+    dense_backward_input,
+    dense_backward_weights,
+    dense_forward,
+)
+from .dropout import dropout_backward, dropout_forward
+from .gather import gather
+from .global_pool2d import (
+    global_average_pool2d_backward,
+    global_average_pool2d_forward,
+    global_max_pool2d_backward,
+    global_max_pool2d_forward,
+)
+from .loss import count_correct, cross_entropy, mean_squared_error, softmax_cross_entropy
+from .optimizer import adam_update, sgd_update
+from .pool2d import (
+    average_pool2d_backward,
+    average_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
+    pool2d_output_shape,
+)
+
+__all__ = [
+    "adam_update",
+    "average_pool2d_backward",
+    "average_pool2d_forward",
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference",
+    "bias_backward",
+    "conv2d_backward_input",
+    "conv2d_backward_weights",
+    "conv2d_forward",
+    "conv2d_output_shape",
+    "count_correct",
+    "cross_entropy",
+    "dense_backward_input",
+    "dense_backward_weights",
+    "dense_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "elu_backward",
+    "elu_forward",
+    "gather",
+    "gelu_backward",
+    "gelu_forward",
+    "global_average_pool2d_backward",
+    "global_average_pool2d_forward",
+    "global_max_pool2d_backward",
+    "global_max_pool2d_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+    "mean_squared_error",
+    "pool2d_output_shape",
+    "relu_backward",
+    "relu_forward",
+    "sgd_update",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_backward",
+    "softmax_cross_entropy",
+    "softmax_forward",
+    "tanh_backward",
+    "tanh_forward",
+]

@@ -1,0 +1,136 @@
+"""Activations and their gradients, element by element; softmax works along the last axis.
+
+A backward function takes y where the derivative is simplest in terms of the output (ReLU, sigmoid,
+tanh, softmax, ELU) and x where it is not (GELU, leaky ReLU). `out` may be one of the inputs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arguments import Array, deliver, expect_shape, floating
+
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+_GELU_SCALE = math.sqrt(2 / math.pi)
+_GELU_CUBIC = 0.044715
+
+
+def _gradient_and(dy: ArrayLike, other: ArrayLike, name: str) -> tuple[Array, Array]:
+    gradient, array = floating(dy, "dy"), floating(other, name)
+    expect_shape(gradient, array.shape, "dy")
+    return gradient, array
+
+
+def relu_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return max(x, 0); NaN stays NaN."""
+    return deliver(np.maximum(floating(x, "x"), 0), out)
+
+
+def relu_backward(dy: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return dy where y > 0, else 0 (the derivative at 0 is taken as 0)."""
+    dy, y = _gradient_and(dy, y, "y")
+    return deliver(np.where(y > 0, dy, np.zeros((), dy.dtype)), out)
+
+
+def sigmoid_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return 1 / (1 + exp(-x)), written with exp(-|x|) so that nothing overflows."""
+    x = floating(x, "x")
+    small = np.exp(-np.abs(x))
+    return deliver(np.where(x >= 0, 1 / (1 + small), small / (1 + small)), out)
+
+
+def sigmoid_backward(dy: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return dy * y * (1 - y)."""
+    dy, y = _gradient_and(dy, y, "y")
+    return deliver(dy * y * (1 - y), out)
+
+
+def tanh_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return tanh(x)."""
+    return deliver(np.tanh(floating(x, "x")), out)
+
+
+def tanh_backward(dy: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return dy * (1 - y**2), as (1 - y) * (1 + y) to keep the digits near y = 1."""
+    dy, y = _gradient_and(dy, y, "y")
+    return deliver(dy * (1 - y) * (1 + y), out)
+
+
+def softmax_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return exp(x) / sum(exp(x)) along the last axis, shifted by the maximum."""
+    x = floating(x, "x")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"x must have a last axis that is not empty, received {x.shape}")
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return deliver(powers / powers.sum(axis=-1, keepdims=True), out)
+
+
+def softmax_backward(dy: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
+    """Return y * (dy - sum(dy * y)) along the last axis."""
+    dy, y = _gradient_and(dy, y, "y")
+    return deliver(y * (dy - (dy * y).sum(axis=-1, keepdims=True)), out)
+
+
+def _normal_cdf(x: Array) -> Array:
+    # erfc keeps its digits where erf is close to -1 and 1 + erf would cancel.
+    return np.asarray(0.5 * _erfc(-x.astype(np.float64) / math.sqrt(2)), x.dtype)
+
+
+def gelu_forward(x: ArrayLike, *, approximate: bool = False, out: Array | None = None) -> Array:
+    """Return x * Phi(x), Phi the normal distribution function (Hendrycks and Gimpel, 2016).
+
+    With `approximate`, Phi(x) is replaced by (1 + tanh(sqrt(2/pi) * (x + 0.044715 * x**3))) / 2.
+    """
+    x = floating(x, "x")
+    if approximate:
+        phi = 0.5 * (1 + np.tanh(_GELU_SCALE * (x + _GELU_CUBIC * x**3)))
+    else:
+        phi = _normal_cdf(x)
+    return deliver(x * phi, out)
+
+
+def gelu_backward(
+    dy: ArrayLike, x: ArrayLike, *, approximate: bool = False, out: Array | None = None
+) -> Array:
+    """Return dy * (Phi(x) + x * Phi'(x)), or the derivative of the tanh formula."""
+    dy, x = _gradient_and(dy, x, "x")
+    if approximate:
+        t = np.tanh(_GELU_SCALE * (x + _GELU_CUBIC * x**3))
+        inner = _GELU_SCALE * (1 + 3 * _GELU_CUBIC * x**2)
+        slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner
+    else:
+        slope = _normal_cdf(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    return deliver((dy * slope).astype(np.result_type(dy, x)), out)
+
+
+def leaky_relu_forward(
+    x: ArrayLike, *, negative_slope: float = 0.2, out: Array | None = None
+) -> Array:
+    """Return x where x > 0, else negative_slope * x."""
+    x = floating(x, "x")
+    return deliver(np.where(x > 0, x, negative_slope * x), out)
+
+
+def leaky_relu_backward(
+    dy: ArrayLike, x: ArrayLike, *, negative_slope: float = 0.2, out: Array | None = None
+) -> Array:
+    """Return dy where x > 0, else negative_slope * dy."""
+    dy, x = _gradient_and(dy, x, "x")
+    return deliver(np.where(x > 0, dy, negative_slope * dy), out)
+
+
+def elu_forward(x: ArrayLike, *, alpha: float = 1.0, out: Array | None = None) -> Array:
+    """Return x where x > 0, else alpha * (exp(x) - 1) (Clevert et al., 2015)."""
+    x = floating(x, "x")
+    return deliver(np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), out)
+
+
+def elu_backward(
+    dy: ArrayLike, y: ArrayLike, *, alpha: float = 1.0, out: Array | None = None
+) -> Array:
+    """Return dy where y > 0, else dy * (y + alpha), since alpha * exp(x) = y + alpha."""
+    dy, y = _gradient_and(dy, y, "y")
+    return deliver(np.where(y > 0, dy, dy * (y + alpha)), out)

@@ -1,0 +1,200 @@
+"""One valid call of every op, for the tests that spoil a single argument at a time.
+
+The arrays hold whole numbers from 1 to 3, so that every numeric type can represent them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convkit import ops, reference
+
+_KEYS = {"relu": "y", "sigmoid": "y", "tanh": "y", "softmax": "y", "elu": "y"}
+_KEYS.update({"gelu": "x", "leaky_relu": "x"})
+
+
+def _ones_to_three(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    size = int(np.prod(shape))
+    return (np.arange(size) * 7 % 5 % 3 + 1).astype(np.float32).reshape(shape)
+
+
+def _convolutions() -> dict[str, dict[str, Any]]:
+    options = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1), "groups": 1}
+    x, w, dy = _ones_to_three(2, 5, 4, 2), _ones_to_three(3, 2, 2, 4), _ones_to_three(2, 3, 3, 4)
+    return {
+        "conv2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
+        "conv2d_backward_input": {"dy": dy, "w": w, "x_shape": x.shape, **options},
+        "conv2d_backward_weights": {"x": x, "dy": dy, "w_shape": w.shape, **options},
+    }
+
+
+def _pools() -> dict[str, dict[str, Any]]:
+    # Stride 1, so that a pixel more or less always changes the output's shape.
+    options = {"pool_size": (2, 2), "strides": (1, 1), "padding": "valid"}
+    x, dy = _ones_to_three(2, 4, 3, 5), _ones_to_three(2, 3, 2, 5)
+    rows, where = _ones_to_three(2, 5), np.zeros((2, 3, 2, 5), np.uint8)
+    flat = np.zeros((2, 5), np.int32)
+    return {
+        "max_pool2d_forward": {"x": x, **options},
+        "max_pool2d_backward": {"dy": dy, "indices": where, "x_shape": x.shape, **options},
+        "average_pool2d_forward": {"x": x, **options},
+        "average_pool2d_backward": {"dy": dy, "x_shape": x.shape, **options},
+        "global_average_pool2d_forward": {"x": x},
+        "global_average_pool2d_backward": {"dy": rows, "x_shape": x.shape},
+        "global_max_pool2d_forward": {"x": x},
+        "global_max_pool2d_backward": {"dy": rows, "indices": flat, "x_shape": x.shape},
+    }
+
+
+def _batchnorms() -> dict[str, dict[str, Any]]:
+    x, dy, vector = _ones_to_three(4, 5, 3), _ones_to_three(4, 5, 3), _ones_to_three(3)
+    scale = {"gamma": vector, "beta": vector}
+    return {
+        "batchnorm_forward": {
+            "x": x,
+            **scale,
+            "moving_mean": vector.copy(),
+            "moving_variance": vector.copy(),
+        },
+        "batchnorm_inference": {"x": x, **scale, "moving_mean": vector, "moving_variance": vector},
+        "batchnorm_backward": {"dy": dy, "x": x, **scale, "mean": vector, "rstd": vector},
+    }
+
+
+def _denses() -> dict[str, dict[str, Any]]:
+    x, w, dy = _ones_to_three(3, 4), _ones_to_three(4, 5), _ones_to_three(3, 5)
+    return {
+        "dense_forward": {"x": x, "w": w, "b": _ones_to_three(5)},
+        "dense_backward_input": {"dy": dy, "w": w},
+        "dense_backward_weights": {"x": x, "dy": dy},
+        "bias_backward": {"dy": dy},
+    }
+
+
+def _activations() -> dict[str, dict[str, Any]]:
+    calls: dict[str, dict[str, Any]] = {}
+    x, dy = _ones_to_three(3, 7), _ones_to_three(3, 7)
+    for name, key in _KEYS.items():
+        calls[f"{name}_forward"] = {"x": x}
+        calls[f"{name}_backward"] = {"dy": dy, key: x}
+    calls["dropout_forward"] = {"x": x, "rate": 0.5, "seed": 3, "offset": 4}
+    calls["dropout_backward"] = {"dy": dy, "rate": 0.5, "seed": 3, "offset": 4}
+    return calls
+
+
+def _losses() -> dict[str, dict[str, Any]]:
+    y, labels, weights = _ones_to_three(3, 4), np.array([0, 2, 1]), _ones_to_three(3)
+    return {
+        "softmax_cross_entropy": {"logits": y, "labels": labels, "sample_weight": weights},
+        "cross_entropy": {"probs": y, "labels": labels, "sample_weight": weights},
+        "mean_squared_error": {"y": y, "target": y[::-1].copy(), "sample_weight": weights},
+        "count_correct": {"y": y, "labels": labels},
+    }
+
+
+def _updates() -> dict[str, dict[str, Any]]:
+    w, g = _ones_to_three(6), _ones_to_three(6)
+    return {
+        "sgd_update": {
+            "w": w.copy(),
+            "g": g,
+            "velocity": w.copy(),
+            "learning_rate": 0.5,
+            "momentum": 0.5,
+        },
+        "adam_update": {
+            "w": w.copy(),
+            "g": g,
+            "m": w.copy(),
+            "v": w.copy(),
+            "learning_rate": 0.5,
+            "step": 1,
+        },
+        "gather": {"source": _ones_to_three(5, 3), "indices": np.array([3, 0])},
+    }
+
+
+def valid_calls() -> dict[str, dict[str, Any]]:
+    """Return op name -> keyword arguments, with new arrays at every call."""
+    return {
+        **_convolutions(),
+        **_pools(),
+        **_batchnorms(),
+        **_denses(),
+        **_activations(),
+        **_losses(),
+        **_updates(),
+    }
+
+
+def valid_arguments(name: str) -> dict[str, Any]:
+    return valid_calls()[name]
+
+
+def call(name: str, **changes: Any) -> Any:
+    """Call an op with its valid arguments, some of them changed."""
+    return getattr(ops, name)(**{**valid_arguments(name), **changes})
+
+
+# The arguments that an op changes in place.
+IN_PLACE = {
+    "batchnorm_forward": ("moving_mean", "moving_variance"),
+    "sgd_update": ("w", "velocity"),
+    "adam_update": ("w", "m", "v"),
+}
+
+# The arguments that an op reads but never converts: a copy of all parameters or of a whole data set
+# at every step would be slow, and nobody would see why.
+BORROWED = {"sgd_update": ("g",), "adam_update": ("g",), "gather": ("source",)}
+
+# The keywords of the outputs, in the order in which they are returned.
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    **{name: ("out",) for name in reference.__all__ if name in valid_calls()},
+    "max_pool2d_forward": ("out", "indices"),
+    "global_max_pool2d_forward": ("out", "indices"),
+    "batchnorm_forward": ("out", "mean", "rstd"),
+    "batchnorm_backward": ("out", "dgamma", "dbeta"),
+    "softmax_cross_entropy": ("losses", "probs", "dlogits"),
+    "cross_entropy": ("losses", "dprobs"),
+    "mean_squared_error": ("losses", "dy"),
+    "count_correct": (),
+    "sgd_update": (),
+    "adam_update": (),
+}
+
+# Ops of one array that work on any rank: there is nothing that the array could disagree with.
+ANY_RANK = {
+    *((f"{name}_forward", "x") for name in _KEYS),
+    ("dropout_forward", "x"),
+    ("dropout_backward", "dy"),
+    ("bias_backward", "dy"),
+    ("batchnorm_forward", "x"),
+    ("batchnorm_inference", "x"),
+}
+
+# The arrays whose emptiness harms nobody: nothing is divided by it, and the result is empty too.
+MAY_BE_EMPTY = {*(ANY_RANK - {("bias_backward", "dy")}), ("gather", "source")}
+
+# (op, argument) -> axes along which another size is as valid as the one in the table.
+FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
+    ("conv2d_forward", "x"): (0, 1, 2),
+    ("conv2d_forward", "w"): (0, 1),
+    ("max_pool2d_forward", "x"): (0, 1, 2, 3),
+    ("average_pool2d_forward", "x"): (0, 1, 2, 3),
+    ("global_average_pool2d_forward", "x"): (0, 1, 2, 3),
+    ("global_max_pool2d_forward", "x"): (0, 1, 2, 3),
+    ("batchnorm_forward", "x"): (0, 1),
+    ("batchnorm_inference", "x"): (0, 1),
+    ("dense_forward", "x"): (0,),
+    ("dense_backward_input", "dy"): (0,),
+    ("dense_backward_input", "w"): (0,),
+    ("dense_backward_weights", "x"): (1,),
+    ("dense_backward_weights", "dy"): (1,),
+    ("softmax_cross_entropy", "logits"): (1,),
+    ("cross_entropy", "probs"): (1,),
+    ("count_correct", "y"): (1,),
+    ("gather", "source"): (0, 1),
+    **{(name, key): (0, 1) for name, key in ANY_RANK if not name.startswith("batchnorm")},
+}

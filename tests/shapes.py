@@ -1,0 +1,261 @@
+"""The shape table: named convolution, pooling and dense problems for every kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from convkit import reference
+
+Shape = tuple[int, int, int, int]
+Padding = str | tuple[tuple[int, int], tuple[int, int]]
+
+TAIL_CHANNELS = (1, 2, 3, 5, 15, 16, 17, 31, 33, 48, 65)
+
+
+@dataclass(frozen=True)
+class Conv:
+    """One convolution: x (N, H, W, C), w (KH, KW, C // groups, OC) and how they meet."""
+
+    name: str
+    x_shape: Shape
+    w_shape: Shape
+    strides: tuple[int, int] = (1, 1)
+    padding: Padding = "valid"
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that every convolution op takes."""
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+        }
+
+    @property
+    def y_shape(self) -> Shape:
+        return reference.conv2d_output_shape(self.x_shape, self.w_shape, **self.options)
+
+    @property
+    def forward_terms(self) -> int:
+        """How many products make one element of y."""
+        kh, kw, c, _ = self.w_shape
+        return kh * kw * c
+
+    @property
+    def backward_input_terms(self) -> int:
+        """How many products make one element of dx, at most."""
+        kh, kw, _, oc = self.w_shape
+        return kh * kw * oc // self.groups
+
+    @property
+    def backward_weights_terms(self) -> int:
+        """How many products make one element of dw, at most."""
+        n, oh, ow, _ = self.y_shape
+        return n * oh * ow
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One pooling problem on x (N, H, W, C)."""
+
+    name: str
+    x_shape: Shape
+    pool_size: tuple[int, int] = (2, 2)
+    strides: tuple[int, int] | None = None
+    padding: Padding = "valid"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that every pooling op takes."""
+        return {"strides": self.strides, "padding": self.padding}
+
+    @property
+    def y_shape(self) -> Shape:
+        return reference.pool2d_output_shape(self.x_shape, self.pool_size, **self.options)
+
+    @property
+    def terms(self) -> int:
+        return self.pool_size[0] * self.pool_size[1]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One dense problem: x (N, C), w (C, OC)."""
+
+    name: str
+    n: int
+    c: int
+    oc: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _conv_channels() -> Iterator[Conv]:
+    for c, oc in zip(TAIL_CHANNELS, reversed(TAIL_CHANNELS), strict=True):
+        yield Conv(f"tail-{c}-{oc}", (2, 6, 7, c), (3, 3, c, oc), padding="same")
+        yield Conv(f"tail-square-{c}", (1, 5, 5, c), (3, 3, c, c))
+        yield Conv(f"tail-1x1-{c}-{oc}", (2, 5, 3, c), (1, 1, c, oc))
+    yield Conv("one-channel", (2, 9, 8, 1), (3, 3, 1, 1), padding="same")
+    yield Conv("one-to-many", (2, 9, 8, 1), (5, 5, 1, 32), padding="same")
+    yield Conv("many-to-one", (2, 9, 8, 32), (3, 3, 32, 1), padding="same")
+
+
+def _conv_strides_and_dilation() -> Iterator[Conv]:
+    yield Conv("stride-2-valid", (2, 9, 11, 6), (3, 3, 6, 20), strides=(2, 2))
+    # TensorFlow's rule pads nothing above and one row below here.
+    yield Conv("stride-2-same-even", (2, 8, 10, 6), (3, 3, 6, 20), (2, 2), "same")
+    yield Conv("stride-2-same-odd", (2, 9, 7, 6), (3, 3, 6, 20), (2, 2), "same")
+    yield Conv("stride-3-same", (1, 10, 11, 5), (3, 3, 5, 17), (3, 3), "same")
+    yield Conv("stride-2x1", (2, 9, 8, 4), (3, 3, 4, 16), (2, 1), "same")
+    yield Conv("stride-1x3", (2, 9, 13, 4), (3, 3, 4, 16), (1, 3))
+    yield Conv("stride-2-kernel-1", (2, 8, 7, 16), (1, 1, 16, 32), (2, 2), "same")
+    # A stride beyond the kernel leaves pixels that no window sees: their gradient is zero.
+    yield Conv("stride-beyond-kernel", (1, 11, 11, 3), (2, 2, 3, 8), (4, 3))
+    yield Conv("dilation-2", (2, 9, 10, 6), (3, 3, 6, 18), dilation=(2, 2))
+    yield Conv("dilation-2-same", (2, 9, 10, 6), (3, 3, 6, 18), padding="same", dilation=(2, 2))
+    yield Conv("dilation-1x3", (1, 6, 12, 4), (3, 3, 4, 16), padding="same", dilation=(1, 3))
+    yield Conv("dilation-and-stride", (1, 13, 12, 3), (3, 2, 3, 9), (2, 3), "same", (2, 4))
+
+
+def _conv_groups() -> Iterator[Conv]:
+    yield Conv("groups-2", (2, 6, 7, 8), (3, 3, 4, 12), padding="same", groups=2)
+    yield Conv("groups-3-tails", (2, 6, 7, 15), (3, 3, 5, 51), padding="same", groups=3)
+    yield Conv("groups-4-stride-2", (2, 9, 8, 64), (3, 3, 16, 64), (2, 2), "same", groups=4)
+    yield Conv("groups-1x1", (2, 5, 5, 32), (1, 1, 8, 20), groups=4)
+    for c in (1, 3, 16, 17, 33, 48):
+        yield Conv(f"depthwise-{c}", (2, 7, 6, c), (3, 3, 1, c), padding="same", groups=c)
+        yield Conv(f"depthwise-{c}-twice", (1, 6, 7, c), (3, 3, 1, 2 * c), groups=c)
+    yield Conv("depthwise-stride-2", (2, 9, 8, 20), (3, 3, 1, 20), (2, 2), "same", groups=20)
+    yield Conv("depthwise-dilated", (1, 9, 9, 18), (3, 3, 1, 18), (1, 1), "same", (2, 2), groups=18)
+
+
+def _conv_kernels() -> Iterator[Conv]:
+    for kh, kw in ((1, 1), (2, 2), (4, 4), (5, 5), (7, 7), (1, 3), (3, 1), (5, 2), (1, 7), (9, 1)):
+        yield Conv(f"kernel-{kh}x{kw}-same", (2, 9, 8, 5), (kh, kw, 5, 19), padding="same")
+    yield Conv("kernel-5x5", (2, 9, 8, 5), (5, 5, 5, 19))
+    yield Conv("kernel-7x7-stride-2", (1, 17, 16, 3), (7, 7, 3, 24), (2, 2), "same")
+    yield Conv("kernel-is-the-plane", (3, 6, 5, 7), (6, 5, 7, 10))
+    yield Conv("kernel-beyond-the-plane", (1, 2, 3, 4), (5, 7, 4, 6), padding="same")
+    yield Conv("asymmetric-padding", (2, 6, 7, 4), (3, 3, 4, 16), padding=((0, 2), (1, 0)))
+    yield Conv("asymmetric-stride", (2, 6, 7, 4), (3, 3, 4, 16), (2, 2), ((2, 0), (0, 3)))
+    # Some windows see nothing but padding.
+    yield Conv("padding-beyond-kernel", (1, 4, 3, 2), (3, 3, 2, 5), padding=((5, 4), (0, 7)))
+
+
+def _conv_planes() -> Iterator[Conv]:
+    planes = ((1, 1), (1, 9), (9, 1), (2, 2), (3, 3), (4, 4), (5, 6), (7, 9), (13, 4), (33, 17))
+    for index, (h, w) in enumerate(planes):
+        n = (1, 2, 5)[index % 3]
+        yield Conv(f"plane-{h}x{w}", (n, h, w, 4), (3, 3, 4, 16), padding="same")
+    yield Conv("plane-1x1-kernel-1", (5, 1, 1, 33), (1, 1, 33, 17))
+    yield Conv("plane-3x3-to-1x1", (5, 3, 3, 8), (3, 3, 8, 16))
+
+
+def _conv_tiles() -> Iterator[Conv]:
+    """3 x 3, stride 1, many channels: what minimal filtering cuts into tiles of 4 x 4 outputs."""
+    planes = ((2, 2), (3, 5), (4, 4), (5, 5), (6, 7), (8, 9), (13, 4), (33, 17))
+    for index, (h, w) in enumerate(planes):
+        n = (1, 2, 5)[index % 3]
+        yield Conv(f"tiles-{h}x{w}", (n, h, w, 20), (3, 3, 20, 18), padding="same")
+    for c, oc in ((16, 17), (33, 20), (65, 31), (48, 80)):
+        yield Conv(f"tiles-{c}-{oc}", (2, 7, 6, c), (3, 3, c, oc))
+    for name, padding in (
+        ("one-side", ((0, 2), (1, 0))),
+        ("two", ((2, 2), (2, 2))),
+        ("beyond", ((2, 9), (0, 5))),
+        ("far-beyond", ((6, 0), (3, 3))),
+    ):
+        yield Conv(f"tiles-padding-{name}", (2, 5, 6, 16), (3, 3, 16, 24), padding=padding)
+
+
+def _conv_model_layers() -> Iterator[Conv]:
+    yield Conv("mnist-1", (2, 28, 28, 1), (3, 3, 1, 32), padding="same")
+    yield Conv("mnist-2", (2, 28, 28, 32), (3, 3, 32, 32), padding="same")
+    yield Conv("mnist-3", (2, 14, 14, 32), (3, 3, 32, 64), padding="same")
+    yield Conv("mnist-4", (3, 14, 14, 64), (3, 3, 64, 64), padding="same")
+    yield Conv("cifar10-1", (2, 32, 32, 3), (3, 3, 3, 32), padding="same")
+    yield Conv("cifar10-2", (1, 32, 32, 32), (3, 3, 32, 32), padding="same")
+    yield Conv("cifar10-3", (2, 16, 16, 32), (3, 3, 32, 64), padding="same")
+    yield Conv("cifar10-4", (2, 16, 16, 64), (3, 3, 64, 64))
+    yield Conv("cifar10-5", (3, 7, 7, 64), (3, 3, 64, 128), padding="same")
+    yield Conv("cifar10-6", (3, 7, 7, 128), (3, 3, 128, 128))
+
+
+MODEL_LAYERS = tuple(_conv_model_layers())
+
+CONVOLUTIONS = (
+    Conv("plain", (2, 8, 8, 16), (3, 3, 16, 16), padding="same"),
+    Conv("plain-valid", (2, 8, 8, 16), (3, 3, 16, 32)),
+    *_conv_channels(),
+    *_conv_strides_and_dilation(),
+    *_conv_groups(),
+    *_conv_kernels(),
+    *_conv_planes(),
+    *_conv_tiles(),
+    *MODEL_LAYERS,
+)
+
+POOLS = (
+    Pool("plain", (2, 8, 8, 16)),
+    *(Pool(f"tail-{c}", (2, 6, 4, c)) for c in TAIL_CHANNELS),
+    *(Pool(f"tail-overlapping-{c}", (1, 5, 7, c), (3, 3), (2, 2), "same") for c in (1, 3, 17, 33)),
+    Pool("odd-plane", (2, 7, 9, 6)),
+    Pool("odd-plane-same", (2, 7, 9, 6), padding="same"),
+    Pool("overlapping", (2, 9, 9, 6), (3, 3), (2, 2)),
+    Pool("overlapping-same-even", (2, 8, 8, 6), (3, 3), (2, 2), "same"),
+    Pool("stride-1-same", (1, 6, 7, 5), (3, 3), (1, 1), "same"),
+    Pool("stride-1-window-2", (1, 6, 7, 5), (2, 2), (1, 1)),
+    Pool("rectangular", (2, 7, 12, 4), (2, 3)),
+    Pool("rectangular-stride", (2, 9, 12, 4), (3, 2), (1, 3)),
+    Pool("stride-beyond-window", (2, 10, 11, 4), (2, 2), (4, 3)),
+    Pool("window-1", (2, 3, 4, 5), (1, 1)),
+    Pool("window-1-stride-2", (2, 5, 4, 5), (1, 1), (2, 2)),
+    Pool("row", (2, 1, 9, 7), (1, 2)),
+    Pool("column", (2, 9, 1, 7), (2, 1)),
+    Pool("whole-plane", (3, 5, 6, 7), (5, 6)),
+    Pool("asymmetric-padding", (2, 6, 7, 4), (3, 3), (2, 2), ((0, 2), (1, 0))),
+    Pool("window-beyond-the-plane", (1, 2, 2, 3), (5, 4), (1, 1), "same"),
+    # 256 positions are the last that fit in uint8; 17 x 17 needs int32.
+    Pool("window-256", (1, 16, 18, 3), (16, 16), (1, 1)),
+    Pool("window-257", (1, 2, 260, 3), (1, 257), (1, 1)),
+    Pool("window-17x17", (2, 19, 18, 5), (17, 17), (1, 1)),
+    Pool("window-17x17-same", (1, 20, 21, 3), (17, 17), (3, 2), "same"),
+    Pool("plane-1x1", (5, 1, 1, 9), (1, 1)),
+    Pool("plane-33x17", (2, 33, 17, 4)),
+    Pool("mnist-1", (2, 28, 28, 32)),
+    Pool("mnist-2", (5, 14, 14, 64)),
+    Pool("cifar10-3", (5, 5, 5, 128)),
+)
+
+DENSES = (
+    Dense("one", 1, 1, 1),
+    *(
+        Dense(f"tail-{c}-{oc}", n, c, oc)
+        for n, c, oc in zip(
+            (1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17),
+            TAIL_CHANNELS,
+            reversed(TAIL_CHANNELS),
+            strict=True,
+        )
+    ),
+    Dense("one-sample", 1, 300, 37),
+    Dense("one-input", 33, 1, 20),
+    Dense("one-output", 33, 20, 1),
+    Dense("large-batch", 257, 19, 23),
+    Dense("mnist-1", 32, 3136, 128),
+    Dense("mnist-2", 32, 128, 10),
+    Dense("mnist-3", 32, 10, 64),
+    Dense("cifar10-1", 7, 512, 128),
+)

@@ -1,0 +1,292 @@
+"""The reference against finite differences in float64, and convolution against its definition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from convkit import reference
+
+Array = NDArray[Any]
+
+
+STEP = 1e-6
+
+
+def numeric_gradient(function: Callable[[Array], float], x: Array) -> Array:
+    """Return the gradient of a scalar function of x by central differences.
+
+    With steps of 1e-6 the cut-off error is about 1e-12 and the rounding error about
+    1e-16 * |function| / 1e-6, so seven digits can be asked for.
+    """
+    gradient = np.zeros_like(x)
+    for position in np.ndindex(x.shape):
+        values = []
+        for sign in (1, -1):
+            moved = x.copy()
+            moved[position] += sign * STEP
+            values.append(function(moved))
+        gradient[position] = (values[0] - values[1]) / (2 * STEP)
+    return gradient
+
+
+def assert_gradient(analytic: Array, function: Callable[[Array], float], x: Array) -> None:
+    assert analytic.dtype == np.float64
+    numeric = numeric_gradient(function, x)
+    np.testing.assert_allclose(analytic, numeric, rtol=1e-6, atol=1e-7 * np.abs(numeric).max())
+
+
+def away_from_zero(x: Array) -> Array:
+    """Push the numbers of x off the kink at zero."""
+    return x + np.where(x < 0, -0.05, 0.05)
+
+
+CONV_GRADIENT_CASES: list[tuple[Any, ...]] = [
+    ((2, 4, 5, 3), (3, 3, 3, 2), {}),
+    ((1, 4, 5, 2), (3, 2, 2, 3), {"padding": "same"}),
+    ((1, 6, 5, 2), (3, 3, 2, 2), {"padding": "same", "strides": 2}),
+    ((1, 7, 8, 2), (2, 3, 2, 2), {"strides": (3, 2), "dilation": (2, 1)}),
+    ((1, 4, 4, 4), (3, 3, 2, 6), {"groups": 2, "padding": ((2, 0), (1, 3))}),
+    ((1, 4, 4, 3), (3, 3, 1, 6), {"groups": 3, "padding": "same", "dilation": 2}),
+]
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape", "options"), CONV_GRADIENT_CASES)
+def test_conv2d_gradients(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    options: dict[str, Any],
+    rng: np.random.Generator,
+) -> None:
+    x, w = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
+    dy = rng.standard_normal(reference.conv2d_output_shape(x_shape, w_shape, **options))
+
+    def loss(x: Array, w: Array) -> float:
+        return float((reference.conv2d_forward(x, w, **options) * dy).sum())
+
+    dx = reference.conv2d_backward_input(dy, w, x_shape, **options)
+    dw = reference.conv2d_backward_weights(x, dy, w_shape, **options)
+    assert_gradient(dx, lambda x: loss(x, w), x)
+    assert_gradient(dw, lambda w: loss(x, w), w)
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape", "options"), CONV_GRADIENT_CASES)
+def test_conv2d_is_its_definition(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    options: dict[str, Any],
+    rng: np.random.Generator,
+) -> None:
+    """Compare with the definition's loops, pixel by pixel, without any padding of arrays."""
+    x, w = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
+    y = reference.conv2d_forward(x, w, **options)
+    _, height, width, _ = x_shape
+    kernel_h, kernel_w, group_channels, oc = w_shape
+    sh, sw = np.broadcast_to(options.get("strides", 1), 2)
+    dh, dw = np.broadcast_to(options.get("dilation", 1), 2)
+    padding = options.get("padding", "valid")
+    if padding == "valid":
+        top, left = 0, 0
+    elif padding == "same":
+        top = max((y.shape[1] - 1) * sh + (kernel_h - 1) * dh + 1 - height, 0) // 2
+        left = max((y.shape[2] - 1) * sw + (kernel_w - 1) * dw + 1 - width, 0) // 2
+    else:
+        top, left = padding[0][0], padding[1][0]
+    outputs_per_group = oc // options.get("groups", 1)
+    expected = np.zeros_like(y)
+    for n, i, j, o in np.ndindex(y.shape):
+        first = o // outputs_per_group * group_channels
+        for kh, kw, c in np.ndindex(kernel_h, kernel_w, group_channels):
+            row, column = i * sh + kh * dh - top, j * sw + kw * dw - left
+            if 0 <= row < height and 0 <= column < width:
+                expected[n, i, j, o] += x[n, row, column, first + c] * w[kh, kw, c, o]
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_conv2d_bias_and_relu(rng: np.random.Generator) -> None:
+    x, w, b = rng.standard_normal((2, 4, 4, 3)), rng.standard_normal((3, 3, 3, 5)), np.arange(5.0)
+    plain = reference.conv2d_forward(x, w)
+    np.testing.assert_array_equal(reference.conv2d_forward(x, w, b), plain + b)
+    y = reference.conv2d_forward(x, w, b, activation="relu")
+    np.testing.assert_array_equal(y, np.maximum(plain + b, 0))
+    assert (y == 0).any()
+    assert (y > 0).any()
+
+
+POOL_CASES: list[tuple[Any, ...]] = [
+    ((2, 4, 5, 2), (2, 2), {}),
+    ((1, 5, 6, 2), (3, 3), {"strides": (2, 2), "padding": "same"}),
+    ((1, 5, 5, 2), (2, 3), {"strides": (1, 2)}),
+    ((1, 4, 5, 2), (3, 3), {"strides": 2, "padding": ((2, 1), (0, 2))}),
+]
+
+
+@pytest.mark.parametrize(("x_shape", "pool_size", "options"), POOL_CASES)
+def test_pool2d_gradients(
+    x_shape: tuple[int, ...],
+    pool_size: tuple[int, int],
+    options: dict[str, Any],
+    rng: np.random.Generator,
+) -> None:
+    # Distinct values 0.01 apart: no step of the finite difference changes who is the maximum.
+    x = rng.permutation(np.arange(math.prod(x_shape)) * 0.01).reshape(x_shape)
+    dy = rng.standard_normal(reference.pool2d_output_shape(x_shape, pool_size, **options))
+    _, indices = reference.max_pool2d_forward(x, pool_size, **options)
+    assert_gradient(
+        reference.max_pool2d_backward(dy, indices, x_shape, pool_size, **options),
+        lambda x: float((reference.max_pool2d_forward(x, pool_size, **options)[0] * dy).sum()),
+        x,
+    )
+    assert_gradient(
+        reference.average_pool2d_backward(dy, x_shape, pool_size, **options),
+        lambda x: float((reference.average_pool2d_forward(x, pool_size, **options) * dy).sum()),
+        x,
+    )
+
+
+def test_global_pool2d_gradients(rng: np.random.Generator) -> None:
+    shape = (2, 3, 4, 3)
+    x = rng.permutation(np.arange(math.prod(shape)) * 0.01).reshape(shape)
+    dy = rng.standard_normal((2, 3))
+    assert_gradient(
+        reference.global_average_pool2d_backward(dy, shape),
+        lambda x: float((reference.global_average_pool2d_forward(x) * dy).sum()),
+        x,
+    )
+    _, indices = reference.global_max_pool2d_forward(x)
+    assert_gradient(
+        reference.global_max_pool2d_backward(dy, indices, shape),
+        lambda x: float((reference.global_max_pool2d_forward(x)[0] * dy).sum()),
+        x,
+    )
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("shape", [(6, 3), (2, 3, 2, 3)])
+def test_batchnorm_gradients(
+    shape: tuple[int, ...], activation: str | None, rng: np.random.Generator
+) -> None:
+    x, dy = rng.standard_normal(shape) * 2 + 1, rng.standard_normal(shape)
+    gamma, beta = rng.standard_normal(3) + 2, rng.standard_normal(3) * 0.3
+
+    def forward(x: Array, gamma: Array, beta: Array) -> tuple[Array, Array, Array]:
+        return reference.batchnorm_forward(
+            x, gamma, beta, np.zeros(3), np.ones(3), activation=activation
+        )
+
+    def loss(x: Array, gamma: Array, beta: Array) -> float:
+        return float((forward(x, gamma, beta)[0] * dy).sum())
+
+    y, mean, rstd = forward(x, gamma, beta)
+    assert activation is None or (y == 0).any()
+    dx, dgamma, dbeta = reference.batchnorm_backward(
+        dy, x, gamma, beta, mean, rstd, activation=activation
+    )
+    assert_gradient(dx, lambda x: loss(x, gamma, beta), x)
+    assert_gradient(dgamma, lambda gamma: loss(x, gamma, beta), gamma)
+    assert_gradient(dbeta, lambda beta: loss(x, gamma, beta), beta)
+
+
+def test_dense_gradients(rng: np.random.Generator) -> None:
+    x, w, b = rng.standard_normal((3, 4)), rng.standard_normal((4, 5)), rng.standard_normal(5)
+    dy = rng.standard_normal((3, 5))
+
+    def loss(x: Array, w: Array, b: Array) -> float:
+        return float((reference.dense_forward(x, w, b) * dy).sum())
+
+    assert_gradient(reference.dense_backward_input(dy, w), lambda x: loss(x, w, b), x)
+    assert_gradient(reference.dense_backward_weights(x, dy), lambda w: loss(x, w, b), w)
+    assert_gradient(reference.bias_backward(dy), lambda b: loss(x, w, b), b)
+    # The bias gradient serves convolutions too.
+    images = rng.standard_normal((2, 3, 4, 5))
+    np.testing.assert_allclose(reference.bias_backward(images), images.sum((0, 1, 2)))
+
+
+ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array], str, dict[str, Any]]] = {
+    "relu": (reference.relu_forward, reference.relu_backward, "y", {}),
+    "sigmoid": (reference.sigmoid_forward, reference.sigmoid_backward, "y", {}),
+    "tanh": (reference.tanh_forward, reference.tanh_backward, "y", {}),
+    "softmax": (reference.softmax_forward, reference.softmax_backward, "y", {}),
+    "gelu": (reference.gelu_forward, reference.gelu_backward, "x", {}),
+    "gelu-tanh": (
+        reference.gelu_forward,
+        reference.gelu_backward,
+        "x",
+        {"approximate": True},
+    ),
+    "leaky_relu": (
+        reference.leaky_relu_forward,
+        reference.leaky_relu_backward,
+        "x",
+        {"negative_slope": 0.3},
+    ),
+    "elu": (reference.elu_forward, reference.elu_backward, "y", {"alpha": 1.7}),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_gradients(name: str, rng: np.random.Generator) -> None:
+    forward, backward, takes, options = ACTIVATIONS[name]
+    x = away_from_zero(rng.standard_normal((4, 7)) * 2)
+    dy = rng.standard_normal(x.shape)
+    other = forward(x, **options) if takes == "y" else x
+    assert_gradient(
+        backward(dy, other, **options), lambda x: float((forward(x, **options) * dy).sum()), x
+    )
+
+
+LOSS_LABELS: dict[str, Any] = {
+    "integers": np.array([2, 0, 1]),
+    "column": np.array([[2], [0], [1]]),
+    "one-hot": np.eye(4)[[2, 0, 1]],
+    "smoothed": np.eye(4)[[2, 0, 1]] * 0.9 + 0.025,
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("labels", LOSS_LABELS)
+def test_cross_entropy_gradients(labels: str, weighted: bool, rng: np.random.Generator) -> None:
+    target = LOSS_LABELS[labels]
+    weights = np.array([0.5, 2.0, 0.0]) if weighted else None
+    logits = rng.standard_normal((3, 4))
+    losses, probs, dlogits = reference.softmax_cross_entropy(logits, target, sample_weight=weights)
+    np.testing.assert_allclose(probs, reference.softmax_forward(logits))
+
+    def of_logits(logits: Array) -> float:
+        return float(
+            reference.softmax_cross_entropy(logits, target, sample_weight=weights)[0].mean()
+        )
+
+    def of_probs(probs: Array) -> float:
+        return float(reference.cross_entropy(probs, target, sample_weight=weights)[0].mean())
+
+    assert_gradient(dlogits, of_logits, logits)
+    from_probs, dprobs = reference.cross_entropy(probs, target, sample_weight=weights)
+    np.testing.assert_allclose(from_probs, losses)
+    # Rows that do not sum to one show that the gradient goes through the division.
+    unnormalised = rng.uniform(0.2, 2, (3, 4))
+    assert_gradient(dprobs, of_probs, probs)
+    assert_gradient(
+        reference.cross_entropy(unnormalised, target, sample_weight=weights)[1],
+        of_probs,
+        unnormalised,
+    )
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 5), (2, 3, 2, 2)])
+def test_mean_squared_error_gradient(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    y, target = rng.standard_normal(shape), rng.standard_normal(shape)
+    weights = rng.uniform(0, 2, shape[0])
+    losses, dy = reference.mean_squared_error(y, target, sample_weight=weights)
+    for n in range(shape[0]):
+        np.testing.assert_allclose(losses[n], weights[n] * np.mean((y[n] - target[n]) ** 2))
+    assert_gradient(
+        dy,
+        lambda y: float(reference.mean_squared_error(y, target, sample_weight=weights)[0].mean()),
+        y,
+    )
