@@ -1,0 +1,198 @@
+"""Activations against the reference: every width, special numbers, aliasing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare import (
+    Array,
+    all_float64,
+    assert_elementwise,
+    assert_out_is_used,
+    assert_same_bits,
+    assert_threads_agree,
+    float64,
+    random_array,
+)
+from convkit import ops, reference
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation, whether its gradient takes x or y, its options, and its rounding.
+
+    `floor` is the size of the numbers that cancel on the way to a small result.
+    """
+
+    name: str
+    takes: str = "y"
+    options: dict[str, Any] = field(default_factory=dict)
+    along_rows: bool = False
+    floor: float = 1.0
+
+    def __str__(self) -> str:
+        return "-".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
+
+    def _find(self, module: Any, suffix: str) -> Callable[..., Array]:
+        function: Callable[..., Array] = getattr(module, f"{self.name}_{suffix}")
+        return function
+
+    def forward(self, x: Array, **out: Array) -> Array:
+        return self._find(ops, "forward")(x, **self.options, **out)
+
+    def backward(self, dy: Array, other: Array, **out: Array) -> Array:
+        return self._find(ops, "backward")(dy, other, **self.options, **out)
+
+    def expected_forward(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return self._find(reference, "forward")(x, **self.options)
+
+    def expected_backward(self, dy: Array, other: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return self._find(reference, "backward")(dy, other, **self.options)
+
+
+ACTIVATIONS = (
+    Activation("relu"),
+    Activation("sigmoid"),
+    Activation("tanh"),
+    Activation("softmax", along_rows=True),
+    # x * (1 + tanh(u)) is small for negative x, of a product of size |x|, up to 15 here.
+    Activation("gelu", "x", floor=16),
+    Activation("gelu", "x", {"approximate": True}, floor=16),
+    Activation("leaky_relu", "x"),
+    Activation("leaky_relu", "x", {"negative_slope": 0.01}),
+    Activation("elu"),
+    Activation("elu", "y", {"alpha": 0.5}),
+)
+
+every_activation = pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+
+SHAPES = (
+    *((n,) for n in range(1, 36)),
+    (3, 10),
+    (5, 65),
+    (2, 3, 4, 5),
+    (7, 1),
+    (1, 1000),
+    (300, 33),
+    (4, 28, 28, 32),
+)
+
+
+@every_activation
+@pytest.mark.usefixtures("isa", "threads")
+def test_against_the_reference(activation: Activation) -> None:
+    for shape in SHAPES:
+        x, dy = 3 * random_array("x", shape), random_array("dy", shape)
+        y = activation.forward(x)
+        assert_elementwise(y, activation.expected_forward(float64(x)), floor=activation.floor)
+        other = y if activation.takes == "y" else x
+        dx = activation.backward(dy, other)
+        # dy is at most 4 or so; a softmax row adds up dy * y, whose sizes sum to no more.
+        expected = activation.expected_backward(*all_float64(dy, other))
+        assert_elementwise(dx, expected, floor=4 * activation.floor)
+
+
+@every_activation
+@pytest.mark.usefixtures("isa")
+def test_the_whole_range(activation: Activation) -> None:
+    """From the smallest to the largest exponents: no overflow on the way to a finite result."""
+    sizes = np.concatenate([10.0 ** np.arange(-38, 39), np.linspace(0, 110, 2000)])
+    x = np.concatenate([sizes, -sizes]).astype(np.float32)
+    if activation.name == "gelu":
+        x = x[np.abs(x) < 1e12]  # x**3 of the tanh formula overflows float32 beyond
+    if activation.along_rows:
+        x = np.stack([x, np.zeros_like(x), x / 2], axis=1)
+    y = activation.forward(x)
+    assert np.isfinite(y).all()
+    # Exponentials of large arguments keep fewer digits: an argument of 100 is known to 100 eps.
+    expected = activation.expected_forward(float64(x))
+    assert_elementwise(y, expected, floor=4 * activation.floor)
+
+
+@every_activation
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.usefixtures("isa", "one_thread")
+def test_body_and_tail_treat_special_numbers_alike(activation: Activation, special: float) -> None:
+    """At every position of every width up to 33, forward and backward."""
+    for width in range(1, 34):
+        for position in range(width):
+            x, dy = np.full(width, 0.5, np.float32), np.ones(width, np.float32)
+            x[position] = special
+            y = activation.forward(x)
+            expected = activation.expected_forward(float64(x))
+            if activation.name == "gelu" and special == -np.inf:
+                # The limit is 0 and the formula's -inf * 0 is NaN: either, but the same everywhere.
+                expected[position] = activation.forward(np.array([special], np.float32))[0]
+            assert_elementwise(y, expected)
+            other = y if activation.takes == "y" else x
+            dx = activation.backward(dy, other)
+            expected = activation.expected_backward(*all_float64(dy, other))
+            if activation.name == "gelu" and np.isinf(special):
+                alone = activation.backward(np.ones(1, np.float32), np.array([special], np.float32))
+                expected[position] = alone[0]
+            assert_elementwise(dx, expected)
+            dy[position], x[position] = special, 0.5
+            dx = activation.backward(dy, x)
+            assert_elementwise(dx, activation.expected_backward(*all_float64(dy, x)))
+
+
+@every_activation
+@pytest.mark.usefixtures("isa", "threads")
+def test_out_may_be_an_input(activation: Activation) -> None:
+    for shape in ((1,), (33,), (5, 17), (300, 33)):
+        x, dy = random_array("x", shape), random_array("dy", shape)
+        y, dx = activation.forward(x), activation.backward(dy, x)
+        buffer = x.copy()
+        assert activation.forward(buffer, out=buffer) is buffer
+        assert_same_bits(buffer, y)
+        buffer = dy.copy()
+        assert activation.backward(buffer, x, out=buffer) is buffer
+        assert_same_bits(buffer, dx)
+
+
+@every_activation
+@pytest.mark.usefixtures("isa")
+def test_out_is_used_and_its_surroundings_are_not(activation: Activation) -> None:
+    for shape in SHAPES:
+        x, dy = random_array("x", shape), random_array("dy", shape)
+        assert_out_is_used(lambda x=x, **k: activation.forward(x, **k), ["out"])
+        assert_out_is_used(lambda x=x, dy=dy, **k: activation.backward(dy, x, **k), ["out"])
+
+
+@every_activation
+@pytest.mark.usefixtures("isa")
+def test_threads_give_the_same_bits(activation: Activation) -> None:
+    x, dy = random_array("x", (300, 333)), random_array("dy", (300, 333))
+    assert_threads_agree(lambda: (activation.forward(x), activation.backward(dy, x)))
+
+
+@every_activation
+@pytest.mark.usefixtures("isa", "one_thread")
+def test_an_element_does_not_depend_on_its_position(activation: Activation) -> None:
+    """The vector's body, its tail and a lone element use one formula: the bits are the same."""
+    x = random_array("x", (3, 37))
+    if activation.along_rows:
+        rows = [activation.forward(row[None])[0] for row in x]
+        assert_same_bits(activation.forward(x), np.stack(rows))
+        return
+    y = activation.forward(x.ravel())
+    for position, value in enumerate(x.ravel()):
+        assert_same_bits(activation.forward(np.array([value])), y[position : position + 1])
+
+
+def test_a_softmax_row_sums_to_one() -> None:
+    for width in range(1, 34):
+        y = ops.softmax_forward(50 * random_array("x", (4, width)))
+        assert_elementwise(y.sum(axis=1, dtype=np.float64).astype(np.float32), np.ones(4))
+
+
+def test_a_masked_softmax_gives_zero() -> None:
+    y = ops.softmax_forward([[0, -np.inf, 0], [-np.inf, -np.inf, 3]])
+    np.testing.assert_array_equal(y, [[0.5, 0, 0.5], [0, 0, 1]])

@@ -1,0 +1,245 @@
+"""Convolution kernels against the reference, over the shape table, on every instruction set."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare import (
+    DIRECT,
+    WINOGRAD,
+    Array,
+    all_float64,
+    assert_close,
+    assert_out_is_used,
+    assert_threads_agree,
+    direct_convolutions,
+    random_array,
+    random_integers,
+)
+from convkit import ops, reference
+from shapes import CONVOLUTIONS, MODEL_LAYERS, Conv
+
+every_problem = pytest.mark.parametrize("problem", CONVOLUTIONS, ids=str)
+
+
+class Data:
+    """A problem's inputs in float32 and what the reference makes of them in float64."""
+
+    def __init__(self, problem: Conv, *, whole: bool = False) -> None:
+        make = random_integers if whole else random_array
+        self.x = make(f"{problem.name} x", problem.x_shape)
+        self.w = make(f"{problem.name} w", problem.w_shape)
+        self.b = make(f"{problem.name} b", problem.w_shape[3:])
+        self.dy = make(f"{problem.name} dy", problem.y_shape)
+        x, w, dy = all_float64(self.x, self.w, self.dy)
+        options = problem.options
+        self.y = reference.conv2d_forward(x, w, **options)
+        self.dx = reference.conv2d_backward_input(dy, w, problem.x_shape, **options)
+        self.dw = reference.conv2d_backward_weights(x, dy, problem.w_shape, **options)
+
+
+@cache
+def data_of(problem: Conv) -> Data:
+    return Data(problem)
+
+
+@cache
+def whole_data_of(problem: Conv) -> Data:
+    return Data(problem, whole=True)
+
+
+def algorithm(problem: Conv, direction: str) -> str:
+    return ops.conv2d_algorithm(
+        problem.x_shape, problem.w_shape, **problem.options, direction=direction
+    )
+
+
+def error_factor(problem: Conv, direction: str) -> float:
+    return WINOGRAD if "winograd" in algorithm(problem, direction) else DIRECT
+
+
+@every_problem
+def test_output_shape(problem: Conv) -> None:
+    shape = ops.conv2d_output_shape(problem.x_shape, problem.w_shape, **problem.options)
+    assert shape == problem.y_shape
+    assert all(type(size) is int for size in shape)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_forward(problem: Conv) -> None:
+    data = data_of(problem)
+    factor = error_factor(problem, "forward")
+    y = ops.conv2d_forward(data.x, data.w, **problem.options)
+    assert_close(y, data.y, terms=problem.forward_terms, factor=factor)
+    biased = data.y + data.b
+    y = ops.conv2d_forward(data.x, data.w, data.b, **problem.options)
+    assert_close(y, biased, terms=problem.forward_terms, factor=factor)
+    y = ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **problem.options)
+    rectified = np.maximum(biased, 0)
+    scale = float(np.sqrt(np.mean(biased**2)))
+    assert_close(y, rectified, terms=problem.forward_terms, factor=factor, scale=scale)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_backward_input(problem: Conv) -> None:
+    data = data_of(problem)
+    dx = ops.conv2d_backward_input(data.dy, data.w, problem.x_shape, **problem.options)
+    factor = error_factor(problem, "backward_input")
+    assert_close(dx, data.dx, terms=problem.backward_input_terms, factor=factor)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_backward_weights(problem: Conv) -> None:
+    data = data_of(problem)
+    dw = ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **problem.options)
+    factor = error_factor(problem, "backward_weights")
+    assert_close(dw, data.dw, terms=problem.backward_weights_terms, factor=factor)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_whole_numbers_are_exact(problem: Conv) -> None:
+    """Whole numbers up to 3: every partial sum stays below 2**24, so no rounding can hide an error.
+
+    Winograd's transforms divide, so this is for direct sums; the tests above judge the others.
+    """
+    data = whole_data_of(problem)
+    terms = max(problem.forward_terms, problem.backward_input_terms, problem.backward_weights_terms)
+    assert 9 * terms + 3 < 2**24
+    options = problem.options
+    with direct_convolutions():
+        assert algorithm(problem, "forward") == "direct"
+        y = ops.conv2d_forward(data.x, data.w, **options)
+        rectified = ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **options)
+        dx = ops.conv2d_backward_input(data.dy, data.w, problem.x_shape, **options)
+        dw = ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **options)
+    np.testing.assert_array_equal(y, data.y)
+    np.testing.assert_array_equal(rectified, np.maximum(data.y + data.b, 0))
+    np.testing.assert_array_equal(dx, data.dx)
+    np.testing.assert_array_equal(dw, data.dw)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_threads_give_the_same_bits(problem: Conv) -> None:
+    """The tests above run with the default number of threads; this one ties all others to them."""
+    data = data_of(problem)
+    options = problem.options
+
+    def all_directions() -> tuple[Array, ...]:
+        return (
+            ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **options),
+            ops.conv2d_backward_input(data.dy, data.w, problem.x_shape, **options),
+            ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **options),
+        )
+
+    counts = (1, 2, 3, 7) if problem in MODEL_LAYERS else (1, 2, 3)
+    assert_threads_agree(all_directions, counts)
+    if "winograd" in {algorithm(problem, "forward"), algorithm(problem, "backward_weights")}:
+        with direct_convolutions():
+            assert_threads_agree(all_directions, counts)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_out_is_used_and_its_surroundings_are_not(problem: Conv) -> None:
+    data = data_of(problem)
+    options = problem.options
+    assert_out_is_used(lambda **k: ops.conv2d_forward(data.x, data.w, **options, **k), ["out"])
+    assert_out_is_used(
+        lambda **k: ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **options, **k),
+        ["out"],
+    )
+    assert_out_is_used(
+        lambda **k: ops.conv2d_backward_input(data.dy, data.w, problem.x_shape, **options, **k),
+        ["out"],
+    )
+    assert_out_is_used(
+        lambda **k: ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **options, **k),
+        ["out"],
+    )
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.usefixtures("isa", "one_thread")
+@np.errstate(invalid="ignore")
+def test_every_output_channel_treats_nan_alike(special: float, activation: str | None) -> None:
+    """With equal weights all channels are equal, in the vector's body and in its tail."""
+    x = np.ones((1, 4, 5, 3), np.float32)
+    x[0, 1, 2, 1] = special
+    for channels in range(1, 34):
+        w = np.ones((3, 3, 3, channels), np.float32)
+        b = np.zeros(channels, np.float32)
+        y = ops.conv2d_forward(x, w, b, padding="same", activation=activation)
+        expected = reference.conv2d_forward(x, w[..., :1], padding="same", activation=activation)
+        np.testing.assert_array_equal(y, np.broadcast_to(expected, y.shape))
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+@pytest.mark.usefixtures("isa", "one_thread")
+@np.errstate(invalid="ignore")
+def test_nan_in_one_input_channel_spoils_what_sees_it(special: float) -> None:
+    """At every channel position; only the outputs whose window sees the pixel may be spoilt."""
+    for channels in (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33):
+        problem = Conv("nan", (1, 5, 5, channels), (3, 3, channels, 5), padding="same")
+        w = np.abs(random_array("nan w", problem.w_shape))
+        winograd = "winograd" in algorithm(problem, "forward")
+        for position in range(channels):
+            x = np.ones(problem.x_shape, np.float32)
+            x[0, 0, 1, position] = special
+            y = ops.conv2d_forward(x, w, padding="same")
+            expected = reference.conv2d_forward(x, w, padding="same")
+            spoilt = ~np.isfinite(expected)
+            assert not np.isfinite(y[spoilt]).any()
+            # A Winograd tile shares its pixels among its 4 x 4 outputs.
+            if not winograd:
+                assert np.isfinite(y[~spoilt]).all()
+
+
+@pytest.mark.usefixtures("isa", "one_thread")
+def test_nan_in_one_gradient_channel_spoils_its_weights_alone() -> None:
+    for channels in range(1, 34):
+        x = random_array("nan x", (1, 4, 4, 3))
+        for position in {0, channels // 2, channels - 1}:
+            dy = np.ones((1, 4, 4, channels), np.float32)
+            dy[0, 2, 3, position] = np.nan
+            dw = ops.conv2d_backward_weights(x, dy, (3, 3, 3, channels), padding="same")
+            clean = np.delete(dw, position, axis=3)
+            assert np.isfinite(clean).all()
+            assert np.isnan(dw[0, 0, :, position]).all()
+
+
+@pytest.mark.usefixtures("isa")
+def test_integer_and_pair_arguments_mean_the_same(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((1, 9, 9, 3)).astype(np.float32)
+    w = rng.standard_normal((3, 3, 3, 4)).astype(np.float32)
+    single = ops.conv2d_forward(x, w, strides=2, dilation=2)
+    pair = ops.conv2d_forward(x, w, strides=[2, 2], dilation=(np.int64(2), 2))
+    np.testing.assert_array_equal(single, pair)
+    same = ops.conv2d_forward(x, w, padding="same")
+    explicit = ops.conv2d_forward(x, w, padding=[(1, 1), [1, 1]])
+    np.testing.assert_array_equal(same, explicit)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward_input", "backward_weights"])
+def test_algorithm_names(direction: str) -> None:
+    for problem in CONVOLUTIONS:
+        name = algorithm(problem, direction)
+        assert isinstance(name, str)
+        assert name
+
+
+def test_algorithm_rejects_an_unknown_direction() -> None:
+    options: dict[str, Any] = CONVOLUTIONS[0].options
+    with pytest.raises(ValueError, match="sideways"):
+        ops.conv2d_algorithm(
+            CONVOLUTIONS[0].x_shape, CONVOLUTIONS[0].w_shape, **options, direction="sideways"
+        )

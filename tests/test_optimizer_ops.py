@@ -1,0 +1,192 @@
+"""The SGD and Adam kernels against the reference, over several steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare import (
+    Array,
+    Guarded,
+    all_float64,
+    assert_elementwise,
+    assert_threads_agree,
+    float64,
+    random_array,
+)
+from convkit import ops, reference
+
+SHAPES = (*((n,) for n in range(1, 35)), (3, 3, 5, 7), (1000,), (70_001,))
+STEPS = 4
+
+SGD_OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "nesterov": True},
+    {"momentum": 0.5, "nesterov": True, "weight_decay": 0.01},
+    {"weight_decay": 0.1},
+)
+ADAM_OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+    {"weight_decay": 0.01},
+)
+
+
+def gradients(shape: tuple[int, ...]) -> list[Array]:
+    return [random_array(f"g{step}", shape) for step in range(STEPS)]
+
+
+def compare(actual: Array, expected: Array) -> None:
+    # A few roundings a step, each of at most half an eps of w or of the step taken.
+    assert_elementwise(actual, expected, ulps=4 * STEPS)
+
+
+@pytest.mark.parametrize("options", SGD_OPTIONS, ids=str)
+@pytest.mark.usefixtures("isa", "threads")
+def test_sgd(options: dict[str, Any]) -> None:
+    for shape in SHAPES:
+        w, velocity = random_array("w", shape), np.zeros(shape, np.float32)
+        expected_w, expected_velocity = all_float64(w, velocity)
+        for g in gradients(shape):
+            given = g.copy()
+            ops.sgd_update(w, g, velocity, learning_rate=0.1, **options)
+            reference.sgd_update(expected_w, g, expected_velocity, learning_rate=0.1, **options)
+            np.testing.assert_array_equal(g, given)
+        compare(w, expected_w)
+        if options.get("momentum"):
+            compare(velocity, expected_velocity)
+
+
+@pytest.mark.usefixtures("isa")
+def test_sgd_without_momentum_needs_no_velocity() -> None:
+    w, g = random_array("w", (19,)), random_array("g", (19,))
+    expected = float64(w)
+    ops.sgd_update(w, g, None, learning_rate=0.1)
+    reference.sgd_update(expected, g, None, learning_rate=0.1)
+    compare(w, expected)
+    with pytest.raises((ValueError, TypeError), match="velocity"):
+        ops.sgd_update(w, g, None, learning_rate=0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize("options", ADAM_OPTIONS, ids=str)
+@pytest.mark.usefixtures("isa", "threads")
+def test_adam(options: dict[str, Any]) -> None:
+    for shape in SHAPES:
+        w, m, v = random_array("w", shape), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        expected = all_float64(w, m, v)
+        for step, g in enumerate(gradients(shape), start=1):
+            ops.adam_update(w, g, m, v, learning_rate=0.01, step=step, **options)
+            expected_w, expected_m, expected_v = expected
+            reference.adam_update(
+                expected_w, g, expected_m, expected_v, learning_rate=0.01, step=step, **options
+            )
+        for actual, wanted in zip((w, m, v), expected, strict=True):
+            compare(actual, wanted)
+
+
+@pytest.mark.usefixtures("isa")
+def test_adam_after_many_steps_and_with_tiny_gradients() -> None:
+    """A gradient of 1e-15 squares to a denormal number; step 10**9 has no bias left."""
+    g = np.full(21, 1e-15, np.float32)
+    w, m, v = (np.zeros(21, np.float32) for _ in range(3))
+    expected = all_float64(w, m, v)
+    for step in (1, 2, 10**9):
+        ops.adam_update(w, g, m, v, learning_rate=0.01, step=step)
+        expected_w, expected_m, expected_v = expected
+        reference.adam_update(expected_w, g, expected_m, expected_v, learning_rate=0.01, step=step)
+    assert np.isfinite(w).all()
+    assert_elementwise(w, expected[0], floor=1e-6, ulps=64)
+
+
+@pytest.mark.usefixtures("isa")
+def test_nothing_outside_the_arrays_is_written() -> None:
+    for shape in SHAPES:
+        guards = [Guarded(shape) for _ in range(4)]
+        w, velocity, m, v = (guard.array for guard in guards)
+        for array in (w, velocity, m, v):
+            array[...] = 0
+        g = random_array("g", shape)
+        ops.sgd_update(w, g, velocity, learning_rate=0.1, momentum=0.9, nesterov=True)
+        ops.adam_update(w, g, m, v, learning_rate=0.1, step=1)
+        for guard in guards:
+            guard.check()
+            assert (guard.array != 0).all()
+
+
+@pytest.mark.usefixtures("isa", "one_thread")
+def test_a_special_gradient_spoils_its_weight_alone() -> None:
+    for width in range(1, 34):
+        for position in range(width):
+            g = np.ones(width, np.float32)
+            g[position] = np.nan
+            for optimizer in ("sgd", "adam"):
+                w, m, v = (np.zeros(width, np.float32) for _ in range(3))
+                if optimizer == "sgd":
+                    ops.sgd_update(w, g, m, learning_rate=0.1, momentum=0.9)
+                else:
+                    ops.adam_update(w, g, m, v, learning_rate=0.1, step=1)
+                assert np.isnan(w[position])
+                others = np.delete(w, position)
+                assert np.isfinite(others).all()
+                assert np.unique(others).size <= 1
+
+
+@pytest.mark.usefixtures("isa")
+def test_threads_give_the_same_bits() -> None:
+    shape = (70_001,)
+
+    def everything() -> tuple[Array, ...]:
+        w, velocity, m, v = (random_array(name, shape) for name in ("w", "velocity", "m", "v"))
+        v = np.abs(v)
+        for step, g in enumerate(gradients(shape), start=1):
+            ops.sgd_update(w, g, velocity, learning_rate=0.1, momentum=0.9, nesterov=True)
+            ops.adam_update(w, g, m, v, learning_rate=0.01, step=step, weight_decay=0.01)
+        return w, velocity, m, v
+
+    assert_threads_agree(everything)
+
+
+def test_arrays_that_do_not_fit() -> None:
+    w, g = np.ones(6, np.float32), np.ones(6, np.float32)
+    others: tuple[Any, ...] = (
+        np.ones(5, np.float32),
+        np.ones(7, np.float32),
+        np.ones((2, 3), np.float32),
+        np.ones(0, np.float32),
+        np.ones(6, np.float64),
+        np.ones(12, np.float32)[::2],
+        [1.0] * 6,
+        None,
+    )
+    for other in others:
+        with pytest.raises((ValueError, TypeError)):
+            ops.sgd_update(w, g, other, learning_rate=0.1, momentum=0.9)
+        with pytest.raises((ValueError, TypeError)):
+            ops.adam_update(w, g, other, np.ones(6, np.float32), learning_rate=0.1, step=1)
+        with pytest.raises((ValueError, TypeError)):
+            ops.adam_update(w, g, np.ones(6, np.float32), other, learning_rate=0.1, step=1)
+        if other is not None and len(other) == 6 and np.ndim(other) == 1:
+            with pytest.raises((ValueError, TypeError)):
+                ops.sgd_update(other, g, None, learning_rate=0.1)
+    for shape in ((5,), (7,), (2, 3), (0,)):
+        with pytest.raises(ValueError, match=r"\bg\b|gradient"):
+            ops.sgd_update(w, np.ones(shape, np.float32), None, learning_rate=0.1)
+        with pytest.raises(ValueError, match=r"\bg\b|gradient"):
+            ops.adam_update(
+                w, np.ones(shape, np.float32), w.copy(), w.copy(), learning_rate=0.1, step=1
+            )
+    np.testing.assert_array_equal(w, 1)
+    read_only = np.ones(6, np.float32)
+    read_only.flags.writeable = False
+    with pytest.raises((ValueError, TypeError)):
+        ops.sgd_update(read_only, g, None, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("step", [0, -1, 1.5])
+def test_wrong_steps(step: Any) -> None:
+    w, m, v = (np.ones(3, np.float32) for _ in range(3))
+    with pytest.raises((ValueError, TypeError), match=r"step|integer"):
+        ops.adam_update(w, w.copy(), m, v, learning_rate=0.1, step=step)
