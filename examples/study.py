@@ -1,0 +1,125 @@
+"""What the three studies (mnist.py, fashion_mnist.py, cifar10.py) have in common.
+
+`begin` reads the command line and makes the run repeatable; `finish` measures the trained model on
+the test images, prints the report, and saves the pictures and `metrics.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import classification_report
+
+import convkit
+from convkit import plots
+
+
+def begin(
+    description: str | None, epochs: int, output: str, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Read the command line, make the output folder, set the seed and the number of threads.
+
+    Arguments:
+        description: of the study, for `--help`.
+        epochs, output: the defaults of `--epochs` and `--output`.
+        arguments: the command line; that of the program if None.
+
+    Returns:
+        The options `epochs`, `batch_size`, `seed`, `threads` (None: convkit chooses) and `output`.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--epochs", type=_positive, default=epochs, help="passes over the data (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size", type=_positive, default=32, help="images in a step (%(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=_not_negative, default=0, help="of all random numbers (%(default)s)"
+    )
+    parser.add_argument("--threads", type=_positive, help="threads to compute with (all cores)")
+    parser.add_argument(
+        "--output", type=_folder, default=output, metavar="DIR", help="for results (%(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    if options.threads is not None:
+        convkit.runtime.set_num_threads(options.threads)
+    convkit.utils.set_random_seed(options.seed)
+    return options
+
+
+def finish(
+    model: convkit.Sequential,
+    history: convkit.callbacks.History,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    class_names: Sequence[str],
+    seconds: float,
+    options: argparse.Namespace,
+) -> None:
+    """Report on a trained model: to the screen, as pictures, and as `metrics.json`."""
+    test_loss, test_accuracy = model.evaluate(x_test, y_test, verbose=0)
+    y_test = y_test.ravel()
+    y_pred = model.predict(x_test, verbose=0).argmax(axis=1)
+    incorrect = int(np.count_nonzero(y_pred != y_test))
+
+    print(f"\ntest loss {test_loss:.4f}, test accuracy {100 * test_accuracy:.2f} %")
+    print(f"{len(y_test) - incorrect:,} test images correct, {incorrect:,} incorrect\n")
+    labels = range(len(class_names))
+    print(
+        classification_report(
+            y_test, y_pred, labels=labels, target_names=class_names, digits=4, zero_division=0.0
+        )
+    )
+
+    folder: Path = options.output
+    plots.history(history).savefig(folder / "history.png")
+    plots.confusion_matrix(y_test, y_pred, class_names).savefig(folder / "confusion_matrix.png")
+    for which in ("correct", "incorrect"):
+        grid = plots.samples(x_test, y_test, y_pred, class_names, count=25, which=which)
+        grid.savefig(folder / f"{which}.png")
+    metrics = {
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+        "epochs": len(history.history["loss"]),
+        "train_seconds": round(seconds, 3),
+        "parameters": model.count_params(),
+        "seed": options.seed,
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    print(f"training took {seconds:.1f} s (epochs: {metrics['epochs']})")
+    print(f"pictures and metrics: {folder.resolve()}")
+
+
+def _positive(text: str) -> int:
+    return _whole_number(text, least=1)
+
+
+def _not_negative(text: str) -> int:
+    return _whole_number(text, least=0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text!r}")
+    return number
+
+
+def _folder(text: str) -> Path:
+    """Make the folder before the training, rather than fail to write into it afterwards."""
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot make the folder {text!r}: {error}") from error
+    return folder
