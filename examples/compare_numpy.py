@@ -1,0 +1,48 @@
+"""How much faster than NumPy? Each kernel and each model's training step, in ratios.
+
+The other side is NumPy as someone writes it who wants speed: im2col into kept buffers and threaded
+BLAS (see `convkit/bench/contenders`). Prints two tables and saves a bar chart of each. Takes about
+three minutes; `--rounds 1` is rough, and three times as fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from convkit.bench.chart import save_chart
+from convkit.bench.kernels import kernel_cases
+from convkit.bench.machine import machine
+from convkit.bench.measure import Pace, measure_all
+from convkit.bench.report import table
+from convkit.bench.shapes import MODELS, layer_shapes
+from convkit.bench.train import train_cases
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5, help="alternating runs of each side")
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--output", type=Path, default=Path("compare-numpy-output"))
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+
+    here = machine().lines()
+    print("\n".join(here))
+    shapes = layer_shapes([MODELS[name]() for name in options.models], options.batch_size)
+    measurements = {
+        "training_step": train_cases(options.models, batch_size=options.batch_size, torch=False),
+        "kernels": kernel_cases(shapes),
+    }
+    for name, cases in measurements.items():
+        results = measure_all(cases, Pace(options.rounds))
+        title = f"{name.replace('_', ' ').capitalize()} against NumPy, batch {options.batch_size}"
+        print(f"\n{title}\n\n{table(results)}")
+        path = options.output / f"{name}.png"
+        print(f"\nsaved {save_chart(results, path, title=title, note=chr(10).join(here))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""Measuring convkit against its peers: `python -m convkit.bench`.
+
+    python -m convkit.bench kernels      each layer shape of the three models, each direction
+    python -m convkit.bench train        whole training steps of the three models
+
+Contenders take turns in one process, and what counts is the median of their ratios; see
+`convkit.bench.measure`. `convkit.bench.contenders` holds what convkit is compared with.
+"""

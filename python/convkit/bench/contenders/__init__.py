@@ -1,0 +1,1 @@
+"""What convkit is compared with: NumPy, and PyTorch where it is installed."""

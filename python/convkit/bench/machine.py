@@ -1,0 +1,168 @@
+"""What the figures were measured on, and the roofs they are to be seen against."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import timeit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import runtime
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the figures were measured on.
+
+    Attributes:
+        cpu: the processor's name.
+        cores: the cores this process may use.
+        isa: convkit's instruction set.
+        threads: convkit's threads.
+        blas: NumPy's BLAS and its version.
+        blas_threads: how many threads the BLAS uses.
+        versions: of Python, NumPy, convkit.
+        peaks: what the machine can do, by name (GFLOP/s and GB/s), measured in this process. The
+            roofs that the effective GFLOP/s are to be seen against.
+        load: cores that other processes kept busy before the measurements began.
+    """
+
+    cpu: str
+    cores: int
+    isa: str
+    threads: int
+    blas: str
+    blas_threads: int
+    versions: Mapping[str, str]
+    peaks: Mapping[str, float] = field(default_factory=dict)
+    load: float = 0.0
+
+    def lines(self) -> list[str]:
+        """The same, for people."""
+        lines = [
+            f"{self.cpu}, {self.cores} cores",
+            f"convkit {self.versions['convkit']}: {self.isa}, {self.threads} threads",
+            f"NumPy {self.versions['numpy']}: {self.blas}, {self.blas_threads} threads",
+        ]
+        if self.peaks:
+            lines.append(", ".join(f"{name} {value:.0f}" for name, value in self.peaks.items()))
+        if self.blas_threads != self.threads:
+            lines.append(
+                f"The sides have different numbers of threads: set OPENBLAS_NUM_THREADS="
+                f"{self.threads} (or your BLAS's own variable) before starting Python."
+            )
+        if self.load > 0.2:
+            lines.append(
+                f"Other processes keep {self.load:.1f} cores busy: these figures say little, since "
+                f"a thread that waits for another may lose whole time slices."
+            )
+        return lines
+
+
+def machine() -> Machine:
+    """Describe this machine and measure its peaks (half a second)."""
+    from .. import __version__  # looked up when asked for
+
+    versions = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "convkit": __version__,
+    }
+    return Machine(
+        cpu=_cpu_name(),
+        cores=_cores(),
+        isa=runtime.isa(),
+        threads=runtime.get_num_threads(),
+        blas=_blas_name(),
+        blas_threads=_blas_threads(),
+        versions=versions,
+        peaks=peaks(),
+        load=other_load(),
+    )
+
+
+def peaks() -> dict[str, float]:
+    """What the machine reaches here, without anything that only a network needs.
+
+    Multiply-adds in registers on convkit's instruction set and threads; a large matrix product and
+    a large copy in NumPy.
+    """
+    n = 1024
+    a, b, c = (np.ones((n, n), np.float32) for _ in range(3))
+    source, target = np.ones(8 << 20, np.float32), np.zeros(8 << 20, np.float32)
+    rounds = 1_000_000
+    operations = runtime.multiply_add_peak(rounds)
+    registers = _fastest(lambda: runtime.multiply_add_peak(rounds))
+    product = _fastest(lambda: np.matmul(a, b, out=c))
+    copy = _fastest(lambda: np.copyto(target, source))
+    return {
+        "multiply-add peak GFLOP/s": operations / registers / 1e9,
+        "BLAS GFLOP/s": 2 * n**3 / product / 1e9,
+        "NumPy copy GB/s": 2 * source.nbytes / copy / 1e9,
+    }
+
+
+def other_load(seconds: float = 0.3) -> float:
+    """The cores that other processes keep busy, watched that long; 0 where there is no /proc."""
+    try:
+        busy, own = _busy_seconds(), time.process_time()
+        start = time.perf_counter()
+        time.sleep(seconds)
+        others = _busy_seconds() - busy - (time.process_time() - own)
+    except (OSError, ValueError):
+        return 0.0
+    return max(0.0, others / (time.perf_counter() - start))
+
+
+def _busy_seconds() -> float:
+    """Seconds that all cores together have worked, from Linux's /proc/stat (see proc(5))."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    ticks = user + nice + system + irq + softirq + steal
+    return float(ticks) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _fastest(call: Callable[[], object]) -> float:
+    """The seconds of the best of five calls, after one to warm up."""
+    return min(timeit.repeat(call, number=1, repeat=6)[1:])
+
+
+def _cpu_name() -> str:
+    """The processor's name from Linux's /proc/cpuinfo, or what Python knows of it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _blas_name() -> str:
+    try:
+        config = np.show_config(mode="dicts")
+    except TypeError:  # NumPy before 1.25 can only print it
+        return "BLAS"
+    assert config is not None
+    blas = config["Build Dependencies"]["blas"]
+    return f"{blas['name']} {blas['version']}"
+
+
+def _blas_threads() -> int:
+    """OpenBLAS's threads: its variables in the order it reads them, else the cores."""
+    for variable in ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "")
+        if value.isdecimal() and int(value) > 0:
+            return min(int(value), _cores())
+    return _cores()
