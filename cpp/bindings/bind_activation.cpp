@@ -63,7 +63,7 @@ void dropout(const Floats& x, double rate, std::uint64_t seed, std::uint64_t off
 }  // namespace
 
 void bind_activation(py::module_& m) {
-  py::enum_<Activation>(m, "Activation")
+  py::enum_<Activation>(m, "Activation", py::module_local())
       .value("relu", Activation::kRelu)
       .value("sigmoid", Activation::kSigmoid)
       .value("tanh", Activation::kTanh)
