@@ -115,7 +115,7 @@ def test_whole_numbers_are_exact(problem: Conv) -> None:
     assert 9 * terms + 3 < 2**24
     options = problem.options
     with direct_convolutions():
-        assert algorithm(problem, "forward") == "direct"
+        assert algorithm(problem, "forward").startswith("direct")
         y = ops.conv2d_forward(data.x, data.w, **options)
         rectified = ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **options)
         dx = ops.conv2d_backward_input(data.dy, data.w, problem.x_shape, **options)

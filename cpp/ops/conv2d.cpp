@@ -76,6 +76,46 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
   }
 }
 
+// With few input channels a whole row of the kernel is one run of KW * C floats: on a copy of the
+// images with their padding there are only KH taps, and none falls outside.
+constexpr std::int64_t kMaxRun = 32;
+
+bool thin_accepts(const ConvShape& s) {
+  const bool small_run = s.kw > 1 && s.kw * s.c <= kMaxRun;
+  // Windows that leave gaps, or lie far outside, would make the copy larger than what it saves.
+  const bool dense = s.stride_h <= s.kh && s.stride_w <= s.kw && s.pad_top < s.kh * s.dilation_h &&
+                     s.pad_left < s.kw;
+  return s.groups == 1 && s.dilation_w == 1 && small_run && dense;
+}
+
+void thin_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                  float* y) {
+  Scratch scratch;
+  const std::int64_t height = (s.oh - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+  const std::int64_t width = (s.ow - 1) * s.stride_w + s.kw;
+  float* padded = scratch.take(s.n * height * width * s.c);
+  pad_images(s, x, height, width, padded);
+  const TapWeights weights = forward_weights(s, w, kernels().lanes, scratch);
+  Tap* tap = scratch.take<Tap>(s.kh);
+  for (std::int64_t kh = 0; kh < s.kh; ++kh)
+    tap[kh] = {kh * s.dilation_h, 0, weights.data + kh * s.kw * weights.tap_stride};
+  Correlation problem = {};
+  problem.src = padded;
+  problem.out = y;
+  problem.bias = b;
+  problem.relu = relu;
+  problem.n = s.n;
+  problem.src_h = height, problem.src_w = width, problem.src_ld = s.c;
+  problem.grid_h = s.oh, problem.grid_w = s.ow;
+  problem.src_step_h = s.stride_h, problem.src_step_w = s.stride_w;
+  problem.out_h = s.oh, problem.out_w = s.ow, problem.out_ld = s.oc;
+  problem.out_step_h = 1, problem.out_step_w = 1;
+  problem.k = s.kw * s.c, problem.cols = s.oc, problem.ldw = weights.ldw;
+  problem.taps = tap, problem.tap_count = s.kh;
+  problem.zeros = padded;  // only for the rows that fill up the last tile, which nobody reads
+  run_correlation(problem);
+}
+
 // Input rows h = phase + stride * q see the taps for which (h + pad - kh * dilation) is a multiple
 // of the stride; in terms of q their gradient comes from row q + offset. Returns the tap's offset,
 // or false when the tap never falls on this phase.
@@ -172,6 +212,7 @@ struct Algorithm {
 
 constexpr Algorithm<decltype(&direct_forward)> kForward[] = {
     {"winograd", winograd_allowed, winograd_forward},
+    {"direct rows", thin_accepts, thin_forward},
     {"direct", any_shape, direct_forward},
 };
 constexpr Algorithm<decltype(&direct_backward_input)> kBackwardInput[] = {

@@ -2,6 +2,7 @@
 
 #include "../dispatch/cpu.h"
 #include "conv2d.h"
+#include "pack.h"
 #include "parallel.h"
 #include "scratch.h"
 
@@ -29,7 +30,14 @@ void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float*
 
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
                           const float* w, float* dx) {
-  conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
+  if (n * (c + oc) >= c * oc) return conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
+  // dx^T = w dy^T: for a small batch the activations are cheaper to transpose than the weights.
+  Scratch scratch;
+  float* dy_columns = scratch.take(n * oc);
+  float* dx_columns = scratch.take(n * c);
+  transpose(n, oc, dy, dy_columns);
+  conv2d_forward(dense_shape(c, oc, n), w, dy_columns, nullptr, false, dx_columns);
+  transpose(c, n, dx_columns, dx);
 }
 
 void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x,

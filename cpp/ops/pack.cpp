@@ -54,6 +54,40 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
   return {packed, ldw, goc * ldw, taps * goc * ldw};
 }
 
+void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::int64_t width,
+                float* padded) {
+  const std::int64_t first = std::min(s.pad_left, width);
+  const std::int64_t inside = std::min(s.w, width - first);
+  parallel_ranges(s.n * height, kRowsPerTask, width * s.c,
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t row = begin; row < end; ++row) {
+                      const std::int64_t h = row % height - s.pad_top;
+                      float* to = padded + row * width * s.c;
+                      float* stop = to + width * s.c;
+                      if (h < 0 || h >= s.h) {
+                        std::fill(to, stop, 0.0f);
+                        continue;
+                      }
+                      std::fill(to, to + first * s.c, 0.0f);
+                      const float* from = x + (row / height * s.h + h) * s.w * s.c;
+                      std::copy(from, from + inside * s.c, to + first * s.c);
+                      std::fill(to + (first + inside) * s.c, stop, 0.0f);
+                    }
+                  });
+}
+
+void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
+  const std::int64_t down = ceil_div(rows, kTransposeBlock);
+  parallel_for(
+      down * ceil_div(columns, kTransposeBlock), rows * columns, [&](std::int64_t task, int) {
+        const std::int64_t r = task % down * kTransposeBlock, c = task / down * kTransposeBlock;
+        const std::int64_t r_end = std::min(r + kTransposeBlock, rows);
+        const std::int64_t c_end = std::min(c + kTransposeBlock, columns);
+        for (std::int64_t i = r; i < r_end; ++i)
+          for (std::int64_t j = c; j < c_end; ++j) to[j * rows + i] = from[i * columns + j];
+      });
+}
+
 void add_parts(float* parts, std::int64_t count, std::int64_t size) {
   parallel_ranges(size, kAddBlock, count, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t step = 1; step < count; step *= 2) {
