@@ -26,7 +26,9 @@ struct KernelTable {
                            bool relu, float* y, std::int64_t begin, std::int64_t end,
                            float* scratch);
   void (*winograd_accumulate)(const WinogradShape&, const float* x, const float* dy, float* du,
-                              std::int64_t begin, std::int64_t end, float* scratch);
+                              std::int64_t begin, std::int64_t end, bool accumulate,
+                              float* scratch);
+  std::int64_t (*winograd_block_size)(const WinogradShape&, std::int64_t tiles);
   void (*winograd_weights)(const float* w, std::int64_t c, std::int64_t oc, std::int64_t ldw,
                            bool flip, std::int64_t lc, std::int64_t loc, float* u,
                            std::int64_t begin, std::int64_t end);

@@ -26,6 +26,7 @@ const KernelTable* kernel_table() {
       conv2d_backward_weights,
       winograd_forward,
       winograd_accumulate,
+      winograd_block_size,
       winograd_weights,
       winograd_weight_gradient,
       max_pool2d_forward,

@@ -7,23 +7,47 @@
 
 CONVKIT_BEGIN_KERNELS
 
-// out (rows, n) = a (rows, k) b (k, n), all rows of a register tile; n a multiple of kLanes.
+// A point's (lc, loc) matrix of weights lies in panels of kPanel columns, each as wide as a
+// register tile and in one piece, so that the products stream through it. The last panel may be
+// narrower.
+constexpr std::int64_t kPanel = kTileVectors * kLanes;
+
+inline std::int64_t panel_width(std::int64_t loc, std::int64_t o) {
+  const std::int64_t left = loc - o / kPanel * kPanel;
+  return left < kPanel ? left : kPanel;
+}
+
+// Where row c, column o of a point's matrix lies.
+inline std::int64_t panel_offset(std::int64_t lc, std::int64_t loc, std::int64_t c,
+                                 std::int64_t o) {
+  return o / kPanel * kPanel * lc + c * panel_width(loc, o) + o % kPanel;
+}
+
+// Columns [col, col + Vectors * kLanes) of out (Rows, n) = a (Rows, k) times a panel of that width.
+template <int Rows, int Vectors>
+inline void multiply_panel(const float* const (&row)[Rows], const float* panel, float* out,
+                           std::int64_t k, std::int64_t n) {
+  F32 acc[Rows][Vectors] = {};
+  multiply_tile<Rows, Vectors>(row, panel, Vectors * kLanes, k, acc);
+  for (int m = 0; m < Rows; ++m)
+    for (int v = 0; v < Vectors; ++v) store(out + m * n + v * kLanes, acc[m][v]);
+}
+
+// out (Rows, n) = a (Rows, k) b (k, n), b in panels.
 template <int Rows>
 inline void multiply_rows(const float* a, const float* b, float* out, std::int64_t k,
                           std::int64_t n) {
   const float* row[Rows];
   for (int m = 0; m < Rows; ++m) row[m] = a + m * k;
   std::int64_t col = 0;
-  for (; col + kTileVectors * kLanes <= n; col += kTileVectors * kLanes) {
-    F32 acc[Rows][kTileVectors] = {};
-    multiply_tile<Rows, kTileVectors>(row, b + col, n, k, acc);
-    for (int m = 0; m < Rows; ++m)
-      for (int v = 0; v < kTileVectors; ++v) store(out + m * n + col + v * kLanes, acc[m][v]);
-  }
-  for (; col < n; col += kLanes) {
-    F32 acc[Rows][1] = {};
-    multiply_tile<Rows, 1>(row, b + col, n, k, acc);
-    for (int m = 0; m < Rows; ++m) store(out + m * n + col, acc[m][0]);
+  for (; col + kPanel <= n; col += kPanel)
+    multiply_panel<Rows, kTileVectors>(row, b + col * k, out + col, k, n);
+  const float* last = b + col * k;
+  const int vectors = static_cast<int>((n - col) / kLanes);
+  if (vectors == 1) multiply_panel<Rows, 1>(row, last, out + col, k, n);
+  if constexpr (kTileVectors > 2) {
+    if (vectors == 2) multiply_panel<Rows, 2>(row, last, out + col, k, n);
+    if (vectors == 3) multiply_panel<Rows, 3>(row, last, out + col, k, n);
   }
 }
 
@@ -46,59 +70,81 @@ inline void multiply(std::int64_t rows, const float* a, const float* b, float* o
   }
 }
 
-// y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point.
+// y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point. scratch holds
+// winograd_block_size() floats for them.
 void winograd_forward(const WinogradShape& s, const float* x, const float* u, const float* bias,
                       bool relu, float* y, std::int64_t begin, std::int64_t end, float* scratch) {
-  const std::int64_t tiles = end - begin;
-  float* v = scratch;
-  float* products = scratch + kPoints * kPoints * tiles * s.lc;
-  const PointRows rows = transform_inputs(s, x, begin, end, v);
-  for (int p = 0; p < kPoints * kPoints; ++p) {
-    multiply(rows.count(p / kPoints, p % kPoints), v + p * tiles * s.lc, u + p * s.lc * s.loc,
-             products + p * tiles * s.loc, s.lc, s.loc);
+  PointRows v(scratch, end - begin, s.lc);
+  PointRows products(v.end(), end - begin, s.loc);
+  transform_inputs(s, x, begin, end, v);
+  for (int i = 0; i < kPoints; ++i) {
+    for (int j = 0; j < kPoints; ++j) {
+      multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.lc * s.loc,
+               products.point(i, j), s.lc, s.loc);
+    }
   }
   transform_outputs(s, products, bias, relu, y, begin, end);
 }
 
-// out (c, o) += a (k, c)^T b (k, o) for c < Rows and Vectors vectors of o.
+// out += a^T b over k rows for Rows columns of a and a panel's columns of b; out is as wide as the
+// panel. Unless accumulate is set, out is only written.
 template <int Rows, int Vectors>
 inline void add_outer(const float* a, const float* b, float* out, std::int64_t k, std::int64_t lda,
-                      std::int64_t ldb) {
+                      std::int64_t ldb, bool accumulate) {
+  constexpr int kWidth = Vectors * kLanes;
   F32 acc[Rows][Vectors];
   for (int m = 0; m < Rows; ++m)
-    for (int v = 0; v < Vectors; ++v) acc[m][v] = load(out + m * ldb + v * kLanes);
+    for (int v = 0; v < Vectors; ++v)
+      acc[m][v] = accumulate ? load(out + m * kWidth + v * kLanes) : zero();
   outer_tile<Rows, Vectors, false>(a, lda, b, ldb, k, kLanes, acc);
   for (int m = 0; m < Rows; ++m)
-    for (int v = 0; v < Vectors; ++v) store(out + m * ldb + v * kLanes, acc[m][v]);
+    for (int v = 0; v < Vectors; ++v) store(out + m * kWidth + v * kLanes, acc[m][v]);
 }
 
-template <int Rows>
-inline void add_outer_row(const float* a, const float* b, float* out, std::int64_t k,
-                          std::int64_t lda, std::int64_t ldb) {
-  std::int64_t o = 0;
-  for (; o + 2 * kLanes <= ldb; o += 2 * kLanes) add_outer<Rows, 2>(a, b + o, out + o, k, lda, ldb);
-  for (; o < ldb; o += kLanes) add_outer<Rows, 1>(a, b + o, out + o, k, lda, ldb);
+// All rows of one panel of width Vectors * kLanes.
+template <int Vectors>
+inline void add_panel(const float* a, const float* b, float* out, std::int64_t k, std::int64_t lda,
+                      std::int64_t ldb, bool accumulate) {
+  constexpr int kWidth = Vectors * kLanes;
+  std::int64_t c = 0;
+  for (; c + kOuterRows <= lda; c += kOuterRows)
+    add_outer<kOuterRows, Vectors>(a + c, b, out + c * kWidth, k, lda, ldb, accumulate);
+  for (; c + 4 <= lda; c += 4)
+    add_outer<4, Vectors>(a + c, b, out + c * kWidth, k, lda, ldb, accumulate);
+  for (; c + 2 <= lda; c += 2)
+    add_outer<2, Vectors>(a + c, b, out + c * kWidth, k, lda, ldb, accumulate);
 }
 
-// du (one (lc, loc) matrix a point) += what tiles [begin, end) give.
+// du (one (lc, loc) matrix a point, in panels) += what tiles [begin, end) give; unless accumulate
+// is set, du is only written.
 void winograd_accumulate(const WinogradShape& s, const float* x, const float* dy, float* du,
-                         std::int64_t begin, std::int64_t end, float* scratch) {
-  const std::int64_t tiles = end - begin;
-  float* v = scratch;
-  float* z = scratch + kPoints * kPoints * tiles * s.lc;
-  const PointRows rows = transform_inputs(s, x, begin, end, v);
+                         std::int64_t begin, std::int64_t end, bool accumulate, float* scratch) {
+  PointRows v(scratch, end - begin, s.lc);
+  PointRows z(v.end(), end - begin, s.loc);
+  transform_inputs(s, x, begin, end, v);
   transform_gradients(s, dy, begin, end, z);
-  for (int p = 0; p < kPoints * kPoints; ++p) {
-    const std::int64_t k = rows.count(p / kPoints, p % kPoints);
-    const float* a = v + p * tiles * s.lc;
-    const float* b = z + p * tiles * s.loc;
-    float* out = du + p * s.lc * s.loc;
-    std::int64_t c = 0;
-    for (; c + kOuterRows <= s.lc; c += kOuterRows)
-      add_outer_row<kOuterRows>(a + c, b, out + c * s.loc, k, s.lc, s.loc);
-    for (; c + 4 <= s.lc; c += 4) add_outer_row<4>(a + c, b, out + c * s.loc, k, s.lc, s.loc);
-    for (; c + 2 <= s.lc; c += 2) add_outer_row<2>(a + c, b, out + c * s.loc, k, s.lc, s.loc);
+  for (int i = 0; i < kPoints; ++i) {
+    for (int j = 0; j < kPoints; ++j) {
+      const std::int64_t k = v.count(i, j);
+      const float *a = v.point(i, j), *b = z.point(i, j);
+      float* out = du + (i * kPoints + j) * s.lc * s.loc;
+      std::int64_t o = 0;
+      for (; o + kPanel <= s.loc; o += kPanel)
+        add_panel<kTileVectors>(a, b + o, out + o * s.lc, k, s.lc, s.loc, accumulate);
+      const int vectors = static_cast<int>((s.loc - o) / kLanes);
+      out += o * s.lc;
+      if (vectors == 1) add_panel<1>(a, b + o, out, k, s.lc, s.loc, accumulate);
+      if constexpr (kTileVectors > 2) {
+        if (vectors == 2) add_panel<2>(a, b + o, out, k, s.lc, s.loc, accumulate);
+        if (vectors == 3) add_panel<3>(a, b + o, out, k, s.lc, s.loc, accumulate);
+      }
+    }
   }
+}
+
+// Floats of scratch for `tiles` tiles.
+std::int64_t winograd_block_size(const WinogradShape& s, std::int64_t tiles) {
+  return kPoints * kPoints * (point_stride(tiles, s.lc) + point_stride(tiles, s.loc));
 }
 
 // u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
@@ -115,7 +161,7 @@ void winograd_weights(const float* w, std::int64_t c, std::int64_t oc, std::int6
       }
       both_axes(g, t, transform_weights, transform_weights);
       for (int p = 0; p < kPoints * kPoints; ++p)
-        store(u + (p * lc + i) * loc + o, t[p / kPoints][p % kPoints]);
+        store(u + p * lc * loc + panel_offset(lc, loc, i, o), t[p / kPoints][p % kPoints]);
     }
   }
 }
@@ -127,7 +173,7 @@ void winograd_weight_gradient(const float* du, std::int64_t c, std::int64_t oc, 
     for (std::int64_t o = 0; o < loc; o += kLanes) {
       F32 t[kPoints][kPoints], g[3][3];
       for (int p = 0; p < kPoints * kPoints; ++p)
-        t[p / kPoints][p % kPoints] = load(du + (p * lc + i) * loc + o);
+        t[p / kPoints][p % kPoints] = load(du + p * lc * loc + panel_offset(lc, loc, i, o));
       both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
       for (int tap = 0; tap < 9; ++tap)
         store_part(dw + (tap * c + i) * oc + o, g[tap / 3][tap % 3], oc - o);

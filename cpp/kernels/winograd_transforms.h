@@ -179,19 +179,26 @@ inline void with_sizes(const TileAt& at, const F& f) {
   with_columns<2>(at.columns, f);
 }
 
+// Floats from one point's rows to the next's: an odd number of vectors, lest the streams of all
+// points fall on the same few sets of a cache.
+inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
+  return (tiles * channels / kLanes | 1) * kLanes;
+}
+
 // A block of tiles as a matrix for each point: rows are the tiles that use the point, in order.
 struct PointRows {
   float* block;
-  std::int64_t tiles, channels;
+  std::int64_t stride, channels;
   float* at[kPoints][kPoints];  // each point's next row
 
-  PointRows(float* to, std::int64_t count, std::int64_t width)
-      : block(to), tiles(count), channels(width) {
+  PointRows(float* to, std::int64_t tiles, std::int64_t width)
+      : block(to), stride(point_stride(tiles, width)), channels(width) {
     for (int i = 0; i < kPoints; ++i)
       for (int j = 0; j < kPoints; ++j) at[i][j] = point(i, j);
   }
 
-  float* point(int i, int j) const { return block + (i * kPoints + j) * tiles * channels; }
+  float* point(int i, int j) const { return block + (i * kPoints + j) * stride; }
+  float* end() const { return point(kPoints, 0); }
   std::int64_t count(int i, int j) const { return (at[i][j] - point(i, j)) / channels; }
 
   void advance(const TileAt& tile) {
@@ -267,11 +274,10 @@ inline void gradient_rows(const F32 (&dy)[M][N], const PointRows& rows, std::int
   }
 }
 
-// B^T x B of tiles [begin, end) to v, one (tiles, lc) matrix a point.
-inline PointRows transform_inputs(const WinogradShape& s, const float* x, std::int64_t begin,
-                                  std::int64_t end, float* v) {
+// B^T x B of tiles [begin, end) to rows of lc channels.
+inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_t begin,
+                             std::int64_t end, PointRows& rows) {
   float copy[kPoints * kPoints * kLanes];
-  PointRows rows(v, end - begin, s.lc);
   for (std::int64_t t = begin; t < end; ++t) {
     const TileAt at = tile_at(s, t);
     const float* image = x + at.n * s.h * s.w * s.c;
@@ -287,14 +293,12 @@ inline PointRows transform_inputs(const WinogradShape& s, const float* x, std::i
     });
     rows.advance(at);
   }
-  return rows;
 }
 
-// A dy A^T of tiles [begin, end) to z, one (tiles, loc) matrix a point.
+// A dy A^T of tiles [begin, end) to rows of loc channels.
 inline void transform_gradients(const WinogradShape& s, const float* dy, std::int64_t begin,
-                                std::int64_t end, float* z) {
+                                std::int64_t end, PointRows& rows) {
   float copy[kPoints * kPoints * kLanes];
-  PointRows rows(z, end - begin, s.loc);
   for (std::int64_t t = begin; t < end; ++t) {
     const TileAt at = tile_at(s, t);
     const float* image = dy + at.n * s.oh * s.ow * s.oc;
@@ -315,9 +319,8 @@ inline void transform_gradients(const WinogradShape& s, const float* dy, std::in
 }
 
 // A^T m A of tiles [begin, end) to y, with bias and ReLU.
-inline void transform_outputs(const WinogradShape& s, float* products, const float* bias, bool relu,
+inline void transform_outputs(const WinogradShape& s, PointRows& rows, const float* bias, bool relu,
                               float* y, std::int64_t begin, std::int64_t end) {
-  PointRows rows(products, end - begin, s.loc);
   for (std::int64_t t = begin; t < end; ++t) {
     const TileAt at = tile_at(s, t);
     float* corner = y + ((at.n * s.oh + at.oh) * s.ow + at.ow) * s.oc;

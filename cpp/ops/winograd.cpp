@@ -1,7 +1,6 @@
 #include "winograd.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "../dispatch/cpu.h"
 #include "pack.h"
@@ -17,6 +16,9 @@ constexpr std::int64_t kMinChannels = 16;
 // the transformed weights.
 constexpr std::int64_t kForwardBlock = 96 * 1024;
 constexpr std::int64_t kGradientBlock = 128 * 1024;
+// Each block of a weight gradient reads and writes all of the transformed gradient: it must hold
+// enough tiles to be worth that.
+constexpr std::int64_t kMinGradientTiles = 32;
 // A weight gradient is summed over this many pieces of the batch; fewer when it is large.
 constexpr std::int64_t kPieces = 8;
 constexpr std::int64_t kPiecesOfLarge = 4;
@@ -77,7 +79,7 @@ void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_
   const std::int64_t total = s.n * a.tiles_h * a.tiles_w, channels = a.lc + a.loc;
   const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * channels), 8);
   const std::int64_t tiles = ceil_div(total, round_up(ceil_div(total, most), 4));
-  const std::int64_t tasks = ceil_div(total, tiles), block = kPoints * tiles * channels;
+  const std::int64_t tasks = ceil_div(total, tiles), block = kernel.winograd_block_size(a, tiles);
   const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
   float* blocks = scratch.take(threads_for(tasks, work) * block);
   parallel_for(tasks, work, [&](std::int64_t task, int thread) {
@@ -112,18 +114,17 @@ void winograd_backward_weights(const ConvShape& s, const float* x, const float* 
   const std::int64_t total = s.n * a.tiles_h * a.tiles_w, channels = a.lc + a.loc;
   const std::int64_t size = kPoints * a.lc * a.loc;
   const std::int64_t pieces = std::min(total, size > kLargeGradient ? kPiecesOfLarge : kPieces);
-  const std::int64_t most = std::max<std::int64_t>(kGradientBlock / (kPoints * channels), 8);
-  const std::int64_t block = kPoints * most * channels;
+  const std::int64_t most = std::max(kGradientBlock / (kPoints * channels), kMinGradientTiles);
+  const std::int64_t block = kernel.winograd_block_size(a, most);
   float* du = scratch.take(pieces * size);
   const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
   float* blocks = scratch.take(threads_for(pieces, work) * block);
   parallel_for(pieces, work, [&](std::int64_t piece, int thread) {
     float* part = du + piece * size;
-    std::memset(part, 0, static_cast<std::size_t>(size) * sizeof(float));
     const std::int64_t begin = piece * total / pieces, end = (piece + 1) * total / pieces;
     const std::int64_t tiles = ceil_div(end - begin, ceil_div(end - begin, most));
     for (std::int64_t t = begin; t < end; t += tiles) {
-      kernel.winograd_accumulate(a, x, dy, part, t, std::min(t + tiles, end),
+      kernel.winograd_accumulate(a, x, dy, part, t, std::min(t + tiles, end), t > begin,
                                  blocks + thread * block);
     }
   });
