@@ -27,6 +27,18 @@ def _convolutions() -> dict[str, dict[str, Any]]:
         "conv2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
         "conv2d_backward_input": {"dy": dy, "w": w, "x_shape": x.shape, **options},
         "conv2d_backward_weights": {"x": x, "dy": dy, "w_shape": w.shape, **options},
+        "conv2d_max_pool2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
+        "conv2d_max_pool2d_backward": {
+            "x": x,
+            "w": w,
+            "y": _ones_to_three(2, 1, 1, 4),
+            "indices": np.zeros((2, 1, 1, 4), np.uint8),
+            "dy": _ones_to_three(2, 1, 1, 4),
+            "dx": np.zeros(x.shape, np.float32),
+            "dw": np.zeros(w.shape, np.float32),
+            "db": np.zeros(4, np.float32),
+            **options,
+        },
     }
 
 
@@ -143,6 +155,7 @@ IN_PLACE = {
     "batchnorm_forward": ("moving_mean", "moving_variance"),
     "sgd_update": ("w", "velocity"),
     "adam_update": ("w", "m", "v"),
+    "conv2d_max_pool2d_backward": ("dx", "dw", "db"),
 }
 
 # The arguments that an op reads but never converts: a copy of all parameters or of a whole data set
@@ -153,6 +166,8 @@ BORROWED = {"sgd_update": ("g",), "adam_update": ("g",), "gather": ("source",)}
 OUTPUTS: dict[str, tuple[str, ...]] = {
     **{name: ("out",) for name in reference.__all__ if name in valid_calls()},
     "max_pool2d_forward": ("out", "indices"),
+    "conv2d_max_pool2d_forward": ("out", "indices"),
+    "conv2d_max_pool2d_backward": (),
     "global_max_pool2d_forward": ("out", "indices"),
     "batchnorm_forward": ("out", "mean", "rstd"),
     "batchnorm_backward": ("out", "dgamma", "dbeta"),
@@ -181,6 +196,8 @@ MAY_BE_EMPTY = {*(ANY_RANK - {("bias_backward", "dy")}), ("gather", "source")}
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("conv2d_forward", "x"): (0, 1, 2),
     ("conv2d_forward", "w"): (0, 1),
+    ("conv2d_max_pool2d_forward", "x"): (0, 1, 2),
+    ("conv2d_max_pool2d_forward", "w"): (0, 1),
     ("max_pool2d_forward", "x"): (0, 1, 2, 3),
     ("average_pool2d_forward", "x"): (0, 1, 2, 3),
     ("global_average_pool2d_forward", "x"): (0, 1, 2, 3),

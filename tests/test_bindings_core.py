@@ -8,6 +8,7 @@ they are recorded here, so no list of native signatures can fall behind.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,13 @@ FREE_AXES: dict[tuple[str, int], tuple[int, ...]] = {
     ("bias_backward", 0): (0,),
     ("count_correct", 0): (1,),
     ("gather", 0): (0,),
+}
+
+# (function, argument) -> axes along which one more or one less may leave the pooled shape as it is,
+# because an odd last row or column of the convolution is in no window.
+ROUNDED_AXES: dict[tuple[str, int], tuple[int, ...]] = {
+    ("conv2d_max_pool2d_forward", 0): (1, 2),
+    ("conv2d_max_pool2d_forward", 1): (0, 1),
 }
 
 
@@ -122,6 +130,9 @@ def test_arrays_of_another_shape(name: str, position: int) -> None:
         assert wrong.flags.c_contiguous
         if axis in FREE_AXES.get((name, position), ()) and wrong.size:
             function(*spoilt(name, position, wrong))
+        elif axis in ROUNDED_AXES.get((name, position), ()) and wrong.size:
+            with suppress(*WRONG):
+                function(*spoilt(name, position, wrong))
         else:
             with pytest.raises(WRONG):
                 function(*spoilt(name, position, wrong))

@@ -64,6 +64,18 @@ def pooled() -> list[Layer]:
     ]
 
 
+def max_pooled() -> list[Layer]:
+    return [
+        layers.Conv2D(4, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.BatchNormalization(),
+        layers.Conv2D(5, 2, padding="same", use_bias=False),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
 def global_max() -> list[Layer]:
     return [
         layers.MaxPooling2D(3, strides=2, padding="same"),
@@ -76,7 +88,7 @@ def global_max() -> list[Layer]:
     ]
 
 
-STACKS = {f.__name__: f for f in (convolutional, pooled, global_max)}
+STACKS = {f.__name__: f for f in (convolutional, pooled, max_pooled, global_max)}
 SIZES = (7, 8, 2)
 
 
@@ -203,6 +215,13 @@ def test_every_fusion_is_used_and_can_be_switched_off(index: int) -> None:
         assert len(found) == 2, "BatchNormalization + Activation and Dense + ReLU"
         assert sum(isinstance(s.stage, fusion.FusedActivation) for s in fused.steps) == 3
         assert not any(isinstance(s.stage, fusion.FusedActivation) for s in plain.steps)
+    elif entry.make is fusion.ConvMaxPool:
+        model = build(max_pooled(), SIZES)
+        fused = lower(model.layers, SIZES, 2, True, loss=loss)
+        plain = lower(model.layers, SIZES, 2, True, loss=loss, fuse=False)
+        stages = [s.stage for s in fused.steps if isinstance(s.stage, fusion.ConvMaxPool)]
+        assert [stage.activation for stage in stages] == ["relu", None]
+        assert not any(isinstance(s.stage, fusion.ConvMaxPool) for s in plain.steps)
     else:
         assert entry.name == "softmax with cross-entropy"
         assert fused.head is not None
@@ -300,7 +319,7 @@ def test_a_step_never_writes_over_what_backward_reads() -> None:
     # max-pooling may, because the pooling reads only its indices.
     stack = [
         layers.Conv2D(2, 1),
-        layers.MaxPooling2D(2),
+        layers.MaxPooling2D(2, strides=1),
         layers.Activation("tanh"),
         layers.Dropout(0.5),
         layers.GlobalAveragePooling2D(),

@@ -41,6 +41,10 @@ std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kerne
                          std::int64_t stride, std::int64_t dilation, std::int64_t pad_before,
                          std::int64_t pad_after);
 
+// The problem of a convolution of x (N, H, W, C) with w (KH, KW, C / groups, OC), checked.
+ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
+                     const Pair& dilation, std::int64_t groups);
+
 // A writable pointer; throws when the array is read-only.
 inline float* out_data(Floats& a) { return a.mutable_data(); }
 inline float* out_data(std::optional<Floats>& a) { return a ? a->mutable_data() : nullptr; }
@@ -48,6 +52,7 @@ inline const float* in_data(const std::optional<Floats>& a) { return a ? a->data
 
 void bind_runtime(py::module_& m);
 void bind_conv2d(py::module_& m);
+void bind_conv2d_max_pool2d(py::module_& m);
 void bind_dense(py::module_& m);
 void bind_pool2d(py::module_& m);
 void bind_batchnorm(py::module_& m);

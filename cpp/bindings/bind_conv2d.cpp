@@ -2,7 +2,6 @@
 #include "array.h"
 
 namespace convkit::bindings {
-namespace {
 
 ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
                      const Pair& dilation, std::int64_t groups) {
@@ -32,6 +31,8 @@ ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const 
   s.ow = output_size("columns", s.w, s.kw, s.stride_w, s.dilation_w, pads[2], pads[3]);
   return s;
 }
+
+namespace {
 
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
              const Pads& pads, const Pair& dilation, std::int64_t groups, bool relu, Floats out) {

@@ -23,8 +23,8 @@ struct KernelTable {
                                   std::int64_t o_end);
 
   void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
-                           bool relu, float* y, std::int64_t begin, std::int64_t end,
-                           float* scratch);
+                           bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
+                           std::int64_t end, float* scratch);
   void (*winograd_accumulate)(const WinogradShape&, const float* x, const float* dy, float* du,
                               std::int64_t begin, std::int64_t end, bool accumulate,
                               float* scratch);
@@ -58,6 +58,9 @@ struct KernelTable {
                              std::int64_t c, std::int64_t begin, std::int64_t end);
   void (*sum_rows)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
                    float* sum);
+
+  void (*relu_sum_rows)(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
+                        std::int64_t end, float* out, float* sum);
 
   void (*activation_forward)(Activation, const float* x, float* y, std::int64_t n, float parameter);
   void (*activation_backward)(Activation, const float* dy, const float* v, float* dx,

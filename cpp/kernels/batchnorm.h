@@ -108,4 +108,21 @@ void sum_rows(const float* x, std::int64_t c, std::int64_t begin, std::int64_t e
   }
 }
 
+// out = dy where y > 0, else 0, and its column sums: ReLU and bias in one pass over rows
+// [begin, end). out may be dy.
+void relu_sum_rows(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
+                   std::int64_t end, float* out, float* sum) {
+  for (std::int64_t j = 0; j < c; j += kLanes) {
+    const std::int64_t n = c - j;
+    F32 s[2] = {zero(), zero()};
+    for (std::int64_t r = begin; r < end; ++r) {
+      const F32 v = load_part(y + r * c + j, n);
+      const F32 g = select(gt(v, zero()), load_part(dy + r * c + j, n), zero());
+      store_part(out + r * c + j, g, n);
+      s[r & 1] = add(s[r & 1], g);
+    }
+    store_part(sum + j, add(s[0], s[1]), n);
+  }
+}
+
 CONVKIT_END_KERNELS

@@ -38,6 +38,7 @@ const KernelTable* kernel_table() {
       batchnorm_reduce,
       batchnorm_backward,
       sum_rows,
+      relu_sum_rows,
       activation_forward,
       activation_backward,
       softmax_forward,

@@ -71,9 +71,11 @@ inline void multiply(std::int64_t rows, const float* a, const float* b, float* o
 }
 
 // y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point. scratch holds
-// winograd_block_size() floats for them.
+// winograd_block_size() floats for them. With indices, y and they are max-pooled 2 x 2: oh and ow
+// are even then, and all tiles of 4 or 2.
 void winograd_forward(const WinogradShape& s, const float* x, const float* u, const float* bias,
-                      bool relu, float* y, std::int64_t begin, std::int64_t end, float* scratch) {
+                      bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
+                      std::int64_t end, float* scratch) {
   PointRows v(scratch, end - begin, s.lc);
   PointRows products(v.end(), end - begin, s.loc);
   transform_inputs(s, x, begin, end, v);
@@ -83,7 +85,7 @@ void winograd_forward(const WinogradShape& s, const float* x, const float* u, co
                products.point(i, j), s.lc, s.loc);
     }
   }
-  transform_outputs(s, products, bias, relu, y, begin, end);
+  transform_outputs(s, products, bias, relu, y, indices, begin, end);
 }
 
 // out += a^T b over k rows for Rows columns of a and a panel's columns of b; out is as wide as the

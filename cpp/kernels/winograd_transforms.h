@@ -9,6 +9,7 @@
 // per point, so that smaller tiles cost only the products that they need.
 #pragma once
 
+#include "pool2d.h"
 #include "simd.h"
 
 CONVKIT_BEGIN_KERNELS
@@ -318,12 +319,43 @@ inline void transform_gradients(const WinogradShape& s, const float* dy, std::in
   }
 }
 
-// A^T m A of tiles [begin, end) to y, with bias and ReLU.
+// A tile's outputs to y.
+template <int M, int N>
+inline void store_outputs(const WinogradShape& s, const F32 (&a)[M][N], const TileAt& at,
+                          std::int64_t c, float* y) {
+  float* corner = y + ((at.n * s.oh + at.oh) * s.ow + at.ow) * s.oc + c;
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j < N; ++j) store_part(corner + (i * s.ow + j) * s.oc, a[i][j], s.oc - c);
+}
+
+// The maximum of each 2 x 2 window of a tile's outputs to y, and its position to indices.
+template <int M, int N>
+inline void store_pooled(const WinogradShape& s, const F32 (&a)[M][N], const TileAt& at,
+                         std::int64_t c, float* y, std::uint8_t* indices) {
+  const std::int64_t corner = ((at.n * (s.oh / 2) + at.oh / 2) * (s.ow / 2) + at.ow / 2) * s.oc + c;
+  for (int i = 0; i + 1 < M; i += 2) {
+    for (int j = 0; j + 1 < N; j += 2) {
+      F32 best = a[i][j];
+      I32 where = set1_i(0);
+      for (int k = 1; k < 4; ++k) {
+        const F32 v = a[i + k / 2][j + k % 2];
+        const Mask m = takes_over(v, best);
+        best = select(m, v, best);
+        where = select_i(m, set1_i(k), where);
+      }
+      const std::int64_t to = corner + (i / 2 * (s.ow / 2) + j / 2) * s.oc;
+      store_part(y + to, best, s.oc - c);
+      store_indices(indices + to, where, s.oc - c);
+    }
+  }
+}
+
+// A^T m A of tiles [begin, end) to y, with bias and ReLU; with indices, pooled 2 x 2.
 inline void transform_outputs(const WinogradShape& s, PointRows& rows, const float* bias, bool relu,
-                              float* y, std::int64_t begin, std::int64_t end) {
+                              float* y, std::uint8_t* indices, std::int64_t begin,
+                              std::int64_t end) {
   for (std::int64_t t = begin; t < end; ++t) {
     const TileAt at = tile_at(s, t);
-    float* corner = y + ((at.n * s.oh + at.oh) * s.ow + at.ow) * s.oc;
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
       for (std::int64_t c = 0; c < s.loc; c += kLanes) {
@@ -334,14 +366,20 @@ inline void transform_outputs(const WinogradShape& s, PointRows& rows, const flo
           transform_output<N>(p, half[i]);
         }
         const F32 b = bias ? load_part(bias + c, s.oc - c) : zero();
+        F32 outputs[M][N];
         for (int j = 0; j < N; ++j) {
           F32 p[M + 2], a[M];
           for (int i = 0; i < M + 2; ++i) p[i] = half[i][j];
           transform_output<M>(p, a);
           for (int i = 0; i < M; ++i) {
             const F32 v = add(a[i], b);
-            store_part(corner + (i * s.ow + j) * s.oc + c, relu ? max(zero(), v) : v, s.oc - c);
+            outputs[i][j] = relu ? max(zero(), v) : v;
           }
+        }
+        if (indices) {
+          store_pooled<M, N>(s, outputs, at, c, y, indices);
+        } else {
+          store_outputs<M, N>(s, outputs, at, c, y);
         }
       }
     });

@@ -199,7 +199,6 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
 
 std::atomic<bool> only_direct{false};
 
-bool winograd_allowed(const ConvShape& s) { return !only_direct.load() && winograd_accepts(s); }
 bool any_shape(const ConvShape&) { return true; }
 
 // Each direction's algorithms, best first: the first that accepts a shape runs it.
@@ -233,6 +232,7 @@ const Algorithm<Run>& choose(const Algorithm<Run> (&list)[Count], const ConvShap
 
 }  // namespace
 
+bool winograd_allowed(const ConvShape& s) { return !only_direct.load() && winograd_accepts(s); }
 void set_conv2d_direct(bool only) { only_direct.store(only); }
 bool conv2d_direct() { return only_direct.load(); }
 

@@ -14,6 +14,9 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction);
 void set_conv2d_direct(bool only);
 bool conv2d_direct();
 
+// Whether the shape may take Winograd's algorithm.
+bool winograd_allowed(const ConvShape& s);
+
 // y (N, OH, OW, OC) = x * w + b, then ReLU when asked for; b may be null.
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                     float* y);

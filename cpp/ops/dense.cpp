@@ -9,7 +9,7 @@
 namespace convkit::ops {
 namespace {
 
-constexpr std::int64_t kRowsPerBlock = 1024;
+constexpr std::int64_t kRowsPerBlock = 512;
 
 ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
   ConvShape s = {};
@@ -19,6 +19,15 @@ ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
   s.stride_h = 1, s.stride_w = 1, s.dilation_h = 1, s.dilation_w = 1;
   s.groups = 1;
   return s;
+}
+
+// The blocks' column sums together, in order.
+void add_blocks(std::int64_t rows, std::int64_t c, const float* sums, float* db) {
+  for (std::int64_t j = 0; j < c; ++j) {
+    double total = 0.0;
+    for (std::int64_t i = 0; i < ceil_div(rows, kRowsPerBlock); ++i) total += sums[i * c + j];
+    db[j] = static_cast<float>(total);
+  }
 }
 
 }  // namespace
@@ -45,18 +54,23 @@ void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, con
   conv2d_backward_weights(dense_shape(n, c, oc), x, dy, dw);
 }
 
+void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* y,
+                        float* out, float* db) {
+  Scratch scratch;
+  float* sums = scratch.take(ceil_div(rows, kRowsPerBlock) * c);
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
+    kernels().relu_sum_rows(dy, y, c, begin, end, out, sums + begin / kRowsPerBlock * c);
+  });
+  add_blocks(rows, c, sums, db);
+}
+
 void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db) {
   Scratch scratch;
-  const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
-  float* sums = scratch.take(blocks * c);
+  float* sums = scratch.take(ceil_div(rows, kRowsPerBlock) * c);
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().sum_rows(dy, c, begin, end, sums + begin / kRowsPerBlock * c);
   });
-  for (std::int64_t j = 0; j < c; ++j) {
-    double total = 0.0;
-    for (std::int64_t i = 0; i < blocks; ++i) total += sums[i * c + j];
-    db[j] = static_cast<float>(total);
-  }
+  add_blocks(rows, c, sums, db);
 }
 
 }  // namespace convkit::ops

@@ -65,9 +65,9 @@ ConvShape gradient_shape(const ConvShape& s) {
   return g;
 }
 
-// y = x * w for weights (9, c, ldw), turned when flip is set.
+// y = x * w for weights (9, c, ldw), turned when flip is set; pooled 2 x 2 when there are indices.
 void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_t ldw, bool flip,
-                 const float* b, bool relu, float* y) {
+                 const float* b, bool relu, float* y, std::uint8_t* indices) {
   Scratch scratch;
   const KernelTable& kernel = kernels();
   const WinogradShape a = winograd_shape(s, kernel.lanes, scratch);
@@ -83,8 +83,8 @@ void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_
   const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
   float* blocks = scratch.take(threads_for(tasks, work) * block);
   parallel_for(tasks, work, [&](std::int64_t task, int thread) {
-    kernel.winograd_forward(a, x, u, b, relu, y, task * tiles, std::min((task + 1) * tiles, total),
-                            blocks + thread * block);
+    kernel.winograd_forward(a, x, u, b, relu, y, indices, task * tiles,
+                            std::min((task + 1) * tiles, total), blocks + thread * block);
   });
 }
 
@@ -98,13 +98,18 @@ bool winograd_accepts(const ConvShape& s) {
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                       float* y) {
-  run_forward(s, x, w, s.oc, false, b, relu, y);
+  run_forward(s, x, w, s.oc, false, b, relu, y, nullptr);
+}
+
+void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                               bool relu, float* y, std::uint8_t* indices) {
+  run_forward(s, x, w, s.oc, false, b, relu, y, indices);
 }
 
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
   Scratch scratch;
   const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
-  run_forward(gradient_shape(s), dy, weights.data, weights.ldw, true, nullptr, false, dx);
+  run_forward(gradient_shape(s), dy, weights.data, weights.ldw, true, nullptr, false, dx, nullptr);
 }
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {

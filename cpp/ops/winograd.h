@@ -9,6 +9,10 @@ bool winograd_accepts(const ConvShape& s);
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                       float* y);
+// As winograd_forward, then max-pooled 2 x 2: y (N, OH / 2, OW / 2, OC) and the windows' indices.
+// OH and OW are even.
+void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                               bool relu, float* y, std::uint8_t* indices);
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 

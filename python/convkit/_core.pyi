@@ -63,6 +63,33 @@ def conv2d_algorithm(
     groups: int,
     direction: str,
 ) -> str: ...
+def conv2d_max_pool2d_forward(
+    x: _Floats,
+    w: _Floats,
+    b: _Floats | None,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    relu: bool,
+    out: _Floats,
+    indices: npt.NDArray[np.uint8],
+) -> None: ...
+def conv2d_max_pool2d_backward(
+    x: _Floats,
+    w: _Floats,
+    y: _Floats,
+    indices: npt.NDArray[np.uint8],
+    dy: _Floats,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    relu: bool,
+    dx: _Floats | None,
+    dw: _Floats | None,
+    db: _Floats | None,
+) -> None: ...
 def set_conv2d_direct(only: bool) -> None: ...
 def conv2d_direct() -> bool: ...
 def dense_forward(x: _Floats, w: _Floats, b: _Floats | None, relu: bool, out: _Floats) -> None: ...

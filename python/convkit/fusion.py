@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from .layers import Activation
+from .layers import Activation, Conv2D, MaxPooling2D
 from .layers.base import EpilogueLayer, Run, SavedArray
+from .layers.conv2d_max_pool2d import ConvMaxPool
 from .losses import Loss
 from .parameters import Array, Parameter
 
@@ -101,6 +102,16 @@ def _is_relu(stage: object) -> bool:
     return isinstance(stage, Activation) and stage.activation == "relu"
 
 
+def _is_conv2d(stage: object) -> bool:
+    return isinstance(stage, Conv2D)
+
+
+def _is_pool_of_two(stage: object) -> bool:
+    return isinstance(stage, MaxPooling2D) and (
+        (stage.pool_size, stage.strides, stage.padding) == ((2, 2), (2, 2), "valid")
+    )
+
+
 def _is_softmax(stage: object) -> bool:
     return isinstance(stage, Activation) and stage.activation == "softmax"
 
@@ -111,6 +122,8 @@ def _wants_logits(head: object) -> bool:
 
 # Tried in this order at every stage; longer patterns come first.
 FUSIONS = (
+    Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
+    Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
     Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
     Fusion(
         "softmax with cross-entropy",

@@ -33,6 +33,9 @@ class Conv2D(EpilogueLayer):
     Input: (N, H, W, C). Output: (N, OH, OW, OC).
     Weights: kernel (KH, KW, C // groups, OC); bias (OC,).
 
+    Attributes:
+        geometry: strides, padding, dilation and groups, as the ops take them.
+
     Example:
         >>> convkit.layers.Conv2D(32, 3, padding="same", activation="relu")
     """
@@ -73,7 +76,7 @@ class Conv2D(EpilogueLayer):
             )
         self.kernel: Parameter
         self.bias: Parameter | None = None
-        self._geometry: dict[str, Any] = {
+        self.geometry: dict[str, Any] = {
             "strides": self.strides,
             "padding": self.padding,
             "dilation": self.dilation_rate,
@@ -133,7 +136,7 @@ class Conv2D(EpilogueLayer):
         """y = activation(convolution of x with the kernel + bias)."""
         bias = None if self.bias is None else self.bias.value
         ops.conv2d_forward(
-            x, self.kernel.value, bias, activation=activation, out=y, **self._geometry
+            x, self.kernel.value, bias, activation=activation, out=y, **self.geometry
         )
 
     def backward(
@@ -151,11 +154,11 @@ class Conv2D(EpilogueLayer):
             ops.relu_backward(dy, y, out=dy)
         kernel = self.kernel
         if not kernel.frozen:
-            ops.conv2d_backward_weights(x, dy, kernel.shape, out=kernel.gradient, **self._geometry)
+            ops.conv2d_backward_weights(x, dy, kernel.shape, out=kernel.gradient, **self.geometry)
             if self.bias is not None:
                 ops.bias_backward(dy, out=self.bias.gradient)
         if dx is not None:
-            ops.conv2d_backward_input(dy, kernel.value, x.shape, out=dx, **self._geometry)
+            ops.conv2d_backward_input(dy, kernel.value, x.shape, out=dx, **self.geometry)
 
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The algorithms of the directions that run."""
@@ -166,7 +169,7 @@ class Conv2D(EpilogueLayer):
                 input_shape,
                 (*self.kernel_size, channels, self.filters),
                 direction=direction,
-                **self._geometry,
+                **self.geometry,
             )
             for direction in directions
         ]

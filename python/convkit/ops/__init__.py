@@ -29,6 +29,10 @@ from convkit.ops.conv2d import (
     conv2d_forward,
     conv2d_output_shape,
 )
+from convkit.ops.conv2d_max_pool2d import (
+    conv2d_max_pool2d_backward,
+    conv2d_max_pool2d_forward,
+)
 from convkit.ops.dense import (
     bias_backward,
     dense_backward_input,
@@ -71,6 +75,8 @@ __all__ = [
     "conv2d_backward_input",
     "conv2d_backward_weights",
     "conv2d_forward",
+    "conv2d_max_pool2d_backward",
+    "conv2d_max_pool2d_forward",
     "conv2d_output_shape",
     "count_correct",
     "cross_entropy",

@@ -1,0 +1,133 @@
+"""A convolution, ReLU and the 2 x 2 max pool behind it as one operation.
+
+The convolution's whole output is never kept: forward pools it while a tile is in registers, and
+backward masks and sums the bias gradient on a quarter of the elements.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit import _core
+from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._window import IntPair, Padding, Window
+from convkit.ops.conv2d import _geometry, is_relu
+
+_UINT8 = np.dtype(np.uint8)
+
+
+def _pooled(
+    x: Floats,
+    w: Floats,
+    strides: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[tuple[int, int, int, int], Window]:
+    (n, oh, ow, oc), window = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    if oh < 2 or ow < 2:
+        raise ValueError(
+            f"a 2 x 2 pool does not fit the convolution's output of {oh} x {ow}; use larger images "
+            "or padding='same'"
+        )
+    return (n, oh // 2, ow // 2, oc), window
+
+
+def conv2d_max_pool2d_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    out: Floats | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    """:func:`conv2d_forward`, then :func:`max_pool2d_forward` with windows and steps of 2 x 2.
+
+    Args:
+        x, w, b, strides, padding, dilation, groups, activation: as in :func:`conv2d_forward`.
+        out: float32 (N, OH // 2, OW // 2, OC) to write into.
+        indices: uint8 of the same shape to write into.
+
+    Returns:
+        ``(y, indices)``: the maxima, and the position 0 to 3 of each in its window.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    shape, window = _pooled(x, w, strides, padding, dilation, groups)
+    out = output("out", out, shape)
+    if indices is None:
+        indices = np.empty(shape, np.uint8)
+    else:
+        check_output("indices", indices, shape, _UINT8)
+    _core.conv2d_max_pool2d_forward(
+        x,
+        w,
+        None if b is None else as_floats("b", b, 1),
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        is_relu(activation),
+        out,
+        indices,
+    )
+    return out, indices
+
+
+def conv2d_max_pool2d_backward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    y: npt.ArrayLike,
+    indices: npt.NDArray[np.uint8],
+    dy: npt.ArrayLike,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    dx: Floats | None = None,
+    dw: Floats | None = None,
+    db: Floats | None = None,
+) -> None:
+    """Gradients of :func:`conv2d_max_pool2d_forward`, written into those of dx, dw, db given.
+
+    Args:
+        x, w: the forward pass's inputs.
+        y, indices: what it returned.
+        dy: gradient with respect to y.
+        strides, padding, dilation, groups, activation: the forward pass's.
+        dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted.
+
+    Raises:
+        ValueError: an index is not in [0, 4), or shapes disagree.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    shape, window = _pooled(x, w, strides, padding, dilation, groups)
+    if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
+        raise TypeError("indices must be the uint8 array that conv2d_max_pool2d_forward returned")
+    for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, shape[3:])):
+        if array is not None:
+            output(name, array, expected)
+    _core.conv2d_max_pool2d_backward(
+        x,
+        w,
+        as_floats("y", y, 4),
+        np.ascontiguousarray(indices),
+        as_floats("dy", dy, 4),
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        is_relu(activation),
+        dx,
+        dw,
+        db,
+    )
