@@ -42,10 +42,8 @@ void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& 
   if (dw) check_shape("dw", *dw, shape_of(w));
   if (db) check_shape("db", *db, {s.oc});
   const std::uint8_t* where = indices.data();
-  for (py::ssize_t i = 0; i < indices.size(); ++i) {
-    if (where[i] > 3)
-      throw std::invalid_argument("indices must be in [0, 4), the positions of a 2 x 2 window");
-  }
+  if (!ops::conv2d_max_pool2d_indices_valid(s, where))
+    throw std::invalid_argument("indices must be in [0, 4), the positions of a 2 x 2 window");
   const float *px = x.data(), *pw = w.data(), *py_ = y.data(), *pdy = dy.data();
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   py::gil_scoped_release nogil;
