@@ -23,23 +23,29 @@ Span inside(std::int64_t first, std::int64_t kernel, std::int64_t size) {
 // The elements that one output row's windows cover.
 std::int64_t row_work(const PoolShape& s) { return s.ow * s.c * s.kh * s.kw; }
 
+// Whether `count` indices lie in [0, positions).
+template <class Index>
+bool all_below(const Index* indices, std::int64_t count, std::int64_t positions) {
+  const auto last = static_cast<Index>(positions - 1);
+  const auto first = static_cast<Index>(0);
+  bool bad = false;
+  for (std::int64_t i = 0; i < count; ++i) bad |= (indices[i] < first) | (indices[i] > last);
+  return !bad;
+}
+
 template <class Index>
 bool image_indices_valid(const PoolShape& s, const Index* indices) {
+  if (!all_below(indices, s.oh * s.ow * s.c, s.kh * s.kw)) return false;
   for (std::int64_t oh = 0; oh < s.oh; ++oh) {
     const Span rows = inside(oh * s.stride_h - s.pad_top, s.kh, s.h);
     for (std::int64_t ow = 0; ow < s.ow; ++ow, indices += s.c) {
       const Span columns = inside(ow * s.stride_w - s.pad_left, s.kw, s.w);
-      const bool whole =
-          rows.begin == 0 && rows.end == s.kh && columns.begin == 0 && columns.end == s.kw;
-      bool bad = false;
+      if (rows.end - rows.begin == s.kh && columns.end - columns.begin == s.kw) continue;
       for (std::int64_t c = 0; c < s.c; ++c) {
-        const std::int64_t i = indices[c];
-        bad |= i < 0 || i >= s.kh * s.kw;
-        if (whole) continue;
-        const std::int64_t kh = i / s.kw, kw = i % s.kw;
-        bad |= kh < rows.begin || kh >= rows.end || kw < columns.begin || kw >= columns.end;
+        const std::int64_t kh = indices[c] / s.kw, kw = indices[c] % s.kw;
+        const bool row_inside = kh >= rows.begin && kh < rows.end;
+        if (!row_inside || kw < columns.begin || kw >= columns.end) return false;
       }
-      if (bad) return false;
     }
   }
   return true;
