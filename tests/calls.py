@@ -82,6 +82,7 @@ def _denses() -> dict[str, dict[str, Any]]:
         "dense_backward_input": {"dy": dy, "w": w},
         "dense_backward_weights": {"x": x, "dy": dy},
         "bias_backward": {"dy": dy},
+        "bias_relu_backward": {"dy": dy, "y": _ones_to_three(3, 5)},
     }
 
 
@@ -165,6 +166,7 @@ BORROWED = {"sgd_update": ("g",), "adam_update": ("g",), "gather": ("source",)}
 # The keywords of the outputs, in the order in which they are returned.
 OUTPUTS: dict[str, tuple[str, ...]] = {
     **{name: ("out",) for name in reference.__all__ if name in valid_calls()},
+    "bias_relu_backward": ("out", "db"),
     "max_pool2d_forward": ("out", "indices"),
     "conv2d_max_pool2d_forward": ("out", "indices"),
     "conv2d_max_pool2d_backward": (),

@@ -117,6 +117,23 @@ def test_bias_backward(shape: tuple[int, ...]) -> None:
     assert_threads_agree(lambda: ops.bias_backward(dy))
 
 
+@pytest.mark.parametrize("shape", BIAS_SHAPES, ids=str)
+@pytest.mark.usefixtures("isa")
+def test_bias_relu_backward(shape: tuple[int, ...]) -> None:
+    """The same bits as ReLU alone, and the bias gradient of what ReLU let through."""
+    dy, y = random_array("dy", shape), random_array("y", shape)
+    dz, db = ops.bias_relu_backward(dy, y)
+    np.testing.assert_array_equal(dz, ops.relu_backward(dy, y))
+    rows = dy.size // shape[-1]
+    expected = reference.bias_relu_backward(float64(dy), float64(y))[1]
+    assert_close(db, expected, terms=rows, scale=float(np.sqrt(rows)))
+    assert_out_is_used(lambda **k: ops.bias_relu_backward(dy, y, **k), ["out", "db"])
+    assert_threads_agree(lambda: ops.bias_relu_backward(dy, y))
+    in_place = dy.copy()
+    ops.bias_relu_backward(in_place, y, out=in_place)
+    np.testing.assert_array_equal(in_place, dz)
+
+
 @pytest.mark.parametrize("special", [np.nan, np.inf])
 @pytest.mark.parametrize("activation", [None, "relu"])
 @pytest.mark.usefixtures("isa", "one_thread")

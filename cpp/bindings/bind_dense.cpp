@@ -59,6 +59,19 @@ void bias(const Floats& dy, Floats out) {
   ops::bias_backward(rows, c, pdy, db);
 }
 
+void bias_relu(const Floats& dy, const Floats& y, Floats out, Floats db) {
+  check_rank("dy", dy, 2);
+  check_not_empty("dy", dy);
+  check_shape("y", y, shape_of(dy));
+  check_shape("out", out, shape_of(dy));
+  const std::int64_t rows = dy.shape(0), c = dy.shape(1);
+  check_shape("db", db, {c});
+  const float *pdy = dy.data(), *py_ = y.data();
+  float *dz = out_data(out), *pdb = out_data(db);
+  py::gil_scoped_release nogil;
+  ops::bias_relu_backward(rows, c, pdy, py_, dz, pdb);
+}
+
 }  // namespace
 
 void bind_dense(py::module_& m) {
@@ -68,6 +81,8 @@ void bind_dense(py::module_& m) {
         py::arg("w").noconvert(), py::arg("out").noconvert());
   m.def("dense_backward_weights", &backward_weights, py::arg("x").noconvert(),
         py::arg("dy").noconvert(), py::arg("out").noconvert());
+  m.def("bias_relu_backward", &bias_relu, py::arg("dy").noconvert(), py::arg("y").noconvert(),
+        py::arg("out").noconvert(), py::arg("db").noconvert());
   m.def("bias_backward", &bias, py::arg("dy").noconvert(), py::arg("out").noconvert());
 }
 

@@ -10,6 +10,7 @@ from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
 from .checks import check_data_format, check_padding, positive, positive_pair
+from .epilogue import backward_epilogue
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -150,13 +151,10 @@ class Conv2D(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
-        if activation is not None:
-            ops.relu_backward(dy, y, out=dy)
+        backward_epilogue(self.bias, dy, y, activation)
         kernel = self.kernel
         if not kernel.frozen:
             ops.conv2d_backward_weights(x, dy, kernel.shape, out=kernel.gradient, **self.geometry)
-            if self.bias is not None:
-                ops.bias_backward(dy, out=self.bias.gradient)
         if dx is not None:
             ops.conv2d_backward_input(dy, kernel.value, x.shape, out=dx, **self.geometry)
 

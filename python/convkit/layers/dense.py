@@ -9,6 +9,7 @@ from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
 from .checks import positive
+from .epilogue import backward_epilogue
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -93,13 +94,10 @@ class Dense(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
-        if activation is not None:
-            ops.relu_backward(dy, y, out=dy)
+        backward_epilogue(self.bias, dy, y, activation)
         kernel = self.kernel
         if not kernel.frozen:
             ops.dense_backward_weights(x, dy, out=kernel.gradient)
-            if self.bias is not None:
-                ops.bias_backward(dy, out=self.bias.gradient)
         if dx is not None:
             ops.dense_backward_input(dy, kernel.value, out=dx)
 

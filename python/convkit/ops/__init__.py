@@ -35,6 +35,7 @@ from convkit.ops.conv2d_max_pool2d import (
 )
 from convkit.ops.dense import (
     bias_backward,
+    bias_relu_backward,
     dense_backward_input,
     dense_backward_weights,
     dense_forward,
@@ -71,6 +72,7 @@ __all__ = [
     "batchnorm_forward",
     "batchnorm_inference",
     "bias_backward",
+    "bias_relu_backward",
     "conv2d_algorithm",
     "conv2d_backward_input",
     "conv2d_backward_weights",

@@ -71,3 +71,30 @@ def bias_backward(dy: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
     out = output("out", out, (channels,))
     _core.bias_backward(dy.reshape(-1, channels), out)
     return out
+
+
+def bias_relu_backward(
+    dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None, db: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """:func:`relu_backward`, then :func:`bias_backward`, in one pass.
+
+    Args:
+        dy: gradient with respect to y, (..., C).
+        y: the layer's output, behind its bias and ReLU, shaped like dy.
+        out: float32 array to write into; may be dy.
+        db: float32 (C,) to write into.
+
+    Returns:
+        ``(dz, db)``: dy where y > 0, else 0, and its sum over all axes but the last.
+    """
+    dy = as_floats("dy", dy)
+    y = as_floats("y", y)
+    if dy.ndim < 2 or dy.size == 0:
+        raise ValueError(f"dy must have shape (..., C), not empty, but its shape is {dy.shape}")
+    if y.shape != dy.shape:
+        raise ValueError(f"y must have dy's shape {dy.shape}, but its shape is {y.shape}")
+    out = output("out", out, dy.shape)
+    rows = (-1, dy.shape[-1])
+    db = output("db", db, dy.shape[-1:])
+    _core.bias_relu_backward(dy.reshape(rows), y.reshape(rows), out.reshape(rows), db)
+    return out, db

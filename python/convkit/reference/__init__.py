@@ -38,6 +38,7 @@ from .conv2d import (
 from .conv2d_max_pool2d import conv2d_max_pool2d_backward, conv2d_max_pool2d_forward
 from .dense import (
     bias_backward,
+    bias_relu_backward,
     dense_backward_input,
     dense_backward_weights,
     dense_forward,
@@ -68,6 +69,7 @@ __all__ = [
     "batchnorm_forward",
     "batchnorm_inference",
     "bias_backward",
+    "bias_relu_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",
     "conv2d_forward",

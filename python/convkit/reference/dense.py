@@ -5,6 +5,7 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from ._arguments import Array, apply_activation, deliver, expect_shape, floating, nonempty
+from .activation import relu_backward
 
 
 def _matrix(value: ArrayLike, name: str) -> Array:
@@ -53,3 +54,11 @@ def bias_backward(dy: ArrayLike, *, out: Array | None = None) -> Array:
     if dy.ndim < 2:
         raise ValueError(f"dy must have at least 2 dimensions, received shape {dy.shape}")
     return deliver(dy.sum(axis=tuple(range(dy.ndim - 1))), out)
+
+
+def bias_relu_backward(
+    dy: ArrayLike, y: ArrayLike, *, out: Array | None = None, db: Array | None = None
+) -> tuple[Array, Array]:
+    """Return (dz, db): dy where y > 0, else 0, and its sum over all axes but the last."""
+    dz = relu_backward(dy, y)
+    return deliver(dz, out), bias_backward(dz, out=db)
