@@ -1,5 +1,5 @@
 // Winograd convolutions on blocks of tiles: transform, multiply point by point, transform back. The
-// transforms and their source are in winograd_transforms.h.
+// transforms are in winograd_transforms.h, their mathematics and source in winograd_points.h.
 #pragma once
 
 #include "gemm.h"
