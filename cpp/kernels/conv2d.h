@@ -8,9 +8,6 @@
 
 CONVKIT_BEGIN_KERNELS
 
-// Floats of pointer table that correlate() needs for each thread.
-inline std::int64_t correlate_table_size(std::int64_t taps) { return taps * kTileRows; }
-
 // Output positions are numbered along (n, grid_h, grid_w); those of one tile are consecutive.
 struct TilePositions {
   std::int64_t n, qh, qw;

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .. import ops
 from ..parameters import Array, Shape
@@ -84,8 +81,7 @@ class MaxPooling2D(_Pooling2D):
     def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
         """Where in its window each maximum was."""
         shape = tuple(size for size in self.compute_output_shape(input_shape) if size is not None)
-        small = math.prod(self.pool_size) <= 256
-        return (SavedArray(shape, np.uint8 if small else np.int32),)
+        return (SavedArray(shape, ops.max_pool2d_index_dtype(self.pool_size)),)
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y and the indices of the maxima."""
