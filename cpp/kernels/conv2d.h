@@ -49,23 +49,23 @@ inline void correlate_columns(const Correlation& s, const float* const* table, f
                               int rows, std::int64_t col) {
   F32 acc[Rows][Vectors];
   const std::int64_t left = s.cols - col;
-  for (int v = 0; v < Vectors; ++v) {
+  each<Vectors>([&](auto v) CONVKIT_LAMBDA {
     const std::int64_t n = left - v * kLanes;
     const F32 start = s.bias ? load_part(s.bias + col + v * kLanes, n) : zero();
-    for (int m = 0; m < Rows; ++m) acc[m][v] = start;
-  }
+    each<Rows>([&](auto m) CONVKIT_LAMBDA { acc[m][v] = start; });
+  });
   for (std::int64_t t = 0; t < s.tap_count; ++t) {
     multiply_tile<Rows, Vectors>(table + t * Rows, s.taps[t].weights + col, s.ldw, s.k, acc);
   }
   // The row count is a constant in the loop, so that the accumulators stay in registers.
-  for (int m = 0; m < Rows; ++m) {
-    if (m >= rows) break;
-    for (int v = 0; v < Vectors; ++v) {
+  each<Rows>([&](auto m) CONVKIT_LAMBDA {
+    if (m >= rows) return;
+    each<Vectors>([&](auto v) CONVKIT_LAMBDA {
       // max(0, a) keeps a NaN, as ReLU should.
-      const F32 y = s.relu ? max(zero(), acc[m][v]) : acc[m][v];
+      const F32 a = acc[m][v], y = s.relu ? max(zero(), a) : a;
       store_part(out[m] + col + v * kLanes, y, left - v * kLanes);
-    }
-  }
+    });
+  });
 }
 
 template <int Rows>
@@ -115,8 +115,7 @@ template <int Rows, int Vectors, bool Tail>
 inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
   const int last = static_cast<int>(tile.cols - (Vectors - 1) * kLanes);
   F32 acc[Rows][Vectors];
-  for (int m = 0; m < Rows; ++m)
-    for (int v = 0; v < Vectors; ++v) acc[m][v] = zero();
+  each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA { acc[m][v] = zero(); });
   for (std::int64_t oh = 0; oh < s.oh; ++oh) {
     const std::int64_t h = oh * s.stride_h + tile.tap_h;
     if (h < 0 || h >= s.h) continue;
@@ -125,13 +124,11 @@ inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
     outer_tile<Rows, Vectors, Tail>(x, s.stride_w * s.c, dy, s.oc, tile.ow_end - tile.ow_begin,
                                     last, acc);
   }
-  for (int m = 0; m < Rows; ++m) {
-    for (int v = 0; v < Vectors; ++v) {
-      float* p = tile.dw + m * s.oc + v * kLanes;
-      const int n = (Tail && v == Vectors - 1) ? last : kLanes;
-      store_part(p, add(load_part(p, n), acc[m][v]), n);
-    }
-  }
+  each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
+    float* p = tile.dw + m * s.oc + v * kLanes;
+    const int n = (Tail && v == Vectors - 1) ? last : kLanes;
+    store_part(p, add(load_part(p, n), acc[m][v]), n);
+  });
 }
 
 template <int Rows>

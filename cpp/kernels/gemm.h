@@ -8,39 +8,65 @@
 
 CONVKIT_BEGIN_KERNELS
 
+template <int N>
+struct Index {
+  constexpr operator int() const { return N; }
+};
+
+// Calls f(0), f(1), ... f(Count - 1) with constants. An array of vectors that is only indexed so
+// stays in registers; loops that the compiler unrolls late leave it on the stack at either end.
+template <int Count, int Begin = 0, class F>
+CONVKIT_INLINE void each(const F& f) {
+  if constexpr (Begin < Count) {
+    f(Index<Begin>{});
+    each<Count, Begin + 1>(f);
+  }
+}
+
+// The same for all pairs of a register tile's rows and vectors.
+template <int Rows, int Vectors, class F>
+CONVKIT_INLINE void each_of_tile(const F& f) {
+  each<Rows>([&](auto m)
+                 CONVKIT_LAMBDA { each<Vectors>([&](auto v) CONVKIT_LAMBDA { f(m, v); }); });
+}
+
+// acc[m][v] += a(m) * b[v].
+template <int Rows, int Vectors, class A>
+CONVKIT_INLINE void multiply_add(const A& a, const F32 (&b)[Vectors], F32 (&acc)[Rows][Vectors]) {
+  each<Rows>([&](auto m) CONVKIT_LAMBDA {
+    const F32 am = set1(a(m));
+    each<Vectors>([&](auto v) CONVKIT_LAMBDA { acc[m][v] = fma(am, b[v], acc[m][v]); });
+  });
+}
+
 // acc[m][v] += sum over k of a[m][k] * b[k * ldb + v * kLanes ...]. Reads whole vectors of b.
 template <int Rows, int Vectors>
-inline void multiply_tile(const float* const* a, const float* b, std::int64_t ldb, std::int64_t k,
-                          F32 (&acc)[Rows][Vectors]) {
+CONVKIT_INLINE void multiply_tile(const float* const* a, const float* b, std::int64_t ldb,
+                                  std::int64_t k, F32 (&acc)[Rows][Vectors]) {
   // Copies, for the compiler to keep in registers where the tile leaves it enough.
   const float* row[Rows];
-  for (int m = 0; m < Rows; ++m) row[m] = a[m];
+  each<Rows>([&](auto m) CONVKIT_LAMBDA { row[m] = a[m]; });
   for (std::int64_t i = 0; i < k; ++i) {
     F32 bv[Vectors];
-    for (int v = 0; v < Vectors; ++v) bv[v] = load(b + v * kLanes);
+    each<Vectors>([&](auto v) CONVKIT_LAMBDA { bv[v] = load(b + v * kLanes); });
     b += ldb;
-    for (int m = 0; m < Rows; ++m) {
-      const F32 am = set1(row[m][i]);
-      for (int v = 0; v < Vectors; ++v) acc[m][v] = fma(am, bv[v], acc[m][v]);
-    }
+    multiply_add<Rows, Vectors>([&](auto m) CONVKIT_LAMBDA { return row[m][i]; }, bv, acc);
   }
 }
 
 // acc[m][v] += sum over p < count of a[p * step_a + m] * b[p * ldb + v * kLanes ...]; with Tail the
 // last vector of b has only last < kLanes floats.
 template <int Rows, int Vectors, bool Tail>
-inline void outer_tile(const float* a, std::int64_t step_a, const float* b, std::int64_t ldb,
-                       std::int64_t count, int last, F32 (&acc)[Rows][Vectors]) {
+CONVKIT_INLINE void outer_tile(const float* a, std::int64_t step_a, const float* b,
+                               std::int64_t ldb, std::int64_t count, int last,
+                               F32 (&acc)[Rows][Vectors]) {
   for (std::int64_t p = 0; p < count; ++p) {
     F32 bv[Vectors];
-    for (int v = 0; v < Vectors; ++v) {
+    each<Vectors>([&](auto v) CONVKIT_LAMBDA {
       bv[v] = (Tail && v == Vectors - 1) ? load_n(b + v * kLanes, last) : load(b + v * kLanes);
-    }
+    });
     b += ldb;
-    for (int m = 0; m < Rows; ++m) {
-      const F32 am = set1(a[m]);
-      for (int v = 0; v < Vectors; ++v) acc[m][v] = fma(am, bv[v], acc[m][v]);
-    }
+    multiply_add<Rows, Vectors>([&](auto m) CONVKIT_LAMBDA { return a[m]; }, bv, acc);
     a += step_a;
   }
 }

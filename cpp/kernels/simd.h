@@ -14,6 +14,10 @@
   }                         \
   }
 
+// Small functions and lambdas of the inner loops, which must be inlined wherever they are used.
+#define CONVKIT_LAMBDA __attribute__((always_inline))
+#define CONVKIT_INLINE inline CONVKIT_LAMBDA
+
 #if defined(CONVKIT_USE_AVX512) || defined(CONVKIT_USE_AVX2)
 #include <immintrin.h>
 #elif defined(CONVKIT_USE_NEON)

@@ -27,10 +27,11 @@ inline std::int64_t panel_offset(std::int64_t lc, std::int64_t loc, std::int64_t
 template <int Rows, int Vectors>
 inline void multiply_panel(const float* const (&row)[Rows], const float* panel, float* out,
                            std::int64_t k, std::int64_t n) {
-  F32 acc[Rows][Vectors] = {};
+  F32 acc[Rows][Vectors];
+  each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA { acc[m][v] = zero(); });
   multiply_tile<Rows, Vectors>(row, panel, Vectors * kLanes, k, acc);
-  for (int m = 0; m < Rows; ++m)
-    for (int v = 0; v < Vectors; ++v) store(out + m * n + v * kLanes, acc[m][v]);
+  each_of_tile<Rows, Vectors>([&](auto m, auto v)
+                                  CONVKIT_LAMBDA { store(out + m * n + v * kLanes, acc[m][v]); });
 }
 
 // out (Rows, n) = a (Rows, k) b (k, n), b in panels.
@@ -70,6 +71,52 @@ inline void multiply(std::int64_t rows, const float* a, const float* b, float* o
   }
 }
 
+// A part of an image batch on its way to the second-level cache, some lines at each advance(). The
+// transforms touch an image in an order that the hardware does not foresee; the products between
+// them leave the memory idle.
+struct Prefetch {
+  const char *next, *end;
+  std::int64_t step;
+
+  // Floats [begin, end) of `size`, in one advance() for each point.
+  Prefetch(const float* data, std::int64_t begin, std::int64_t finish, std::int64_t size)
+      : next(at(data, begin, size)), end(at(data, finish, size)) {
+    step = (end - next) / (kPoints * kPoints) + kLine;
+  }
+  void advance() {
+    const char* until = end - next > step ? next + step : end;
+    for (; next < until; next += kLine) __builtin_prefetch(next, 0, 2);
+  }
+
+ private:
+  static constexpr int kLine = 64;
+  static const char* at(const float* data, std::int64_t i, std::int64_t size) {
+    return reinterpret_cast<const char*>(data + (i < size ? i : size));
+  }
+};
+
+// Floats of n images (h, w, c) that come before the last row of tile t, about: rows of tiles are
+// taken to be read evenly.
+inline std::int64_t tile_position(const WinogradShape& s, std::int64_t t, std::int64_t h,
+                                  std::int64_t row) {
+  const std::int64_t n = t / (s.tiles_w * s.tiles_h), column = t % s.tiles_w;
+  const TileSpan& span = s.tile_rows[t / s.tiles_w % s.tiles_h];
+  return (n * h + span.start + kPoints - 1) * row + column * span.size * row / s.tiles_w;
+}
+
+// What tiles [begin, end) read of x, and of the tiles' output positions in y.
+inline Prefetch prefetch_inputs(const WinogradShape& s, const float* x, std::int64_t begin,
+                                std::int64_t end) {
+  const std::int64_t row = s.w * s.c;
+  return {x, tile_position(s, begin, s.h, row), tile_position(s, end, s.h, row), s.n * s.h * row};
+}
+inline Prefetch prefetch_outputs(const WinogradShape& s, const float* y, std::int64_t begin,
+                                 std::int64_t end) {
+  const std::int64_t row = s.ow * s.oc;
+  return {y, tile_position(s, begin, s.oh, row), tile_position(s, end, s.oh, row),
+          s.n * s.oh * row};
+}
+
 // y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point. scratch holds
 // winograd_block_size() floats for them. With indices, y and they are max-pooled 2 x 2: oh and ow
 // are even then, and all tiles of 4 or 2.
@@ -79,8 +126,12 @@ void winograd_forward(const WinogradShape& s, const float* x, const float* u, co
   PointRows v(scratch, end - begin, s.lc);
   PointRows products(v.end(), end - begin, s.loc);
   transform_inputs(s, x, begin, end, v);
+  Prefetch next_x = prefetch_inputs(s, x, end, 2 * end - begin);
+  Prefetch this_y = prefetch_outputs(s, y, begin, indices ? begin : end);
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
+      next_x.advance();
+      this_y.advance();
       multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.lc * s.loc,
                products.point(i, j), s.lc, s.loc);
     }
@@ -95,12 +146,12 @@ inline void add_outer(const float* a, const float* b, float* out, std::int64_t k
                       std::int64_t ldb, bool accumulate) {
   constexpr int kWidth = Vectors * kLanes;
   F32 acc[Rows][Vectors];
-  for (int m = 0; m < Rows; ++m)
-    for (int v = 0; v < Vectors; ++v)
-      acc[m][v] = accumulate ? load(out + m * kWidth + v * kLanes) : zero();
+  each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
+    acc[m][v] = accumulate ? load(out + m * kWidth + v * kLanes) : zero();
+  });
   outer_tile<Rows, Vectors, false>(a, lda, b, ldb, k, kLanes, acc);
-  for (int m = 0; m < Rows; ++m)
-    for (int v = 0; v < Vectors; ++v) store(out + m * kWidth + v * kLanes, acc[m][v]);
+  each_of_tile<Rows, Vectors>(
+      [&](auto m, auto v) CONVKIT_LAMBDA { store(out + m * kWidth + v * kLanes, acc[m][v]); });
 }
 
 // All rows of one panel of width Vectors * kLanes.
@@ -125,8 +176,12 @@ void winograd_accumulate(const WinogradShape& s, const float* x, const float* dy
   PointRows z(v.end(), end - begin, s.loc);
   transform_inputs(s, x, begin, end, v);
   transform_gradients(s, dy, begin, end, z);
+  Prefetch next_x = prefetch_inputs(s, x, end, 2 * end - begin);
+  Prefetch next_dy = prefetch_outputs(s, dy, end, 2 * end - begin);
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
+      next_x.advance();
+      next_dy.advance();
       const std::int64_t k = v.count(i, j);
       const float *a = v.point(i, j), *b = z.point(i, j);
       float* out = du + (i * kPoints + j) * s.lc * s.loc;
