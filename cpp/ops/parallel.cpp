@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
+
+#include "scratch.h"
 
 namespace convkit::ops {
 namespace {
@@ -15,6 +18,12 @@ constexpr std::int64_t kWorkPerThread = 1 << 14;
 std::atomic<int> configured_threads{1};
 std::atomic<bool> forked{false};
 std::atomic<bool> runtime_started{false};
+
+// Neighbouring tasks of one thread, whose data it has near or fetches ahead; then it helps others.
+struct alignas(64) Share {
+  std::atomic<std::int64_t> next;
+  std::int64_t end;
+};
 
 void after_fork_in_child() {
   if (runtime_started.load()) forked.store(true);
@@ -41,14 +50,20 @@ void run_tasks(std::int64_t tasks, int threads, TaskFunction f, void* context) {
     return;
   }
   runtime_started.store(true);
-  std::atomic<std::int64_t> next{0};
+  Scratch scratch;
+  Share* shares = scratch.take<Share>(threads);
+  for (int i = 0; i < threads; ++i)
+    new (shares + i) Share{{i * tasks / threads}, (i + 1) * tasks / threads};
 #pragma omp parallel num_threads(threads)
   {
     const int thread = omp_get_thread_num();
-    for (;;) {
-      const std::int64_t i = next.fetch_add(1, std::memory_order_relaxed);
-      if (i >= tasks) break;
-      f(context, i, thread);
+    for (int i = 0; i < threads; ++i) {
+      Share& share = shares[(thread + i) % threads];
+      for (;;) {
+        const std::int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (task >= share.end) break;
+        f(context, task, thread);
+      }
     }
   }
 }
