@@ -76,6 +76,11 @@ struct WinogradShape {
   std::int64_t lc, loc;          // c and oc rounded up to whole vectors
 };
 
+// Memory that is wanted soon.
+struct MemoryRange {
+  const float *begin, *end;
+};
+
 enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu };
 
 }  // namespace convkit

@@ -27,6 +27,17 @@ def _convolutions() -> dict[str, dict[str, Any]]:
         "conv2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
         "conv2d_backward_input": {"dy": dy, "w": w, "x_shape": x.shape, **options},
         "conv2d_backward_weights": {"x": x, "dy": dy, "w_shape": w.shape, **options},
+        "conv2d_backward": {
+            "x": x,
+            "w": w,
+            "dy": dy,
+            "y": _ones_to_three(2, 3, 3, 4),
+            "dx": np.zeros(x.shape, np.float32),
+            "dw": np.zeros(w.shape, np.float32),
+            "db": np.zeros(4, np.float32),
+            "activation": "relu",
+            **options,
+        },
         "conv2d_max_pool2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
         "conv2d_max_pool2d_backward": {
             "x": x,
@@ -156,6 +167,7 @@ IN_PLACE = {
     "batchnorm_forward": ("moving_mean", "moving_variance"),
     "sgd_update": ("w", "velocity"),
     "adam_update": ("w", "m", "v"),
+    "conv2d_backward": ("dx", "dw", "db"),
     "conv2d_max_pool2d_backward": ("dx", "dw", "db"),
 }
 
@@ -169,6 +181,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "bias_relu_backward": ("out", "db"),
     "max_pool2d_forward": ("out", "indices"),
     "conv2d_max_pool2d_forward": ("out", "indices"),
+    "conv2d_backward": (),
     "conv2d_max_pool2d_backward": (),
     "global_max_pool2d_forward": ("out", "indices"),
     "batchnorm_forward": ("out", "mean", "rstd"),

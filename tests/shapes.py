@@ -180,6 +180,17 @@ def _conv_tiles() -> Iterator[Conv]:
         yield Conv(f"tiles-padding-{name}", (2, 5, 6, 16), (3, 3, 16, 24), padding=padding)
 
 
+def _conv_batches() -> Iterator[Conv]:
+    """Eight images and more, which all gradients together take some images at a time."""
+    yield Conv("batch-8-tiles", (8, 6, 7, 20), (3, 3, 20, 18), padding="same")
+    yield Conv("batch-17-tiles-valid", (17, 5, 7, 16), (3, 3, 16, 33))
+    # So large a gradient is summed over fewer pieces of the batch.
+    yield Conv("batch-9-tiles-large", (9, 4, 4, 96), (3, 3, 96, 96), padding="same")
+    yield Conv("batch-8-tiles-plane", (8, 28, 28, 16), (3, 3, 16, 16), padding="same")
+    yield Conv("batch-9-thin", (9, 7, 8, 3), (3, 3, 3, 20), padding="same")
+    yield Conv("batch-11-groups", (11, 5, 6, 8), (3, 3, 4, 40), (2, 1), "same", groups=2)
+
+
 def _conv_model_layers() -> Iterator[Conv]:
     yield Conv("mnist-1", (2, 28, 28, 1), (3, 3, 1, 32), padding="same")
     yield Conv("mnist-2", (2, 28, 28, 32), (3, 3, 32, 32), padding="same")
@@ -204,6 +215,7 @@ CONVOLUTIONS = (
     *_conv_kernels(),
     *_conv_planes(),
     *_conv_tiles(),
+    *_conv_batches(),
     *MODEL_LAYERS,
 )
 

@@ -103,6 +103,56 @@ def test_backward_weights(problem: Conv) -> None:
     assert_close(dw, data.dw, terms=problem.backward_weights_terms, factor=factor)
 
 
+def all_gradients(module: Any, problem: Conv, *arrays: Array, **options: Any) -> list[Array]:
+    """The module's dx, dw and db for x, w, dy, y; where dx is None, only the others."""
+    shapes = (problem.x_shape, problem.w_shape, problem.w_shape[3:])
+    results = [np.full(shape, 7, arrays[0].dtype) for shape in shapes]
+    gradients = {**dict(zip(("dx", "dw", "db"), results, strict=True)), **options}
+    module.conv2d_backward(*arrays, **gradients, **problem.options)
+    return [array for array in gradients.values() if isinstance(array, np.ndarray)]
+
+
+def terms_of_gradients(problem: Conv) -> tuple[int, int, int]:
+    positions = problem.backward_weights_terms
+    return problem.backward_input_terms, positions, positions
+
+
+@every_problem
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.usefixtures("isa")
+def test_all_gradients_together(problem: Conv, activation: str | None) -> None:
+    data = data_of(problem)
+    y = ops.conv2d_forward(data.x, data.w, data.b, activation=activation, **problem.options)
+    arrays = (data.x, data.w, data.dy, y)
+    actual = all_gradients(ops, problem, *arrays, activation=activation)
+    expected = all_gradients(reference, problem, *all_float64(*arrays), activation=activation)
+    factor = error_factor(problem, "backward_weights")
+    for array, wanted, terms in zip(actual, expected, terms_of_gradients(problem), strict=True):
+        assert_close(array, wanted, terms=terms, factor=factor)
+    # A model's first layer has no use for the gradient of its input.
+    alone = all_gradients(ops, problem, *arrays, activation=activation, dx=None)
+    for array, wanted, terms in zip(
+        alone, expected[1:], terms_of_gradients(problem)[1:], strict=True
+    ):
+        assert_close(array, wanted, terms=terms, factor=factor)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_all_gradients_of_whole_numbers_are_exact(problem: Conv) -> None:
+    data = whole_data_of(problem)
+    mask = random_integers(f"{problem.name} mask", problem.y_shape)
+    arrays = (data.x, data.w, data.dy, mask)
+    with direct_convolutions():
+        for dx in ({}, {"dx": None}):
+            actual = all_gradients(ops, problem, *arrays, activation="relu", **dx)
+            expected = all_gradients(
+                reference, problem, *all_float64(*arrays), activation="relu", **dx
+            )
+            for array, wanted in zip(actual, expected, strict=True):
+                np.testing.assert_array_equal(array, wanted)
+
+
 @every_problem
 @pytest.mark.usefixtures("isa")
 def test_whole_numbers_are_exact(problem: Conv) -> None:
@@ -138,6 +188,8 @@ def test_threads_give_the_same_bits(problem: Conv) -> None:
             ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **options),
             ops.conv2d_backward_input(data.dy, data.w, problem.x_shape, **options),
             ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **options),
+            *all_gradients(ops, problem, data.x, data.w, data.dy, data.dy, activation="relu"),
+            *all_gradients(ops, problem, data.x, data.w, data.dy, dx=None),
         )
 
     counts = (1, 2, 3, 7) if problem in MODEL_LAYERS else (1, 2, 3)
@@ -165,6 +217,13 @@ def test_out_is_used_and_its_surroundings_are_not(problem: Conv) -> None:
         lambda **k: ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **options, **k),
         ["out"],
     )
+
+
+def test_relu_needs_the_output() -> None:
+    x, w = np.ones((1, 3, 3, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    dy = np.ones((1, 1, 1, 1), np.float32)
+    with pytest.raises(ValueError, match="y, what conv2d_forward returned, is needed"):
+        ops.conv2d_backward(x, w, dy, activation="relu")
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])

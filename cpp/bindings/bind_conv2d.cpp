@@ -65,6 +65,21 @@ void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, co
   ops::conv2d_backward_weights(s, px, pdy, dw);
 }
 
+void backward(const Floats& x, const Floats& w, const Floats& dy, const std::optional<Floats>& y,
+              const Pair& strides, const Pads& pads, const Pair& dilation, std::int64_t groups,
+              std::optional<Floats> dx, std::optional<Floats> dw, std::optional<Floats> db) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+  check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
+  if (y) check_shape("y", *y, {s.n, s.oh, s.ow, s.oc});
+  if (dx) check_shape("dx", *dx, shape_of(x));
+  if (dw) check_shape("dw", *dw, shape_of(w));
+  if (db) check_shape("db", *db, {s.oc});
+  const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
+  float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
+  py::gil_scoped_release nogil;
+  ops::conv2d_backward(s, px, pw, pdy, py_, nullptr, pdx, pdw, pdb);
+}
+
 std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& strides,
                       const Pads& pads, const Pair& dilation, std::int64_t groups,
                       const std::string& direction) {
@@ -90,6 +105,10 @@ void bind_conv2d(py::module_& m) {
   m.def("conv2d_backward_weights", &backward_weights, py::arg("x").noconvert(),
         py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
         py::arg("groups"), py::arg("out").noconvert());
+  m.def("conv2d_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+        py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("strides"), py::arg("pads"),
+        py::arg("dilation"), py::arg("groups"), py::arg("dx").noconvert(),
+        py::arg("dw").noconvert(), py::arg("db").noconvert());
   m.def("conv2d_algorithm", &algorithm, py::arg("x_shape"), py::arg("w_shape"), py::arg("strides"),
         py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direction"));
   m.def("set_conv2d_direct", &ops::set_conv2d_direct, py::arg("only"));

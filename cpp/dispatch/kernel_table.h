@@ -24,17 +24,17 @@ struct KernelTable {
 
   void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
                            bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
-                           std::int64_t end, float* scratch);
+                           std::int64_t end, const MemoryRange* ahead, float* scratch);
   void (*winograd_accumulate)(const WinogradShape&, const float* x, const float* dy, float* du,
                               std::int64_t begin, std::int64_t end, bool accumulate,
-                              float* scratch);
+                              const MemoryRange* ahead, float* scratch);
   std::int64_t (*winograd_block_size)(const WinogradShape&, std::int64_t tiles);
   void (*winograd_weights)(const float* w, std::int64_t c, std::int64_t oc, std::int64_t ldw,
                            bool flip, std::int64_t lc, std::int64_t loc, float* u,
                            std::int64_t begin, std::int64_t end);
-  void (*winograd_weight_gradient)(const float* du, std::int64_t c, std::int64_t oc,
-                                   std::int64_t lc, std::int64_t loc, float* dw, std::int64_t begin,
-                                   std::int64_t end);
+  void (*winograd_weight_gradient)(const float* du, std::int64_t parts, std::int64_t c,
+                                   std::int64_t oc, std::int64_t lc, std::int64_t loc, float* dw,
+                                   std::int64_t begin, std::int64_t end);
 
   void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
                              std::int64_t begin, std::int64_t end);

@@ -83,14 +83,21 @@ inline void clear(float* p, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += kLanes) store_part(p + i, zero(), n - i);
 }
 
+// Whether every position of the image is in exactly one window.
+inline bool windows_tile(const PoolShape& s) {
+  return s.stride_h == s.kh && s.stride_w == s.kw && s.pad_top == 0 && s.pad_left == 0 &&
+         s.oh * s.kh == s.h && s.ow * s.kw == s.w;
+}
+
 // dx of images [begin, end). Windows may overlap: each adds its gradient where its maximum was. An
 // index outside the window adds nothing.
 template <class Index>
 inline void max_pool2d_images_backward(const PoolShape& s, const float* dy, const Index* indices,
                                        float* dx, std::int64_t begin, std::int64_t end) {
+  const bool apart = windows_tile(s);
   for (std::int64_t i = begin; i < end; ++i) {
     float* image = dx + i * s.h * s.w * s.c;
-    clear(image, s.h * s.w * s.c);
+    if (!apart) clear(image, s.h * s.w * s.c);
     for (std::int64_t p = 0; p < s.oh * s.ow; ++p) {
       const Window a = window_at(s, p / s.ow, p % s.ow);
       const std::int64_t out = (i * s.oh * s.ow + p) * s.c;
@@ -102,7 +109,8 @@ inline void max_pool2d_images_backward(const PoolShape& s, const float* dy, cons
           for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw) {
             float* d = image + ((a.h0 + kh) * s.w + a.w0 + kw) * s.c + c;
             const Mask m = eq_i(where, set1_i(static_cast<int>(kh * s.kw + kw)));
-            store_part(d, add(load_part(d, n), select(m, g, zero())), n);
+            const F32 here = select(m, g, zero());
+            store_part(d, apart ? here : add(load_part(d, n), here), n);
           }
         }
       }

@@ -71,18 +71,17 @@ inline void multiply(std::int64_t rows, const float* a, const float* b, float* o
   }
 }
 
-// A part of an image batch on its way to the second-level cache, some lines at each advance(). The
+// Memory on its way to the second-level cache, some lines with the products of every point. The
 // transforms touch an image in an order that the hardware does not foresee; the products between
 // them leave the memory idle.
 struct Prefetch {
   const char *next, *end;
   std::int64_t step;
 
-  // Floats [begin, end) of `size`, in one advance() for each point.
-  Prefetch(const float* data, std::int64_t begin, std::int64_t finish, std::int64_t size)
-      : next(at(data, begin, size)), end(at(data, finish, size)) {
-    step = (end - next) / (kPoints * kPoints) + kLine;
-  }
+  explicit Prefetch(const MemoryRange& range)
+      : next(reinterpret_cast<const char*>(range.begin)),
+        end(reinterpret_cast<const char*>(range.end)),
+        step((end - next) / (kPoints * kPoints) + kLine) {}
   void advance() {
     const char* until = end - next > step ? next + step : end;
     for (; next < until; next += kLine) __builtin_prefetch(next, 0, 2);
@@ -90,48 +89,22 @@ struct Prefetch {
 
  private:
   static constexpr int kLine = 64;
-  static const char* at(const float* data, std::int64_t i, std::int64_t size) {
-    return reinterpret_cast<const char*>(data + (i < size ? i : size));
-  }
 };
 
-// Floats of n images (h, w, c) that come before the last row of tile t, about: rows of tiles are
-// taken to be read evenly.
-inline std::int64_t tile_position(const WinogradShape& s, std::int64_t t, std::int64_t h,
-                                  std::int64_t row) {
-  const std::int64_t n = t / (s.tiles_w * s.tiles_h), column = t % s.tiles_w;
-  const TileSpan& span = s.tile_rows[t / s.tiles_w % s.tiles_h];
-  return (n * h + span.start + kPoints - 1) * row + column * span.size * row / s.tiles_w;
-}
-
-// What tiles [begin, end) read of x, and of the tiles' output positions in y.
-inline Prefetch prefetch_inputs(const WinogradShape& s, const float* x, std::int64_t begin,
-                                std::int64_t end) {
-  const std::int64_t row = s.w * s.c;
-  return {x, tile_position(s, begin, s.h, row), tile_position(s, end, s.h, row), s.n * s.h * row};
-}
-inline Prefetch prefetch_outputs(const WinogradShape& s, const float* y, std::int64_t begin,
-                                 std::int64_t end) {
-  const std::int64_t row = s.ow * s.oc;
-  return {y, tile_position(s, begin, s.oh, row), tile_position(s, end, s.oh, row),
-          s.n * s.oh * row};
-}
-
 // y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point. scratch holds
-// winograd_block_size() floats for them. With indices, y and they are max-pooled 2 x 2: oh and ow
-// are even then, and all tiles of 4 or 2.
+// winograd_block_size() floats for them; two ranges of memory are fetched ahead. With indices, y
+// and they are max-pooled 2 x 2: oh and ow are even then, and all tiles of 4 or 2.
 void winograd_forward(const WinogradShape& s, const float* x, const float* u, const float* bias,
                       bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
-                      std::int64_t end, float* scratch) {
+                      std::int64_t end, const MemoryRange* ahead, float* scratch) {
   PointRows v(scratch, end - begin, s.lc);
   PointRows products(v.end(), end - begin, s.loc);
   transform_inputs(s, x, begin, end, v);
-  Prefetch next_x = prefetch_inputs(s, x, end, 2 * end - begin);
-  Prefetch this_y = prefetch_outputs(s, y, begin, indices ? begin : end);
+  Prefetch first(ahead[0]), second(ahead[1]);
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
-      next_x.advance();
-      this_y.advance();
+      first.advance();
+      second.advance();
       multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.lc * s.loc,
                products.point(i, j), s.lc, s.loc);
     }
@@ -154,34 +127,40 @@ inline void add_outer(const float* a, const float* b, float* out, std::int64_t k
       [&](auto m, auto v) CONVKIT_LAMBDA { store(out + m * kWidth + v * kLanes, acc[m][v]); });
 }
 
-// All rows of one panel of width Vectors * kLanes.
+template <int Rows, int Vectors>
+inline void add_exactly(std::int64_t rows, const float* a, const float* b, float* out,
+                        std::int64_t k, std::int64_t lda, std::int64_t ldb, bool accumulate) {
+  if (rows == Rows) return add_outer<Rows, Vectors>(a, b, out, k, lda, ldb, accumulate);
+  if constexpr (Rows > 1) add_exactly<Rows - 1, Vectors>(rows, a, b, out, k, lda, ldb, accumulate);
+}
+
+// All rows of one panel of width Vectors * kLanes, in register tiles of nearly equal height.
 template <int Vectors>
 inline void add_panel(const float* a, const float* b, float* out, std::int64_t k, std::int64_t lda,
                       std::int64_t ldb, bool accumulate) {
-  constexpr int kWidth = Vectors * kLanes;
   std::int64_t c = 0;
-  for (; c + kOuterRows <= lda; c += kOuterRows)
-    add_outer<kOuterRows, Vectors>(a + c, b, out + c * kWidth, k, lda, ldb, accumulate);
-  for (; c + 4 <= lda; c += 4)
-    add_outer<4, Vectors>(a + c, b, out + c * kWidth, k, lda, ldb, accumulate);
-  for (; c + 2 <= lda; c += 2)
-    add_outer<2, Vectors>(a + c, b, out + c * kWidth, k, lda, ldb, accumulate);
+  for (std::int64_t tiles = (lda + kOuterRows - 1) / kOuterRows; tiles > 0; --tiles) {
+    const std::int64_t height = (lda - c + tiles - 1) / tiles;
+    add_exactly<kOuterRows, Vectors>(height, a + c, b, out + c * Vectors * kLanes, k, lda, ldb,
+                                     accumulate);
+    c += height;
+  }
 }
 
 // du (one (lc, loc) matrix a point, in panels) += what tiles [begin, end) give; unless accumulate
 // is set, du is only written.
 void winograd_accumulate(const WinogradShape& s, const float* x, const float* dy, float* du,
-                         std::int64_t begin, std::int64_t end, bool accumulate, float* scratch) {
+                         std::int64_t begin, std::int64_t end, bool accumulate,
+                         const MemoryRange* ahead, float* scratch) {
   PointRows v(scratch, end - begin, s.lc);
   PointRows z(v.end(), end - begin, s.loc);
   transform_inputs(s, x, begin, end, v);
   transform_gradients(s, dy, begin, end, z);
-  Prefetch next_x = prefetch_inputs(s, x, end, 2 * end - begin);
-  Prefetch next_dy = prefetch_outputs(s, dy, end, 2 * end - begin);
+  Prefetch first(ahead[0]), second(ahead[1]);
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
-      next_x.advance();
-      next_dy.advance();
+      first.advance();
+      second.advance();
       const std::int64_t k = v.count(i, j);
       const float *a = v.point(i, j), *b = z.point(i, j);
       float* out = du + (i * kPoints + j) * s.lc * s.loc;
@@ -223,14 +202,26 @@ void winograd_weights(const float* w, std::int64_t c, std::int64_t oc, std::int6
   }
 }
 
-// dw (9, c, oc) = G^T du G for input channels [begin, end).
-void winograd_weight_gradient(const float* du, std::int64_t c, std::int64_t oc, std::int64_t lc,
-                              std::int64_t loc, float* dw, std::int64_t begin, std::int64_t end) {
+// The sum of `count` vectors `stride` floats apart: pairs, then pairs of pairs.
+inline F32 sum_parts(const float* p, std::int64_t count, std::int64_t stride) {
+  if (count == 1) return load(p);
+  const std::int64_t half = count / 2;
+  return add(sum_parts(p, half, stride), sum_parts(p + half * stride, count - half, stride));
+}
+
+// dw (9, c, oc) = G^T du G for input channels [begin, end), where du is the sum of `parts` arrays
+// one after the other.
+void winograd_weight_gradient(const float* du, std::int64_t parts, std::int64_t c, std::int64_t oc,
+                              std::int64_t lc, std::int64_t loc, float* dw, std::int64_t begin,
+                              std::int64_t end) {
+  const std::int64_t size = kPoints * kPoints * lc * loc;
   for (std::int64_t i = begin; i < end; ++i) {
     for (std::int64_t o = 0; o < loc; o += kLanes) {
       F32 t[kPoints][kPoints], g[3][3];
-      for (int p = 0; p < kPoints * kPoints; ++p)
-        t[p / kPoints][p % kPoints] = load(du + p * lc * loc + panel_offset(lc, loc, i, o));
+      for (int p = 0; p < kPoints * kPoints; ++p) {
+        const float* at = du + p * lc * loc + panel_offset(lc, loc, i, o);
+        t[p / kPoints][p % kPoints] = sum_parts(at, parts, size);
+      }
       both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
       for (int tap = 0; tap < 9; ++tap)
         store_part(dw + (tap * c + i) * oc + o, g[tap / 3][tap % 3], oc - o);

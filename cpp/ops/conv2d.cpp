@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "../dispatch/cpu.h"
+#include "output_gradient.h"
 #include "pack.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -165,35 +166,75 @@ void direct_backward_input(const ConvShape& s, const float* dy, const float* w, 
   }
 }
 
-void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
-  Scratch scratch;
-  const KernelTable& kernel = kernels();
-  const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
-  const std::int64_t size = taps * gc * s.oc;
-  const std::int64_t pieces = std::min(s.n, kBatchPieces);
-  float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
-  const std::int64_t o_block = 2 * kernel.lanes;
-  const std::int64_t work = s.n * s.oh * s.ow * taps * gc * ceil_div(s.oc, kernel.lanes);
-  const std::int64_t o_tasks = ceil_div(goc, o_block), c_tasks = ceil_div(gc, kChannelsPerTask);
-  parallel_for(pieces * s.groups * o_tasks * c_tasks, work, [&](std::int64_t task, int) {
-    const std::int64_t o = task % o_tasks * o_block;
-    const std::int64_t c = task / o_tasks % c_tasks * kChannelsPerTask;
-    const std::int64_t g = task / (o_tasks * c_tasks) % s.groups;
-    const std::int64_t piece = task / (o_tasks * c_tasks * s.groups);
-    const std::int64_t o_end = std::min(o + o_block, goc),
-                       c_end = std::min(c + kChannelsPerTask, gc);
-    float* part = parts + piece * size;
-    for (std::int64_t t = 0; t < taps; ++t) {
+// The blocks of channels that a weight gradient is computed in, of one group.
+struct ChannelBlocks {
+  std::int64_t gc, goc, o_size, c_tasks, o_tasks;
+
+  explicit ChannelBlocks(const ConvShape& s)
+      : gc(s.c / s.groups), goc(s.oc / s.groups), o_size(2 * kernels().lanes) {
+    c_tasks = ceil_div(gc, kChannelsPerTask);
+    o_tasks = ceil_div(goc, o_size);
+  }
+  std::int64_t count(const ConvShape& s) const { return s.groups * c_tasks * o_tasks; }
+
+  // part (+)= what images [n_begin, n_end) give for one block; unless add is set, it is cleared.
+  void accumulate(const ConvShape& s, const float* x, const float* dy, float* part, bool add,
+                  std::int64_t n_begin, std::int64_t n_end, std::int64_t block) const {
+    const std::int64_t o = block % o_tasks * o_size, o_end = std::min(o + o_size, goc);
+    const std::int64_t c = block / o_tasks % c_tasks * kChannelsPerTask;
+    const std::int64_t c_end = std::min(c + kChannelsPerTask, gc), g = block / (o_tasks * c_tasks);
+    for (std::int64_t t = 0; t < s.kh * s.kw && !add; ++t) {
       for (std::int64_t i = c; i < c_end; ++i) {
         float* row = part + (t * gc + i) * s.oc + g * goc;
         std::fill(row + o, row + o_end, 0.0f);
       }
     }
-    kernel.conv2d_backward_weights(s, x, dy, part, piece * s.n / pieces, (piece + 1) * s.n / pieces,
-                                   g, c, c_end, o, o_end);
+    kernels().conv2d_backward_weights(s, x, dy, part, n_begin, n_end, g, c, c_end, o, o_end);
+  }
+};
+
+std::int64_t weight_work(const ConvShape& s) {
+  const std::int64_t vectors = ceil_div(s.oc, kernels().lanes);
+  return s.n * s.oh * s.ow * s.kh * s.kw * (s.c / s.groups) * vectors;
+}
+
+void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+  Scratch scratch;
+  const ChannelBlocks blocks(s);
+  const std::int64_t size = s.kh * s.kw * blocks.gc * s.oc;
+  const std::int64_t pieces = std::min(s.n, kBatchPieces), count = blocks.count(s);
+  float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
+  parallel_for(pieces * count, weight_work(s), [&](std::int64_t task, int) {
+    const std::int64_t piece = task / count;
+    blocks.accumulate(s, x, dy, parts + piece * size, false, piece * s.n / pieces,
+                      (piece + 1) * s.n / pieces, task % count);
   });
   if (pieces == 1) return;
   add_parts(parts, pieces, size);
+  std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+}
+
+// The same an image at a time. For at least kBatchPieces images.
+void direct_backward_by_images(const ConvShape& s, const float* x, const OutputGradient& output,
+                               float* dw) {
+  Scratch scratch;
+  const ChannelBlocks blocks(s);
+  const std::int64_t size = s.kh * s.kw * blocks.gc * s.oc, work = weight_work(s);
+  const int threads = threads_for(kBatchPieces, work);
+  float* parts = scratch.take(kBatchPieces * size);
+  float* gradients = scratch.take(threads * output.image_size());
+  float* masked = scratch.take(threads * output.scratch_size());
+  parallel_for(kBatchPieces, work, [&](std::int64_t piece, int thread) {
+    const std::int64_t first = piece * s.n / kBatchPieces, last = (piece + 1) * s.n / kBatchPieces;
+    for (std::int64_t n = first; n < last; ++n) {
+      const float* dy = output.load(n, n + 1, gradients + thread * output.image_size(),
+                                    masked + thread * output.scratch_size());
+      for (std::int64_t block = 0; block < blocks.count(s); ++block)
+        blocks.accumulate(s, x + n * s.h * s.w * s.c, dy, parts + piece * size, n > first, 0, 1,
+                          block);
+    }
+  });
+  add_parts(parts, kBatchPieces, size);
   std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
 }
 
@@ -253,6 +294,24 @@ void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, 
 
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   choose(kBackwardWeights, s).run(s, x, dy, dw);
+}
+
+void conv2d_backward(const ConvShape& s, const float* x, const float* w, const float* dy,
+                     const float* y, const std::uint8_t* indices, float* dx, float* dw, float* db) {
+  Scratch scratch;
+  const OutputGradient output(s, dy, y, indices, scratch);
+  // With enough images for all pieces of a batch, every thread takes its images all the way.
+  const bool many = s.n >= kBatchPieces;
+  if (many && dw && winograd_allowed(s)) {
+    winograd_backward(s, x, w, output, dx, dw);
+  } else if (many && dw && !dx) {
+    direct_backward_by_images(s, x, output, dw);
+  } else {
+    const float* gradient = output.load_all(scratch);
+    if (dw) conv2d_backward_weights(s, x, gradient, dw);
+    if (dx) conv2d_backward_input(s, gradient, w, dx);
+  }
+  if (db) output.add_up(db);
 }
 
 }  // namespace convkit::ops

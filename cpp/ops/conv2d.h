@@ -25,4 +25,9 @@ void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, 
 // dw (KH, KW, C / groups, OC).
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
+// All gradients together, from the gradient dy behind ReLU (whose output was y; null without) and a
+// 2 x 2 max pool (indices; null without, else OH and OW are even). Each of dx, dw, db may be null.
+void conv2d_backward(const ConvShape& s, const float* x, const float* w, const float* dy,
+                     const float* y, const std::uint8_t* indices, float* dx, float* dw, float* db);
+
 }  // namespace convkit::ops

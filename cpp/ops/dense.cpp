@@ -21,15 +21,6 @@ ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
   return s;
 }
 
-// The blocks' column sums together, in order.
-void add_blocks(std::int64_t rows, std::int64_t c, const float* sums, float* db) {
-  for (std::int64_t j = 0; j < c; ++j) {
-    double total = 0.0;
-    for (std::int64_t i = 0; i < ceil_div(rows, kRowsPerBlock); ++i) total += sums[i * c + j];
-    db[j] = static_cast<float>(total);
-  }
-}
-
 }  // namespace
 
 void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x, const float* w,
@@ -61,7 +52,7 @@ void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, cons
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().relu_sum_rows(dy, y, c, begin, end, out, sums + begin / kRowsPerBlock * c);
   });
-  add_blocks(rows, c, sums, db);
+  sum_blocks(ceil_div(rows, kRowsPerBlock), c, sums, db);
 }
 
 void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db) {
@@ -70,7 +61,7 @@ void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().sum_rows(dy, c, begin, end, sums + begin / kRowsPerBlock * c);
   });
-  add_blocks(rows, c, sums, db);
+  sum_blocks(ceil_div(rows, kRowsPerBlock), c, sums, db);
 }
 
 }  // namespace convkit::ops

@@ -36,4 +36,7 @@ void transpose(std::int64_t rows, std::int64_t columns, const float* from, float
 // tree for any number of threads.
 void add_parts(float* parts, std::int64_t count, std::int64_t size);
 
+// total (c) = the sum of the rows of blocks (count, c), in order and in double precision.
+void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total);
+
 }  // namespace convkit::ops

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <type_traits>
 
 #include "../dispatch/cpu.h"
 #include "parallel.h"
@@ -23,14 +24,14 @@ Span inside(std::int64_t first, std::int64_t kernel, std::int64_t size) {
 // The elements that one output row's windows cover.
 std::int64_t row_work(const PoolShape& s) { return s.ow * s.c * s.kh * s.kw; }
 
-// Whether `count` indices lie in [0, positions).
+// Whether `count` indices lie in [0, positions). As unsigned numbers, negative ones are large.
 template <class Index>
 bool all_below(const Index* indices, std::int64_t count, std::int64_t positions) {
-  const auto last = static_cast<Index>(positions - 1);
-  const auto first = static_cast<Index>(0);
-  bool bad = false;
-  for (std::int64_t i = 0; i < count; ++i) bad |= (indices[i] < first) | (indices[i] > last);
-  return !bad;
+  using Unsigned = std::make_unsigned_t<Index>;
+  Unsigned largest = 0;
+  for (std::int64_t i = 0; i < count; ++i)
+    largest = std::max(largest, static_cast<Unsigned>(indices[i]));
+  return static_cast<std::int64_t>(largest) < positions;
 }
 
 template <class Index>
@@ -76,6 +77,15 @@ bool max_pool2d_indices_valid(const PoolShape& s, const void* indices, bool wide
     if (!good) valid.store(false);
   });
   return valid.load();
+}
+
+PoolShape pool_of_two(const ConvShape& s) {
+  PoolShape p = {};
+  p.n = s.n, p.h = s.oh, p.w = s.ow, p.c = s.oc;
+  p.kh = 2, p.kw = 2;
+  p.oh = s.oh / 2, p.ow = s.ow / 2;
+  p.stride_h = 2, p.stride_w = 2;
+  return p;
 }
 
 void average_pool2d_forward(const PoolShape& s, const float* x, float* y) {

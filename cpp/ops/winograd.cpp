@@ -56,6 +56,13 @@ WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& sc
   return a;
 }
 
+std::int64_t tile_count(const WinogradShape& a) { return a.n * a.tiles_h * a.tiles_w; }
+
+// Vector operations of a convolution's products.
+std::int64_t vector_products(const WinogradShape& a) {
+  return tile_count(a) * kPoints * a.lc * a.loc / kernels().lanes;
+}
+
 // The input gradient as a forward convolution of dy with the transposed, turned kernel.
 ConvShape gradient_shape(const ConvShape& s) {
   ConvShape g = s;
@@ -65,28 +72,94 @@ ConvShape gradient_shape(const ConvShape& s) {
   return g;
 }
 
+// Floats of n images (h, rows of `row` floats) before the last input row of tile t: what a thread
+// that goes from tile to tile reads, if rows of tiles are taken to be read evenly.
+std::int64_t position(const WinogradShape& a, std::int64_t t, std::int64_t h, std::int64_t row) {
+  const std::int64_t n = t / (a.tiles_w * a.tiles_h), column = t % a.tiles_w;
+  const TileSpan& span = a.tile_rows[t / a.tiles_w % a.tiles_h];
+  const std::int64_t floats = (n * h + span.start + 5) * row + column * span.size * row / a.tiles_w;
+  return std::min(floats, a.n * h * row);
+}
+
+// The part of the input, or of memory of its shape, that goes with tiles [begin, end).
+MemoryRange inputs_of(const WinogradShape& a, const float* x, std::int64_t begin,
+                      std::int64_t end) {
+  const std::int64_t row = a.w * a.c;
+  return {x + position(a, begin, a.h, row), x + position(a, end, a.h, row)};
+}
+
+MemoryRange outputs_of(const WinogradShape& a, const float* y, std::int64_t begin,
+                       std::int64_t end) {
+  const std::int64_t row = a.ow * a.oc;
+  return {y + position(a, begin, a.oh, row), y + position(a, end, a.oh, row)};
+}
+
+// [0, total) in nearly even pieces of at most `most`: the size of all but the last.
+std::int64_t even_share(std::int64_t total, std::int64_t most) {
+  return ceil_div(total, ceil_div(total, most));
+}
+
+// y = x * w, with its weights transformed once.
+struct Forward {
+  WinogradShape a;
+  const float* u;
+  std::int64_t tiles;       // in a block
+  std::int64_t block_size;  // floats
+
+  // Weights are (9, c, ldw), turned when flip is set; tiles are cut for `images` images at a time.
+  Forward(const ConvShape& s, const float* w, std::int64_t ldw, bool flip, std::int64_t images,
+          Scratch& scratch)
+      : a(winograd_shape(s, kernels().lanes, scratch)) {
+    float* transformed = scratch.take(kPoints * a.lc * a.loc);
+    parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
+      kernels().winograd_weights(w, s.c, s.oc, ldw, flip, a.lc, a.loc, transformed, begin, end);
+    });
+    u = transformed;
+    const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * (a.lc + a.loc)), 8);
+    // Each output is computed alone, so its bits do not depend on how the tiles are cut.
+    tiles = round_up(even_share(images * a.tiles_h * a.tiles_w, most), 4);
+    block_size = kernels().winograd_block_size(a, tiles);
+  }
+};
+
 // y = x * w for weights (9, c, ldw), turned when flip is set; pooled 2 x 2 when there are indices.
 void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_t ldw, bool flip,
                  const float* b, bool relu, float* y, std::uint8_t* indices) {
   Scratch scratch;
-  const KernelTable& kernel = kernels();
-  const WinogradShape a = winograd_shape(s, kernel.lanes, scratch);
-  float* u = scratch.take(kPoints * a.lc * a.loc);
-  parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-    kernel.winograd_weights(w, s.c, s.oc, ldw, flip, a.lc, a.loc, u, begin, end);
-  });
-  // An even share for every task: each output is computed alone, so its bits do not depend on it.
-  const std::int64_t total = s.n * a.tiles_h * a.tiles_w, channels = a.lc + a.loc;
-  const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * channels), 8);
-  const std::int64_t tiles = ceil_div(total, round_up(ceil_div(total, most), 4));
-  const std::int64_t tasks = ceil_div(total, tiles), block = kernel.winograd_block_size(a, tiles);
-  const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
-  float* blocks = scratch.take(threads_for(tasks, work) * block);
+  const Forward forward(s, w, ldw, flip, s.n, scratch);
+  const WinogradShape& a = forward.a;
+  const std::int64_t total = tile_count(a), tiles = forward.tiles;
+  const std::int64_t tasks = ceil_div(total, tiles), work = vector_products(a);
+  float* blocks = scratch.take(threads_for(tasks, work) * forward.block_size);
   parallel_for(tasks, work, [&](std::int64_t task, int thread) {
-    kernel.winograd_forward(a, x, u, b, relu, y, indices, task * tiles,
-                            std::min((task + 1) * tiles, total), blocks + thread * block);
+    const std::int64_t begin = task * tiles, end = std::min(begin + tiles, total);
+    const MemoryRange ahead[] = {inputs_of(a, x, end, end + tiles),
+                                 outputs_of(a, y, begin, indices ? begin : end)};
+    kernels().winograd_forward(a, x, forward.u, b, relu, y, indices, begin, end, ahead,
+                               blocks + thread * forward.block_size);
   });
 }
+
+// A weight gradient, summed over pieces of the batch.
+struct WeightGradient {
+  WinogradShape a;
+  std::int64_t pieces, size;  // size: floats of a piece's transformed gradient
+  std::int64_t most;          // tiles in a block
+  float* parts;
+
+  WeightGradient(const ConvShape& s, Scratch& scratch)
+      : a(winograd_shape(s, kernels().lanes, scratch)), size(kPoints * a.lc * a.loc) {
+    pieces = std::min(tile_count(a), size > kLargeGradient ? kPiecesOfLarge : kPieces);
+    most = std::max(kGradientBlock / (kPoints * (a.lc + a.loc)), kMinGradientTiles);
+    parts = scratch.take(pieces * size);
+  }
+
+  void add_up(float* dw) const {
+    parallel_ranges(a.c, 4, pieces * kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
+      kernels().winograd_weight_gradient(parts, pieces, a.c, a.oc, a.lc, a.loc, dw, begin, end);
+    });
+  }
+};
 
 }  // namespace
 
@@ -114,29 +187,73 @@ void winograd_backward_input(const ConvShape& s, const float* dy, const float* w
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
-  const KernelTable& kernel = kernels();
-  const WinogradShape a = winograd_shape(s, kernel.lanes, scratch);
-  const std::int64_t total = s.n * a.tiles_h * a.tiles_w, channels = a.lc + a.loc;
-  const std::int64_t size = kPoints * a.lc * a.loc;
-  const std::int64_t pieces = std::min(total, size > kLargeGradient ? kPiecesOfLarge : kPieces);
-  const std::int64_t most = std::max(kGradientBlock / (kPoints * channels), kMinGradientTiles);
-  const std::int64_t block = kernel.winograd_block_size(a, most);
-  float* du = scratch.take(pieces * size);
-  const std::int64_t work = total * kPoints * a.lc * a.loc / kernel.lanes;
-  float* blocks = scratch.take(threads_for(pieces, work) * block);
-  parallel_for(pieces, work, [&](std::int64_t piece, int thread) {
-    float* part = du + piece * size;
-    const std::int64_t begin = piece * total / pieces, end = (piece + 1) * total / pieces;
-    const std::int64_t tiles = ceil_div(end - begin, ceil_div(end - begin, most));
-    for (std::int64_t t = begin; t < end; t += tiles) {
-      kernel.winograd_accumulate(a, x, dy, part, t, std::min(t + tiles, end), t > begin,
-                                 blocks + thread * block);
+  const WeightGradient gradient(s, scratch);
+  const WinogradShape& a = gradient.a;
+  const std::int64_t total = tile_count(a);
+  const std::int64_t block = kernels().winograd_block_size(a, gradient.most);
+  const std::int64_t work = vector_products(a);
+  float* blocks = scratch.take(threads_for(gradient.pieces, work) * block);
+  parallel_for(gradient.pieces, work, [&](std::int64_t piece, int thread) {
+    const std::int64_t first = piece * total / gradient.pieces;
+    const std::int64_t last = (piece + 1) * total / gradient.pieces;
+    const std::int64_t tiles = even_share(last - first, gradient.most);
+    for (std::int64_t t = first; t < last; t += tiles) {
+      const std::int64_t end = std::min(t + tiles, last), next = std::min(end + tiles, last);
+      const MemoryRange ahead[] = {inputs_of(a, x, end, next), outputs_of(a, dy, end, next)};
+      kernels().winograd_accumulate(a, x, dy, gradient.parts + piece * gradient.size, t, end,
+                                    t > first, ahead, blocks + thread * block);
     }
   });
-  add_parts(du, pieces, size);
-  parallel_ranges(s.c, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-    kernel.winograd_weight_gradient(du, s.c, s.oc, a.lc, a.loc, dw, begin, end);
+  gradient.add_up(dw);
+}
+
+void winograd_backward(const ConvShape& s, const float* x, const float* w,
+                       const OutputGradient& output, float* dx, float* dw) {
+  Scratch scratch;
+  const WeightGradient gradient(s, scratch);
+  const WinogradShape& a = gradient.a;
+  const std::int64_t pieces = gradient.pieces, image_tiles = a.tiles_h * a.tiles_w;
+  const std::int64_t images =
+      std::min(ceil_div(kMinGradientTiles, image_tiles), ceil_div(s.n, pieces));
+  const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
+  const Forward back(gradient_shape(s), weights.data, weights.ldw, true, images, scratch);
+  const std::int64_t block =
+      std::max(kernels().winograd_block_size(a, gradient.most), back.block_size);
+  const std::int64_t loaded = images * output.image_size();
+  const std::int64_t masked = images * output.scratch_size();
+  const std::int64_t work = 2 * vector_products(a);
+  const int threads = threads_for(pieces, work);
+  float* blocks = scratch.take(threads * block);
+  float* gradients = scratch.take(threads * (loaded + masked));
+  const std::int64_t x_image = s.h * s.w * s.c;
+  parallel_for(pieces, work, [&](std::int64_t piece, int thread) {
+    const std::int64_t first = piece * s.n / pieces, last = (piece + 1) * s.n / pieces;
+    for (std::int64_t n = first; n < last; n += images) {
+      const std::int64_t count = std::min(images, last - n);
+      float* to = gradients + thread * (loaded + masked);
+      const float* dy = output.load(n, n + count, to, to + loaded);
+      const float* x_part = x + n * x_image;
+      float* dx_part = dx ? dx + n * x_image : nullptr;
+      WinogradShape part = a;
+      part.n = last - n;
+      std::int64_t total = count * image_tiles, tiles = even_share(total, gradient.most);
+      for (std::int64_t t = 0; t < total; t += tiles) {
+        const std::int64_t end = std::min(t + tiles, total);
+        const MemoryRange ahead[] = {inputs_of(part, x_part, end, end + tiles),
+                                     inputs_of(part, dx_part, t, dx ? end : t)};
+        kernels().winograd_accumulate(part, x_part, dy, gradient.parts + piece * gradient.size, t,
+                                      end, n > first || t > 0, ahead, blocks + thread * block);
+      }
+      if (!dx) continue;
+      total = count * back.a.tiles_h * back.a.tiles_w;
+      for (std::int64_t t = 0; t < total; t += back.tiles) {
+        const MemoryRange ahead[] = {{dy, dy}, {dy, dy}};
+        kernels().winograd_forward(back.a, dy, back.u, nullptr, false, dx_part, nullptr, t,
+                                   std::min(t + back.tiles, total), ahead, blocks + thread * block);
+      }
+    }
   });
+  gradient.add_up(dw);
 }
 
 }  // namespace convkit::ops

@@ -54,6 +54,19 @@ def conv2d_backward_weights(
     groups: int,
     out: _Floats,
 ) -> None: ...
+def conv2d_backward(
+    x: _Floats,
+    w: _Floats,
+    dy: _Floats,
+    y: _Floats | None,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    dx: _Floats | None,
+    dw: _Floats | None,
+    db: _Floats | None,
+) -> None: ...
 def conv2d_algorithm(
     x_shape: Sequence[int],
     w_shape: Sequence[int],

@@ -10,7 +10,6 @@ from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
 from .checks import check_data_format, check_padding, positive, positive_pair
-from .epilogue import backward_epilogue
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -151,12 +150,17 @@ class Conv2D(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
-        backward_epilogue(self.bias, dy, y, activation)
-        kernel = self.kernel
-        if not kernel.frozen:
-            ops.conv2d_backward_weights(x, dy, kernel.shape, out=kernel.gradient, **self.geometry)
-        if dx is not None:
-            ops.conv2d_backward_input(dy, kernel.value, x.shape, out=dx, **self.geometry)
+        ops.conv2d_backward(
+            x,
+            self.kernel.value,
+            dy,
+            y,
+            activation=activation,
+            dx=dx,
+            dw=None if self.kernel.frozen else self.kernel.gradient,
+            db=None if self.bias is None or self.bias.frozen else self.bias.gradient,
+            **self.geometry,
+        )
 
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The algorithms of the directions that run."""

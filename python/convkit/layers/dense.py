@@ -9,7 +9,6 @@ from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
 from .checks import positive
-from .epilogue import backward_epilogue
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -94,8 +93,15 @@ class Dense(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
-        backward_epilogue(self.bias, dy, y, activation)
         kernel = self.kernel
+        db = None if self.bias is None or self.bias.frozen else self.bias.gradient
+        if activation is None:
+            if db is not None:
+                ops.bias_backward(dy, out=db)
+        elif db is None:
+            ops.relu_backward(dy, y, out=dy)
+        else:
+            ops.bias_relu_backward(dy, y, out=dy, db=db)
         if not kernel.frozen:
             ops.dense_backward_weights(x, dy, out=kernel.gradient)
         if dx is not None:

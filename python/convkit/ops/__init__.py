@@ -24,6 +24,7 @@ from convkit.ops.activation import (
 from convkit.ops.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from convkit.ops.conv2d import (
     conv2d_algorithm,
+    conv2d_backward,
     conv2d_backward_input,
     conv2d_backward_weights,
     conv2d_forward,
@@ -74,6 +75,7 @@ __all__ = [
     "bias_backward",
     "bias_relu_backward",
     "conv2d_algorithm",
+    "conv2d_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",
     "conv2d_forward",

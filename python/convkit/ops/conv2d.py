@@ -213,6 +213,65 @@ def conv2d_backward_weights(
     return out
 
 
+def conv2d_backward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    dy: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    dx: Floats | None = None,
+    dw: Floats | None = None,
+    db: Floats | None = None,
+) -> None:
+    """All gradients of :func:`conv2d_forward`, written into those of dx, dw, db that are given.
+
+    The same as ReLU's and the bias's gradient, then :func:`conv2d_backward_weights` and
+    :func:`conv2d_backward_input`, but some images at a time, while they are in a core's cache.
+
+    Args:
+        x, w: the forward pass's inputs, (N, H, W, C) and (KH, KW, C // groups, OC).
+        dy: gradient with respect to what it returned, (N, OH, OW, OC).
+        y: what it returned; only read where there is an activation.
+        strides, padding, dilation, groups, activation: the forward pass's.
+        dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
+            overlap the inputs.
+
+    Raises:
+        ValueError: shapes disagree, or y is missing where there is an activation.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    dy = as_floats("dy", dy, 4)
+    shape, window = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    _check_gradient(dy, shape)
+    mask: Floats | None = None
+    if is_relu(activation):
+        if y is None:
+            raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
+        mask = as_floats("y", y, 4)
+    for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, shape[3:])):
+        if array is not None:
+            output(name, array, expected)
+    _core.conv2d_backward(
+        x,
+        w,
+        dy,
+        mask,
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        dx,
+        dw,
+        db,
+    )
+
+
 def _check_gradient(dy: Floats, shape: tuple[int, ...]) -> None:
     if dy.shape != shape:
         raise ValueError(

@@ -30,6 +30,7 @@ from .activation import (
 )
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .conv2d import (
+    conv2d_backward,
     conv2d_backward_input,
     conv2d_backward_weights,
     conv2d_forward,
@@ -70,6 +71,7 @@ __all__ = [
     "batchnorm_inference",
     "bias_backward",
     "bias_relu_backward",
+    "conv2d_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",
     "conv2d_forward",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,6 +33,7 @@ from ._arguments import (
     resolve_padding,
     shape_of,
 )
+from .activation import relu_backward
 
 
 @dataclass(frozen=True)
@@ -199,3 +201,40 @@ def conv2d_backward_weights(
             gradients = dy[..., outputs].reshape(pixels.shape[0], -1)
             dw[kh, kw, :, outputs] = pixels.T @ gradients
     return deliver(dw, out)
+
+
+def conv2d_backward(
+    x: ArrayLike,
+    w: ArrayLike,
+    dy: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    strides: Pair = (1, 1),
+    padding: Padding = "valid",
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    dx: Array | None = None,
+    dw: Array | None = None,
+    db: Array | None = None,
+) -> None:
+    """Write the gradients of conv2d_forward, whose output was y, into those of dx, dw, db given."""
+    x, w, dy = floating(x, "x", ndim=4), floating(w, "w", ndim=4), floating(dy, "dy", ndim=4)
+    expect_shape(dy, _geometry(x.shape, w.shape, strides, padding, dilation, groups).y_shape, "dy")
+    if activation is not None:
+        if y is None:
+            raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
+        expect_shape(floating(y, "y", ndim=4), dy.shape, "y")
+        dy = relu_backward(dy, y)
+    options: dict[str, Any] = {
+        "strides": strides,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    if dx is not None:
+        conv2d_backward_input(dy, w, x.shape, out=dx, **options)
+    if dw is not None:
+        conv2d_backward_weights(x, dy, w.shape, out=dw, **options)
+    if db is not None:
+        deliver(dy.sum(axis=(0, 1, 2)), db, "db")
