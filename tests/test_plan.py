@@ -88,7 +88,29 @@ def global_max() -> list[Layer]:
     ]
 
 
-STACKS = {f.__name__: f for f in (convolutional, pooled, max_pooled, global_max)}
+def normalised() -> list[Layer]:
+    """Everything that a convolution and its normalisation can have behind them."""
+    return [
+        layers.Conv2D(4, 3, padding="same"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.MaxPooling2D(),
+        layers.Conv2D(5, 2, padding="same", use_bias=False),
+        layers.BatchNormalization(scale=False),
+        layers.Activation("relu"),
+        layers.Conv2D(5, 3, padding="same"),
+        layers.BatchNormalization(center=False),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(6, 1),
+        layers.BatchNormalization(),
+        layers.Flatten(),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+STACKS = {f.__name__: f for f in (convolutional, pooled, max_pooled, global_max, normalised)}
 SIZES = (7, 8, 2)
 
 
@@ -202,33 +224,44 @@ def test_fused_equals_unfused(name: str, training: bool) -> None:
     assert untouched != training, "so are the moving statistics"
 
 
-@pytest.mark.parametrize("index", range(len(fusion.FUSIONS)))
-def test_every_fusion_is_used_and_can_be_switched_off(index: int) -> None:
-    entry = fusion.FUSIONS[index]
-    model = build(convolutional(), SIZES)
+# Which stack has a fusion, and how the stage that it makes describes itself in the end.
+FUSED = {
+    "convolution, batch normalisation, ReLU, max-pool": (normalised, "relu + max_pool2d"),
+    "convolution, batch normalisation, max-pool": (normalised, "statistics + max_pool2d"),
+    "convolution, batch normalisation, ReLU": (normalised, "statistics + relu"),
+    "convolution, batch normalisation": (normalised, "batch statistics"),
+    "convolution, ReLU, max-pool": (max_pooled, "relu + max_pool2d"),
+    "convolution, max-pool": (max_pooled, "direct rows/direct + max_pool2d"),
+    "activation epilogue": (convolutional, "relu"),
+}
+
+
+@pytest.mark.parametrize("entry", fusion.FUSIONS, ids=lambda entry: entry.name)
+def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> None:
     loss = losses.get("sparse_categorical_crossentropy")
+    stack, end = FUSED.get(entry.name, (convolutional, ""))
+    model = build(stack(), SIZES)
     fused = lower(model.layers, SIZES, 2, True, loss=loss)
     plain = lower(model.layers, SIZES, 2, True, loss=loss, fuse=False)
-    if entry.make is fusion.FusedActivation:
-        names = ["+".join(step.stage.names) for step in fused.steps]
-        found = [n for n in names if "+" in n]
-        assert len(found) == 2, "BatchNormalization + Activation and Dense + ReLU"
-        assert sum(isinstance(s.stage, fusion.FusedActivation) for s in fused.steps) == 3
-        assert not any(isinstance(s.stage, fusion.FusedActivation) for s in plain.steps)
-    elif entry.make is fusion.ConvMaxPool:
-        model = build(max_pooled(), SIZES)
-        fused = lower(model.layers, SIZES, 2, True, loss=loss)
-        plain = lower(model.layers, SIZES, 2, True, loss=loss, fuse=False)
-        stages = [s.stage for s in fused.steps if isinstance(s.stage, fusion.ConvMaxPool)]
-        assert [stage.activation for stage in stages] == ["relu", None]
-        assert not any(isinstance(s.stage, fusion.ConvMaxPool) for s in plain.steps)
-    else:
+    if entry.name not in FUSED:
         assert entry.name == "softmax with cross-entropy"
         assert fused.head is not None
         assert plain.head is not None
         assert fused.head.softmax is not None
         assert plain.head.softmax is None
-        assert len(plain.steps) == len(fused.steps) + 3 + 1
+        return
+    assert isinstance(entry.make, type)
+    steps = [step for step in fused.steps if isinstance(step.stage, entry.make)]
+    described = [step.stage.describe((2, *step.input_sizes), True) for step in steps]
+    assert any(text.endswith(end) for text in described), described
+    assert not any(isinstance(step.stage, entry.make) for step in plain.steps)
+
+
+def test_a_frozen_normalisation_is_not_fused() -> None:
+    model = build(normalised(), SIZES)
+    model.layers[1].trainable = False
+    plan = lower(model.layers, SIZES, 2, True, loss=losses.get("sparse_categorical_crossentropy"))
+    assert sum(isinstance(step.stage, fusion.ConvBatchNorm) for step in plan.steps) == 3
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kerne
 // The problem of a convolution of x (N, H, W, C) with w (KH, KW, C / groups, OC), checked.
 ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
                      const Pair& dilation, std::int64_t groups);
+// (N, OH / 2, OW / 2, OC), the shape behind a 2 x 2 pool; throws when no window fits.
+Sizes pooled_shape(const ConvShape& s);
 
 // A writable pointer; throws when the array is read-only.
 inline float* out_data(Floats& a) { return a.mutable_data(); }
@@ -52,6 +54,7 @@ inline const float* in_data(const std::optional<Floats>& a) { return a ? a->data
 
 void bind_runtime(py::module_& m);
 void bind_conv2d(py::module_& m);
+void bind_conv2d_batchnorm(py::module_& m);
 void bind_conv2d_max_pool2d(py::module_& m);
 void bind_dense(py::module_& m);
 void bind_pool2d(py::module_& m);

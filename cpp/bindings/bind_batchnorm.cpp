@@ -61,7 +61,7 @@ void backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floa
   const float *pm = mean.data(), *pr = rstd.data();
   float *dx = out_data(out), *dg = out_data(dgamma), *db = out_data(dbeta);
   py::gil_scoped_release nogil;
-  ops::batchnorm_backward(rows, c, pdy, px, pg, pb, pm, pr, relu, dx, dg, db);
+  ops::batchnorm_backward(rows, {px, pg, pb, pm, pr, relu}, c, pdy, dx, dg, db);
 }
 
 }  // namespace

@@ -32,6 +32,14 @@ ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const 
   return s;
 }
 
+Sizes pooled_shape(const ConvShape& s) {
+  if (s.oh < 2 || s.ow < 2) {
+    throw std::invalid_argument("a 2 x 2 pool does not fit the convolution's output of " +
+                                std::to_string(s.oh) + " x " + std::to_string(s.ow));
+  }
+  return {s.n, s.oh / 2, s.ow / 2, s.oc};
+}
+
 namespace {
 
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
@@ -77,7 +85,9 @@ void backward(const Floats& x, const Floats& w, const Floats& dy, const std::opt
   const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   py::gil_scoped_release nogil;
-  ops::conv2d_backward(s, px, pw, pdy, py_, nullptr, pdx, pdw, pdb);
+  ops::Scratch scratch;
+  const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, scratch);
+  ops::conv2d_backward(s, px, pw, output, pdx, pdw, pdb);
 }
 
 std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& strides,

@@ -7,14 +7,6 @@ namespace {
 
 using Indices = py::array_t<std::uint8_t, py::array::c_style>;
 
-Sizes pooled_shape(const ConvShape& s) {
-  if (s.oh < 2 || s.ow < 2) {
-    throw std::invalid_argument("a 2 x 2 pool does not fit the convolution's output of " +
-                                std::to_string(s.oh) + " x " + std::to_string(s.ow));
-  }
-  return {s.n, s.oh / 2, s.ow / 2, s.oc};
-}
-
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
              const Pads& pads, const Pair& dilation, std::int64_t groups, bool relu, Floats out,
              Indices indices) {

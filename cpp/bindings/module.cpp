@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "convkit's kernels; use convkit.ops.";
   bind_runtime(m);
   bind_conv2d(m);
+  bind_conv2d_batchnorm(m);
   bind_conv2d_max_pool2d(m);
   bind_dense(m);
   bind_pool2d(m);

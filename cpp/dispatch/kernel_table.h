@@ -49,6 +49,9 @@ struct KernelTable {
                                float* mean, float* deviations);
   void (*batchnorm_normalise)(const float* x, const float* scale, const float* shift, bool relu,
                               float* y, std::int64_t c, std::int64_t begin, std::int64_t end);
+  void (*batchnorm_max_pool2d)(const PoolShape&, const float* x, const float* scale,
+                               const float* shift, bool relu, float* y, std::uint8_t* indices,
+                               std::int64_t begin, std::int64_t end);
   void (*batchnorm_reduce)(const float* dy, const float* x, const float* scale, const float* shift,
                            const float* mean, const float* rstd, bool relu, std::int64_t c,
                            std::int64_t begin, std::int64_t end, float* sum_dy, float* sum_dy_xhat);

@@ -3,6 +3,7 @@
 // caller in a fixed order, so that they are accurate and do not depend on the number of threads.
 #pragma once
 
+#include "pool2d.h"
 #include "simd.h"
 
 CONVKIT_BEGIN_KERNELS
@@ -46,6 +47,35 @@ void batchnorm_normalise(const float* x, const float* scale, const float* shift,
     for (std::int64_t r = begin; r < end; ++r) {
       const F32 v = fma(load_part(x + r * c + j, n), a, b);
       store_part(y + r * c + j, relu ? max(zero(), v) : v, n);
+    }
+  }
+}
+
+// The same, then max-pooled by windows of 2 x 2: output rows [begin, end) of N * OH, and the
+// position of each maximum in its window. s has no padding.
+void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale,
+                          const float* shift, bool relu, float* y, std::uint8_t* indices,
+                          std::int64_t begin, std::int64_t end) {
+  for (std::int64_t row = begin; row < end; ++row) {
+    const float* top = x + (row / s.oh * s.h + row % s.oh * 2) * s.w * s.c;
+    for (std::int64_t j = 0; j < s.c; j += kLanes) {
+      const std::int64_t n = s.c - j;
+      const F32 a = load_part(scale + j, n), b = load_part(shift + j, n);
+      for (std::int64_t ow = 0; ow < s.ow; ++ow) {
+        const float* corner = top + 2 * ow * s.c + j;
+        F32 best = zero();
+        I32 where = set1_i(0);
+        for (int k = 0; k < 4; ++k) {
+          const F32 z = fma(load_part(corner + (k / 2 * s.w + k % 2) * s.c, n), a, b);
+          const F32 v = relu ? max(zero(), z) : z;
+          const Mask m = takes_over(v, best);
+          best = k == 0 ? v : select(m, v, best);
+          where = k == 0 ? where : select_i(m, set1_i(k), where);
+        }
+        const std::int64_t out = (row * s.ow + ow) * s.c + j;
+        store_part(y + out, best, n);
+        store_indices(indices + out, where, n);
+      }
     }
   }
 }

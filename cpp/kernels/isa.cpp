@@ -35,6 +35,7 @@ const KernelTable* kernel_table() {
       average_pool2d_backward,
       batchnorm_statistics,
       batchnorm_normalise,
+      batchnorm_max_pool2d,
       batchnorm_reduce,
       batchnorm_backward,
       sum_rows,

@@ -1,10 +1,10 @@
 #include "batchnorm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../dispatch/cpu.h"
 #include "parallel.h"
-#include "scratch.h"
 
 namespace convkit::ops {
 namespace {
@@ -12,23 +12,60 @@ namespace {
 // Rows whose statistics are taken together: fixed, so that the sums' order is.
 constexpr std::int64_t kRowsPerBlock = 256;
 
-// One channel's mean and population variance from its blocks (Chan, Golub and LeVeque, 1979).
-void combine(std::int64_t rows, std::int64_t c, std::int64_t channel, const float* means,
-             const float* deviations, double* mean, double* variance) {
-  double total_mean = 0.0, total_deviation = 0.0, count = 0.0;
-  for (std::int64_t i = 0, begin = 0; begin < rows; ++i, begin += kRowsPerBlock) {
-    const double n =
-        static_cast<double>(rows - begin < kRowsPerBlock ? rows - begin : kRowsPerBlock);
-    const double delta = means[i * c + channel] - total_mean;
-    total_deviation += deviations[i * c + channel] + delta * delta * count * n / (count + n);
-    count += n;
-    total_mean += delta * n / count;
-  }
-  *mean = total_mean;
-  *variance = total_deviation / count;
+}  // namespace
+
+RowBlocks::RowBlocks(std::int64_t images, std::int64_t rows, std::int64_t c)
+    : images(images), rows(rows), c(c), of_image(ceil_div(rows, kRowsPerBlock)) {}
+
+std::int64_t RowBlocks::first_row(std::int64_t block) const {
+  return block / of_image * rows + block % of_image * kRowsPerBlock;
 }
 
-// The forward pass is y = x * scale + shift.
+std::int64_t RowBlocks::size(std::int64_t block) const {
+  return std::min(kRowsPerBlock, rows - block % of_image * kRowsPerBlock);
+}
+
+BatchStatistics::BatchStatistics(const RowBlocks& blocks, Scratch& scratch)
+    : blocks_(blocks),
+      means_(scratch.take(blocks.count() * blocks.c)),
+      deviations_(scratch.take(blocks.count() * blocks.c)) {}
+
+void BatchStatistics::add(const float* x, std::int64_t block) const {
+  const std::int64_t c = blocks_.c;
+  kernels().batchnorm_statistics(x + blocks_.first_row(block) * c, c, 0, blocks_.size(block),
+                                 means_ + block * c, deviations_ + block * c);
+}
+
+void BatchStatistics::add_images(const float* x, std::int64_t begin, std::int64_t end) const {
+  for (std::int64_t i = begin * blocks_.of_image; i < end * blocks_.of_image; ++i) add(x, i);
+}
+
+void BatchStatistics::add_all(const float* x) const {
+  parallel_for(blocks_.count(), blocks_.images * blocks_.rows * blocks_.c,
+               [&](std::int64_t block, int) { add(x, block); });
+}
+
+// A channel's mean and population variance from its blocks (Chan, Golub and LeVeque, 1979).
+void BatchStatistics::finish(double momentum, double epsilon, float* moving_mean,
+                             float* moving_variance, float* mean, float* rstd) const {
+  for (std::int64_t j = 0; j < blocks_.c; ++j) {
+    double total_mean = 0.0, total_deviation = 0.0, count = 0.0;
+    for (std::int64_t i = 0; i < blocks_.count(); ++i) {
+      const double n = static_cast<double>(blocks_.size(i));
+      const double delta = means_[i * blocks_.c + j] - total_mean;
+      total_deviation += deviations_[i * blocks_.c + j] + delta * delta * count * n / (count + n);
+      count += n;
+      total_mean += delta * n / count;
+    }
+    const double variance = total_deviation / count;
+    mean[j] = static_cast<float>(total_mean);
+    rstd[j] = static_cast<float>(1.0 / std::sqrt(variance + epsilon));
+    moving_mean[j] = static_cast<float>(momentum * moving_mean[j] + (1.0 - momentum) * total_mean);
+    moving_variance[j] =
+        static_cast<float>(momentum * moving_variance[j] + (1.0 - momentum) * variance);
+  }
+}
+
 void scale_and_shift(std::int64_t c, const float* gamma, const float* beta, const float* mean,
                      const float* rstd, float* scale, float* shift) {
   for (std::int64_t j = 0; j < c; ++j) {
@@ -37,40 +74,75 @@ void scale_and_shift(std::int64_t c, const float* gamma, const float* beta, cons
   }
 }
 
-void normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
-               const float* shift, bool relu, float* y) {
+BatchNormGradient::BatchNormGradient(const RowBlocks& blocks, const BatchNorm& norm,
+                                     Scratch& scratch)
+    : blocks_(blocks), norm_(norm) {
+  const std::int64_t c = blocks.c;
+  sums_ = scratch.take(blocks.count() * c);
+  products_ = scratch.take(blocks.count() * c);
+  scale_ = scratch.take(c);
+  shift_ = scratch.take(c);
+  mean_dy_ = scratch.take(c);
+  mean_dy_xhat_ = scratch.take(c);
+  scale_and_shift(c, norm.gamma, norm.beta, norm.mean, norm.rstd, scale_, shift_);
+}
+
+void BatchNormGradient::reduce(std::int64_t block, const float* dy) const {
+  const std::int64_t c = blocks_.c;
+  kernels().batchnorm_reduce(dy, norm_.x + blocks_.first_row(block) * c, scale_, shift_, norm_.mean,
+                             norm_.rstd, norm_.relu, c, 0, blocks_.size(block), sums_ + block * c,
+                             products_ + block * c);
+}
+
+void BatchNormGradient::finish(float* dgamma, float* dbeta) {
+  const std::int64_t c = blocks_.c;
+  const double count = static_cast<double>(blocks_.images * blocks_.rows);
+  for (std::int64_t j = 0; j < c; ++j) {
+    double sum = 0.0, product = 0.0;
+    for (std::int64_t i = 0; i < blocks_.count(); ++i) {
+      sum += sums_[i * c + j];
+      product += products_[i * c + j];
+    }
+    dbeta[j] = static_cast<float>(sum);
+    dgamma[j] = static_cast<float>(product);
+    mean_dy_[j] = static_cast<float>(sum / count);
+    mean_dy_xhat_[j] = static_cast<float>(product / count);
+  }
+}
+
+void BatchNormGradient::apply(std::int64_t block, const float* dy, float* dx) const {
+  const std::int64_t c = blocks_.c;
+  kernels().batchnorm_backward(dy, norm_.x + blocks_.first_row(block) * c, scale_, shift_,
+                               norm_.mean, norm_.rstd, mean_dy_, mean_dy_xhat_, norm_.relu, dx, c,
+                               0, blocks_.size(block));
+}
+
+void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
+                         const float* shift, bool relu, float* y) {
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().batchnorm_normalise(x, scale, shift, relu, y, c, begin, end);
   });
 }
 
-}  // namespace
+void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale,
+                          const float* shift, bool relu, float* y, std::uint8_t* indices) {
+  parallel_ranges(s.n * s.oh, 4, 4 * s.ow * s.c, [&](std::int64_t begin, std::int64_t end) {
+    kernels().batchnorm_max_pool2d(s, x, scale, shift, relu, y, indices, begin, end);
+  });
+}
 
 void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
                        const float* beta, float* moving_mean, float* moving_variance,
                        double momentum, double epsilon, bool relu, float* y, float* mean,
                        float* rstd) {
   Scratch scratch;
-  const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
-  float* means = scratch.take(blocks * c);
-  float* deviations = scratch.take(blocks * c);
+  const BatchStatistics statistics(RowBlocks(1, rows, c), scratch);
+  statistics.add_all(x);
+  statistics.finish(momentum, epsilon, moving_mean, moving_variance, mean, rstd);
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
-  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t at = begin / kRowsPerBlock * c;
-    kernels().batchnorm_statistics(x, c, begin, end, means + at, deviations + at);
-  });
-  for (std::int64_t j = 0; j < c; ++j) {
-    double m, variance;
-    combine(rows, c, j, means, deviations, &m, &variance);
-    mean[j] = static_cast<float>(m);
-    rstd[j] = static_cast<float>(1.0 / std::sqrt(variance + epsilon));
-    moving_mean[j] = static_cast<float>(momentum * moving_mean[j] + (1.0 - momentum) * m);
-    moving_variance[j] =
-        static_cast<float>(momentum * moving_variance[j] + (1.0 - momentum) * variance);
-  }
   scale_and_shift(c, gamma, beta, mean, rstd, scale, shift);
-  normalise(rows, c, x, scale, shift, relu, y);
+  batchnorm_normalise(rows, c, x, scale, shift, relu, y);
 }
 
 void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
@@ -84,40 +156,21 @@ void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, cons
     rstd[j] =
         static_cast<float>(1.0 / std::sqrt(static_cast<double>(moving_variance[j]) + epsilon));
   scale_and_shift(c, gamma, beta, moving_mean, rstd, scale, shift);
-  normalise(rows, c, x, scale, shift, relu, y);
+  batchnorm_normalise(rows, c, x, scale, shift, relu, y);
 }
 
-void batchnorm_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* x,
-                        const float* gamma, const float* beta, const float* mean, const float* rstd,
-                        bool relu, float* dx, float* dgamma, float* dbeta) {
+void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,
+                        float* dx, float* dgamma, float* dbeta) {
   Scratch scratch;
-  const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
-  float* sums = scratch.take(blocks * c);
-  float* products = scratch.take(blocks * c);
-  float* scale = scratch.take(c);
-  float* shift = scratch.take(c);
-  float* mean_dy = scratch.take(c);
-  float* mean_dy_xhat = scratch.take(c);
-  scale_and_shift(c, gamma, beta, mean, rstd, scale, shift);
-  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t at = begin / kRowsPerBlock * c;
-    kernels().batchnorm_reduce(dy, x, scale, shift, mean, rstd, relu, c, begin, end, sums + at,
-                               products + at);
+  const RowBlocks blocks(1, rows, c);
+  BatchNormGradient gradient(blocks, norm, scratch);
+  parallel_for(blocks.count(), rows * c, [&](std::int64_t block, int) {
+    gradient.reduce(block, dy + blocks.first_row(block) * c);
   });
-  for (std::int64_t j = 0; j < c; ++j) {
-    double sum = 0.0, product = 0.0;
-    for (std::int64_t i = 0; i < blocks; ++i) {
-      sum += sums[i * c + j];
-      product += products[i * c + j];
-    }
-    dbeta[j] = static_cast<float>(sum);
-    dgamma[j] = static_cast<float>(product);
-    mean_dy[j] = static_cast<float>(sum / static_cast<double>(rows));
-    mean_dy_xhat[j] = static_cast<float>(product / static_cast<double>(rows));
-  }
-  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
-    kernels().batchnorm_backward(dy, x, scale, shift, mean, rstd, mean_dy, mean_dy_xhat, relu, dx,
-                                 c, begin, end);
+  gradient.finish(dgamma, dbeta);
+  parallel_for(blocks.count(), rows * c, [&](std::int64_t block, int) {
+    const std::int64_t at = blocks.first_row(block) * c;
+    gradient.apply(block, dy + at, dx + at);
   });
 }
 

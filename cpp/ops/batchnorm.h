@@ -1,9 +1,72 @@
 // Batch normalisation over threads, on (rows, C) matrices.
 #pragma once
 
-#include <cstdint>
+#include "../shapes.h"
+#include "scratch.h"
 
 namespace convkit::ops {
+
+// A batch's images (N, rows, C) in blocks of rows, each of one image: what is summed over a batch
+// is summed per block first, so that images can be taken in any order and by any thread.
+struct RowBlocks {
+  std::int64_t images, rows, c;
+  std::int64_t of_image;  // blocks
+
+  RowBlocks(std::int64_t images, std::int64_t rows, std::int64_t c);
+  std::int64_t count() const { return images * of_image; }
+  std::int64_t first_row(std::int64_t block) const;  // of the batch
+  std::int64_t size(std::int64_t block) const;       // rows
+};
+
+// The statistics of a batch in training.
+class BatchStatistics {
+ public:
+  BatchStatistics(const RowBlocks& blocks, Scratch& scratch);
+
+  // Takes images [begin, end) of x; every image must be taken once before finish().
+  void add_images(const float* x, std::int64_t begin, std::int64_t end) const;
+  void add_all(const float* x) const;
+  // mean and rstd (C); the moving statistics become momentum * moving + (1 - momentum) * batch.
+  void finish(double momentum, double epsilon, float* moving_mean, float* moving_variance,
+              float* mean, float* rstd) const;
+
+ private:
+  void add(const float* x, std::int64_t block) const;
+
+  RowBlocks blocks_;
+  float *means_, *deviations_;
+};
+
+// What a layer's gradient depends on besides the gradient behind it.
+struct BatchNorm {
+  const float* x;  // its input
+  const float *gamma, *beta;
+  const float *mean, *rstd;  // the batch's
+  bool relu;                 // behind it
+};
+
+// The gradient of a batch normalisation with its batch's statistics: reduce() all, finish(), then
+// apply().
+class BatchNormGradient {
+ public:
+  BatchNormGradient(const RowBlocks& blocks, const BatchNorm& norm, Scratch& scratch);
+
+  const RowBlocks& blocks() const { return blocks_; }
+  // dy and dx are the block's rows.
+  void reduce(std::int64_t block, const float* dy) const;
+  void finish(float* dgamma, float* dbeta);
+  void apply(std::int64_t block, const float* dy, float* dx) const;
+
+ private:
+  RowBlocks blocks_;
+  BatchNorm norm_;
+  float *sums_, *products_;
+  float *scale_, *shift_, *mean_dy_, *mean_dy_xhat_;
+};
+
+// The forward pass is y = x * scale + shift.
+void scale_and_shift(std::int64_t c, const float* gamma, const float* beta, const float* mean,
+                     const float* rstd, float* scale, float* shift);
 
 // y = gamma * (x - mean) * rstd + beta with the batch's own statistics (population variance), then
 // ReLU when asked for. mean and rstd (C) are written for the backward pass; the moving statistics
@@ -13,12 +76,19 @@ void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const 
                        double momentum, double epsilon, bool relu, float* y, float* mean,
                        float* rstd);
 
+// y = x * scale + shift, then ReLU when asked for.
+void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
+                         const float* shift, bool relu, float* y);
+
+// The same, then max-pooled 2 x 2 as s says.
+void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale,
+                          const float* shift, bool relu, float* y, std::uint8_t* indices);
+
 void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
                          const float* beta, const float* moving_mean, const float* moving_variance,
                          double epsilon, bool relu, float* y);
 
-void batchnorm_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* x,
-                        const float* gamma, const float* beta, const float* mean, const float* rstd,
-                        bool relu, float* dx, float* dgamma, float* dbeta);
+void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,
+                        float* dx, float* dgamma, float* dbeta);
 
 }  // namespace convkit::ops

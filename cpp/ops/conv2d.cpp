@@ -25,14 +25,16 @@ constexpr std::int64_t kBatchPieces = 8;
 constexpr std::int64_t kChannelsPerTask = 192;
 
 // Runs one correlation over all threads.
-void run_correlation(const Correlation& s) {
+void run_correlation(const Correlation& s, const BatchStatistics* statistics = nullptr) {
   Scratch scratch;
   const KernelTable& kernel = kernels();
   const std::int64_t positions = s.n * s.grid_h * s.grid_w;
-  const std::int64_t chunk = kernel.tile_rows * kTilesPerTask;
+  // Statistics are taken of whole images, while they are in a core's cache.
+  const std::int64_t chunk = statistics ? s.grid_h * s.grid_w : kernel.tile_rows * kTilesPerTask;
   const std::int64_t position_tasks = ceil_div(positions, chunk);
-  const std::int64_t columns =
-      position_tasks >= kEnoughTasks ? round_up(s.cols, kernel.tile_columns) : kernel.tile_columns;
+  const std::int64_t columns = statistics || position_tasks >= kEnoughTasks
+                                   ? round_up(s.cols, kernel.tile_columns)
+                                   : kernel.tile_columns;
   const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t tasks = position_tasks * column_tasks;
   const std::int64_t work = positions * s.tap_count * s.k * ceil_div(s.cols, kernel.lanes);
@@ -43,11 +45,12 @@ void run_correlation(const Correlation& s) {
     const std::int64_t col = task % column_tasks * columns;
     kernel.correlate(s, begin, std::min(begin + chunk, positions), col,
                      std::min(col + columns, s.cols), tables + thread * table_size);
+    if (statistics) statistics->add_images(s.out, task, task + 1);
   });
 }
 
 void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                    float* y) {
+                    float* y, const BatchStatistics* statistics) {
   Scratch scratch;
   const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
   const TapWeights weights = forward_weights(s, w, kernels().lanes, scratch);
@@ -75,6 +78,7 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
     problem.zeros = zeros;
     run_correlation(problem);
   }
+  if (statistics) statistics->add_all(y);
 }
 
 // With few input channels a whole row of the kernel is one run of KW * C floats: on a copy of the
@@ -90,7 +94,7 @@ bool thin_accepts(const ConvShape& s) {
 }
 
 void thin_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                  float* y) {
+                  float* y, const BatchStatistics* statistics) {
   Scratch scratch;
   const std::int64_t height = (s.oh - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
   const std::int64_t width = (s.ow - 1) * s.stride_w + s.kw;
@@ -114,7 +118,9 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   problem.k = s.kw * s.c, problem.cols = s.oc, problem.ldw = weights.ldw;
   problem.taps = tap, problem.tap_count = s.kh;
   problem.zeros = padded;  // only for the rows that fill up the last tile, which nobody reads
-  run_correlation(problem);
+  const bool by_images = statistics && s.n >= kBatchPieces;
+  run_correlation(problem, by_images ? statistics : nullptr);
+  if (statistics && !by_images) statistics->add_all(y);
 }
 
 // Input rows h = phase + stride * q see the taps for which (h + pad - kh * dilation) is a multiple
@@ -284,8 +290,8 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
 }
 
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                    float* y) {
-  choose(kForward, s).run(s, x, w, b, relu, y);
+                    float* y, const BatchStatistics* statistics) {
+  choose(kForward, s).run(s, x, w, b, relu, y, statistics);
 }
 
 void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
@@ -296,10 +302,8 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy
   choose(kBackwardWeights, s).run(s, x, dy, dw);
 }
 
-void conv2d_backward(const ConvShape& s, const float* x, const float* w, const float* dy,
-                     const float* y, const std::uint8_t* indices, float* dx, float* dw, float* db) {
-  Scratch scratch;
-  const OutputGradient output(s, dy, y, indices, scratch);
+void conv2d_backward(const ConvShape& s, const float* x, const float* w,
+                     const OutputGradient& output, float* dx, float* dw, float* db) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
   const bool many = s.n >= kBatchPieces;
   if (many && dw && winograd_allowed(s)) {
@@ -307,6 +311,7 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w, const f
   } else if (many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);
   } else {
+    Scratch scratch;
     const float* gradient = output.load_all(scratch);
     if (dw) conv2d_backward_weights(s, x, gradient, dw);
     if (dx) conv2d_backward_input(s, gradient, w, dx);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../shapes.h"
+#include "output_gradient.h"
 
 namespace convkit::ops {
 
@@ -17,17 +18,17 @@ bool conv2d_direct();
 // Whether the shape may take Winograd's algorithm.
 bool winograd_allowed(const ConvShape& s);
 
-// y (N, OH, OW, OC) = x * w + b, then ReLU when asked for; b may be null.
+// y (N, OH, OW, OC) = x * w + b, then ReLU when asked for; b may be null. The statistics of y are
+// taken where a batch normalisation is behind.
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                    float* y);
+                    float* y, const BatchStatistics* statistics = nullptr);
 // dx (N, H, W, C) from dy (N, OH, OW, OC).
 void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
 // dw (KH, KW, C / groups, OC).
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
-// All gradients together, from the gradient dy behind ReLU (whose output was y; null without) and a
-// 2 x 2 max pool (indices; null without, else OH and OW are even). Each of dx, dw, db may be null.
-void conv2d_backward(const ConvShape& s, const float* x, const float* w, const float* dy,
-                     const float* y, const std::uint8_t* indices, float* dx, float* dw, float* db);
+// All gradients together, from that behind the convolution. Each of dx, dw, db may be null.
+void conv2d_backward(const ConvShape& s, const float* x, const float* w,
+                     const OutputGradient& output, float* dx, float* dw, float* db);
 
 }  // namespace convkit::ops

@@ -35,7 +35,10 @@ bool conv2d_max_pool2d_indices_valid(const ConvShape& s, const std::uint8_t* ind
 void conv2d_max_pool2d_backward(const ConvShape& s, const float* x, const float* w, const float* y,
                                 const std::uint8_t* indices, const float* dy, bool relu, float* dx,
                                 float* dw, float* db) {
-  conv2d_backward(pooled_part(s), x, w, dy, relu ? y : nullptr, indices, dx, dw, db);
+  const ConvShape part = pooled_part(s);
+  Scratch scratch;
+  const OutputGradient output(part, dy, relu ? y : nullptr, indices, nullptr, scratch);
+  conv2d_backward(part, x, w, output, dx, dw, db);
 }
 
 }  // namespace convkit::ops

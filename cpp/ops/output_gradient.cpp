@@ -17,33 +17,34 @@ constexpr std::int64_t kRowsPerBlock = 128;
 }  // namespace
 
 OutputGradient::OutputGradient(const ConvShape& s, const float* dy, const float* y,
-                               const std::uint8_t* indices, Scratch& scratch)
-    : s_(s), dy_(dy), y_(y), indices_(indices) {
+                               const std::uint8_t* indices, const BatchNormGradient* norm,
+                               Scratch& scratch)
+    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm) {
   rows_ = indices ? (s.oh / 2) * (s.ow / 2) : s.oh * s.ow;
-  blocks_ = ceil_div(rows_, kRowsPerBlock);
-  sums_ = scratch.take(s.n * blocks_ * s.oc);
+  bias_rows_ = norm ? s.oh * s.ow : rows_;
+  bias_blocks_ = ceil_div(bias_rows_, kRowsPerBlock);
+  sums_ = scratch.take(s.n * bias_blocks_ * s.oc);
 }
 
 std::int64_t OutputGradient::image_size() const {
-  return y_ || indices_ ? s_.oh * s_.ow * s_.oc : 0;
+  return y_ || indices_ || norm_ ? s_.oh * s_.ow * s_.oc : 0;
 }
 
 std::int64_t OutputGradient::scratch_size() const { return y_ && indices_ ? rows_ * s_.oc : 0; }
 
-const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to,
-                                  float* scratch) const {
+const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
+                                      float* scratch) const {
   const KernelTable& kernel = kernels();
   float* masked = indices_ ? scratch : to;
   for (std::int64_t n = begin; n < end; ++n) {
-    for (std::int64_t block = 0; block < blocks_; ++block) {
-      const std::int64_t row = block * kRowsPerBlock;
+    for (std::int64_t row = 0, block = 0; row < rows_; row += kRowsPerBlock, ++block) {
       const std::int64_t count = std::min(kRowsPerBlock, rows_ - row);
       const std::int64_t at = (n * rows_ + row) * s_.oc;
-      float* sums = sums_ + (n * blocks_ + block) * s_.oc;
+      float* sums = sums_ + (n * bias_blocks_ + block) * s_.oc;
       if (y_) {
         float* out = masked + ((n - begin) * rows_ + row) * s_.oc;
         kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
-      } else {
+      } else if (!norm_) {
         kernel.sum_rows(dy_ + at, s_.oc, 0, count, sums);
       }
     }
@@ -59,6 +60,40 @@ const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* t
   return to;
 }
 
+const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to,
+                                  float* scratch) const {
+  const float* gradient = unpooled(begin, end, to, scratch);
+  if (!norm_) return gradient;
+  const RowBlocks& blocks = norm_->blocks();
+  for (std::int64_t block = begin * blocks.of_image; block < end * blocks.of_image; ++block) {
+    const std::int64_t at = (blocks.first_row(block) - begin * blocks.rows) * s_.oc;
+    norm_->apply(block, gradient + at, to + at);
+  }
+  for (std::int64_t n = begin; n < end; ++n) {
+    for (std::int64_t row = 0, block = 0; row < bias_rows_; row += kRowsPerBlock, ++block) {
+      kernels().sum_rows(to + ((n - begin) * bias_rows_ + row) * s_.oc, s_.oc, 0,
+                         std::min(kRowsPerBlock, bias_rows_ - row),
+                         sums_ + (n * bias_blocks_ + block) * s_.oc);
+    }
+  }
+  return to;
+}
+
+void OutputGradient::reduce() const {
+  const std::int64_t work = s_.n * s_.oh * s_.ow * s_.oc, size = indices_ ? image_size() : 0;
+  Scratch scratch;
+  const int threads = threads_for(s_.n, work);
+  float* to = scratch.take(threads * size);
+  float* masked = scratch.take(threads * scratch_size());
+  const RowBlocks& blocks = norm_->blocks();
+  parallel_for(s_.n, work, [&](std::int64_t n, int thread) {
+    const float* gradient =
+        unpooled(n, n + 1, to + thread * size, masked + thread * scratch_size());
+    for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block)
+      norm_->reduce(block, gradient + (blocks.first_row(block) - n * blocks.rows) * s_.oc);
+  });
+}
+
 const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
   float* to = scratch.take(s_.n * size);
@@ -69,6 +104,6 @@ const float* OutputGradient::load_all(Scratch& scratch) const {
   return size > 0 ? to : dy_;
 }
 
-void OutputGradient::add_up(float* db) const { sum_blocks(s_.n * blocks_, s_.oc, sums_, db); }
+void OutputGradient::add_up(float* db) const { sum_blocks(s_.n * bias_blocks_, s_.oc, sums_, db); }
 
 }  // namespace convkit::ops

@@ -1,7 +1,9 @@
-// The gradient behind a convolution, taken back through max-pooling, ReLU and the bias.
+// The gradient behind a convolution, taken back through max-pooling, ReLU, batch normalisation and
+// the bias.
 #pragma once
 
 #include "../shapes.h"
+#include "batchnorm.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -11,10 +13,11 @@ namespace convkit::ops {
 // load() is called from several threads; every image must be loaded once before add_up().
 class OutputGradient {
  public:
-  // dy, y and indices are what conv2d_max_pool2d_forward wrote or, without indices, conv2d_forward;
-  // y is null without ReLU. With pooling, s has even OH and OW.
+  // dy, y and indices are what the forward pass wrote last: y is null without ReLU, or where norm
+  // computes it again; indices are null without pooling, norm without batch normalisation. With
+  // pooling but without norm, s has even OH and OW.
   OutputGradient(const ConvShape& s, const float* dy, const float* y, const std::uint8_t* indices,
-                 Scratch& scratch);
+                 const BatchNormGradient* norm, Scratch& scratch);
 
   // Floats of an image's gradient and of its scratch, 0 where load() needs none.
   std::int64_t image_size() const;
@@ -26,12 +29,21 @@ class OutputGradient {
   // The bias gradient (OC,).
   void add_up(float* db) const;
 
+  // The sums over the batch that norm needs before the first load().
+  void reduce() const;
+
  private:
+  // The gradient behind the bias or batch normalisation.
+  const float* unpooled(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
+
   ConvShape s_;
   const float *dy_, *y_;
   const std::uint8_t* indices_;
-  std::int64_t rows_, blocks_;  // of one image behind the pooling
-  float* sums_;                 // (N, blocks, OC)
+  const BatchNormGradient* norm_;
+  std::int64_t rows_;         // of one image behind the pooling
+  std::int64_t bias_rows_;    // of one image where the bias's gradient is summed
+  std::int64_t bias_blocks_;  // of one image
+  float* sums_;               // (N, bias_blocks, OC)
 };
 
 }  // namespace convkit::ops

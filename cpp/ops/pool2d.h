@@ -13,7 +13,7 @@ void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indice
 // Whether every index is a position of its window that lies inside the image.
 bool max_pool2d_indices_valid(const PoolShape& s, const void* indices, bool wide);
 
-// The 2 x 2 pool behind a convolution with even OH and OW.
+// The 2 x 2 pool behind a convolution; no window holds an odd last row or column.
 PoolShape pool_of_two(const ConvShape& s);
 
 void average_pool2d_forward(const PoolShape& s, const float* x, float* y);

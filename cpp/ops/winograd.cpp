@@ -99,6 +99,11 @@ std::int64_t even_share(std::int64_t total, std::int64_t most) {
   return ceil_div(total, ceil_div(total, most));
 }
 
+// Images whose tiles together are worth a block.
+std::int64_t images_together(const ConvShape& s) {
+  return std::min(ceil_div(kMinGradientTiles, ceil_div(s.oh, 4) * ceil_div(s.ow, 4)), s.n);
+}
+
 // y = x * w, with its weights transformed once.
 struct Forward {
   WinogradShape a;
@@ -123,20 +128,28 @@ struct Forward {
 };
 
 // y = x * w for weights (9, c, ldw), turned when flip is set; pooled 2 x 2 when there are indices.
+// Statistics are taken of whole images, while they are in a core's cache.
 void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_t ldw, bool flip,
-                 const float* b, bool relu, float* y, std::uint8_t* indices) {
+                 const float* b, bool relu, float* y, std::uint8_t* indices,
+                 const BatchStatistics* statistics) {
   Scratch scratch;
-  const Forward forward(s, w, ldw, flip, s.n, scratch);
+  const std::int64_t images = statistics ? images_together(s) : s.n;
+  const Forward forward(s, w, ldw, flip, images, scratch);
   const WinogradShape& a = forward.a;
   const std::int64_t total = tile_count(a), tiles = forward.tiles;
-  const std::int64_t tasks = ceil_div(total, tiles), work = vector_products(a);
+  const std::int64_t span = statistics ? images * a.tiles_h * a.tiles_w : tiles;
+  const std::int64_t tasks = ceil_div(total, span), work = vector_products(a);
   float* blocks = scratch.take(threads_for(tasks, work) * forward.block_size);
   parallel_for(tasks, work, [&](std::int64_t task, int thread) {
-    const std::int64_t begin = task * tiles, end = std::min(begin + tiles, total);
-    const MemoryRange ahead[] = {inputs_of(a, x, end, end + tiles),
-                                 outputs_of(a, y, begin, indices ? begin : end)};
-    kernels().winograd_forward(a, x, forward.u, b, relu, y, indices, begin, end, ahead,
-                               blocks + thread * forward.block_size);
+    const std::int64_t stop = std::min((task + 1) * span, total);
+    for (std::int64_t begin = task * span; begin < stop; begin += tiles) {
+      const std::int64_t end = std::min(begin + tiles, stop);
+      const MemoryRange ahead[] = {inputs_of(a, x, end, end + tiles),
+                                   outputs_of(a, y, begin, indices ? begin : end)};
+      kernels().winograd_forward(a, x, forward.u, b, relu, y, indices, begin, end, ahead,
+                                 blocks + thread * forward.block_size);
+    }
+    if (statistics) statistics->add_images(y, task * images, std::min((task + 1) * images, s.n));
   });
 }
 
@@ -170,19 +183,22 @@ bool winograd_accepts(const ConvShape& s) {
 }
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                      float* y) {
-  run_forward(s, x, w, s.oc, false, b, relu, y, nullptr);
+                      float* y, const BatchStatistics* statistics) {
+  const bool by_images = statistics && s.n >= kPieces;
+  run_forward(s, x, w, s.oc, false, b, relu, y, nullptr, by_images ? statistics : nullptr);
+  if (statistics && !by_images) statistics->add_all(y);
 }
 
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                                bool relu, float* y, std::uint8_t* indices) {
-  run_forward(s, x, w, s.oc, false, b, relu, y, indices);
+  run_forward(s, x, w, s.oc, false, b, relu, y, indices, nullptr);
 }
 
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
   Scratch scratch;
   const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
-  run_forward(gradient_shape(s), dy, weights.data, weights.ldw, true, nullptr, false, dx, nullptr);
+  run_forward(gradient_shape(s), dy, weights.data, weights.ldw, true, nullptr, false, dx, nullptr,
+              nullptr);
 }
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
@@ -213,8 +229,7 @@ void winograd_backward(const ConvShape& s, const float* x, const float* w,
   const WeightGradient gradient(s, scratch);
   const WinogradShape& a = gradient.a;
   const std::int64_t pieces = gradient.pieces, image_tiles = a.tiles_h * a.tiles_w;
-  const std::int64_t images =
-      std::min(ceil_div(kMinGradientTiles, image_tiles), ceil_div(s.n, pieces));
+  const std::int64_t images = std::min(images_together(s), ceil_div(s.n, pieces));
   const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
   const Forward back(gradient_shape(s), weights.data, weights.ldw, true, images, scratch);
   const std::int64_t block =

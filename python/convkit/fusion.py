@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from .layers import Activation, Conv2D, MaxPooling2D
+from .layers import Activation, BatchNormalization, Conv2D, MaxPooling2D
 from .layers.base import EpilogueLayer, Run, SavedArray
+from .layers.conv2d_batchnorm import ConvBatchNorm
 from .layers.conv2d_max_pool2d import ConvMaxPool
 from .losses import Loss
 from .parameters import Array, Parameter
@@ -106,6 +107,11 @@ def _is_conv2d(stage: object) -> bool:
     return isinstance(stage, Conv2D)
 
 
+def _is_trained_batchnorm(stage: object) -> bool:
+    # With fixed statistics the gradient is another; freezing a layer makes a new plan.
+    return isinstance(stage, BatchNormalization) and stage.trainable
+
+
 def _is_pool_of_two(stage: object) -> bool:
     return isinstance(stage, MaxPooling2D) and (
         (stage.pool_size, stage.strides, stage.padding) == ((2, 2), (2, 2), "valid")
@@ -122,6 +128,22 @@ def _wants_logits(head: object) -> bool:
 
 # Tried in this order at every stage; longer patterns come first.
 FUSIONS = (
+    Fusion(
+        "convolution, batch normalisation, ReLU, max-pool",
+        (_is_conv2d, _is_trained_batchnorm, _is_relu, _is_pool_of_two),
+        ConvBatchNorm,
+    ),
+    Fusion(
+        "convolution, batch normalisation, max-pool",
+        (_is_conv2d, _is_trained_batchnorm, _is_pool_of_two),
+        ConvBatchNorm,
+    ),
+    Fusion(
+        "convolution, batch normalisation, ReLU",
+        (_is_conv2d, _is_trained_batchnorm, _is_relu),
+        ConvBatchNorm,
+    ),
+    Fusion("convolution, batch normalisation", (_is_conv2d, _is_trained_batchnorm), ConvBatchNorm),
     Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
     Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
     Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
+from convkit.ops._convolution import is_relu
 from convkit.ops._gate import Floats, as_floats, check_output, output
-from convkit.ops.conv2d import is_relu
 
 _FLOAT32 = np.dtype(np.float32)
 

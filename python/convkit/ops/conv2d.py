@@ -3,60 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy.typing as npt
 
 from convkit import _core
+from convkit.ops._convolution import geometry, is_relu
 from convkit.ops._gate import Floats, as_floats, output
-from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
-
-
-def _geometry(
-    x_shape: Sequence[int],
-    w_shape: Sequence[int],
-    strides: IntPair,
-    padding: Padding,
-    dilation: IntPair,
-    groups: int,
-) -> tuple[tuple[int, int, int, int], Window]:
-    """The output shape (N, OH, OW, OC) and the window; raises ValueError where shapes disagree."""
-    try:
-        return _remembered(x_shape, w_shape, strides, padding, dilation, groups)
-    except TypeError:  # lists cannot be remembered
-        return _resolved(x_shape, w_shape, strides, padding, dilation, groups)
-
-
-def _resolved(
-    x_shape: Sequence[int],
-    w_shape: Sequence[int],
-    strides: IntPair,
-    padding: Padding,
-    dilation: IntPair,
-    groups: int,
-) -> tuple[tuple[int, int, int, int], Window]:
-    n, h, w, c = image_shape("the input shape", x_shape)
-    if len(w_shape) != 4 or min(w_shape) < 1:
-        raise ValueError(
-            "the weights' shape must be four positive sizes (KH, KW, C // groups, OC), but is "
-            f"{tuple(w_shape)}"
-        )
-    kh, kw, group_c, oc = (int(v) for v in w_shape)
-    if groups < 1 or c % groups or oc % groups:
-        raise ValueError(
-            f"groups must divide the {c} input and the {oc} output channels, but is {groups}"
-        )
-    if group_c != c // groups:
-        raise ValueError(
-            f"the weights are for {group_c * groups} input channels, but the input has {c}: "
-            f"expected weights of shape {(kh, kw, c // groups, oc)}, got {tuple(w_shape)}"
-        )
-    window = resolve((h, w), (kh, kw), strides, padding, dilation)
-    return (n, *window.size, oc), window
-
-
-# A training step asks for the same few shapes each time: remembering them halves Python's share.
-_remembered = lru_cache(maxsize=1024, typed=True)(_resolved)
+from convkit.ops._window import IntPair, Padding
 
 
 def conv2d_output_shape(
@@ -69,7 +22,7 @@ def conv2d_output_shape(
     groups: int = 1,
 ) -> tuple[int, int, int, int]:
     """The shape (N, OH, OW, OC) that :func:`conv2d_forward` gives."""
-    return _geometry(x_shape, w_shape, strides, padding, dilation, groups)[0]
+    return geometry(x_shape, w_shape, strides, padding, dilation, groups)[0]
 
 
 def conv2d_algorithm(
@@ -87,7 +40,7 @@ def conv2d_algorithm(
     Args:
         direction: "forward", "backward_input" or "backward_weights".
     """
-    _, window = _geometry(x_shape, w_shape, strides, padding, dilation, groups)
+    _, window = geometry(x_shape, w_shape, strides, padding, dilation, groups)
     return _core.conv2d_algorithm(
         [int(v) for v in x_shape],
         [int(v) for v in w_shape],
@@ -136,7 +89,7 @@ def conv2d_forward(
     """
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
-    shape, window = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    shape, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
     _core.conv2d_forward(
         x,
@@ -175,7 +128,7 @@ def conv2d_backward_input(
     """
     dy = as_floats("dy", dy, 4)
     w = as_floats("w", w, 4)
-    shape, window = _geometry(x_shape, w.shape, strides, padding, dilation, groups)
+    shape, window = geometry(x_shape, w.shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     out = output("out", out, tuple(x_shape))
     _core.conv2d_backward_input(dy, w, window.strides, window.pads, window.dilation, groups, out)
@@ -206,7 +159,7 @@ def conv2d_backward_weights(
     """
     x = as_floats("x", x, 4)
     dy = as_floats("dy", dy, 4)
-    shape, window = _geometry(x.shape, w_shape, strides, padding, dilation, groups)
+    shape, window = geometry(x.shape, w_shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     out = output("out", out, tuple(w_shape))
     _core.conv2d_backward_weights(x, dy, window.strides, window.pads, window.dilation, groups, out)
@@ -247,7 +200,7 @@ def conv2d_backward(
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
     dy = as_floats("dy", dy, 4)
-    shape, window = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    shape, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     mask: Floats | None = None
     if is_relu(activation):
@@ -278,12 +231,3 @@ def _check_gradient(dy: Floats, shape: tuple[int, ...]) -> None:
             f"dy must have the output's shape {shape} for these arguments, but its shape is "
             f"{dy.shape}"
         )
-
-
-def is_relu(activation: str | None) -> bool:
-    """Whether the fused activation is ReLU; raises ValueError for one that is not fused."""
-    if activation is None:
-        return False
-    if activation == "relu":
-        return True
-    raise ValueError(f"activation must be None or 'relu' here, but is {activation!r}")

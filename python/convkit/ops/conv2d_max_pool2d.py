@@ -10,28 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
+from convkit.ops._convolution import is_relu, pooled_geometry
 from convkit.ops._gate import Floats, as_floats, check_output, output
-from convkit.ops._window import IntPair, Padding, Window
-from convkit.ops.conv2d import _geometry, is_relu
+from convkit.ops._window import IntPair, Padding
 
 _UINT8 = np.dtype(np.uint8)
-
-
-def _pooled(
-    x: Floats,
-    w: Floats,
-    strides: IntPair,
-    padding: Padding,
-    dilation: IntPair,
-    groups: int,
-) -> tuple[tuple[int, int, int, int], Window]:
-    (n, oh, ow, oc), window = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
-    if oh < 2 or ow < 2:
-        raise ValueError(
-            f"a 2 x 2 pool does not fit the convolution's output of {oh} x {ow}; use larger images "
-            "or padding='same'"
-        )
-    return (n, oh // 2, ow // 2, oc), window
 
 
 def conv2d_max_pool2d_forward(
@@ -59,7 +42,7 @@ def conv2d_max_pool2d_forward(
     """
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
-    shape, window = _pooled(x, w, strides, padding, dilation, groups)
+    shape, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
     if indices is None:
         indices = np.empty(shape, np.uint8)
@@ -110,7 +93,7 @@ def conv2d_max_pool2d_backward(
     """
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
-    shape, window = _pooled(x, w, strides, padding, dilation, groups)
+    shape, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
         raise TypeError("indices must be the uint8 array that conv2d_max_pool2d_forward returned")
     for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, shape[3:])):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from convkit import _core
+from convkit.ops._convolution import is_relu
 from convkit.ops._gate import Floats, as_floats, output
-from convkit.ops.conv2d import is_relu
 
 
 def dense_forward(

@@ -36,6 +36,7 @@ from .conv2d import (
     conv2d_forward,
     conv2d_output_shape,
 )
+from .conv2d_batchnorm import conv2d_batchnorm_backward, conv2d_batchnorm_forward
 from .conv2d_max_pool2d import conv2d_max_pool2d_backward, conv2d_max_pool2d_forward
 from .dense import (
     bias_backward,
@@ -74,6 +75,8 @@ __all__ = [
     "conv2d_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",
+    "conv2d_batchnorm_backward",
+    "conv2d_batchnorm_forward",
     "conv2d_forward",
     "conv2d_max_pool2d_backward",
     "conv2d_max_pool2d_forward",

@@ -1,0 +1,103 @@
+#include "../ops/conv2d_batchnorm.h"
+
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+using Indices = py::array_t<std::uint8_t, py::array::c_style>;
+
+// The output's shape, pooled where there are indices.
+Sizes output_shape(const ConvShape& s, bool pooled) {
+  return pooled ? pooled_shape(s) : Sizes{s.n, s.oh, s.ow, s.oc};
+}
+
+void check_vectors(const ConvShape& s,
+                   std::initializer_list<std::pair<const char*, const Floats*>> vectors) {
+  for (const auto& [name, vector] : vectors) check_shape(name, *vector, {s.oc});
+}
+
+void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Floats& gamma,
+             const Floats& beta, Floats moving_mean, Floats moving_variance, const Pair& strides,
+             const Pads& pads, const Pair& dilation, std::int64_t groups, double momentum,
+             double epsilon, bool relu, Floats z, Floats mean, Floats rstd, Floats out,
+             std::optional<Indices> indices) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+  if (b) check_shape("b", *b, {s.oc});
+  check_vectors(s, {{"gamma", &gamma},
+                    {"beta", &beta},
+                    {"moving_mean", &moving_mean},
+                    {"moving_variance", &moving_variance},
+                    {"mean", &mean},
+                    {"rstd", &rstd}});
+  check_shape("z", z, {s.n, s.oh, s.ow, s.oc});
+  check_not_empty("z", z);
+  check_shape("out", out, output_shape(s, indices.has_value()));
+  if (indices) check_shape("indices", *indices, output_shape(s, true));
+  const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
+  const float *pg = gamma.data(), *pbeta = beta.data();
+  float *mm = out_data(moving_mean), *mv = out_data(moving_variance);
+  float *pz = out_data(z), *pm = out_data(mean), *pr = out_data(rstd), *y = out_data(out);
+  std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
+  py::gil_scoped_release nogil;
+  ops::conv2d_batchnorm_forward(s, px, pw, pb, pg, pbeta, mm, mv, momentum, epsilon, relu, pz, pm,
+                                pr, y, where);
+}
+
+void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& gamma,
+              const Floats& beta, const Floats& mean, const Floats& rstd, const Floats& dy,
+              const std::optional<Floats>& y, const std::optional<Indices>& indices,
+              const Pair& strides, const Pads& pads, const Pair& dilation, std::int64_t groups,
+              bool relu, std::optional<Floats> dx, std::optional<Floats> dw,
+              std::optional<Floats> db, Floats dgamma, Floats dbeta) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+  const Sizes shape = output_shape(s, indices.has_value());
+  check_vectors(s, {{"gamma", &gamma},
+                    {"beta", &beta},
+                    {"mean", &mean},
+                    {"rstd", &rstd},
+                    {"dgamma", &dgamma},
+                    {"dbeta", &dbeta}});
+  check_shape("z", z, {s.n, s.oh, s.ow, s.oc});
+  check_not_empty("z", z);
+  check_shape("dy", dy, shape);
+  if (indices.has_value() != y.has_value())
+    throw std::invalid_argument("y and indices come together, from a forward pass with a pool");
+  if (indices) {
+    check_shape("y", *y, shape);
+    check_shape("indices", *indices, shape);
+    if (!ops::conv2d_batchnorm_indices_valid(s, indices->data()))
+      throw std::invalid_argument("indices must be in [0, 4), the positions of a 2 x 2 window");
+  }
+  if (dx) check_shape("dx", *dx, shape_of(x));
+  if (dw) check_shape("dw", *dw, shape_of(w));
+  if (db) check_shape("db", *db, {s.oc});
+  const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
+  const std::uint8_t* where = indices ? indices->data() : nullptr;
+  const ops::BatchNorm norm{z.data(), gamma.data(), beta.data(), mean.data(), rstd.data(), relu};
+  float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
+  float *pdg = out_data(dgamma), *pdbeta = out_data(dbeta);
+  py::gil_scoped_release nogil;
+  ops::conv2d_batchnorm_backward(s, px, pw, norm, pdy, py_, where, pdx, pdw, pdb, pdg, pdbeta);
+}
+
+}  // namespace
+
+void bind_conv2d_batchnorm(py::module_& m) {
+  m.def("conv2d_batchnorm_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+        py::arg("b").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
+        py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
+        py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
+        py::arg("momentum"), py::arg("epsilon"), py::arg("relu"), py::arg("z").noconvert(),
+        py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("out").noconvert(),
+        py::arg("indices").noconvert());
+  m.def("conv2d_batchnorm_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+        py::arg("z").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
+        py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("dy").noconvert(),
+        py::arg("y").noconvert(), py::arg("indices").noconvert(), py::arg("strides"),
+        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("relu"),
+        py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(),
+        py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+}
+
+}  // namespace convkit::bindings

@@ -1,0 +1,54 @@
+#include "conv2d_batchnorm.h"
+
+#include "conv2d.h"
+#include "output_gradient.h"
+#include "pool2d.h"
+#include "scratch.h"
+
+namespace convkit::ops {
+namespace {
+
+RowBlocks output_blocks(const ConvShape& s) { return RowBlocks(s.n, s.oh * s.ow, s.oc); }
+
+}  // namespace
+
+void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                              const float* gamma, const float* beta, float* moving_mean,
+                              float* moving_variance, double momentum, double epsilon, bool relu,
+                              float* z, float* mean, float* rstd, float* y, std::uint8_t* indices) {
+  Scratch scratch;
+  const BatchStatistics statistics(output_blocks(s), scratch);
+  conv2d_forward(s, x, w, b, false, z, &statistics);
+  statistics.finish(momentum, epsilon, moving_mean, moving_variance, mean, rstd);
+  float* scale = scratch.take(s.oc);
+  float* shift = scratch.take(s.oc);
+  scale_and_shift(s.oc, gamma, beta, mean, rstd, scale, shift);
+  if (indices) {
+    batchnorm_max_pool2d(pool_of_two(s), z, scale, shift, relu, y, indices);
+  } else {
+    batchnorm_normalise(s.n * s.oh * s.ow, s.oc, z, scale, shift, relu, y);
+  }
+}
+
+bool conv2d_batchnorm_indices_valid(const ConvShape& s, const std::uint8_t* indices) {
+  return max_pool2d_indices_valid(pool_of_two(s), indices, false);
+}
+
+void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,
+                               const BatchNorm& norm, const float* dy, const float* y,
+                               const std::uint8_t* indices, float* dx, float* dw, float* db,
+                               float* dgamma, float* dbeta) {
+  Scratch scratch;
+  // Behind a pool ReLU's mask is that of the maxima, on a quarter of the elements; elsewhere the
+  // normalisation, which computes its output again, applies it.
+  BatchNorm here = norm;
+  here.relu = norm.relu && !indices;
+  BatchNormGradient gradient(output_blocks(s), here, scratch);
+  const float* mask = norm.relu && indices ? y : nullptr;
+  const OutputGradient output(s, dy, mask, indices, &gradient, scratch);
+  output.reduce();
+  gradient.finish(dgamma, dbeta);
+  if (dx || dw || db) conv2d_backward(s, x, w, output, dx, dw, db);
+}
+
+}  // namespace convkit::ops

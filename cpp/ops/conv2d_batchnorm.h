@@ -1,0 +1,27 @@
+// A convolution, the batch normalisation of its output, ReLU and a 2 x 2 max pool as one operation.
+#pragma once
+
+#include "../shapes.h"
+#include "batchnorm.h"
+
+namespace convkit::ops {
+
+// z (N, OH, OW, OC) is the convolution's output and y the normalised, (N, OH / 2, OW / 2, OC) where
+// there are indices and hence a pool: an odd last row or column of z is left out of it. mean and
+// rstd (OC) and the moving statistics as in batchnorm_forward. b may be null.
+void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                              const float* gamma, const float* beta, float* moving_mean,
+                              float* moving_variance, double momentum, double epsilon, bool relu,
+                              float* z, float* mean, float* rstd, float* y, std::uint8_t* indices);
+
+// Whether every index is a position of a 2 x 2 window.
+bool conv2d_batchnorm_indices_valid(const ConvShape& s, const std::uint8_t* indices);
+
+// Gradients from dy, shaped like y; norm.x is z. y and indices are null without a pool. Each of dx,
+// dw and db may be null.
+void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,
+                               const BatchNorm& norm, const float* dy, const float* y,
+                               const std::uint8_t* indices, float* dx, float* dw, float* db,
+                               float* dgamma, float* dbeta);
+
+}  // namespace convkit::ops

@@ -1,0 +1,82 @@
+"""What the operations around a convolution share: its geometry and the activations they fuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
+
+
+def geometry(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    strides: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[tuple[int, int, int, int], Window]:
+    """The output shape (N, OH, OW, OC) and the window; raises ValueError where shapes disagree."""
+    try:
+        return _remembered(x_shape, w_shape, strides, padding, dilation, groups)
+    except TypeError:  # lists cannot be remembered
+        return _resolved(x_shape, w_shape, strides, padding, dilation, groups)
+
+
+def _resolved(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    strides: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[tuple[int, int, int, int], Window]:
+    n, h, w, c = image_shape("the input shape", x_shape)
+    if len(w_shape) != 4 or min(w_shape) < 1:
+        raise ValueError(
+            "the weights' shape must be four positive sizes (KH, KW, C // groups, OC), but is "
+            f"{tuple(w_shape)}"
+        )
+    kh, kw, group_c, oc = (int(v) for v in w_shape)
+    if groups < 1 or c % groups or oc % groups:
+        raise ValueError(
+            f"groups must divide the {c} input and the {oc} output channels, but is {groups}"
+        )
+    if group_c != c // groups:
+        raise ValueError(
+            f"the weights are for {group_c * groups} input channels, but the input has {c}: "
+            f"expected weights of shape {(kh, kw, c // groups, oc)}, got {tuple(w_shape)}"
+        )
+    window = resolve((h, w), (kh, kw), strides, padding, dilation)
+    return (n, *window.size, oc), window
+
+
+# A training step asks for the same few shapes each time: remembering them halves Python's share.
+_remembered = lru_cache(maxsize=1024, typed=True)(_resolved)
+
+
+def pooled_geometry(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    strides: IntPair,
+    padding: Padding,
+    dilation: IntPair,
+    groups: int,
+) -> tuple[tuple[int, int, int, int], Window]:
+    """The same with the shape (N, OH // 2, OW // 2, OC) behind a 2 x 2 max pool."""
+    (n, oh, ow, oc), window = geometry(x_shape, w_shape, strides, padding, dilation, groups)
+    if oh < 2 or ow < 2:
+        raise ValueError(
+            f"a 2 x 2 pool does not fit the convolution's output of {oh} x {ow}; use larger images "
+            "or padding='same'"
+        )
+    return (n, oh // 2, ow // 2, oc), window
+
+
+def is_relu(activation: str | None) -> bool:
+    """Whether the fused activation is ReLU; raises ValueError for one that is not fused."""
+    if activation is None:
+        return False
+    if activation == "relu":
+        return True
+    raise ValueError(f"activation must be None or 'relu' here, but is {activation!r}")

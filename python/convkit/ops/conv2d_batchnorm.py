@@ -1,0 +1,183 @@
+"""A convolution, the batch normalisation of its output, ReLU and a 2 x 2 max pool as one operation.
+
+The statistics are taken, and the gradients loaded, some images at a time, while these are in a
+core's cache; what lies between normalisation and pool is never kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from convkit import _core
+from convkit.ops._convolution import geometry, is_relu, pooled_geometry
+from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._window import IntPair, Padding
+
+_FLOAT32 = np.dtype(np.float32)
+_UINT8 = np.dtype(np.uint8)
+
+
+def conv2d_batchnorm_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    moving_mean: Floats,
+    moving_variance: Floats,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    momentum: float = 0.99,
+    epsilon: float = 1e-3,
+    activation: str | None = None,
+    max_pool: bool = False,
+    out: Floats | None = None,
+    z: Floats | None = None,
+    mean: Floats | None = None,
+    rstd: Floats | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+) -> tuple[Floats, Floats, Floats, Floats, npt.NDArray[np.uint8] | None]:
+    """:func:`conv2d_forward`, then :func:`batchnorm_forward`, as in training.
+
+    Args:
+        x, w, b, strides, padding, dilation, groups: as in :func:`conv2d_forward`.
+        gamma, beta, moving_mean, moving_variance, momentum, epsilon, activation: as in
+            :func:`batchnorm_forward`; the moving statistics are updated in place.
+        max_pool: whether :func:`max_pool2d_forward` with windows and steps of 2 x 2 follows.
+        out, z, mean, rstd: float32 arrays to write into.
+        indices: uint8 array to write into, with a pool.
+
+    Returns:
+        ``(y, z, mean, rstd, indices)``: the result, (N, OH, OW, OC) or (N, OH // 2, OW // 2, OC);
+        the convolution's output, (N, OH, OW, OC); the batch's statistics, (OC,); the position 0 to
+        3 of each maximum in its window, or None without a pool.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    whole, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    shape = whole
+    if max_pool:
+        shape, _ = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    vector = whole[3:]
+    check_output("moving_mean", moving_mean, vector, _FLOAT32)
+    check_output("moving_variance", moving_variance, vector, _FLOAT32)
+    out = output("out", out, shape)
+    z = output("z", z, whole)
+    mean = output("mean", mean, vector)
+    rstd = output("rstd", rstd, vector)
+    if not max_pool:
+        indices = None
+    elif indices is None:
+        indices = np.empty(shape, np.uint8)
+    else:
+        check_output("indices", indices, shape, _UINT8)
+    _core.conv2d_batchnorm_forward(
+        x,
+        w,
+        None if b is None else as_floats("b", b, 1),
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        moving_mean,
+        moving_variance,
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        momentum,
+        epsilon,
+        is_relu(activation),
+        z,
+        mean,
+        rstd,
+        out,
+        indices,
+    )
+    return out, z, mean, rstd, indices
+
+
+def conv2d_batchnorm_backward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    z: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    dy: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    dx: Floats | None = None,
+    dw: Floats | None = None,
+    db: Floats | None = None,
+    dgamma: Floats | None = None,
+    dbeta: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """Gradients of :func:`conv2d_batchnorm_forward`; dx, dw and db are written where given.
+
+    Args:
+        x, w, gamma, beta: the forward pass's inputs.
+        z, mean, rstd: what it returned.
+        dy: gradient with respect to y, the result.
+        y, indices: what it returned where there was a pool; None without.
+        strides, padding, dilation, groups, activation: the forward pass's.
+        dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
+            overlap the inputs.
+        dgamma, dbeta: float32 (OC,) to write into.
+
+    Returns:
+        ``(dgamma, dbeta)``.
+
+    Raises:
+        ValueError: an index is not in [0, 4), only one of y and indices is given, or shapes
+            disagree.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    if (y is None) != (indices is None):
+        raise ValueError("y and indices come together, from a forward pass with a pool")
+    whole, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    if indices is not None:
+        if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
+            raise TypeError(
+                "indices must be the uint8 array that conv2d_batchnorm_forward returned"
+            )
+        indices = np.ascontiguousarray(indices)
+    vector = whole[3:]
+    for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, vector)):
+        if array is not None:
+            output(name, array, expected)
+    dgamma = output("dgamma", dgamma, vector)
+    dbeta = output("dbeta", dbeta, vector)
+    _core.conv2d_batchnorm_backward(
+        x,
+        w,
+        as_floats("z", z, 4),
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        as_floats("mean", mean, 1),
+        as_floats("rstd", rstd, 1),
+        as_floats("dy", dy, 4),
+        None if y is None else as_floats("y", y, 4),
+        indices,
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        is_relu(activation),
+        dx,
+        dw,
+        db,
+        dgamma,
+        dbeta,
+    )
+    return dgamma, dbeta

@@ -1,0 +1,109 @@
+"""A convolution, the batch normalisation of its output and a 2 x 2 max pool, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._arguments import deliver
+from .activation import relu_backward
+from .batchnorm import batchnorm_backward, batchnorm_forward
+from .conv2d import conv2d_backward, conv2d_forward
+from .pool2d import max_pool2d_backward, max_pool2d_forward
+
+Array = npt.NDArray[Any]
+
+
+def conv2d_batchnorm_forward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    moving_mean: Array,
+    moving_variance: Array,
+    *,
+    strides: int | Sequence[int] = (1, 1),
+    padding: str | Sequence[Sequence[int]] = "valid",
+    dilation: int | Sequence[int] = (1, 1),
+    groups: int = 1,
+    momentum: float = 0.99,
+    epsilon: float = 1e-3,
+    activation: str | None = None,
+    max_pool: bool = False,
+    out: Array | None = None,
+    z: Array | None = None,
+    mean: Array | None = None,
+    rstd: Array | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+) -> tuple[Array, Array, Array, Array, Array | None]:
+    """(y, z, mean, rstd, indices): the result, the convolution's output, the batch's statistics."""
+    z = conv2d_forward(
+        x, w, b, strides=strides, padding=padding, dilation=dilation, groups=groups, out=z
+    )
+    y, mean, rstd = batchnorm_forward(
+        z,
+        gamma,
+        beta,
+        moving_mean,
+        moving_variance,
+        momentum=momentum,
+        epsilon=epsilon,
+        activation=activation,
+        mean=mean,
+        rstd=rstd,
+    )
+    if not max_pool:
+        return deliver(y, out), z, mean, rstd, None
+    pooled, where = max_pool2d_forward(y, (2, 2), out=out, indices=indices)
+    return pooled, z, mean, rstd, where
+
+
+def conv2d_batchnorm_backward(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    z: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    dy: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+    *,
+    strides: int | Sequence[int] = (1, 1),
+    padding: str | Sequence[Sequence[int]] = "valid",
+    dilation: int | Sequence[int] = (1, 1),
+    groups: int = 1,
+    activation: str | None = None,
+    dx: Array | None = None,
+    dw: Array | None = None,
+    db: Array | None = None,
+    dgamma: Array | None = None,
+    dbeta: Array | None = None,
+) -> tuple[Array, Array]:
+    """(dgamma, dbeta); the others are written into those of dx, dw and db that are given.
+
+    A maximum is positive exactly where ReLU let its gradient through, so behind a pool y is the
+    mask.
+    """
+    if (y is None) != (indices is None):
+        raise ValueError("y and indices come together, from a forward pass with a pool")
+    whole = np.asarray(dy)
+    if y is not None and indices is not None:
+        masked = whole if activation is None else relu_backward(whole, y)
+        whole, activation = max_pool2d_backward(masked, indices, np.shape(z), (2, 2)), None
+    dz, dgamma, dbeta = batchnorm_backward(
+        whole, z, gamma, beta, mean, rstd, activation=activation, dgamma=dgamma, dbeta=dbeta
+    )
+    options: dict[str, Any] = {
+        "strides": strides,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    conv2d_backward(x, w, dz, dx=dx, dw=dw, db=db, **options)
+    return dgamma, dbeta
