@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "callbacks": {"parameters"},
     "progress": {"callbacks"},
     "data": {"ops", "parameters", "losses"},
-    "summary": set(),
+    "summary": {"runtime"},
     "fusion": {"layers", "losses", "parameters"},
     "plan": {"fusion", "layers", "losses", "parameters", "summary"},
     "engine": {"plan", "data", "callbacks", *_ENGINE},

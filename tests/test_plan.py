@@ -417,6 +417,12 @@ def test_the_table() -> None:
     assert "inference, batch size 32" in uncompiled.plan()
 
 
+def test_the_table_says_what_the_steps_run_on(isa: str, threads: int) -> None:
+    model = build([layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)], SIZES)
+    last = model.plan(4).splitlines()[-1]
+    assert last.endswith(f"; {isa}, {threads} thread{'s' if threads > 1 else ''}")
+
+
 def test_the_algorithm_is_the_one_that_ops_choose() -> None:
     layer = layers.Conv2D(8, 3, padding="same")
     layer.build((None, 8, 8, 4))

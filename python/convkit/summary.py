@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from . import runtime
+
 if TYPE_CHECKING:
     from .layers import Layer
     from .plan import Plan
@@ -49,7 +51,11 @@ def memory(nbytes: int) -> str:
 
 
 def plan_table(plan: Plan) -> str:
-    """The plan as text: step, layers, operation, output shape, memory."""
+    """The plan as text: step, layers, operation, output shape, memory.
+
+    The last line has what holds for all steps: the memory of the plan, the instruction set and the
+    number of threads that they would run with now.
+    """
     rows = [("step", "layers", "operation", "output", "bytes")]
     for number, step in enumerate(plan.steps):
         shape = (plan.batch_size, *step.input_sizes)
@@ -78,5 +84,9 @@ def plan_table(plan: Plan) -> str:
     ]
     lines.insert(1, "-" * max(map(len, lines)))
     purpose = "training" if plan.training else "inference"
-    lines.append(f"{purpose}, batch size {plan.batch_size}: {plan.nbytes:,} bytes of buffers")
+    threads = runtime.get_num_threads()
+    lines.append(
+        f"{purpose}, batch size {plan.batch_size}: {plan.nbytes:,} bytes of buffers; "
+        f"{runtime.isa()}, {threads} {'thread' if threads == 1 else 'threads'}"
+    )
     return "\n".join(lines)
