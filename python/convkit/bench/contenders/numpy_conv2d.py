@@ -70,7 +70,7 @@ class Conv2D:
         self._relu = ReLU(self.output_shape) if relu else None
         self._dx_ready = False
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
         n, h, width, c = self.x_shape
         kh, kw, _, oc = self.w.shape
         _, oh, ow, _ = self.output_shape

@@ -31,8 +31,8 @@ class Layer(Protocol):
         """With the batch."""
         ...
 
-    def forward(self, x: Array) -> Array:
-        """Return the layer's output, shape `output_shape`."""
+    def forward(self, x: Array, *, training: bool = True) -> Array:
+        """Return the layer's output, shape `output_shape`; backward needs a training pass."""
         ...
 
     def backward(self, dy: Array, *, need_dx: bool = True) -> Array | None:
@@ -52,7 +52,7 @@ class ReLU:
         self.output_shape = shape
         self._mask = np.empty(shape, np.bool_)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
         np.greater(x, 0.0, out=self._mask)
         return np.multiply(x, self._mask, out=x)
 
@@ -77,8 +77,12 @@ class MaxPool2D:
         self._upper_right, self._lower_right, self._lower_wins = masks
         self._dx = np.zeros(x_shape, np.float32)  # an odd last row or column stays zero
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
         a, b, c, d = self._quarters(x)
+        if not training:
+            np.maximum(a, b, out=self._y)
+            np.maximum(c, d, out=self._lower)
+            return np.maximum(self._y, self._lower, out=self._y)
         np.greater(b, a, out=self._upper_right)
         np.greater(d, c, out=self._lower_right)
         np.maximum(a, b, out=self._y)
@@ -103,7 +107,7 @@ class MaxPool2D:
 
 
 class BatchNorm:
-    """Batch normalisation over all axes but the last, in training mode, with optional ReLU.
+    """Batch normalisation over all axes but the last, with optional ReLU.
 
     Sums over the batch are BLAS products with a vector of ones (an eighth of `sum(axis=0)`, and
     the variance from them a third of `np.var`). Formulas as in Ioffe and Szegedy 2015, with the
@@ -138,7 +142,16 @@ class BatchNorm:
         self._relu = ReLU(x_shape) if relu else None
         self._rstd = np.ones(c, np.float32)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
+        if training:
+            self._normalise(x)
+        else:
+            scale = self.gamma / np.sqrt(self.moving_variance + self._epsilon)
+            multiply_channels(_as_rows(x), scale, out=_as_rows(self._y))
+            add_channels(_as_rows(self._y), self.beta - self.moving_mean * scale)
+        return self._y if self._relu is None else self._relu.forward(self._y)
+
+    def _normalise(self, x: Array) -> None:
         mean = self._mean(x)
         add_channels(_as_rows(x), -mean, out=_as_rows(self._centred))
         variance = self._mean(np.multiply(self._centred, self._centred, out=self._y))
@@ -148,7 +161,6 @@ class BatchNorm:
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving *= self._momentum
             moving += (1 - self._momentum) * batch
-        return self._y if self._relu is None else self._relu.forward(self._y)
 
     def backward(self, dy: Array, *, need_dx: bool = True) -> Array | None:
         if self._relu is not None:
@@ -198,7 +210,7 @@ class Dense:
         self._y, self._dx = np.empty(self.output_shape, np.float32), np.empty(x_shape, np.float32)
         self._relu = ReLU(self.output_shape) if relu else None
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
         self._x = x
         np.matmul(x, self.w, out=self._y)
         self._y += self.b
@@ -233,7 +245,7 @@ class Flatten:
         self.x_shape = x_shape
         self.output_shape = (x_shape[0], int(np.prod(x_shape[1:])))
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
         return x.reshape(self.output_shape)
 
     def backward(self, dy: Array, *, need_dx: bool = True) -> Array | None:
@@ -249,7 +261,9 @@ class Dropout:
         self._scale = np.empty(x_shape, np.float32)
         self._y = np.empty(x_shape, np.float32)
 
-    def forward(self, x: Array) -> Array:
+    def forward(self, x: Array, *, training: bool = True) -> Array:
+        if not training:
+            return x
         self._generator.random(dtype=np.float32, out=self._scale)
         np.greater_equal(self._scale, self._rate, out=self._scale)
         self._scale *= np.float32(1.0 / (1.0 - self._rate))

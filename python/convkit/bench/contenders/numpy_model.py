@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .numpy_layers import Array, Layer, Shape
+from .numpy_plain import softmax
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,15 @@ class NumpyModel:
         self._adam = Adam(size, learning_rate, beta_1, beta_2, epsilon)
         self._rows = np.arange(x_shape[0])
 
-    def forward(self, x: Array) -> Array:
-        """The logits of a batch x, shape (N, K); the layers keep what backward needs."""
+    def forward(self, x: Array, *, training: bool = True) -> Array:
+        """The logits of a batch x, shape (N, K); backward needs a training pass before it."""
         for layer in self.layers:
-            x = layer.forward(x)
+            x = layer.forward(x, training=training)
         return x
+
+    def predict(self, x: Array) -> Array:
+        """The probabilities (N, K) of a batch x."""
+        return softmax(self.forward(x, training=False))
 
     def backward(self, dy: Array) -> None:
         """Fill `gradients` from the gradient of the logits, which may be overwritten."""
