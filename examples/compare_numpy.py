@@ -1,8 +1,9 @@
 """How much faster than NumPy? Each kernel and each model's training step, in ratios.
 
-The other side is NumPy as someone writes it who wants speed: im2col into kept buffers and threaded
-BLAS (see `convkit/bench/contenders`). Prints two tables and saves a bar chart of each. Takes about
-three minutes; `--rounds 1` is rough, and three times as fast.
+The other side is NumPy as someone writes it who wants speed ("numpy, tuned": im2col into kept
+buffers and threaded BLAS) and, for the training step, also as textbooks have it ("numpy"); see
+`convkit/bench/contenders`. Prints two tables and saves a bar chart of each. Takes a few minutes;
+`--rounds 1` is rough, and faster.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n".join(here))
     shapes = layer_shapes([MODELS[name]() for name in options.models], options.batch_size)
     measurements = {
-        "training_step": train_cases(options.models, batch_size=options.batch_size, torch=False),
+        "training_step": train_cases(options.models, batch_size=options.batch_size),
         "kernels": kernel_cases(shapes),
     }
     for name, cases in measurements.items():

@@ -2,7 +2,8 @@
 
     python -m convkit.bench kernels      each layer shape of the three models, each direction
     python -m convkit.bench train        whole training steps of the three models
+    python -m convkit.bench infer        prediction of one batch, of several sizes
 
-Contenders take turns in one process, and what counts is the median of their ratios; see
-`convkit.bench.measure`. `convkit.bench.contenders` holds what convkit is compared with.
+Contenders take turns, and what counts is the median of their ratios; see `convkit.bench.measure`.
+`convkit.bench.contenders` holds what convkit is compared with, `convkit.bench.peers` their names.
 """

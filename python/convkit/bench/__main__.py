@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import runtime
 from . import chart, report
-from .kernels import kernel_cases
-from .machine import machine
+from .infer import infer_cases
+from .kernels import NUMPY, Side, kernel_cases, with_best
+from .machine import BANDWIDTH, PEAK, machine, set_blas_threads
 from .measure import Case, Pace, measure_all
+from .peers import PEERS, modules, present
 from .shapes import MODELS, layer_shapes
-from .train import has_torch, train_cases
+from .train import train_cases
 
 
 def _kernels(arguments: argparse.Namespace) -> Iterable[Case]:
+    sides: dict[str, Side] = dict(NUMPY) if "numpy-tuned" in arguments.contenders else {}
+    if "torch" in arguments.contenders:
+        from .contenders.torch_kernels import torch_sides
+
+        sides |= torch_sides(runtime.get_num_threads())
     models = [MODELS[name]() for name in arguments.models]
-    return kernel_cases(layer_shapes(models, arguments.batch_size))
+    return kernel_cases(layer_shapes(models, arguments.batch_size), sides)
 
 
 def _train(arguments: argparse.Namespace) -> Iterable[Case]:
@@ -25,70 +34,152 @@ def _train(arguments: argparse.Namespace) -> Iterable[Case]:
         arguments.models,
         batch_size=arguments.batch_size,
         threads=runtime.get_num_threads(),
-        torch=has_torch() if arguments.torch is None else arguments.torch,
+        contenders=arguments.contenders,
     )
 
 
-# What can be measured: a title and the cases for the given arguments.
-COMMANDS: Mapping[str, tuple[str, Callable[[argparse.Namespace], Iterable[Case]]]] = {
-    "kernels": ("Kernels", _kernels),
-    "train": ("Training step", _train),
+def _infer(arguments: argparse.Namespace) -> Iterable[Case]:
+    return infer_cases(
+        arguments.models,
+        batch_sizes=arguments.batch_size,
+        threads=runtime.get_num_threads(),
+        contenders=arguments.contenders,
+    )
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that can be measured.
+
+    Attributes:
+        title: of the chart.
+        about: what it measures, for --help.
+        cases: what to measure, for the given arguments.
+        contenders: who can take part.
+        batch_sizes: the default, of one value where the command takes one; none where it has none.
+        models: whether there is a choice of models.
+    """
+
+    title: str
+    about: str
+    cases: Callable[[argparse.Namespace], Iterable[Case]]
+    contenders: tuple[str, ...] = ()
+    batch_sizes: tuple[int, ...] = (32,)
+    models: bool = True
+
+
+COMMANDS: Mapping[str, Command] = {
+    "kernels": Command(
+        "Kernels",
+        "each layer shape of the models, each direction: times, effective GFLOP/s, share of the "
+        "multiply-add peak, ratios",
+        _kernels,
+        ("numpy-tuned", "torch"),
+    ),
+    "train": Command("Training step", "whole training steps of the models", _train, tuple(PEERS)),
+    "infer": Command(
+        "Prediction of a batch",
+        "prediction of one batch: latency and images per second",
+        _infer,
+        tuple(PEERS),
+        (1, 32, 128),
+    ),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark that the arguments ask for; the exit status."""
     arguments = _parser().parse_args(argv)
+    command = COMMANDS[arguments.command]
     if arguments.threads is not None:
         runtime.set_num_threads(arguments.threads)
-    here = machine()
+    set_blas_threads(runtime.get_num_threads())
+    arguments.contenders, skipped = present(arguments.contenders)
+    for name, reason in skipped.items():
+        print(f"without {name}: {reason}", file=sys.stderr if arguments.json else sys.stdout)
+    here = machine(modules(arguments.contenders))
     if not arguments.json:
         print("\n".join(here.lines()), end="\n\n", flush=True)
-    title, cases = COMMANDS[arguments.command]
-    results = measure_all(cases(arguments), Pace(arguments.rounds))
-    print(report.as_json(results, here) if arguments.json else report.table(results))
+    results = measure_all(command.cases(arguments), Pace(arguments.rounds))
+    shown = with_best(results, "torch") if arguments.command == "kernels" else results
+    if arguments.json:
+        print(report.as_json(results, here, skipped))
+    elif arguments.command == "kernels":
+        print(report.table(shown, here.peaks[PEAK]), report.RATIOS, sep="\n\n")
+    else:
+        print(report.listing(shown), report.RATIOS, sep="\n\n")
+    title = _title(command, arguments)
+    note = "\n".join(here.lines())
     if arguments.chart is not None:
-        title += f", batch {arguments.batch_size}"
-        chart.save_chart(results, arguments.chart, title=title, note="\n".join(here.lines()))
+        chart.save_chart(shown, arguments.chart, title=title, note=note)
+    if getattr(arguments, "roofline", None) is not None:
+        roofs = {"peak": here.peaks[PEAK], "bandwidth": here.peaks[BANDWIDTH]}
+        chart.save_roofline(shown, arguments.roofline, **roofs, title=title, note=note)
     return 0
+
+
+def _title(command: Command, arguments: argparse.Namespace) -> str:
+    """The chart's title; where there is one batch size, with it."""
+    one = len(command.batch_sizes) == 1
+    return f"{command.title}, batch {arguments.batch_size}" if one else command.title
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m convkit.bench",
-        description="Measure convkit against NumPy and, where installed, PyTorch: alternating "
-        "runs in one process, medians of ratios.",
+        description="Measure convkit against NumPy and, where they are installed, PyTorch and "
+        "Keras: alternating runs, medians of ratios.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    kernels = commands.add_parser(
-        "kernels", help="each layer shape of the models, each direction, against NumPy"
+    for name, command in COMMANDS.items():
+        _add_options(commands.add_parser(name, help=command.about), command)
+    commands.choices["kernels"].add_argument(
+        "--roofline",
+        type=Path,
+        metavar="FILE",
+        help="save effective GFLOP/s against flop per byte, under the roofs measured in this run",
     )
-    train = commands.add_parser("train", help="whole training steps of the models")
-    train.add_argument(
-        "--torch",
-        action=argparse.BooleanOptionalAction,
-        help="let PyTorch take part (default: where it is installed)",
-    )
-    for command in (kernels, train):
-        _add_common(command)
     return parser
 
 
-def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--models",
-        nargs="+",
-        choices=list(MODELS),
-        default=list(MODELS),
-        help="which of the three (default: all)",
+def _add_options(options: argparse.ArgumentParser, command: Command) -> None:
+    if command.models:
+        options.add_argument(
+            "--models",
+            nargs="+",
+            choices=list(MODELS),
+            default=list(MODELS),
+            help="which of the three (default: all)",
+        )
+    if command.batch_sizes:
+        several = len(command.batch_sizes) > 1
+        default = " ".join(map(str, command.batch_sizes))
+        options.add_argument(
+            "--batch-size",
+            type=_positive,
+            nargs="+" if several else None,
+            default=list(command.batch_sizes) if several else command.batch_sizes[0],
+            help=f"{'one or more; ' if several else ''}default: {default}",
+        )
+    if command.contenders:
+        options.add_argument(
+            "--contenders",
+            nargs="*",
+            choices=command.contenders,
+            default=list(command.contenders),
+            help="whom convkit meets (default: all of these that are installed): "
+            + "; ".join(f"{name}: {PEERS[name].about}" for name in command.contenders),
+        )
+    else:
+        options.set_defaults(contenders=[])
+    options.add_argument(
+        "--threads", type=_positive, help="of all sides (default: the cores that convkit may use)"
     )
-    command.add_argument("--batch-size", type=_positive, default=32, help="default: 32")
-    command.add_argument("--threads", type=_positive, help="of convkit and PyTorch")
-    command.add_argument(
+    options.add_argument(
         "--rounds", type=_positive, default=5, help="alternating runs of each side (default: 5)"
     )
-    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    command.add_argument("--chart", type=Path, metavar="FILE", help="save a bar chart, e.g. a PNG")
+    options.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options.add_argument("--chart", type=Path, metavar="FILE", help="save a bar chart, e.g. a PNG")
 
 
 def _positive(text: str) -> int:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
 import platform
 import time
 import timeit
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import runtime
+from .. import ops, runtime
+
+PEAK = "multiply-add peak GFLOP/s"
+BANDWIDTH = "memory GB/s"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Machine:
         threads: convkit's threads.
         blas: NumPy's BLAS and its version.
         blas_threads: how many threads the BLAS uses.
-        versions: of Python, NumPy, convkit.
+        versions: of Python, NumPy, convkit, and the peers that take part.
         peaks: what the machine can do, by name (GFLOP/s and GB/s), measured in this process. The
             roofs that the effective GFLOP/s are to be seen against.
         load: cores that other processes kept busy before the measurements began.
@@ -48,12 +53,17 @@ class Machine:
             f"convkit {self.versions['convkit']}: {self.isa}, {self.threads} threads",
             f"NumPy {self.versions['numpy']}: {self.blas}, {self.blas_threads} threads",
         ]
+        others = [name for name in self.versions if name not in ("python", "numpy", "convkit")]
+        if others:
+            named = ", ".join(f"{name} {self.versions[name]}" for name in others)
+            lines.append(f"{named}: {self.threads} threads")
         if self.peaks:
             lines.append(", ".join(f"{name} {value:.0f}" for name, value in self.peaks.items()))
         if self.blas_threads != self.threads:
             lines.append(
-                f"The sides have different numbers of threads: set OPENBLAS_NUM_THREADS="
-                f"{self.threads} (or your BLAS's own variable) before starting Python."
+                f"The sides have different numbers of threads: install threadpoolctl, or set "
+                f"OPENBLAS_NUM_THREADS={self.threads} (or your BLAS's own variable) before "
+                f"starting Python."
             )
         if self.load > 0.2:
             lines.append(
@@ -63,8 +73,12 @@ class Machine:
         return lines
 
 
-def machine() -> Machine:
-    """Describe this machine and measure its peaks (half a second)."""
+def machine(peers: Iterable[str] = ()) -> Machine:
+    """Describe this machine and measure its peaks (half a second).
+
+    Args:
+        peers: other packages whose versions count; they are not imported.
+    """
     from .. import __version__  # looked up when asked for
 
     versions = {
@@ -72,6 +86,8 @@ def machine() -> Machine:
         "numpy": np.__version__,
         "convkit": __version__,
     }
+    for name in peers:
+        versions[name] = _version(name)
     return Machine(
         cpu=_cpu_name(),
         cores=_cores(),
@@ -88,21 +104,21 @@ def machine() -> Machine:
 def peaks() -> dict[str, float]:
     """What the machine reaches here, without anything that only a network needs.
 
-    Multiply-adds in registers on convkit's instruction set and threads; a large matrix product and
-    a large copy in NumPy.
+    Multiply-adds in registers and one pass over arrays larger than the caches (64 MB read, 64 MB
+    written), both on convkit's instruction set and threads; a large matrix product in NumPy.
     """
     n = 1024
     a, b, c = (np.ones((n, n), np.float32) for _ in range(3))
-    source, target = np.ones(8 << 20, np.float32), np.zeros(8 << 20, np.float32)
+    source, target = np.ones(16 << 20, np.float32), np.zeros(16 << 20, np.float32)
     rounds = 1_000_000
     operations = runtime.multiply_add_peak(rounds)
     registers = _fastest(lambda: runtime.multiply_add_peak(rounds))
     product = _fastest(lambda: np.matmul(a, b, out=c))
-    copy = _fastest(lambda: np.copyto(target, source))
+    stream = _fastest(lambda: ops.relu_forward(source, out=target))
     return {
-        "multiply-add peak GFLOP/s": operations / registers / 1e9,
+        PEAK: operations / registers / 1e9,
         "BLAS GFLOP/s": 2 * n**3 / product / 1e9,
-        "NumPy copy GB/s": 2 * source.nbytes / copy / 1e9,
+        BANDWIDTH: 2 * source.nbytes / stream / 1e9,
     }
 
 
@@ -129,6 +145,17 @@ def _busy_seconds() -> float:
 def _fastest(call: Callable[[], object]) -> float:
     """The seconds of the best of five calls, after one to warm up."""
     return min(timeit.repeat(call, number=1, repeat=6)[1:])
+
+
+def _version(package: str) -> str:
+    """From its metadata; Keras's with its backend, which `peers.missing` has settled."""
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        version = "of unknown version"
+    if package == "keras":
+        version += f" on {os.environ.get('KERAS_BACKEND', 'its default backend')}"
+    return version
 
 
 def _cpu_name() -> str:
@@ -159,8 +186,25 @@ def _blas_name() -> str:
     return f"{blas['name']} {blas['version']}"
 
 
+def set_blas_threads(n: int) -> None:
+    """Give NumPy's BLAS n threads, for the rest of the process; does nothing without threadpoolctl.
+
+    `Machine.lines` tells the user where the numbers of threads then differ.
+    """
+    if importlib.util.find_spec("threadpoolctl") is not None:
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(n, user_api="blas")
+
+
 def _blas_threads() -> int:
-    """OpenBLAS's threads: its variables in the order it reads them, else the cores."""
+    """The BLAS's threads: asked, or OpenBLAS's variables in the order it reads them."""
+    if importlib.util.find_spec("threadpoolctl") is not None:
+        import threadpoolctl
+
+        for pool in threadpoolctl.threadpool_info():
+            if pool["user_api"] == "blas":
+                return int(pool["num_threads"])
     for variable in ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(variable, "")
         if value.isdecimal() and int(value) > 0:

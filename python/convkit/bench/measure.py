@@ -1,9 +1,10 @@
-"""Timing contenders against each other: alternating runs in one process, medians of their ratios.
+"""Measuring contenders against each other: alternating runs, medians of their ratios.
 
 A machine's speed drifts with its neighbours and its temperature, so an absolute time says little.
 Here the contenders take turns, a run of some tens of milliseconds each; a round has one run of
-each, and a contender's ratio is taken within the round. What is reported is the median over the
-rounds, with the smallest and the largest beside it.
+each, and a contender's ratio is taken within the round. What needs a process of its own, such as
+an import, takes turns in the same way. What is reported is the median over the rounds, with the
+smallest and the largest beside it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import SupportsFloat, cast
 
 Call = Callable[[], object]
 
-CONVKIT = "convkit"  # the contender that all ratios are taken against
+CONVKIT = "convkit"  # who the others are compared with
 
 
 @dataclass(frozen=True)
@@ -36,56 +38,88 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What is known of a case before it is measured.
+
+    Attributes:
+        flops: floating-point operations a call would need if done directly; None where that says
+            nothing.
+        nbytes: what a call must at least read and write, in bytes; None where nobody counts it.
+        images: the number of images a call handles, for all contenders or for each; None where
+            that says nothing.
+        unit: of the values, "s" or "B".
+        reports: a call returns its value (of a process of its own, say) instead of being timed.
+        chained: ratios are taken against the contender before, not against the first.
+    """
+
+    flops: float | None = None
+    nbytes: float | None = None
+    images: int | Mapping[str, int] | None = None
+    unit: str = "s"
+    reports: bool = False
+    chained: bool = False
+
+
+@dataclass(frozen=True)
 class Case:
-    """One thing to time, done by several contenders.
+    """One thing to measure, done by several contenders.
 
     Attributes:
         name: of the layer shape or the model.
-        direction: "forward", "backward_input", "backward_weights", "backward" or "step".
-        calls: the contenders by name; each call does the same work.
-        flops: floating-point operations a call would need if done directly; None where that says
-            nothing.
-        images: the number of images a call handles; None where that says nothing.
+        direction: "forward", "backward_input", "backward_weights", "backward", "step", "predict".
+        calls: the contenders by name, first the one that ratios are taken against.
     """
 
     name: str
     direction: str
     calls: Mapping[str, Call]
-    flops: float | None = None
-    images: int | None = None
+    facts: Facts = Facts()
 
 
 @dataclass(frozen=True)
 class Result:
-    """The times of a `Case`: seconds per call, one value a round for each contender."""
+    """The values of a `Case` in `facts.unit`: for each contender one a round, for one call."""
 
     name: str
     direction: str
-    seconds: Mapping[str, list[float]]
-    flops: float | None = None
-    images: int | None = None
+    values: Mapping[str, list[float]]
+    facts: Facts = Facts()
+
+    @property
+    def first(self) -> str:
+        """The contender that was named first: convkit where it meets others."""
+        return next(iter(self.values))
 
     @property
     def contenders(self) -> list[str]:
         """The names of the others, in the order they were given."""
-        return [name for name in self.seconds if name != CONVKIT]
+        return list(self.values)[1:]
 
-    def time(self, contender: str = CONVKIT) -> Spread:
-        """Seconds per call."""
-        return Spread.of(self.seconds[contender])
+    def base(self, contender: str) -> str:
+        """Whom the contender's ratio is taken against."""
+        names = list(self.values)
+        return names[names.index(contender) - 1] if self.facts.chained else names[0]
+
+    def value(self, contender: str | None = None) -> Spread:
+        """Seconds or bytes per call, of the first contender unless another is named."""
+        return Spread.of(self.values[contender or self.first])
 
     def ratio(self, contender: str) -> Spread:
-        """How many times as long as convkit the contender takes, from runs of the same round."""
-        pairs = zip(self.seconds[contender], self.seconds[CONVKIT], strict=True)
+        """How many times its base the contender needs, from values of the same round."""
+        pairs = zip(self.values[contender], self.values[self.base(contender)], strict=True)
         return Spread.of([theirs / ours for theirs, ours in pairs])
 
-    def gflops(self, contender: str = CONVKIT) -> float | None:
+    def gflops(self, contender: str | None = None) -> float | None:
         """Effective GFLOP/s: the operations of the direct method over the time taken."""
-        return None if self.flops is None else self.flops / self.time(contender).median / 1e9
+        flops = self.facts.flops
+        return None if flops is None else flops / self.value(contender).median / 1e9
 
-    def images_per_second(self, contender: str = CONVKIT) -> float | None:
+    def images_per_second(self, contender: str | None = None) -> float | None:
         """Images per second at the median time."""
-        return None if self.images is None else self.images / self.time(contender).median
+        images = self.facts.images
+        if isinstance(images, Mapping):
+            images = images[contender or self.first]
+        return None if images is None else images / self.value(contender).median
 
 
 @dataclass(frozen=True)
@@ -111,11 +145,28 @@ class Pace:
 
 
 def measure(case: Case, pace: Pace | None = None) -> Result:
-    """Time a case's contenders in alternating runs.
+    """Measure a case's contenders in alternating runs."""
+    pace = pace or Pace()
+    values = _collect(case, pace.rounds) if case.facts.reports else _time(case, pace)
+    return Result(case.name, case.direction, values, case.facts)
+
+
+def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
+    """What the calls report; the first call, which may find cold files, is not counted."""
+    for call in case.calls.values():
+        call()
+    values: dict[str, list[float]] = {name: [] for name in case.calls}
+    for _ in range(rounds):
+        for name, call in case.calls.items():
+            values[name].append(float(cast(SupportsFloat, call())))
+    return values
+
+
+def _time(case: Case, pace: Pace) -> dict[str, list[float]]:
+    """Seconds per call.
 
     Garbage collection is off meanwhile, as in `timeit`: a collection would hit one side by chance.
     """
-    pace = pace or Pace()
     seconds: dict[str, list[float]] = {name: [] for name in case.calls}
     repeats = {name: _calibrate(call, pace.run_seconds) for name, call in case.calls.items()}
     collecting = gc.isenabled()
@@ -129,7 +180,7 @@ def measure(case: Case, pace: Pace | None = None) -> Result:
     finally:
         if collecting:
             gc.enable()
-    return Result(case.name, case.direction, seconds, case.flops, case.images)
+    return seconds
 
 
 def measure_all(

@@ -18,8 +18,11 @@ from .. import layers, zoo
 from ..models import Sequential
 
 Array = NDArray[np.float32]
+Labels = NDArray[np.int64]
 Shape = tuple[int, ...]
 Calls = dict[str, Callable[[], object]]  # direction -> what to call
+TrainStep = Callable[[Array, Labels], float]  # images (N, H, W, C) and labels (N,) -> loss
+PredictStep = Callable[[Array], Array]  # images (N, H, W, C) -> probabilities (N, K)
 
 MODELS = {
     "mnist": zoo.mnist_cnn,
@@ -105,6 +108,15 @@ class LayerShape:
         if not self.w_shape:
             return None
         return 2.0 * math.prod(self.y_shape[:-1]) * math.prod(self.w_shape)
+
+    @property
+    def nbytes(self) -> int:
+        """What one direction must read and write: two of input, output and weights, and the third.
+
+        The same for every direction, since each of the three arrays has its gradient's shape.
+        """
+        shapes = [self.x_shape, self.y_shape, *([self.w_shape] if self.w_shape else [])]
+        return 4 * sum(math.prod(shape) for shape in shapes)
 
 
 class LayerArrays:

@@ -1,4 +1,4 @@
-"""Whole training steps of the three models: convkit against NumPy and, where installed, PyTorch.
+"""Whole training steps of the three models: convkit against NumPy, PyTorch and Keras.
 
 A step is forward, softmax cross-entropy, backward and Adam on one batch. Every side starts from
 the same weights and walks over the same batches of random images; convkit is called as its users
@@ -7,73 +7,73 @@ call it, through `train_on_batch`.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..models import Sequential
 from ..utils import set_random_seed
-from .contenders.mirror import mirror
-from .measure import CONVKIT, Call, Case
-from .shapes import MODELS
-
-Step = Callable[[NDArray[np.float32], NDArray[np.int64]], object]
-Contender = Callable[[Sequential, int, int], Mapping[str, Step]]
+from .measure import CONVKIT, Call, Case, Facts
+from .peers import PEERS
+from .shapes import MODELS, Array, Labels, TrainStep
 
 
 def train_cases(
-    models: Sequence[str] = tuple(MODELS), *, batch_size: int = 32, threads: int = 1, torch: bool
+    models: Sequence[str] = tuple(MODELS),
+    *,
+    batch_size: int = 32,
+    threads: int = 1,
+    contenders: Sequence[str] = ("numpy-tuned", "numpy"),
 ) -> Iterator[Case]:
     """A case for each model, made when its turn comes.
 
     Args:
         models: names out of `MODELS`.
         batch_size: N.
-        threads: for the contenders that can be told; NumPy's BLAS cannot.
-        torch: whether PyTorch takes part.
+        threads: of PyTorch and Keras; NumPy's BLAS has those that `set_blas_threads` gave it.
+        contenders: names out of `peers.PEERS`, all of which must be installed.
     """
     for name in models:
-        set_random_seed(0)
-        model = MODELS[name]()
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=[])
+        model = compiled(name)
         # The others copy the initial weights, so they come before convkit's first step.
-        steps: dict[str, Step] = {CONVKIT: model.train_on_batch}
-        steps["numpy"] = mirror(model, batch_size).train_step
-        if torch:
-            from .contenders.torch_model import torch_steps
-
-            steps |= torch_steps(model, batch_size, threads)
-        calls = {side: _over_batches(step, model, batch_size) for side, step in steps.items()}
-        yield Case(name, "step", calls, images=batch_size)
+        steps: dict[str, TrainStep] = {CONVKIT: model.train_on_batch}
+        for contender in contenders:
+            steps |= PEERS[contender].train(model, batch_size, threads)
+        calls = {side: over_batches(step, model, batch_size) for side, step in steps.items()}
+        yield Case(name, "step", calls, Facts(images=batch_size))
 
 
-def has_torch() -> bool:
-    """Whether PyTorch is installed; it is not imported."""
-    return importlib.util.find_spec("torch") is not None
+def compiled(name: str) -> Sequential:
+    """A model out of `MODELS`, ready to train, with the same weights each time."""
+    set_random_seed(0)
+    model = MODELS[name]()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[])
+    return model
+
+
+def sample_shape(model: Sequential) -> tuple[int, ...]:
+    """(H, W, C) of the model's images."""
+    return tuple(size or 0 for size in (model.input_shape or ())[1:])
 
 
 def random_batches(
-    sample_shape: Sequence[int], batch_size: int, count: int = 8
-) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    shape: Sequence[int], batch_size: int, count: int = 8
+) -> list[tuple[Array, Labels]]:
     """Batches of uniform pixels (N, H, W, C) in [0, 1) with labels 0 .. 9, always the same."""
     generator = np.random.default_rng(0)
     return [
         (
-            generator.random((batch_size, *sample_shape), dtype=np.float32),
+            generator.random((batch_size, *shape), dtype=np.float32),
             generator.integers(0, 10, batch_size),
         )
         for _ in range(count)
     ]
 
 
-def _over_batches(step: Step, model: Sequential, batch_size: int) -> Call:
-    sample_shape = [size or 0 for size in (model.input_shape or ())[1:]]
-    batches = itertools.cycle(random_batches(sample_shape, batch_size))
-
-    def call() -> object:
-        return step(*next(batches))
-
-    return call
+def over_batches(
+    step: Callable[[Array, Labels], object], model: Sequential, batch_size: int
+) -> Call:
+    """A call that makes the step on the next random batch, round and round."""
+    batches = itertools.cycle(random_batches(sample_shape(model), batch_size))
+    return lambda: step(*next(batches))

@@ -1,1 +1,1 @@
-"""What convkit is compared with: NumPy, and PyTorch where it is installed."""
+"""What convkit is compared with: NumPy twice, and PyTorch and Keras where they are installed."""

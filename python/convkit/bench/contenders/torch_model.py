@@ -1,11 +1,13 @@
 """The same models in PyTorch, for those who have it: eager mode, both memory formats.
 
+In float32, or with the operations that gain from it in bfloat16 (`torch.autocast`).
+
 Imported only where PyTorch takes part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -15,9 +17,7 @@ from torch import nn
 
 from ... import layers
 from ...models import Sequential
-from ..shapes import training_steps
-
-Step = Callable[[NDArray[np.float32], NDArray[np.int64]], float]
+from ..shapes import Array, Labels, PredictStep, TrainStep, training_steps
 
 MEMORY_FORMATS = {
     "torch nchw": torch.contiguous_format,
@@ -25,13 +25,27 @@ MEMORY_FORMATS = {
 }
 
 
-def torch_steps(model: Sequential, batch_size: int, threads: int) -> dict[str, Step]:
+def train_steps(model: Sequential, threads: int, *, bfloat16: bool = False) -> dict[str, TrainStep]:
     """A training step of the model for each memory format, from its present weights.
 
     `threads` sets PyTorch's number of threads for the whole process.
     """
     torch.set_num_threads(threads)
-    return {name: _step(model, memory) for name, memory in MEMORY_FORMATS.items()}
+    return {
+        _label(name, bfloat16): _train_step(model, memory, bfloat16)
+        for name, memory in MEMORY_FORMATS.items()
+    }
+
+
+def predict_steps(
+    model: Sequential, threads: int, *, bfloat16: bool = False
+) -> dict[str, PredictStep]:
+    """The probabilities of a batch for each memory format, likewise."""
+    torch.set_num_threads(threads)
+    return {
+        _label(name, bfloat16): _predict_step(model, memory, bfloat16)
+        for name, memory in MEMORY_FORMATS.items()
+    }
 
 
 def to_torch(model: Sequential) -> nn.Sequential:
@@ -42,20 +56,46 @@ def to_torch(model: Sequential) -> nn.Sequential:
     return nn.Sequential(*_modules(model))
 
 
-def _step(model: Sequential, memory: torch.memory_format) -> Step:
-    network = to_torch(model).train()
+def _label(memory_format: str, bfloat16: bool) -> str:
+    return f"{memory_format} bf16" if bfloat16 else memory_format
+
+
+def _network(model: Sequential, memory: torch.memory_format) -> nn.Sequential:
+    network = to_torch(model)
     cast(Any, network).to(memory_format=memory)  # PyTorch's own annotations do not know of it
+    return network
+
+
+def _images(x: Array, memory: torch.memory_format) -> torch.Tensor:
+    """NHWC memory seen as NCHW is channels_last already; the other format needs a copy."""
+    return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory)
+
+
+def _train_step(model: Sequential, memory: torch.memory_format, bfloat16: bool) -> TrainStep:
+    network = _network(model, memory).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-7)
     loss_function = nn.CrossEntropyLoss()
 
-    def step(x: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-        # NHWC memory seen as NCHW is channels_last already; the other format needs a copy.
-        images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory)
+    def step(x: Array, labels: Labels) -> float:
+        images = _images(x, memory)
         optimizer.zero_grad()
-        loss = loss_function(network(images), torch.from_numpy(labels))
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = loss_function(network(images), torch.from_numpy(labels))
         loss.backward()
         optimizer.step()
         return float(loss.item())
+
+    return step
+
+
+def _predict_step(model: Sequential, memory: torch.memory_format, bfloat16: bool) -> PredictStep:
+    network = _network(model, memory).eval()
+
+    def step(x: Array) -> Array:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            probabilities = network(_images(x, memory)).softmax(dim=1)
+        result: Array = probabilities.float().numpy()
+        return result
 
     return step
 

@@ -1,0 +1,106 @@
+"""The same models in Keras, for those who have it, on the backend they have.
+
+Imported only where Keras takes part, after `peers.missing` has found a backend.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from ... import layers
+from ...models import Sequential
+from ..shapes import Array, Labels, PredictStep, TrainStep
+
+
+def train_steps(model: Sequential, threads: int) -> dict[str, TrainStep]:
+    """A training step of the model, from its present weights, by `train_on_batch`.
+
+    `threads` sets the backend's number of threads for the whole process, where it can be told.
+    """
+    network = _prepared(model, threads)
+
+    def step(x: Array, labels: Labels) -> float:
+        return float(np.ravel(np.asarray(network.train_on_batch(x, labels)))[0])
+
+    return {_label(): step}
+
+
+def predict_steps(model: Sequential, threads: int) -> dict[str, PredictStep]:
+    """The probabilities of a batch by `predict_on_batch`, likewise."""
+    network = _prepared(model, threads)
+    return {_label(): lambda x: np.asarray(network.predict_on_batch(x))}
+
+
+def to_keras(model: Sequential) -> Any:
+    """A built convkit model as Keras's Sequential, with the same weights, not compiled.
+
+    Raises:
+        ValueError: a layer that the contender does not have.
+    """
+    assert model.input_shape is not None
+    network = keras.Sequential([keras.Input(model.input_shape[1:])])
+    for layer in model.layers:
+        copy = _layer(layer)
+        network.add(copy)
+        copy.set_weights(layer.get_weights())
+    return network
+
+
+def _prepared(model: Sequential, threads: int) -> Any:
+    _set_threads(threads)
+    network = to_keras(model)
+    network.compile("adam", "sparse_categorical_crossentropy")
+    return network
+
+
+def _label() -> str:
+    return f"keras {keras.backend.backend()}"
+
+
+def _set_threads(threads: int) -> None:
+    """Tell the backend; JAX cannot be told once it runs."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    elif backend == "tensorflow":
+        import tensorflow
+
+        # It refuses once it has begun, for an earlier model with the same number.
+        with contextlib.suppress(RuntimeError):
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+
+
+def _layer(layer: layers.Layer) -> Any:
+    theirs = keras.layers
+    if isinstance(layer, layers.Conv2D):
+        return theirs.Conv2D(
+            layer.filters,
+            layer.kernel_size,
+            strides=layer.strides,
+            padding=layer.padding,
+            dilation_rate=layer.dilation_rate,
+            groups=layer.groups,
+            activation=layer.activation,
+            use_bias=layer.use_bias,
+        )
+    if isinstance(layer, layers.Dense):
+        return theirs.Dense(layer.units, activation=layer.activation, use_bias=layer.use_bias)
+    if isinstance(layer, layers.BatchNormalization):
+        return theirs.BatchNormalization(
+            momentum=layer.momentum, epsilon=layer.epsilon, center=layer.center, scale=layer.scale
+        )
+    if isinstance(layer, layers.MaxPooling2D):
+        return theirs.MaxPooling2D(layer.pool_size, layer.strides, layer.padding)
+    if isinstance(layer, layers.Activation):
+        return theirs.Activation(layer.activation)
+    if isinstance(layer, layers.Dropout):
+        return theirs.Dropout(layer.rate)
+    if isinstance(layer, layers.Flatten):
+        return theirs.Flatten()
+    raise ValueError(f"the Keras contender does not have {layer!r}")
