@@ -34,6 +34,7 @@ SMALL = {
     "kernels": ["--models", "cifar10", "--batch-size", "2"],
     "train": ["--models", "mnist", "--batch-size", "2"],
     "infer": ["--models", "cifar10", "--batch-size", "1", "2"],
+    "scaling": ["--models", "mnist", "--batch-size", "2", "4"],
 }
 
 
@@ -52,7 +53,11 @@ def test_every_command_prints_json(command: str, capsys: pytest.CaptureFixture[s
     for name, reason in document["skipped"].items():
         assert f"without {name}: {reason}" in captured.err
     sides = list(document["results"][0]["values"])
-    assert sides[0] == CONVKIT
+    if command == "scaling":
+        assert sides[0] == "1 thread"
+        assert list(document["results"][1]["values"]) == ["batch 2", "batch 4"]
+    else:
+        assert sides[0] == CONVKIT
     if command in ("train", "infer"):
         assert sides[1:3] == ["numpy, tuned", "numpy"]
         torch = {"torch nchw", "torch channels_last", "torch nchw bf16", "torch channels_last bf16"}
@@ -65,6 +70,7 @@ TABLES = {
     "kernels": ("conv2d 32x32x3 > 32 same ", " %"),
     "train": ("mnist  step  convkit", "of convkit"),
     "infer": ("cifar10, batch 1  predict  convkit", "cifar10, batch 2  predict"),
+    "scaling": ("mnist, threads (batch 32)", "of batch 2"),
 }
 
 
@@ -83,7 +89,7 @@ def test_every_command_prints_a_table(command: str, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("command", ["kernels", "train"])
+@pytest.mark.parametrize("command", ["kernels", "train", "scaling"])
 def test_commands_draw(command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     bars, roofs = tmp_path / "bars.png", tmp_path / "roofs.png"

@@ -3,6 +3,7 @@
     python -m convkit.bench kernels      each layer shape of the three models, each direction
     python -m convkit.bench train        whole training steps of the three models
     python -m convkit.bench infer        prediction of one batch, of several sizes
+    python -m convkit.bench scaling      the training step by threads and by batch size
 
 Contenders take turns, and what counts is the median of their ratios; see `convkit.bench.measure`.
 `convkit.bench.contenders` holds what convkit is compared with, `convkit.bench.peers` their names.

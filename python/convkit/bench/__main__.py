@@ -15,6 +15,7 @@ from .kernels import NUMPY, Side, kernel_cases, with_best
 from .machine import BANDWIDTH, PEAK, machine, set_blas_threads
 from .measure import Case, Pace, measure_all
 from .peers import PEERS, modules, present
+from .scaling import scaling_cases
 from .shapes import MODELS, layer_shapes
 from .train import train_cases
 
@@ -44,6 +45,12 @@ def _infer(arguments: argparse.Namespace) -> Iterable[Case]:
         batch_sizes=arguments.batch_size,
         threads=runtime.get_num_threads(),
         contenders=arguments.contenders,
+    )
+
+
+def _scaling(arguments: argparse.Namespace) -> Iterable[Case]:
+    return scaling_cases(
+        arguments.models, threads=runtime.get_num_threads(), batch_sizes=arguments.batch_size
     )
 
 
@@ -83,6 +90,12 @@ COMMANDS: Mapping[str, Command] = {
         _infer,
         tuple(PEERS),
         (1, 32, 128),
+    ),
+    "scaling": Command(
+        "Scaling of the training step",
+        "convkit's training step by threads and by batch size",
+        _scaling,
+        batch_sizes=(16, 32, 64, 128),
     ),
 }
 
