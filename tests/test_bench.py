@@ -35,14 +35,21 @@ SMALL = {
     "train": ["--models", "mnist", "--batch-size", "2"],
     "infer": ["--models", "cifar10", "--batch-size", "1", "2"],
     "scaling": ["--models", "mnist", "--batch-size", "2", "4"],
+    "memory": ["--batch-size", "2"],
+    "startup": [],
 }
+
+
+def without_slow_peers(command: str) -> list[str]:
+    """What starts processes that import PyTorch or Keras takes seconds each."""
+    return {"memory": ["--contenders"], "startup": ["--contenders", "numpy"]}.get(command, [])
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.filterwarnings("ignore")  # of the peers, which are not ours
 @pytest.mark.parametrize("command", SMALL)
 def test_every_command_prints_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [command, *SMALL[command], "--rounds", "1"]
+    arguments = [command, *SMALL[command], *without_slow_peers(command), "--rounds", "1"]
     assert command_line.main([*arguments, "--json"]) == 0
     captured = capsys.readouterr()
     document = json.loads(captured.out)
@@ -71,13 +78,15 @@ TABLES = {
     "train": ("mnist  step  convkit", "of convkit"),
     "infer": ("cifar10, batch 1  predict  convkit", "cifar10, batch 2  predict"),
     "scaling": ("mnist, threads (batch 32)", "of batch 2"),
+    "memory": ("mnist, batch 2, 10 steps  peak resident set  convkit", " MB"),
+    "startup": ("import time     fresh process         convkit", "installed size"),
 }
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("command", TABLES)
 def test_every_command_prints_a_table(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [command, *SMALL[command], "--rounds", "1"]
+    arguments = [command, *SMALL[command], "--rounds", "1", *without_slow_peers(command)]
     if command in ("kernels", "train", "infer"):
         arguments += ["--contenders", "numpy-tuned"]
     assert command_line.main(arguments) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from compare import Array, direct_convolutions
 from convkit import Sequential, layers, utils, zoo
-from convkit.bench import peers
+from convkit.bench import child, peers
 from convkit.bench.contenders.mirror import mirror, plain_mirror
 from convkit.bench.infer import infer_cases
 from convkit.bench.kernels import NUMPY, Side, kernel_cases
@@ -250,6 +250,17 @@ def test_infer_cases_predict_the_same() -> None:
         assert ours.shape == (count, 10)
         for probabilities in theirs:
             np.testing.assert_allclose(probabilities, ours, atol=1e-5)
+
+
+@pytest.mark.parametrize("peer", ["torch", "keras"])
+@pytest.mark.filterwarnings("ignore")
+def test_memory_is_measured_on_the_same_model(peer: str) -> None:
+    skip_without(peer)
+    if peer == "torch":
+        count = sum(p.numel() for p in child.torch_network().parameters())
+    else:
+        count = child.keras_network().count_params()
+    assert count == zoo.mnist_cnn().count_params()
 
 
 class TestWhoIsHere:

@@ -15,6 +15,7 @@ from .kernels import NUMPY, Side, kernel_cases, with_best
 from .machine import BANDWIDTH, PEAK, machine, set_blas_threads
 from .measure import Case, Pace, measure_all
 from .peers import PEERS, modules, present
+from .processes import memory_cases, startup_cases
 from .scaling import scaling_cases
 from .shapes import MODELS, layer_shapes
 from .train import train_cases
@@ -52,6 +53,18 @@ def _scaling(arguments: argparse.Namespace) -> Iterable[Case]:
     return scaling_cases(
         arguments.models, threads=runtime.get_num_threads(), batch_sizes=arguments.batch_size
     )
+
+
+def _memory(arguments: argparse.Namespace) -> Iterable[Case]:
+    return memory_cases(
+        batch_size=arguments.batch_size,
+        threads=runtime.get_num_threads(),
+        contenders=arguments.contenders,
+    )
+
+
+def _startup(arguments: argparse.Namespace) -> Iterable[Case]:
+    return startup_cases(contenders=arguments.contenders)
 
 
 @dataclass(frozen=True)
@@ -96,6 +109,21 @@ COMMANDS: Mapping[str, Command] = {
         "convkit's training step by threads and by batch size",
         _scaling,
         batch_sizes=(16, 32, 64, 128),
+    ),
+    "memory": Command(
+        "Peak memory of training",
+        "peak resident set of a process that trains the MNIST model on random images",
+        _memory,
+        ("torch", "keras"),
+        models=False,
+    ),
+    "startup": Command(
+        "Startup and size",
+        "import time in fresh processes and installed size without dependencies",
+        _startup,
+        ("numpy", "torch", "keras"),
+        (),
+        models=False,
     ),
 }
 
