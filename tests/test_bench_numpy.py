@@ -214,8 +214,8 @@ def test_both_max_pool2d_agree(x_shape: tuple[int, ...], training: bool) -> None
 @pytest.mark.parametrize("x_shape", [(4, 3, 5, 6), (9, 7)])
 def test_both_batchnorms_agree(x_shape: tuple[int, ...]) -> None:
     x = np.float32(3) + np.float32(2) * random_array("x", x_shape)
-    gamma, beta, dy = (random_array(n, s) for n, s in zip("gbd", (*[x_shape[-1:]] * 2, x_shape),
-                                                          strict=True))  # fmt: skip
+    gamma, beta = (random_array(name, x_shape[-1:]) for name in ("gamma", "beta"))
+    dy = random_array("dy", x_shape)
     moving = [np.full(x_shape[-1:], value, np.float32) for value in (0.5, 1.5)]
     clear = plain.BatchNorm(gamma, beta, *moving, momentum=0.9, epsilon=1e-3)
     moving_mean, moving_variance = (values.copy() for values in moving)
