@@ -9,43 +9,59 @@
 CONVKIT_BEGIN_KERNELS
 
 constexpr int kPhiloxBlock = 16;  // counters generated side by side
+constexpr int kDraws = 4 * kPhiloxBlock;
 
-// The four words of counters (first + i, offset) for i < kPhiloxBlock.
+// The four words of counters (first + i, offset) for i < kPhiloxBlock, one counter after the other.
+// Words are kept in 64 bits, whose products vector units have.
 inline void philox(std::uint64_t first, std::uint64_t offset, std::uint64_t seed,
-                   std::uint32_t (&words)[4][kPhiloxBlock]) {
+                   std::uint32_t (&draws)[kDraws]) {
+  constexpr std::uint64_t kLow = 0xFFFFFFFFu;
+  std::uint64_t a[kPhiloxBlock], b[kPhiloxBlock], c[kPhiloxBlock], d[kPhiloxBlock];
   for (int i = 0; i < kPhiloxBlock; ++i) {
     const std::uint64_t counter = first + static_cast<std::uint64_t>(i);
-    words[0][i] = static_cast<std::uint32_t>(counter);
-    words[1][i] = static_cast<std::uint32_t>(counter >> 32);
-    words[2][i] = static_cast<std::uint32_t>(offset);
-    words[3][i] = static_cast<std::uint32_t>(offset >> 32);
+    a[i] = counter & kLow, b[i] = counter >> 32;
+    c[i] = offset & kLow, d[i] = offset >> 32;
   }
-  std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
+  std::uint64_t k0 = seed & kLow, k1 = seed >> 32;
   for (int round = 0; round < 10; ++round) {
     for (int i = 0; i < kPhiloxBlock; ++i) {
-      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * words[0][i];
-      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * words[2][i];
-      words[0][i] = static_cast<std::uint32_t>(p1 >> 32) ^ words[1][i] ^ k0;
-      words[2][i] = static_cast<std::uint32_t>(p0 >> 32) ^ words[3][i] ^ k1;
-      words[1][i] = static_cast<std::uint32_t>(p1);
-      words[3][i] = static_cast<std::uint32_t>(p0);
+      const std::uint64_t p0 = 0xD2511F53u * (a[i] & kLow), p1 = 0xCD9E8D57u * (c[i] & kLow);
+      a[i] = (p1 >> 32) ^ b[i] ^ k0;
+      c[i] = (p0 >> 32) ^ d[i] ^ k1;
+      b[i] = p1 & kLow;
+      d[i] = p0 & kLow;
     }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+    k0 = (k0 + 0x9E3779B9u) & kLow;
+    k1 = (k1 + 0xBB67AE85u) & kLow;
+  }
+  for (int i = 0; i < kPhiloxBlock; ++i) {
+    draws[4 * i] = static_cast<std::uint32_t>(a[i]);
+    draws[4 * i + 1] = static_cast<std::uint32_t>(b[i]);
+    draws[4 * i + 2] = static_cast<std::uint32_t>(c[i]);
+    draws[4 * i + 3] = static_cast<std::uint32_t>(d[i]);
+  }
+}
+
+inline void keep(const float* x, float* y, const std::uint32_t (&draws)[kDraws], std::int64_t n,
+                 std::int32_t threshold, float scale) {
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float kept = x[j] * scale;
+    y[j] = static_cast<std::int32_t>(draws[j] >> 8) >= threshold ? kept : 0.0f;
   }
 }
 
 // y[i] = x[i] * scale where the 24-bit draw of element i reaches threshold, else 0, for elements
-// [begin, end); begin is a multiple of 4 * kPhiloxBlock.
+// [begin, end); begin is a multiple of kDraws.
 void dropout(const float* x, float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,
              std::uint64_t offset, std::uint32_t threshold, float scale) {
-  std::uint32_t words[4][kPhiloxBlock];
-  for (std::int64_t i = begin; i < end; i += 4 * kPhiloxBlock) {
-    philox(static_cast<std::uint64_t>(i) / 4, offset, seed, words);
-    const std::int64_t left = end - i < 4 * kPhiloxBlock ? end - i : 4 * kPhiloxBlock;
-    for (std::int64_t j = 0; j < left; ++j) {
-      const bool kept = (words[j % 4][j / 4] >> 8) >= threshold;
-      y[i + j] = kept ? x[i + j] * scale : 0.0f;
+  std::uint32_t draws[kDraws];
+  const std::int32_t limit = static_cast<std::int32_t>(threshold);
+  for (std::int64_t i = begin; i < end; i += kDraws) {
+    philox(static_cast<std::uint64_t>(i) / 4, offset, seed, draws);
+    if (end - i >= kDraws) {
+      keep(x + i, y + i, draws, kDraws, limit, scale);
+    } else {
+      keep(x + i, y + i, draws, end - i, limit, scale);
     }
   }
 }
