@@ -52,6 +52,11 @@ class BatchNormGradient {
   BatchNormGradient(const RowBlocks& blocks, const BatchNorm& norm, Scratch& scratch);
 
   const RowBlocks& blocks() const { return blocks_; }
+  // What apply() reads of the layer's input for images [begin, end).
+  MemoryRange input_of(std::int64_t begin, std::int64_t end) const {
+    const std::int64_t image = blocks_.rows * blocks_.c;
+    return {norm_.x + begin * image, norm_.x + end * image};
+  }
   // dy and dx are the block's rows.
   void reduce(std::int64_t block, const float* dy) const;
   void finish(float* dgamma, float* dbeta);

@@ -32,6 +32,16 @@ std::int64_t OutputGradient::image_size() const {
 
 std::int64_t OutputGradient::scratch_size() const { return y_ && indices_ ? rows_ * s_.oc : 0; }
 
+MemoryRange OutputGradient::gradient_of(std::int64_t begin, std::int64_t end) const {
+  return {dy_ + begin * rows_ * s_.oc, dy_ + end * rows_ * s_.oc};
+}
+
+MemoryRange OutputGradient::output_of(std::int64_t begin, std::int64_t end) const {
+  if (norm_) return norm_->input_of(begin, end);
+  return y_ ? MemoryRange{y_ + begin * rows_ * s_.oc, y_ + end * rows_ * s_.oc}
+            : MemoryRange{dy_, dy_};
+}
+
 const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
                                       float* scratch) const {
   const KernelTable& kernel = kernels();

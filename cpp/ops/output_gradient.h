@@ -24,6 +24,9 @@ class OutputGradient {
   std::int64_t scratch_size() const;
   // The gradient (end - begin, OH, OW, OC) of images [begin, end): in `to`, or dy itself.
   const float* load(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
+  // What load() will read first: the gradient behind, and the outputs that it depends on.
+  MemoryRange gradient_of(std::int64_t begin, std::int64_t end) const;
+  MemoryRange output_of(std::int64_t begin, std::int64_t end) const;
   // The gradient of all images over threads, in `scratch` or dy itself.
   const float* load_all(Scratch& scratch) const;
   // The bias gradient (OC,).

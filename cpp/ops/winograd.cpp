@@ -94,6 +94,13 @@ MemoryRange outputs_of(const WinogradShape& a, const float* y, std::int64_t begi
   return {y + position(a, begin, a.oh, row), y + position(a, end, a.oh, row)};
 }
 
+// The part of a range that goes with steps [begin, end) of total.
+MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end,
+                  std::int64_t total) {
+  const std::int64_t size = range.end - range.begin;
+  return {range.begin + size * begin / total, range.begin + size * std::min(end, total) / total};
+}
+
 // [0, total) in nearly even pieces of at most `most`: the size of all but the last.
 std::int64_t even_share(std::int64_t total, std::int64_t most) {
   return ceil_div(total, ceil_div(total, most));
@@ -260,9 +267,13 @@ void winograd_backward(const ConvShape& s, const float* x, const float* w,
                                       end, n > first || t > 0, ahead, blocks + thread * block);
       }
       if (!dx) continue;
+      const std::int64_t next = n + count, after = std::min(next + images, last);
+      const MemoryRange next_gradient = output.gradient_of(next, after);
+      const MemoryRange next_output = output.output_of(next, after);
       total = count * back.a.tiles_h * back.a.tiles_w;
       for (std::int64_t t = 0; t < total; t += back.tiles) {
-        const MemoryRange ahead[] = {{dy, dy}, {dy, dy}};
+        const MemoryRange ahead[] = {slice(next_gradient, t, t + back.tiles, total),
+                                     slice(next_output, t, t + back.tiles, total)};
         kernels().winograd_forward(back.a, dy, back.u, nullptr, false, dx_part, nullptr, t,
                                    std::min(t + back.tiles, total), ahead, blocks + thread * block);
       }
