@@ -49,6 +49,17 @@ def _convolutions() -> dict[str, dict[str, Any]]:
             "max_pool": True,
             **options,
         },
+        "conv2d_batchnorm_inference": {
+            "x": x,
+            "w": w,
+            "b": _ones_to_three(4),
+            "gamma": _ones_to_three(4),
+            "beta": _ones_to_three(4),
+            "moving_mean": _ones_to_three(4),
+            "moving_variance": _ones_to_three(4),
+            "max_pool": True,
+            **options,
+        },
         "conv2d_batchnorm_backward": {
             "x": x,
             "w": w,
@@ -243,6 +254,8 @@ MAY_BE_EMPTY = {*(ANY_RANK - {("bias_backward", "dy")}), ("gather", "source")}
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("conv2d_forward", "x"): (0, 1, 2),
     ("conv2d_forward", "w"): (0, 1),
+    ("conv2d_batchnorm_inference", "x"): (0, 1, 2),
+    ("conv2d_batchnorm_inference", "w"): (0, 1),
     ("conv2d_batchnorm_forward", "x"): (0, 1, 2),
     ("conv2d_batchnorm_forward", "w"): (0, 1),
     ("conv2d_max_pool2d_forward", "x"): (0, 1, 2),

@@ -118,6 +118,23 @@ def test_forward(problem: Conv, activation: str | None, max_pool: bool) -> None:
 @every_problem
 @every_epilogue
 @pytest.mark.usefixtures("isa")
+def test_inference(problem: Conv, activation: str | None, max_pool: bool) -> None:
+    arrays = inputs(problem)
+    arrays[6][...] = np.abs(arrays[6]) + np.float32(0.1)
+    options: dict[str, Any] = {"activation": activation, "max_pool": max_pool, **problem.options}
+    y = ops.conv2d_batchnorm_inference(*arrays, **options)
+    exact = all_float64(*arrays)
+    expected = reference.conv2d_batchnorm_inference(*exact, **options)
+    z = reference.conv2d_forward(*exact[:3], **problem.options)
+    slope = float(np.abs(exact[3] / np.sqrt(exact[6])).max())
+    offset = float(np.abs(exact[5]).max() * slope + np.abs(exact[4]).max())
+    scale = slope * float(np.sqrt(np.mean(np.square(z)))) + offset
+    assert_close(y, expected, terms=problem.forward_terms, factor=factor(problem), scale=scale)
+
+
+@every_problem
+@every_epilogue
+@pytest.mark.usefixtures("isa")
 def test_backward(problem: Conv, activation: str | None, max_pool: bool) -> None:
     arrays = inputs(problem)
     dy = gradient_of(problem, max_pool)

@@ -44,6 +44,28 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
                                 pr, y, where);
 }
 
+void inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
+               const Floats& gamma, const Floats& beta, const Floats& moving_mean,
+               const Floats& moving_variance, const Pair& strides, const Pads& pads,
+               const Pair& dilation, std::int64_t groups, double epsilon, bool relu, Floats out,
+               std::optional<Indices> indices) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+  if (b) check_shape("b", *b, {s.oc});
+  check_vectors(s, {{"gamma", &gamma},
+                    {"beta", &beta},
+                    {"moving_mean", &moving_mean},
+                    {"moving_variance", &moving_variance}});
+  check_shape("out", out, output_shape(s, indices.has_value()));
+  if (indices) check_shape("indices", *indices, output_shape(s, true));
+  const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
+  const float *pg = gamma.data(), *pbeta = beta.data();
+  const float *mm = moving_mean.data(), *mv = moving_variance.data();
+  float* y = out_data(out);
+  std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
+  py::gil_scoped_release nogil;
+  ops::conv2d_batchnorm_inference(s, px, pw, pb, pg, pbeta, mm, mv, epsilon, relu, y, where);
+}
+
 void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& gamma,
               const Floats& beta, const Floats& mean, const Floats& rstd, const Floats& dy,
               const std::optional<Floats>& y, const std::optional<Indices>& indices,
@@ -91,6 +113,12 @@ void bind_conv2d_batchnorm(py::module_& m) {
         py::arg("momentum"), py::arg("epsilon"), py::arg("relu"), py::arg("z").noconvert(),
         py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("out").noconvert(),
         py::arg("indices").noconvert());
+  m.def("conv2d_batchnorm_inference", &inference, py::arg("x").noconvert(),
+        py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
+        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
+        py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
+        py::arg("dilation"), py::arg("groups"), py::arg("epsilon"), py::arg("relu"),
+        py::arg("out").noconvert(), py::arg("indices").noconvert());
   m.def("conv2d_batchnorm_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("z").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
         py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("dy").noconvert(),

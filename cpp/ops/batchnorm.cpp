@@ -145,17 +145,23 @@ void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const 
   batchnorm_normalise(rows, c, x, scale, shift, relu, y);
 }
 
+void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* beta,
+                            const float* moving_mean, const float* moving_variance, double epsilon,
+                            float* scale, float* shift) {
+  for (std::int64_t j = 0; j < c; ++j) {
+    const double variance = static_cast<double>(moving_variance[j]) + epsilon;
+    scale[j] = gamma[j] * static_cast<float>(1.0 / std::sqrt(variance));
+    shift[j] = beta[j] - moving_mean[j] * scale[j];
+  }
+}
+
 void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
                          const float* beta, const float* moving_mean, const float* moving_variance,
                          double epsilon, bool relu, float* y) {
   Scratch scratch;
-  float* rstd = scratch.take(c);
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
-  for (std::int64_t j = 0; j < c; ++j)
-    rstd[j] =
-        static_cast<float>(1.0 / std::sqrt(static_cast<double>(moving_variance[j]) + epsilon));
-  scale_and_shift(c, gamma, beta, moving_mean, rstd, scale, shift);
+  moving_scale_and_shift(c, gamma, beta, moving_mean, moving_variance, epsilon, scale, shift);
   batchnorm_normalise(rows, c, x, scale, shift, relu, y);
 }
 

@@ -73,6 +73,11 @@ class BatchNormGradient {
 void scale_and_shift(std::int64_t c, const float* gamma, const float* beta, const float* mean,
                      const float* rstd, float* scale, float* shift);
 
+// The same from the moving statistics.
+void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* beta,
+                            const float* moving_mean, const float* moving_variance, double epsilon,
+                            float* scale, float* shift);
+
 // y = gamma * (x - mean) * rstd + beta with the batch's own statistics (population variance), then
 // ReLU when asked for. mean and rstd (C) are written for the backward pass; the moving statistics
 // become momentum * moving + (1 - momentum) * batch.

@@ -1,6 +1,7 @@
 #include "conv2d_batchnorm.h"
 
 #include "conv2d.h"
+#include "conv2d_max_pool2d.h"
 #include "output_gradient.h"
 #include "pool2d.h"
 #include "scratch.h"
@@ -27,6 +28,27 @@ void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w
     batchnorm_max_pool2d(pool_of_two(s), z, scale, shift, relu, y, indices);
   } else {
     batchnorm_normalise(s.n * s.oh * s.ow, s.oc, z, scale, shift, relu, y);
+  }
+}
+
+void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float* w, const float* b,
+                                const float* gamma, const float* beta, const float* moving_mean,
+                                const float* moving_variance, double epsilon, bool relu, float* y,
+                                std::uint8_t* indices) {
+  Scratch scratch;
+  float* scale = scratch.take(s.oc);
+  float* shift = scratch.take(s.oc);
+  moving_scale_and_shift(s.oc, gamma, beta, moving_mean, moving_variance, epsilon, scale, shift);
+  if (b)
+    for (std::int64_t o = 0; o < s.oc; ++o) shift[o] += b[o] * scale[o];
+  const std::int64_t rows = s.kh * s.kw * (s.c / s.groups);
+  float* scaled = scratch.take(rows * s.oc);
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t o = 0; o < s.oc; ++o) scaled[i * s.oc + o] = w[i * s.oc + o] * scale[o];
+  if (indices) {
+    conv2d_max_pool2d_forward(s, x, scaled, shift, relu, y, indices);
+  } else {
+    conv2d_forward(s, x, scaled, shift, relu, y);
   }
 }
 

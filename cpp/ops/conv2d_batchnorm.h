@@ -14,6 +14,12 @@ void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w
                               float* moving_variance, double momentum, double epsilon, bool relu,
                               float* z, float* mean, float* rstd, float* y, std::uint8_t* indices);
 
+// y as above but from the moving statistics, which are folded into the weights; z is not kept.
+void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float* w, const float* b,
+                                const float* gamma, const float* beta, const float* moving_mean,
+                                const float* moving_variance, double epsilon, bool relu, float* y,
+                                std::uint8_t* indices);
+
 // Whether every index is a position of a 2 x 2 window.
 bool conv2d_batchnorm_indices_valid(const ConvShape& s, const std::uint8_t* indices);
 

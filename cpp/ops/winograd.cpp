@@ -12,6 +12,8 @@ namespace {
 constexpr std::int64_t kPoints = 36;
 // With fewer channels the transforms cost more than the products that they save.
 constexpr std::int64_t kMinChannels = 16;
+// With fewer tiles, transforming the weights costs more than the products save.
+constexpr std::int64_t kMinTiles = 24;
 // A block's transformed tiles and products, in floats: what stays in a second-level cache beside
 // the transformed weights.
 constexpr std::int64_t kForwardBlock = 96 * 1024;
@@ -186,7 +188,8 @@ struct WeightGradient {
 bool winograd_accepts(const ConvShape& s) {
   return s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
          s.dilation_w == 1 && s.groups == 1 && s.c >= kMinChannels && s.oc >= kMinChannels &&
-         s.oh >= 2 && s.ow >= 2 && s.h >= 2 && s.w >= 2 && s.pad_top <= 2 && s.pad_left <= 2;
+         s.oh >= 2 && s.ow >= 2 && s.h >= 2 && s.w >= 2 && s.pad_top <= 2 && s.pad_left <= 2 &&
+         s.n * ceil_div(s.oh, 4) * ceil_div(s.ow, 4) >= kMinTiles;
 }
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,

@@ -97,6 +97,23 @@ def conv2d_batchnorm_forward(
     out: _Floats,
     indices: npt.NDArray[np.uint8] | None,
 ) -> None: ...
+def conv2d_batchnorm_inference(
+    x: _Floats,
+    w: _Floats,
+    b: _Floats | None,
+    gamma: _Floats,
+    beta: _Floats,
+    moving_mean: _Floats,
+    moving_variance: _Floats,
+    strides: _Pair,
+    pads: _Pads,
+    dilation: _Pair,
+    groups: int,
+    epsilon: float,
+    relu: bool,
+    out: _Floats,
+    indices: npt.NDArray[np.uint8] | None,
+) -> None: ...
 def conv2d_batchnorm_backward(
     x: _Floats,
     w: _Floats,

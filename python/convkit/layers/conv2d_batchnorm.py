@@ -93,12 +93,21 @@ class ConvBatchNorm:
                 **layer.geometry,
             )
             return
-        z = saved[0]
-        ops.conv2d_forward(x, layer.kernel.value, bias, out=z, **layer.geometry)
-        normalised = y if self.pooling is None else z
-        norm.forward(z, normalised, saved[1:3], run, self.activation)
-        if self.pooling is not None:
-            self.pooling.forward(z, y, saved[3:], run)
+        ops.conv2d_batchnorm_inference(
+            x,
+            layer.kernel.value,
+            bias,
+            norm.gamma.value,
+            norm.beta.value,
+            norm.moving_mean.value,
+            norm.moving_variance.value,
+            epsilon=norm.epsilon,
+            activation=self.activation,
+            max_pool=self.pooling is not None,
+            out=y,
+            indices=None if self.pooling is None else saved[3],
+            **layer.geometry,
+        )
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run

@@ -30,7 +30,11 @@ from convkit.ops.conv2d import (
     conv2d_forward,
     conv2d_output_shape,
 )
-from convkit.ops.conv2d_batchnorm import conv2d_batchnorm_backward, conv2d_batchnorm_forward
+from convkit.ops.conv2d_batchnorm import (
+    conv2d_batchnorm_backward,
+    conv2d_batchnorm_forward,
+    conv2d_batchnorm_inference,
+)
 from convkit.ops.conv2d_max_pool2d import (
     conv2d_max_pool2d_backward,
     conv2d_max_pool2d_forward,
@@ -81,6 +85,7 @@ __all__ = [
     "conv2d_backward_weights",
     "conv2d_batchnorm_backward",
     "conv2d_batchnorm_forward",
+    "conv2d_batchnorm_inference",
     "conv2d_forward",
     "conv2d_max_pool2d_backward",
     "conv2d_max_pool2d_forward",

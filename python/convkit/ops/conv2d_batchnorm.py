@@ -69,12 +69,7 @@ def conv2d_batchnorm_forward(
     z = output("z", z, whole)
     mean = output("mean", mean, vector)
     rstd = output("rstd", rstd, vector)
-    if not max_pool:
-        indices = None
-    elif indices is None:
-        indices = np.empty(shape, np.uint8)
-    else:
-        check_output("indices", indices, shape, _UINT8)
+    indices = _indices(indices, shape) if max_pool else None
     _core.conv2d_batchnorm_forward(
         x,
         w,
@@ -97,6 +92,68 @@ def conv2d_batchnorm_forward(
         indices,
     )
     return out, z, mean, rstd, indices
+
+
+def conv2d_batchnorm_inference(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    moving_mean: npt.ArrayLike,
+    moving_variance: npt.ArrayLike,
+    *,
+    strides: IntPair = (1, 1),
+    padding: Padding = "valid",
+    dilation: IntPair = (1, 1),
+    groups: int = 1,
+    epsilon: float = 1e-3,
+    activation: str | None = None,
+    max_pool: bool = False,
+    out: Floats | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+) -> Floats:
+    """:func:`conv2d_forward`, then :func:`batchnorm_inference`, with the latter in the weights.
+
+    w * a and b * a + beta - moving_mean * a, where a = gamma / sqrt(moving_variance + epsilon), are
+    one convolution. The arguments are those of :func:`conv2d_batchnorm_forward`; ``indices`` is
+    memory for the positions of a pool's maxima, which a kept array spares allocating.
+
+    Returns:
+        float32 (N, OH, OW, OC), or (N, OH // 2, OW // 2, OC) with a pool.
+    """
+    x = as_floats("x", x, 4)
+    w = as_floats("w", w, 4)
+    resolve = pooled_geometry if max_pool else geometry
+    shape, window = resolve(x.shape, w.shape, strides, padding, dilation, groups)
+    out = output("out", out, shape)
+    _core.conv2d_batchnorm_inference(
+        x,
+        w,
+        None if b is None else as_floats("b", b, 1),
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        as_floats("moving_mean", moving_mean, 1),
+        as_floats("moving_variance", moving_variance, 1),
+        window.strides,
+        window.pads,
+        window.dilation,
+        groups,
+        epsilon,
+        is_relu(activation),
+        out,
+        _indices(indices, shape) if max_pool else None,
+    )
+    return out
+
+
+def _indices(
+    indices: npt.NDArray[np.uint8] | None, shape: tuple[int, ...]
+) -> npt.NDArray[np.uint8]:
+    if indices is None:
+        return np.empty(shape, np.uint8)
+    check_output("indices", indices, shape, _UINT8)
+    return indices
 
 
 def conv2d_batchnorm_backward(

@@ -36,7 +36,11 @@ from .conv2d import (
     conv2d_forward,
     conv2d_output_shape,
 )
-from .conv2d_batchnorm import conv2d_batchnorm_backward, conv2d_batchnorm_forward
+from .conv2d_batchnorm import (
+    conv2d_batchnorm_backward,
+    conv2d_batchnorm_forward,
+    conv2d_batchnorm_inference,
+)
 from .conv2d_max_pool2d import conv2d_max_pool2d_backward, conv2d_max_pool2d_forward
 from .dense import (
     bias_backward,
@@ -77,6 +81,7 @@ __all__ = [
     "conv2d_backward_weights",
     "conv2d_batchnorm_backward",
     "conv2d_batchnorm_forward",
+    "conv2d_batchnorm_inference",
     "conv2d_forward",
     "conv2d_max_pool2d_backward",
     "conv2d_max_pool2d_forward",

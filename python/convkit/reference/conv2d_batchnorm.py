@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ._arguments import deliver
 from .activation import relu_backward
-from .batchnorm import batchnorm_backward, batchnorm_forward
+from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .conv2d import conv2d_backward, conv2d_forward
 from .pool2d import max_pool2d_backward, max_pool2d_forward
 
@@ -60,6 +60,35 @@ def conv2d_batchnorm_forward(
         return deliver(y, out), z, mean, rstd, None
     pooled, where = max_pool2d_forward(y, (2, 2), out=out, indices=indices)
     return pooled, z, mean, rstd, where
+
+
+def conv2d_batchnorm_inference(
+    x: npt.ArrayLike,
+    w: npt.ArrayLike,
+    b: npt.ArrayLike | None,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    moving_mean: npt.ArrayLike,
+    moving_variance: npt.ArrayLike,
+    *,
+    strides: int | Sequence[int] = (1, 1),
+    padding: str | Sequence[Sequence[int]] = "valid",
+    dilation: int | Sequence[int] = (1, 1),
+    groups: int = 1,
+    epsilon: float = 1e-3,
+    activation: str | None = None,
+    max_pool: bool = False,
+    out: Array | None = None,
+    indices: npt.NDArray[np.uint8] | None = None,
+) -> Array:
+    """The convolution, normalised by the moving statistics, and pooled where asked for."""
+    z = conv2d_forward(x, w, b, strides=strides, padding=padding, dilation=dilation, groups=groups)
+    y = batchnorm_inference(
+        z, gamma, beta, moving_mean, moving_variance, epsilon=epsilon, activation=activation
+    )
+    return (
+        max_pool2d_forward(y, (2, 2), out=out, indices=indices)[0] if max_pool else deliver(y, out)
+    )
 
 
 def conv2d_batchnorm_backward(
