@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../dispatch/cpu.h"
+#include "pack.h"
 #include "parallel.h"
 
 namespace convkit::ops {
@@ -45,22 +46,32 @@ void BatchStatistics::add_all(const float* x) const {
                [&](std::int64_t block, int) { add(x, block); });
 }
 
-// A channel's mean and population variance from its blocks (Chan, Golub and LeVeque, 1979).
+// Means and population variances from those of the blocks (Chan, Golub and LeVeque, 1979).
 void BatchStatistics::finish(double momentum, double epsilon, float* moving_mean,
                              float* moving_variance, float* mean, float* rstd) const {
-  for (std::int64_t j = 0; j < blocks_.c; ++j) {
-    double total_mean = 0.0, total_deviation = 0.0, count = 0.0;
-    for (std::int64_t i = 0; i < blocks_.count(); ++i) {
-      const double n = static_cast<double>(blocks_.size(i));
-      const double delta = means_[i * blocks_.c + j] - total_mean;
-      total_deviation += deviations_[i * blocks_.c + j] + delta * delta * count * n / (count + n);
-      count += n;
-      total_mean += delta * n / count;
+  Scratch scratch;
+  const std::int64_t c = blocks_.c;
+  double* total_mean = scratch.take<double>(c);
+  double* total_deviation = scratch.take<double>(c);
+  std::fill(total_mean, total_mean + c, 0.0);
+  std::fill(total_deviation, total_deviation + c, 0.0);
+  double count = 0.0;
+  for (std::int64_t i = 0; i < blocks_.count(); ++i) {
+    const double n = static_cast<double>(blocks_.size(i));
+    const double share = n / (count + n), spread = count * share;
+    for (std::int64_t j = 0; j < c; ++j) {
+      const double delta = means_[i * c + j] - total_mean[j];
+      total_deviation[j] += deviations_[i * c + j] + delta * delta * spread;
+      total_mean[j] += delta * share;
     }
-    const double variance = total_deviation / count;
-    mean[j] = static_cast<float>(total_mean);
+    count += n;
+  }
+  for (std::int64_t j = 0; j < c; ++j) {
+    const double variance = total_deviation[j] / count;
+    mean[j] = static_cast<float>(total_mean[j]);
     rstd[j] = static_cast<float>(1.0 / std::sqrt(variance + epsilon));
-    moving_mean[j] = static_cast<float>(momentum * moving_mean[j] + (1.0 - momentum) * total_mean);
+    moving_mean[j] =
+        static_cast<float>(momentum * moving_mean[j] + (1.0 - momentum) * total_mean[j]);
     moving_variance[j] =
         static_cast<float>(momentum * moving_variance[j] + (1.0 - momentum) * variance);
   }
@@ -96,17 +107,12 @@ void BatchNormGradient::reduce(std::int64_t block, const float* dy) const {
 
 void BatchNormGradient::finish(float* dgamma, float* dbeta) {
   const std::int64_t c = blocks_.c;
-  const double count = static_cast<double>(blocks_.images * blocks_.rows);
+  sum_blocks(blocks_.count(), c, sums_, dbeta);
+  sum_blocks(blocks_.count(), c, products_, dgamma);
+  const float count = static_cast<float>(blocks_.images * blocks_.rows);
   for (std::int64_t j = 0; j < c; ++j) {
-    double sum = 0.0, product = 0.0;
-    for (std::int64_t i = 0; i < blocks_.count(); ++i) {
-      sum += sums_[i * c + j];
-      product += products_[i * c + j];
-    }
-    dbeta[j] = static_cast<float>(sum);
-    dgamma[j] = static_cast<float>(product);
-    mean_dy_[j] = static_cast<float>(sum / count);
-    mean_dy_xhat_[j] = static_cast<float>(product / count);
+    mean_dy_[j] = dbeta[j] / count;
+    mean_dy_xhat_[j] = dgamma[j] / count;
   }
 }
 

@@ -101,11 +101,12 @@ void add_parts(float* parts, std::int64_t count, std::int64_t size) {
 }
 
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total) {
-  for (std::int64_t j = 0; j < c; ++j) {
-    double sum = 0.0;
-    for (std::int64_t i = 0; i < count; ++i) sum += blocks[i * c + j];
-    total[j] = static_cast<float>(sum);
-  }
+  Scratch scratch;
+  double* sums = scratch.take<double>(c);
+  std::fill(sums, sums + c, 0.0);
+  for (std::int64_t i = 0; i < count; ++i)
+    for (std::int64_t j = 0; j < c; ++j) sums[j] += blocks[i * c + j];
+  for (std::int64_t j = 0; j < c; ++j) total[j] = static_cast<float>(sums[j]);
 }
 
 }  // namespace convkit::ops
