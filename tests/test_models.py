@@ -253,20 +253,23 @@ def test_twenty_steps_give_the_same_bits_for_any_number_of_threads(restore_threa
     assert not np.array_equal(first[0], other[0])
 
 
-@pytest.mark.parametrize("make", [convkit.zoo.mnist_cnn, convkit.zoo.cifar10_cnn])
-def test_twenty_steps_of_the_real_models_too(make: Any, restore_threads: None) -> None:
+@pytest.mark.parametrize("name", ["mnist_cnn", "fashion_mnist_cnn", "cifar10_cnn"])
+def test_fifty_steps_of_the_real_models_too(name: str, restore_threads: None) -> None:
+    """Batches of 32, and one of 5 in every epoch."""
     results = []
-    for threads in (1, 2):
+    for threads in (1, 2, 3, 7):
         runtime.set_num_threads(threads)
         convkit.utils.set_random_seed(0)
-        model = make()
+        model = getattr(convkit.zoo, name)()
         model.compile("adam", "sparse_categorical_crossentropy")
         rng = np.random.default_rng(0)
-        x = rng.normal(size=(20, *model.input_shape[1:])).astype(np.float32)
-        model.fit(x, rng.integers(0, 10, 20), batch_size=2, epochs=2, verbose=0)
+        x = rng.random((32 * 9 + 5, *model.input_shape[1:]), np.float32)
+        model.fit(x, rng.integers(0, 10, len(x)), batch_size=32, epochs=5, verbose=0)
+        assert model.optimizer.iterations == 50
         results.append(model.get_weights())
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_shuffling_depends_on_the_seed_and_can_be_switched_off() -> None:
