@@ -264,8 +264,9 @@ void winograd_backward(const ConvShape& s, const float* x, const float* w,
       std::int64_t total = count * image_tiles, tiles = even_share(total, gradient.most);
       for (std::int64_t t = 0; t < total; t += tiles) {
         const std::int64_t end = std::min(t + tiles, total);
-        const MemoryRange ahead[] = {inputs_of(part, x_part, end, end + tiles),
-                                     inputs_of(part, dx_part, t, dx ? end : t)};
+        const MemoryRange ahead[] = {
+            inputs_of(part, x_part, end, end + tiles),
+            dx ? inputs_of(part, dx_part, t, end) : MemoryRange{x_part, x_part}};
         kernels().winograd_accumulate(part, x_part, dy, gradient.parts + piece * gradient.size, t,
                                       end, n > first || t > 0, ahead, blocks + thread * block);
       }
