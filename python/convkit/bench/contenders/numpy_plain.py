@@ -50,10 +50,10 @@ class Conv2D(Layer):
             rows, columns = ((size - 1) // 2 for size in (kh, kw))
             pads = ((0, 0), (rows, kh - 1 - rows), (columns, kw - 1 - columns), (0, 0))
             x = np.pad(x, pads)
-        windows = sliding_window_view(x, (kh, kw), axis=(1, 2))  # (N, OH, OW, C, KH, KW)
+        windows = self._im2col(x)
         n, oh, ow = windows.shape[:3]
         self._padded_shape = x.shape
-        self._columns = windows.transpose(0, 1, 2, 4, 5, 3).reshape(n * oh * ow, kh * kw * c)
+        self._columns = windows.reshape(n * oh * ow, kh * kw * c)
         y: Array = self._columns @ w.reshape(-1, oc) + b
         return y.reshape(n, oh, ow, oc)
 
@@ -65,13 +65,25 @@ class Conv2D(Layer):
         self.gradients = [(self._columns.T @ rows).reshape(w.shape), rows.sum(axis=0)]
         taps = (rows @ w.reshape(-1, oc).T).reshape(n, oh, ow, kh, kw, c)
         dx = np.zeros(self._padded_shape, np.float32)
-        for i in range(kh):
-            for j in range(kw):
-                dx[:, i : i + oh, j : j + ow] += taps[:, :, :, i, j]
+        self._col2im(taps, dx)
         if self._padding == "same":
             top, left = (kh - 1) // 2, (kw - 1) // 2
             dx = dx[:, top : top + oh, left : left + ow]
         return dx
+
+    def _im2col(self, x: Array) -> Array:
+        """Every window of a padded x, (N, OH, OW, KH, KW, C)."""
+        kh, kw, _, _ = self.parameters[0].shape
+        windows = sliding_window_view(x, (kh, kw), axis=(1, 2))  # (N, OH, OW, C, KH, KW)
+        result: Array = windows.transpose(0, 1, 2, 4, 5, 3)
+        return result
+
+    def _col2im(self, taps: Array, dx: Array) -> None:
+        """Add every window's gradient, shaped as by `_im2col`, to the padded dx."""
+        _, oh, ow, kh, kw, _ = taps.shape
+        for i in range(kh):
+            for j in range(kw):
+                dx[:, i : i + oh, j : j + ow] += taps[:, :, :, i, j]
 
 
 class MaxPool2D(Layer):
