@@ -1,7 +1,8 @@
 """How much faster than NumPy? Each kernel and each model's training step, in ratios.
 
 The other side is NumPy as someone writes it who wants speed ("numpy, tuned": im2col into kept
-buffers and threaded BLAS) and, for the training step, also as textbooks have it ("numpy"); see
+buffers and threaded BLAS) and, for the training step, also as textbooks have it ("numpy") and as
+most code on the web does ("numpy, indexed": the im2col of Stanford's course CS231n); see
 `convkit/bench/contenders`. Prints two tables and saves a bar chart of each. Takes a few minutes;
 `--rounds 1` is rough, and faster.
 """

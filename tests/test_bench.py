@@ -66,7 +66,7 @@ def test_every_command_prints_json(command: str, capsys: pytest.CaptureFixture[s
     else:
         assert sides[0] == CONVKIT
     if command in ("train", "infer"):
-        assert sides[1:3] == ["numpy, tuned", "numpy"]
+        assert sides[1:4] == ["numpy, tuned", "numpy", "numpy, indexed"]
         torch = {"torch nchw", "torch channels_last", "torch nchw bf16", "torch channels_last bf16"}
         assert torch <= set(sides) or "torch" in document["skipped"]
         assert any(side.startswith("keras") for side in sides) or "keras" in document["skipped"]

@@ -12,6 +12,8 @@ import pytest
 from compare import Array, direct_convolutions
 from convkit import Sequential, layers, utils, zoo
 from convkit.bench import child, peers
+from convkit.bench.contenders import numpy_indexed
+from convkit.bench.contenders import numpy_plain as plain
 from convkit.bench.contenders.mirror import mirror, plain_mirror
 from convkit.bench.infer import infer_cases
 from convkit.bench.kernels import NUMPY, Side, kernel_cases
@@ -88,11 +90,12 @@ def test_mirror_says_what_the_contender_does_not_have() -> None:
         training_steps(Sequential([layers.Input((4,)), layers.Dense(3)]))
 
 
-def test_both_numpy_models_train_alike() -> None:
+@pytest.mark.parametrize("convolution", [plain.Conv2D, numpy_indexed.Conv2D])
+def test_numpy_models_train_alike(convolution: type[plain.Conv2D]) -> None:
     utils.set_random_seed(3)
     model = small_model()
     for x, labels in random_batches(sample_shape(model), 6, count=3):
-        tuned, clear = mirror(model, batch_size=6), plain_mirror(model)
+        tuned, clear = mirror(model, batch_size=6), plain_mirror(model, convolution)
         loss = clear.train_step(x, labels)
         assert loss == pytest.approx(tuned.train_step(x, labels), rel=1e-5)
         gradients = np.concatenate([g.ravel() for layer in clear.layers for g in layer.gradients])
@@ -115,6 +118,7 @@ def skip_without(peer: str) -> None:
 SIDES = {
     "numpy-tuned": (["numpy, tuned"], 1e-4),
     "numpy": (["numpy"], 1e-4),
+    "numpy-indexed": (["numpy, indexed"], 1e-4),
     "torch": (["torch nchw", "torch channels_last"], 1e-3),
     "torch-bf16": (["torch nchw bf16", "torch channels_last bf16"], 5e-2),
     "keras": (["keras"], 1e-3),
@@ -236,9 +240,9 @@ def test_compulsory_bytes() -> None:
 def test_train_cases_start_from_the_same_weights() -> None:
     (case,) = train_cases(["mnist"], batch_size=4)
     assert (case.name, case.direction, case.facts.images) == ("mnist", "step", 4)
-    assert list(case.calls) == [CONVKIT, "numpy, tuned", "numpy"]
+    assert list(case.calls) == [CONVKIT, "numpy, tuned", "numpy", "numpy, indexed"]
     ours, *theirs = (loss_of(call()) for call in case.calls.values())
-    assert theirs == pytest.approx([ours, ours], rel=1e-5)
+    assert theirs == pytest.approx([ours] * 3, rel=1e-5)
 
 
 def test_infer_cases_predict_the_same() -> None:
@@ -281,7 +285,7 @@ class TestWhoIsHere:
     def test_nothing(self, machine_with: Callable[..., dict[str, str]]) -> None:
         machine_with()
         here, reasons = peers.present(list(peers.PEERS))
-        assert here == ["numpy-tuned", "numpy"]
+        assert here == ["numpy-tuned", "numpy", "numpy-indexed"]
         assert reasons == {
             "torch": "torch is not installed",
             "torch-bf16": "torch is not installed",

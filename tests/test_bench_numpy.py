@@ -1,4 +1,4 @@
-"""The benchmark's contenders: both NumPy networks compute what the reference does."""
+"""The benchmark's contenders: all NumPy networks compute what the reference does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from compare import Array, assert_close, random_array
 from convkit import reference
+from convkit.bench.contenders import numpy_indexed
 from convkit.bench.contenders import numpy_plain as plain
 from convkit.bench.contenders.numpy_conv2d import Conv2D
 from convkit.bench.contenders.numpy_layers import BatchNorm, Dense, Dropout, MaxPool2D, ReLU
@@ -176,12 +177,17 @@ def test_plain_adam() -> None:
         assert_close(layer.parameters[index], expected)
 
 
+@pytest.mark.parametrize("convolution", [plain.Conv2D, numpy_indexed.Conv2D])
 @pytest.mark.parametrize(("x_shape", "kernel", "oc", "padding"), [c[:4] for c in CONVOLUTIONS])
 def test_plain_conv2d(
-    x_shape: tuple[int, ...], kernel: tuple[int, int], oc: int, padding: str
+    convolution: type[plain.Conv2D],
+    x_shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    oc: int,
+    padding: str,
 ) -> None:
     x, w = random_array("x", x_shape), random_array("w", (*kernel, x_shape[-1], oc))
-    layer = plain.Conv2D(w, random_array("b", (oc,)), padding=padding)
+    layer = convolution(w, random_array("b", (oc,)), padding=padding)
     x64, w64, b64 = float64(x, *layer.parameters)
     terms = int(np.prod(w.shape[:3]))
     y = layer.forward(x)
@@ -189,12 +195,15 @@ def test_plain_conv2d(
     dy = random_array("dy", y.shape)
     (dy64,) = float64(dy)
     wanted = reference.conv2d_backward_input(dy64, w64, x_shape, padding=padding)
-    assert_close(layer.backward(dy), wanted, terms=oc * kernel[0] * kernel[1])
+    dx = layer.backward(dy)
+    assert_close(dx, wanted, terms=oc * kernel[0] * kernel[1])
     dw, db = layer.gradients
+    assert {array.dtype for array in (y, dx, dw, db)} == {np.dtype(np.float32)}
     count = int(np.prod(y.shape[:3]))
     wanted = reference.conv2d_backward_weights(x64, dy64, w.shape, padding=padding)
     assert_close(dw, wanted, terms=count)
     assert_close(db, reference.bias_backward(dy64), terms=count)
+    assert_close(layer.forward(x[:1]), y[:1], terms=terms)  # a batch of another size
 
 
 @pytest.mark.parametrize("x_shape", [(2, 6, 4, 5), (3, 5, 7, 2)])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from ..models import Sequential
 from .measure import CONVKIT, Call, Case, Facts
-from .peers import PEERS
+from .peers import NUMPY_PEERS, PEERS
 from .shapes import MODELS, PredictStep
 from .train import compiled, random_batches, sample_shape
 
@@ -21,7 +21,7 @@ def infer_cases(
     *,
     batch_sizes: Sequence[int] = (1, 32, 128),
     threads: int = 1,
-    contenders: Sequence[str] = ("numpy-tuned", "numpy"),
+    contenders: Sequence[str] = NUMPY_PEERS,
 ) -> Iterator[Case]:
     """A case for each model and batch size, made when its turn comes.
 

@@ -14,8 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from ..models import Sequential
+from .contenders import numpy_indexed
 from .contenders.mirror import mirror, plain_mirror
 from .shapes import PredictStep, TrainStep
+
+NUMPY_PEERS = ("numpy-tuned", "numpy", "numpy-indexed")  # who is always here
 
 _KERAS_BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -74,6 +77,11 @@ PEERS: Mapping[str, Peer] = {
         "NumPy as textbooks have it",
         lambda model, *_: {"numpy": plain_mirror(model).train_step},
         lambda model, *_: {"numpy": plain_mirror(model).predict},
+    ),
+    "numpy-indexed": Peer(
+        "the same with CS231n's im2col, by index arrays and np.add.at",
+        lambda model, *_: {"numpy, indexed": plain_mirror(model, numpy_indexed.Conv2D).train_step},
+        lambda model, *_: {"numpy, indexed": plain_mirror(model, numpy_indexed.Conv2D).predict},
     ),
     "torch": Peer(
         "PyTorch, eager, float32, both memory formats",

@@ -15,7 +15,7 @@ import numpy as np
 from ..models import Sequential
 from ..utils import set_random_seed
 from .measure import CONVKIT, Call, Case, Facts
-from .peers import PEERS
+from .peers import NUMPY_PEERS, PEERS
 from .shapes import MODELS, Array, Labels, TrainStep
 
 
@@ -24,7 +24,7 @@ def train_cases(
     *,
     batch_size: int = 32,
     threads: int = 1,
-    contenders: Sequence[str] = ("numpy-tuned", "numpy"),
+    contenders: Sequence[str] = NUMPY_PEERS,
 ) -> Iterator[Case]:
     """A case for each model, made when its turn comes.
 

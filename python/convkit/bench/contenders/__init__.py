@@ -1,1 +1,1 @@
-"""What convkit is compared with: NumPy twice, and PyTorch and Keras where they are installed."""
+"""What convkit is compared with: NumPy thrice, and PyTorch and Keras where they are installed."""

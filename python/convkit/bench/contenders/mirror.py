@@ -32,11 +32,14 @@ def mirror(model: Sequential, batch_size: int) -> NumpyModel:
     return NumpyModel(recipes, (batch_size, *sample))
 
 
-def plain_mirror(model: Sequential) -> PlainModel:
-    """The same for the textbook contender, for batches of any size."""
+def plain_mirror(model: Sequential, convolution: type[plain.Conv2D] = plain.Conv2D) -> PlainModel:
+    """The same for the textbook contender, for batches of any size.
+
+    Another class of convolutions makes it another contender.
+    """
     made: list[plain.Layer] = []
     for step in _supported_steps(model):
-        made.append(_plain(step))
+        made.append(_plain(step, convolution))
         if step.relu:
             made.append(plain.ReLU())
     return PlainModel(made)
@@ -66,10 +69,10 @@ def _recipe(step: Step) -> Recipe:
     return Recipe(Flatten if isinstance(layer, layers.Flatten) else ReLU)
 
 
-def _plain(step: Step) -> plain.Layer:
+def _plain(step: Step, convolution: type[plain.Conv2D]) -> plain.Layer:
     layer, weights = step.layer, _weights(step.layer)
     if isinstance(layer, layers.Conv2D):
-        return plain.Conv2D(*weights, padding=layer.padding)
+        return convolution(*weights, padding=layer.padding)
     if isinstance(layer, layers.Dense):
         return plain.Dense(*weights)
     if isinstance(layer, layers.BatchNormalization):
@@ -86,7 +89,7 @@ def _weights(layer: layers.Layer) -> tuple[Array, ...]:
 
 
 def _supported_steps(model: Sequential) -> list[Step]:
-    """The steps up to the logits, all of which both contenders have."""
+    """The steps up to the logits, all of which the contenders have."""
     steps = training_steps(model)
     for layer in (step.layer for step in steps):
         if isinstance(layer, layers.Conv2D):

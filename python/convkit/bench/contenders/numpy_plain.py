@@ -3,7 +3,8 @@
 Vectorised float32 throughout, with every array allocated where it is needed: im2col from a sliding
 window and one BLAS product, col2im by KH*KW additions of slices, and whole-array expressions for
 the rest. `numpy_layers` and `numpy_conv2d` compute the same with kept buffers and measured choices;
-what lies between the two is what care is worth in NumPy.
+what lies between the two is what care is worth in NumPy. `numpy_indexed` has another im2col and
+col2im.
 
 A layer keeps in `forward` what `backward` needs. `backward` sets `gradients`, in the order of
 `parameters`, and returns dx; the first layer's is computed too, as the clear code does.
