@@ -71,43 +71,30 @@ class ConvBatchNorm:
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y from the batch's statistics in training, else from the moving ones."""
         layer, norm = self.layer, self.norm
-        bias = None if layer.bias is None else layer.bias.value
-        if run.training and norm.trainable:
-            ops.conv2d_batchnorm_forward(
-                x,
-                layer.kernel.value,
-                bias,
-                norm.gamma.value,
-                norm.beta.value,
-                norm.moving_mean.value,
-                norm.moving_variance.value,
-                momentum=norm.momentum,
-                epsilon=norm.epsilon,
-                activation=self.activation,
-                max_pool=self.pooling is not None,
-                out=y,
-                z=saved[0],
-                mean=saved[1],
-                rstd=saved[2],
-                indices=None if self.pooling is None else saved[3],
-                **layer.geometry,
-            )
-            return
-        ops.conv2d_batchnorm_inference(
+        arguments = (
             x,
             layer.kernel.value,
-            bias,
+            None if layer.bias is None else layer.bias.value,
             norm.gamma.value,
             norm.beta.value,
             norm.moving_mean.value,
             norm.moving_variance.value,
-            epsilon=norm.epsilon,
-            activation=self.activation,
-            max_pool=self.pooling is not None,
-            out=y,
-            indices=None if self.pooling is None else saved[3],
-            **layer.geometry,
         )
+        options: dict[str, Any] = {
+            **layer.geometry,
+            "epsilon": norm.epsilon,
+            "activation": self.activation,
+            "max_pool": self.pooling is not None,
+            "out": y,
+            "indices": None if self.pooling is None else saved[3],
+        }
+        if run.training and norm.trainable:
+            z, mean, rstd = saved[:3]
+            ops.conv2d_batchnorm_forward(
+                *arguments, momentum=norm.momentum, z=z, mean=mean, rstd=rstd, **options
+            )
+        else:
+            ops.conv2d_batchnorm_inference(*arguments, **options)
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from convkit.ops._gate import Floats, output
 from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
 
 
@@ -80,3 +81,13 @@ def is_relu(activation: str | None) -> bool:
     if activation == "relu":
         return True
     raise ValueError(f"activation must be None or 'relu' here, but is {activation!r}")
+
+
+def check_gradients(
+    x: Floats, w: Floats, dx: Floats | None, dw: Floats | None, db: Floats | None
+) -> None:
+    """Check those of a convolution's gradients that are wanted: shaped like x, w and (OC,)."""
+    wanted = (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, w.shape[3:]))
+    for name, array, shape in wanted:
+        if array is not None:
+            output(name, array, shape)

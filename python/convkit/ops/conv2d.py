@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import geometry, is_relu
+from convkit.ops._convolution import check_gradients, geometry, is_relu
 from convkit.ops._gate import Floats, as_floats, output
 from convkit.ops._window import IntPair, Padding
 
@@ -207,9 +207,7 @@ def conv2d_backward(
         if y is None:
             raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
         mask = as_floats("y", y, 4)
-    for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, shape[3:])):
-        if array is not None:
-            output(name, array, expected)
+    check_gradients(x, w, dx, dw, db)
     _core.conv2d_backward(
         x,
         w,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import geometry, is_relu, pooled_geometry
+from convkit.ops._convolution import check_gradients, geometry, is_relu, pooled_geometry
 from convkit.ops._gate import Floats, as_floats, check_output, output
 from convkit.ops._window import IntPair, Padding
 
@@ -210,9 +210,7 @@ def conv2d_batchnorm_backward(
             )
         indices = np.ascontiguousarray(indices)
     vector = whole[3:]
-    for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, vector)):
-        if array is not None:
-            output(name, array, expected)
+    check_gradients(x, w, dx, dw, db)
     dgamma = output("dgamma", dgamma, vector)
     dbeta = output("dbeta", dbeta, vector)
     _core.conv2d_batchnorm_backward(

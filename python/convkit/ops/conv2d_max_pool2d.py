@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import is_relu, pooled_geometry
+from convkit.ops._convolution import check_gradients, is_relu, pooled_geometry
 from convkit.ops._gate import Floats, as_floats, check_output, output
 from convkit.ops._window import IntPair, Padding
 
@@ -93,12 +93,10 @@ def conv2d_max_pool2d_backward(
     """
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
-    shape, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    _, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
         raise TypeError("indices must be the uint8 array that conv2d_max_pool2d_forward returned")
-    for name, array, expected in (("dx", dx, x.shape), ("dw", dw, w.shape), ("db", db, shape[3:])):
-        if array is not None:
-            output(name, array, expected)
+    check_gradients(x, w, dx, dw, db)
     _core.conv2d_max_pool2d_backward(
         x,
         w,
