@@ -146,7 +146,7 @@ def _label(axes: Axes, bars: Sequence[_Bar]) -> None:
     axes.axvline(1.0, color="0.2", linewidth=0.8, linestyle="--")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="best", fontsize=8, framealpha=1.0)
+    axes.figure.legend(loc="outside lower center", ncols=4, fontsize=8)
 
 
 def save_roofline(
