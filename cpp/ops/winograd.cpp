@@ -1,6 +1,7 @@
 #include "winograd.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "../dispatch/cpu.h"
 #include "pack.h"
@@ -240,10 +241,13 @@ void winograd_backward(const ConvShape& s, const float* x, const float* w,
   const WinogradShape& a = gradient.a;
   const std::int64_t pieces = gradient.pieces, image_tiles = a.tiles_h * a.tiles_w;
   const std::int64_t images = std::min(images_together(s), ceil_div(s.n, pieces));
-  const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
-  const Forward back(gradient_shape(s), weights.data, weights.ldw, true, images, scratch);
-  const std::int64_t block =
-      std::max(kernels().winograd_block_size(a, gradient.most), back.block_size);
+  std::int64_t block = kernels().winograd_block_size(a, gradient.most);
+  std::optional<Forward> back;
+  if (dx) {
+    const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
+    back.emplace(gradient_shape(s), weights.data, weights.ldw, true, images, scratch);
+    block = std::max(block, back->block_size);
+  }
   const std::int64_t loaded = images * output.image_size();
   const std::int64_t masked = images * output.scratch_size();
   const std::int64_t work = 2 * vector_products(a);
@@ -274,12 +278,13 @@ void winograd_backward(const ConvShape& s, const float* x, const float* w,
       const std::int64_t next = n + count, after = std::min(next + images, last);
       const MemoryRange next_gradient = output.gradient_of(next, after);
       const MemoryRange next_output = output.output_of(next, after);
-      total = count * back.a.tiles_h * back.a.tiles_w;
-      for (std::int64_t t = 0; t < total; t += back.tiles) {
-        const MemoryRange ahead[] = {slice(next_gradient, t, t + back.tiles, total),
-                                     slice(next_output, t, t + back.tiles, total)};
-        kernels().winograd_forward(back.a, dy, back.u, nullptr, false, dx_part, nullptr, t,
-                                   std::min(t + back.tiles, total), ahead, blocks + thread * block);
+      total = count * back->a.tiles_h * back->a.tiles_w;
+      for (std::int64_t t = 0; t < total; t += back->tiles) {
+        const MemoryRange ahead[] = {slice(next_gradient, t, t + back->tiles, total),
+                                     slice(next_output, t, t + back->tiles, total)};
+        kernels().winograd_forward(back->a, dy, back->u, nullptr, false, dx_part, nullptr, t,
+                                   std::min(t + back->tiles, total), ahead,
+                                   blocks + thread * block);
       }
     }
   });
