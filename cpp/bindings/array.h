@@ -19,6 +19,7 @@ namespace convkit::bindings {
 namespace py = pybind11;
 
 using Floats = py::array_t<float, py::array::c_style>;
+using Indices = py::array_t<std::uint8_t, py::array::c_style>;
 using Labels = py::array_t<std::int64_t, py::array::c_style>;
 using Sizes = std::vector<std::int64_t>;
 using Pair = std::array<std::int64_t, 2>;
@@ -46,6 +47,11 @@ ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const 
                      const Pair& dilation, std::int64_t groups);
 // (N, OH / 2, OW / 2, OC), the shape behind a 2 x 2 pool; throws when no window fits.
 Sizes pooled_shape(const ConvShape& s);
+// Of that shape, and positions of a window.
+void check_pool_indices(const ConvShape& s, const Indices& indices);
+// Those of a convolution's gradients that are wanted.
+void check_gradients(const Floats& x, const Floats& w, const std::optional<Floats>& dx,
+                     const std::optional<Floats>& dw, const std::optional<Floats>& db);
 
 // A writable pointer; throws when the array is read-only.
 inline float* out_data(Floats& a) { return a.mutable_data(); }

@@ -1,4 +1,6 @@
 #include "../ops/conv2d.h"
+
+#include "../ops/pool2d.h"
 #include "array.h"
 
 namespace convkit::bindings {
@@ -40,6 +42,19 @@ Sizes pooled_shape(const ConvShape& s) {
   return {s.n, s.oh / 2, s.ow / 2, s.oc};
 }
 
+void check_pool_indices(const ConvShape& s, const Indices& indices) {
+  check_shape("indices", indices, pooled_shape(s));
+  if (!ops::max_pool2d_indices_valid(ops::pool_of_two(s), indices.data(), false))
+    throw std::invalid_argument("indices must be in [0, 4), the positions of a 2 x 2 window");
+}
+
+void check_gradients(const Floats& x, const Floats& w, const std::optional<Floats>& dx,
+                     const std::optional<Floats>& dw, const std::optional<Floats>& db) {
+  if (dx) check_shape("dx", *dx, shape_of(x));
+  if (dw) check_shape("dw", *dw, shape_of(w));
+  if (db) check_shape("db", *db, {w.shape(3)});
+}
+
 namespace {
 
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
@@ -79,9 +94,7 @@ void backward(const Floats& x, const Floats& w, const Floats& dy, const std::opt
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   if (y) check_shape("y", *y, {s.n, s.oh, s.ow, s.oc});
-  if (dx) check_shape("dx", *dx, shape_of(x));
-  if (dw) check_shape("dw", *dw, shape_of(w));
-  if (db) check_shape("db", *db, {s.oc});
+  check_gradients(x, w, dx, dw, db);
   const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   py::gil_scoped_release nogil;

@@ -5,8 +5,6 @@
 namespace convkit::bindings {
 namespace {
 
-using Indices = py::array_t<std::uint8_t, py::array::c_style>;
-
 // The output's shape, pooled where there are indices.
 Sizes output_shape(const ConvShape& s, bool pooled) {
   return pooled ? pooled_shape(s) : Sizes{s.n, s.oh, s.ow, s.oc};
@@ -87,13 +85,9 @@ void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& g
     throw std::invalid_argument("y and indices come together, from a forward pass with a pool");
   if (indices) {
     check_shape("y", *y, shape);
-    check_shape("indices", *indices, shape);
-    if (!ops::conv2d_batchnorm_indices_valid(s, indices->data()))
-      throw std::invalid_argument("indices must be in [0, 4), the positions of a 2 x 2 window");
+    check_pool_indices(s, *indices);
   }
-  if (dx) check_shape("dx", *dx, shape_of(x));
-  if (dw) check_shape("dw", *dw, shape_of(w));
-  if (db) check_shape("db", *db, {s.oc});
+  check_gradients(x, w, dx, dw, db);
   const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
   const std::uint8_t* where = indices ? indices->data() : nullptr;
   const ops::BatchNorm norm{z.data(), gamma.data(), beta.data(), mean.data(), rstd.data(), relu};

@@ -5,8 +5,6 @@
 namespace convkit::bindings {
 namespace {
 
-using Indices = py::array_t<std::uint8_t, py::array::c_style>;
-
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
              const Pads& pads, const Pair& dilation, std::int64_t groups, bool relu, Floats out,
              Indices indices) {
@@ -28,14 +26,10 @@ void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& 
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
   const Sizes pooled = pooled_shape(s);
   check_shape("y", y, pooled);
-  check_shape("indices", indices, pooled);
+  check_pool_indices(s, indices);
   check_shape("dy", dy, pooled);
-  if (dx) check_shape("dx", *dx, shape_of(x));
-  if (dw) check_shape("dw", *dw, shape_of(w));
-  if (db) check_shape("db", *db, {s.oc});
+  check_gradients(x, w, dx, dw, db);
   const std::uint8_t* where = indices.data();
-  if (!ops::conv2d_max_pool2d_indices_valid(s, where))
-    throw std::invalid_argument("indices must be in [0, 4), the positions of a 2 x 2 window");
   const float *px = x.data(), *pw = w.data(), *py_ = y.data(), *pdy = dy.data();
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   py::gil_scoped_release nogil;

@@ -52,10 +52,6 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
   }
 }
 
-bool conv2d_batchnorm_indices_valid(const ConvShape& s, const std::uint8_t* indices) {
-  return max_pool2d_indices_valid(pool_of_two(s), indices, false);
-}
-
 void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,
                                const BatchNorm& norm, const float* dy, const float* y,
                                const std::uint8_t* indices, float* dx, float* dw, float* db,

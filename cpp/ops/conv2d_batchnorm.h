@@ -20,9 +20,6 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
                                 const float* moving_variance, double epsilon, bool relu, float* y,
                                 std::uint8_t* indices);
 
-// Whether every index is a position of a 2 x 2 window.
-bool conv2d_batchnorm_indices_valid(const ConvShape& s, const std::uint8_t* indices);
-
 // Gradients from dy, shaped like y; norm.x is z. y and indices are null without a pool. Each of dx,
 // dw and db may be null.
 void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,

@@ -28,10 +28,6 @@ void conv2d_max_pool2d_forward(const ConvShape& s, const float* x, const float* 
   max_pool2d_forward(pool_of_two(part), whole, y, indices, false);
 }
 
-bool conv2d_max_pool2d_indices_valid(const ConvShape& s, const std::uint8_t* indices) {
-  return max_pool2d_indices_valid(pool_of_two(pooled_part(s)), indices, false);
-}
-
 void conv2d_max_pool2d_backward(const ConvShape& s, const float* x, const float* w, const float* y,
                                 const std::uint8_t* indices, const float* dy, bool relu, float* dx,
                                 float* dw, float* db) {

@@ -11,9 +11,6 @@ namespace convkit::ops {
 void conv2d_max_pool2d_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                                bool relu, float* y, std::uint8_t* indices);
 
-// Whether every index is a position of a 2 x 2 window.
-bool conv2d_max_pool2d_indices_valid(const ConvShape& s, const std::uint8_t* indices);
-
 // Gradients from dy, shaped like y. Each of dx, dw and db may be null.
 void conv2d_max_pool2d_backward(const ConvShape& s, const float* x, const float* w, const float* y,
                                 const std::uint8_t* indices, const float* dy, bool relu, float* dx,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from convkit.ops._gate import Floats, output
+import numpy as np
+import numpy.typing as npt
+
+from convkit.ops._gate import Floats, check_output, output
 from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
 
 
@@ -72,6 +75,26 @@ def pooled_geometry(
             "or padding='same'"
         )
     return (n, oh // 2, ow // 2, oc), window
+
+
+_UINT8 = np.dtype(np.uint8)
+
+
+def pool_indices(
+    indices: npt.NDArray[np.uint8] | None, shape: tuple[int, ...]
+) -> npt.NDArray[np.uint8]:
+    """Memory for the positions of a pool's maxima: what was given, checked, or a new array."""
+    if indices is None:
+        return np.empty(shape, np.uint8)
+    check_output("indices", indices, shape, _UINT8)
+    return indices
+
+
+def as_pool_indices(indices: npt.NDArray[np.uint8], source: str) -> npt.NDArray[np.uint8]:
+    """The positions that the op ``source`` returned, in C order; TypeError for anything else."""
+    if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
+        raise TypeError(f"indices must be the uint8 array that {source} returned")
+    return np.ascontiguousarray(indices)
 
 
 def is_relu(activation: str | None) -> bool:

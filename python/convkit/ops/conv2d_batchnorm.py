@@ -10,12 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import check_gradients, geometry, is_relu, pooled_geometry
+from convkit.ops._convolution import (
+    as_pool_indices,
+    check_gradients,
+    geometry,
+    is_relu,
+    pool_indices,
+    pooled_geometry,
+)
 from convkit.ops._gate import Floats, as_floats, check_output, output
 from convkit.ops._window import IntPair, Padding
 
 _FLOAT32 = np.dtype(np.float32)
-_UINT8 = np.dtype(np.uint8)
 
 
 def conv2d_batchnorm_forward(
@@ -69,7 +75,7 @@ def conv2d_batchnorm_forward(
     z = output("z", z, whole)
     mean = output("mean", mean, vector)
     rstd = output("rstd", rstd, vector)
-    indices = _indices(indices, shape) if max_pool else None
+    indices = pool_indices(indices, shape) if max_pool else None
     _core.conv2d_batchnorm_forward(
         x,
         w,
@@ -142,18 +148,9 @@ def conv2d_batchnorm_inference(
         epsilon,
         is_relu(activation),
         out,
-        _indices(indices, shape) if max_pool else None,
+        pool_indices(indices, shape) if max_pool else None,
     )
     return out
-
-
-def _indices(
-    indices: npt.NDArray[np.uint8] | None, shape: tuple[int, ...]
-) -> npt.NDArray[np.uint8]:
-    if indices is None:
-        return np.empty(shape, np.uint8)
-    check_output("indices", indices, shape, _UINT8)
-    return indices
 
 
 def conv2d_batchnorm_backward(
@@ -204,11 +201,7 @@ def conv2d_batchnorm_backward(
         raise ValueError("y and indices come together, from a forward pass with a pool")
     whole, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     if indices is not None:
-        if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
-            raise TypeError(
-                "indices must be the uint8 array that conv2d_batchnorm_forward returned"
-            )
-        indices = np.ascontiguousarray(indices)
+        indices = as_pool_indices(indices, "conv2d_batchnorm_forward")
     vector = whole[3:]
     check_gradients(x, w, dx, dw, db)
     dgamma = output("dgamma", dgamma, vector)

@@ -10,11 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import check_gradients, is_relu, pooled_geometry
-from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._convolution import (
+    as_pool_indices,
+    check_gradients,
+    is_relu,
+    pool_indices,
+    pooled_geometry,
+)
+from convkit.ops._gate import Floats, as_floats, output
 from convkit.ops._window import IntPair, Padding
-
-_UINT8 = np.dtype(np.uint8)
 
 
 def conv2d_max_pool2d_forward(
@@ -44,10 +48,7 @@ def conv2d_max_pool2d_forward(
     w = as_floats("w", w, 4)
     shape, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
-    if indices is None:
-        indices = np.empty(shape, np.uint8)
-    else:
-        check_output("indices", indices, shape, _UINT8)
+    indices = pool_indices(indices, shape)
     _core.conv2d_max_pool2d_forward(
         x,
         w,
@@ -94,14 +95,12 @@ def conv2d_max_pool2d_backward(
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
     _, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
-    if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
-        raise TypeError("indices must be the uint8 array that conv2d_max_pool2d_forward returned")
     check_gradients(x, w, dx, dw, db)
     _core.conv2d_max_pool2d_backward(
         x,
         w,
         as_floats("y", y, 4),
-        np.ascontiguousarray(indices),
+        as_pool_indices(indices, "conv2d_max_pool2d_forward"),
         as_floats("dy", dy, 4),
         window.strides,
         window.pads,
