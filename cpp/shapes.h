@@ -74,6 +74,7 @@ struct WinogradShape {
   const TileSpan* tile_rows;     // tiles_h of them
   const TileSpan* tile_columns;  // tiles_w of them
   std::int64_t lc, loc;          // c and oc rounded up to whole vectors
+  std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
 };
 
 // Memory that is wanted soon.

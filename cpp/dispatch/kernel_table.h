@@ -29,12 +29,10 @@ struct KernelTable {
                               std::int64_t begin, std::int64_t end, bool accumulate,
                               const MemoryRange* ahead, float* scratch);
   std::int64_t (*winograd_block_size)(const WinogradShape&, std::int64_t tiles);
-  void (*winograd_weights)(const float* w, std::int64_t c, std::int64_t oc, std::int64_t ldw,
-                           bool flip, std::int64_t lc, std::int64_t loc, float* u,
-                           std::int64_t begin, std::int64_t end);
-  void (*winograd_weight_gradient)(const float* du, std::int64_t parts, std::int64_t c,
-                                   std::int64_t oc, std::int64_t lc, std::int64_t loc, float* dw,
-                                   std::int64_t begin, std::int64_t end);
+  void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, bool flip,
+                           float* u, std::int64_t begin, std::int64_t end);
+  void (*winograd_weight_gradient)(const WinogradShape&, const float* du, std::int64_t parts,
+                                   float* dw, std::int64_t begin, std::int64_t end);
 
   void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
                              std::int64_t begin, std::int64_t end);

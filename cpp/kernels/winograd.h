@@ -105,7 +105,7 @@ void winograd_forward(const WinogradShape& s, const float* x, const float* u, co
     for (int j = 0; j < kPoints; ++j) {
       first.advance();
       second.advance();
-      multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.lc * s.loc,
+      multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.matrix,
                products.point(i, j), s.lc, s.loc);
     }
   }
@@ -163,7 +163,7 @@ void winograd_accumulate(const WinogradShape& s, const float* x, const float* dy
       second.advance();
       const std::int64_t k = v.count(i, j);
       const float *a = v.point(i, j), *b = z.point(i, j);
-      float* out = du + (i * kPoints + j) * s.lc * s.loc;
+      float* out = du + (i * kPoints + j) * s.matrix;
       std::int64_t o = 0;
       for (; o + kPanel <= s.loc; o += kPanel)
         add_panel<kTileVectors>(a, b + o, out + o * s.lc, k, s.lc, s.loc, accumulate);
@@ -185,19 +185,18 @@ std::int64_t winograd_block_size(const WinogradShape& s, std::int64_t tiles) {
 
 // u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
 // up vectors are zeros. flip turns the kernel by 180 degrees, for the input gradient.
-void winograd_weights(const float* w, std::int64_t c, std::int64_t oc, std::int64_t ldw, bool flip,
-                      std::int64_t lc, std::int64_t loc, float* u, std::int64_t begin,
-                      std::int64_t end) {
+void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, bool flip, float* u,
+                      std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t o = 0; o < loc; o += kLanes) {
+    for (std::int64_t o = 0; o < s.loc; o += kLanes) {
       F32 g[3][3], t[kPoints][kPoints];
       for (int tap = 0; tap < 9; ++tap) {
-        const float* from = w + ((flip ? 8 - tap : tap) * c + i) * ldw + o;
-        g[tap / 3][tap % 3] = i < c ? load_part(from, oc - o) : zero();
+        const float* from = w + ((flip ? 8 - tap : tap) * s.c + i) * ldw + o;
+        g[tap / 3][tap % 3] = i < s.c ? load_part(from, s.oc - o) : zero();
       }
       both_axes(g, t, transform_weights, transform_weights);
       for (int p = 0; p < kPoints * kPoints; ++p)
-        store(u + p * lc * loc + panel_offset(lc, loc, i, o), t[p / kPoints][p % kPoints]);
+        store(u + p * s.matrix + panel_offset(s.lc, s.loc, i, o), t[p / kPoints][p % kPoints]);
     }
   }
 }
@@ -211,20 +210,19 @@ inline F32 sum_parts(const float* p, std::int64_t count, std::int64_t stride) {
 
 // dw (9, c, oc) = G^T du G for input channels [begin, end), where du is the sum of `parts` arrays
 // one after the other.
-void winograd_weight_gradient(const float* du, std::int64_t parts, std::int64_t c, std::int64_t oc,
-                              std::int64_t lc, std::int64_t loc, float* dw, std::int64_t begin,
-                              std::int64_t end) {
-  const std::int64_t size = kPoints * kPoints * lc * loc;
+void winograd_weight_gradient(const WinogradShape& s, const float* du, std::int64_t parts,
+                              float* dw, std::int64_t begin, std::int64_t end) {
+  const std::int64_t size = kPoints * kPoints * s.matrix;
   for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t o = 0; o < loc; o += kLanes) {
+    for (std::int64_t o = 0; o < s.loc; o += kLanes) {
       F32 t[kPoints][kPoints], g[3][3];
       for (int p = 0; p < kPoints * kPoints; ++p) {
-        const float* at = du + p * lc * loc + panel_offset(lc, loc, i, o);
+        const float* at = du + p * s.matrix + panel_offset(s.lc, s.loc, i, o);
         t[p / kPoints][p % kPoints] = sum_parts(at, parts, size);
       }
       both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
       for (int tap = 0; tap < 9; ++tap)
-        store_part(dw + (tap * c + i) * oc + o, g[tap / 3][tap % 3], oc - o);
+        store_part(dw + (tap * s.c + i) * s.oc + o, g[tap / 3][tap % 3], s.oc - o);
     }
   }
 }

@@ -11,6 +11,7 @@ namespace convkit::ops {
 namespace {
 
 constexpr std::int64_t kPoints = 36;
+constexpr std::int64_t kLine = 16;  // floats
 // With fewer channels the transforms cost more than the products that they save.
 constexpr std::int64_t kMinChannels = 16;
 // With fewer tiles, transforming the weights costs more than the products save.
@@ -56,6 +57,8 @@ WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& sc
   a.tile_columns = columns;
   a.lc = round_up(s.c, lanes);
   a.loc = round_up(s.oc, lanes);
+  // Not a power of two: all points of one weight would share a few sets of a cache.
+  a.matrix = a.lc * a.loc + kLine;
   return a;
 }
 
@@ -125,9 +128,9 @@ struct Forward {
   Forward(const ConvShape& s, const float* w, std::int64_t ldw, bool flip, std::int64_t images,
           Scratch& scratch)
       : a(winograd_shape(s, kernels().lanes, scratch)) {
-    float* transformed = scratch.take(kPoints * a.lc * a.loc);
+    float* transformed = scratch.take(kPoints * a.matrix);
     parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-      kernels().winograd_weights(w, s.c, s.oc, ldw, flip, a.lc, a.loc, transformed, begin, end);
+      kernels().winograd_weights(a, w, ldw, flip, transformed, begin, end);
     });
     u = transformed;
     const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * (a.lc + a.loc)), 8);
@@ -171,7 +174,7 @@ struct WeightGradient {
   float* parts;
 
   WeightGradient(const ConvShape& s, Scratch& scratch)
-      : a(winograd_shape(s, kernels().lanes, scratch)), size(kPoints * a.lc * a.loc) {
+      : a(winograd_shape(s, kernels().lanes, scratch)), size(kPoints * a.matrix) {
     pieces = std::min(tile_count(a), size > kLargeGradient ? kPiecesOfLarge : kPieces);
     most = std::max(kGradientBlock / (kPoints * (a.lc + a.loc)), kMinGradientTiles);
     parts = scratch.take(pieces * size);
@@ -179,7 +182,7 @@ struct WeightGradient {
 
   void add_up(float* dw) const {
     parallel_ranges(a.c, 4, pieces * kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-      kernels().winograd_weight_gradient(parts, pieces, a.c, a.oc, a.lc, a.loc, dw, begin, end);
+      kernels().winograd_weight_gradient(a, parts, pieces, dw, begin, end);
     });
   }
 };
