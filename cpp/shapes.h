@@ -77,9 +77,13 @@ struct WinogradShape {
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
 };
 
-// Memory that is wanted soon.
+// Ranges that are fetched ahead in the backward pass.
+constexpr int kRangesAhead = 4;
+
+// Memory that is wanted soon: rows of `width` floats, `stride` apart.
 struct MemoryRange {
-  const float *begin, *end;
+  const float *begin = nullptr, *end = nullptr;
+  std::int64_t width = 16, stride = 16;
 };
 
 enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu };

@@ -25,14 +25,18 @@ struct KernelTable {
   void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
                            bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
                            std::int64_t end, const MemoryRange* ahead, float* scratch);
-  void (*winograd_accumulate)(const WinogradShape&, const float* x, const float* dy, float* du,
-                              std::int64_t begin, std::int64_t end, bool accumulate,
-                              const MemoryRange* ahead, float* scratch);
-  std::int64_t (*winograd_block_size)(const WinogradShape&, std::int64_t tiles);
-  void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, bool flip,
-                           float* u, std::int64_t begin, std::int64_t end);
+  void (*winograd_output_gradients)(const WinogradShape&, const float* dy, float* z,
+                                    std::int64_t begin, std::int64_t end);
+  void (*winograd_backward)(const WinogradShape&, const float* x, const float* z, const float* u,
+                            float* du, float* dx, std::int64_t first, std::int64_t begin,
+                            std::int64_t end, bool accumulate, const MemoryRange* ahead,
+                            float* scratch);
+  std::int64_t (*winograd_block_size)(std::int64_t tiles, std::int64_t channels);
+  void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, float* u,
+                           std::int64_t begin, std::int64_t end);
   void (*winograd_weight_gradient)(const WinogradShape&, const float* du, std::int64_t parts,
-                                   float* dw, std::int64_t begin, std::int64_t end);
+                                   std::int64_t stride, float* dw, std::int64_t begin,
+                                   std::int64_t end);
 
   void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
                              std::int64_t begin, std::int64_t end);

@@ -12,15 +12,16 @@ CONVKIT_BEGIN_KERNELS
 // narrower.
 constexpr std::int64_t kPanel = kTileVectors * kLanes;
 
-inline std::int64_t panel_width(std::int64_t loc, std::int64_t o) {
-  const std::int64_t left = loc - o / kPanel * kPanel;
-  return left < kPanel ? left : kPanel;
-}
-
-// Where row c, column o of a point's matrix lies.
-inline std::int64_t panel_offset(std::int64_t lc, std::int64_t loc, std::int64_t c,
-                                 std::int64_t o) {
-  return o / kPanel * kPanel * lc + c * panel_width(loc, o) + o % kPanel;
+// Calls f(c, o, offset) for the vectors of rows [begin, end) of a point's matrix, from row c,
+// column o on, in the order in which they lie in a panel.
+template <class F>
+inline void each_of_panels(const WinogradShape& s, std::int64_t begin, std::int64_t end,
+                           const F& f) {
+  for (std::int64_t o = 0; o < s.loc; o += kPanel) {
+    const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
+    for (std::int64_t c = begin; c < end; ++c)
+      for (std::int64_t i = 0; i < width; i += kLanes) f(c, o + i, o * s.lc + c * width + i);
+  }
 }
 
 // Columns [col, col + Vectors * kLanes) of out (Rows, n) = a (Rows, k) times a panel of that width.
@@ -74,39 +75,47 @@ inline void multiply(std::int64_t rows, const float* a, const float* b, float* o
 // Memory on its way to the second-level cache, some lines with the products of every point. The
 // transforms touch an image in an order that the hardware does not foresee; the products between
 // them leave the memory idle.
-struct Prefetch {
-  const char *next, *end;
-  std::int64_t step;
-
+class Prefetch {
+ public:
   explicit Prefetch(const MemoryRange& range)
-      : next(reinterpret_cast<const char*>(range.begin)),
-        end(reinterpret_cast<const char*>(range.end)),
-        step((end - next) / (kPoints * kPoints) + kLine) {}
+      : row_(range.begin),
+        end_(range.end),
+        stride_(range.stride),
+        lines_((range.width + kLine - 1) / kLine),
+        step_((end_ - row_) / stride_ * lines_ / (kPoints * kPoints) + 1) {}
+
   void advance() {
-    const char* until = end - next > step ? next + step : end;
-    for (; next < until; next += kLine) __builtin_prefetch(next, 0, 2);
+    for (std::int64_t i = 0; i < step_ && row_ < end_; ++i) {
+      __builtin_prefetch(row_ + line_ * kLine, 0, 2);
+      if (++line_ == lines_) {
+        line_ = 0;
+        row_ += stride_;
+      }
+    }
   }
 
  private:
-  static constexpr int kLine = 64;
+  static constexpr std::int64_t kLine = 16;  // floats
+  const float *row_, *end_;
+  std::int64_t stride_, lines_, line_ = 0, step_;
 };
 
 // y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point. scratch holds
-// winograd_block_size() floats for them; two ranges of memory are fetched ahead. With indices, y
-// and they are max-pooled 2 x 2: oh and ow are even then, and all tiles of 4 or 2.
+// winograd_block_size() floats of c and of oc channels; two ranges of memory are fetched ahead.
+// With indices, y and they are max-pooled 2 x 2: oh and ow are even then, and all tiles of 4 or 2.
 void winograd_forward(const WinogradShape& s, const float* x, const float* u, const float* bias,
                       bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
                       std::int64_t end, const MemoryRange* ahead, float* scratch) {
   PointRows v(scratch, end - begin, s.lc);
   PointRows products(v.end(), end - begin, s.loc);
-  transform_inputs(s, x, begin, end, v);
+  transform_inputs(s, x, 0, begin, end, v);
   Prefetch first(ahead[0]), second(ahead[1]);
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
       first.advance();
       second.advance();
-      multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.matrix,
-               products.point(i, j), s.lc, s.loc);
+      multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.matrix, products.point(i, j),
+               s.lc, s.loc);
     }
   }
   transform_outputs(s, products, bias, relu, y, indices, begin, end);
@@ -147,58 +156,80 @@ inline void add_panel(const float* a, const float* b, float* out, std::int64_t k
   }
 }
 
-// du (one (lc, loc) matrix a point, in panels) += what tiles [begin, end) give; unless accumulate
-// is set, du is only written.
-void winograd_accumulate(const WinogradShape& s, const float* x, const float* dy, float* du,
-                         std::int64_t begin, std::int64_t end, bool accumulate,
-                         const MemoryRange* ahead, float* scratch) {
-  PointRows v(scratch, end - begin, s.lc);
-  PointRows z(v.end(), end - begin, s.loc);
-  transform_inputs(s, x, begin, end, v);
-  transform_gradients(s, dy, begin, end, z);
-  Prefetch first(ahead[0]), second(ahead[1]);
-  for (int i = 0; i < kPoints; ++i) {
-    for (int j = 0; j < kPoints; ++j) {
-      first.advance();
-      second.advance();
-      const std::int64_t k = v.count(i, j);
-      const float *a = v.point(i, j), *b = z.point(i, j);
-      float* out = du + (i * kPoints + j) * s.matrix;
-      std::int64_t o = 0;
-      for (; o + kPanel <= s.loc; o += kPanel)
-        add_panel<kTileVectors>(a, b + o, out + o * s.lc, k, s.lc, s.loc, accumulate);
-      const int vectors = static_cast<int>((s.loc - o) / kLanes);
-      out += o * s.lc;
-      if (vectors == 1) add_panel<1>(a, b + o, out, k, s.lc, s.loc, accumulate);
-      if constexpr (kTileVectors > 2) {
-        if (vectors == 2) add_panel<2>(a, b + o, out, k, s.lc, s.loc, accumulate);
-        if (vectors == 3) add_panel<3>(a, b + o, out, k, s.lc, s.loc, accumulate);
-      }
-    }
+// out (lda, ldb), in panels, (+)= a^T b over k rows.
+inline void add_products(const float* a, const float* b, float* out, std::int64_t k,
+                         std::int64_t lda, std::int64_t ldb, bool accumulate) {
+  std::int64_t o = 0;
+  for (; o + kPanel <= ldb; o += kPanel)
+    add_panel<kTileVectors>(a, b + o, out + o * lda, k, lda, ldb, accumulate);
+  const int vectors = static_cast<int>((ldb - o) / kLanes);
+  out += o * lda;
+  if (vectors == 1) add_panel<1>(a, b + o, out, k, lda, ldb, accumulate);
+  if constexpr (kTileVectors > 2) {
+    if (vectors == 2) add_panel<2>(a, b + o, out, k, lda, ldb, accumulate);
+    if (vectors == 3) add_panel<3>(a, b + o, out, k, lda, ldb, accumulate);
   }
 }
 
-// Floats of scratch for `tiles` tiles.
-std::int64_t winograd_block_size(const WinogradShape& s, std::int64_t tiles) {
-  return kPoints * kPoints * (point_stride(tiles, s.lc) + point_stride(tiles, s.loc));
+// z = A dy A^T of images [begin, end), winograd_block_size() floats of oc channels.
+void winograd_output_gradients(const WinogradShape& s, const float* dy, float* z,
+                               std::int64_t begin, std::int64_t end) {
+  const std::int64_t image = s.tiles_h * s.tiles_w;
+  PointRows rows(z, (end - begin) * image, s.loc);
+  transform_gradients(s, dy, begin * image, end * image, rows);
+}
+
+// Both gradients of images [begin, end) for lc input channels from `first` on, each null where it
+// is not wanted. du (one (lc, loc) matrix a point, in panels) += what the images and their
+// transformed gradients z give; unless accumulate is set, it is only written. dx is written, these
+// channels of it, from transposed weights u, one (loc, lc) matrix a point. `ahead` are kRangesAhead
+// ranges of memory to fetch, scratch holds winograd_block_size() floats of lc channels.
+void winograd_backward(const WinogradShape& s, const float* x, const float* z, const float* u,
+                       float* du, float* dx, std::int64_t first, std::int64_t begin,
+                       std::int64_t end, bool accumulate, const MemoryRange* ahead,
+                       float* scratch) {
+  const std::int64_t image = s.tiles_h * s.tiles_w, tiles = (end - begin) * image;
+  PointRows v(scratch, tiles, s.lc), dv(scratch, tiles, s.lc);
+  const std::int64_t z_stride = point_stride(tiles, s.loc);
+  if (du) transform_inputs(s, x, first, begin * image, end * image, v);
+  std::int64_t rows[kPoints][kPoints];
+  count_rows(s, end - begin, rows);
+  Prefetch fetch[kRangesAhead] = {Prefetch(ahead[0]), Prefetch(ahead[1]), Prefetch(ahead[2]),
+                                  Prefetch(ahead[3])};
+  for (int i = 0; i < kPoints; ++i) {
+    for (int j = 0; j < kPoints; ++j) {
+      for (Prefetch& f : fetch) f.advance();
+      const int p = i * kPoints + j;
+      const float* zp = z + p * z_stride;
+      if (du)
+        add_products(v.point(i, j), zp, du + p * s.matrix, rows[i][j], s.lc, s.loc, accumulate);
+      if (dx) multiply(rows[i][j], zp, u + p * s.matrix, dv.point(i, j), s.loc, s.lc);
+    }
+  }
+  if (!dx) return;
+  clear_rest(s, dx, first, begin, end);
+  add_input_gradients(s, dv, dx, first, begin * image, end * image);
+}
+
+// Floats of a block of `tiles` tiles with `channels` channels, as many as fill vectors.
+std::int64_t winograd_block_size(std::int64_t tiles, std::int64_t channels) {
+  return kPoints * kPoints * point_stride(tiles, channels);
 }
 
 // u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
 // up vectors are zeros. flip turns the kernel by 180 degrees, for the input gradient.
-void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, bool flip, float* u,
+void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, float* u,
                       std::int64_t begin, std::int64_t end) {
-  for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t o = 0; o < s.loc; o += kLanes) {
-      F32 g[3][3], t[kPoints][kPoints];
-      for (int tap = 0; tap < 9; ++tap) {
-        const float* from = w + ((flip ? 8 - tap : tap) * s.c + i) * ldw + o;
-        g[tap / 3][tap % 3] = i < s.c ? load_part(from, s.oc - o) : zero();
-      }
-      both_axes(g, t, transform_weights, transform_weights);
-      for (int p = 0; p < kPoints * kPoints; ++p)
-        store(u + p * s.matrix + panel_offset(s.lc, s.loc, i, o), t[p / kPoints][p % kPoints]);
+  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
+    F32 g[3][3], t[kPoints][kPoints];
+    for (int tap = 0; tap < 9; ++tap) {
+      const float* from = w + (tap * s.c + i) * ldw + o;
+      g[tap / 3][tap % 3] = i < s.c ? load_part(from, s.oc - o) : zero();
     }
-  }
+    both_axes(g, t, transform_weights, transform_weights);
+    for (int p = 0; p < kPoints * kPoints; ++p)
+      store(u + p * s.matrix + at, t[p / kPoints][p % kPoints]);
+  });
 }
 
 // The sum of `count` vectors `stride` floats apart: pairs, then pairs of pairs.
@@ -209,22 +240,18 @@ inline F32 sum_parts(const float* p, std::int64_t count, std::int64_t stride) {
 }
 
 // dw (9, c, oc) = G^T du G for input channels [begin, end), where du is the sum of `parts` arrays
-// one after the other.
+// `stride` floats apart.
 void winograd_weight_gradient(const WinogradShape& s, const float* du, std::int64_t parts,
-                              float* dw, std::int64_t begin, std::int64_t end) {
-  const std::int64_t size = kPoints * kPoints * s.matrix;
-  for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t o = 0; o < s.loc; o += kLanes) {
-      F32 t[kPoints][kPoints], g[3][3];
-      for (int p = 0; p < kPoints * kPoints; ++p) {
-        const float* at = du + p * s.matrix + panel_offset(s.lc, s.loc, i, o);
-        t[p / kPoints][p % kPoints] = sum_parts(at, parts, size);
-      }
-      both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
-      for (int tap = 0; tap < 9; ++tap)
-        store_part(dw + (tap * s.c + i) * s.oc + o, g[tap / 3][tap % 3], s.oc - o);
-    }
-  }
+                              std::int64_t stride, float* dw, std::int64_t begin,
+                              std::int64_t end) {
+  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
+    F32 t[kPoints][kPoints], g[3][3];
+    for (int p = 0; p < kPoints * kPoints; ++p)
+      t[p / kPoints][p % kPoints] = sum_parts(du + p * s.matrix + at, parts, stride);
+    both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
+    for (int tap = 0; tap < 9; ++tap)
+      store_part(dw + (tap * s.c + i) * s.oc + o, g[tap / 3][tap % 3], s.oc - o);
+  });
 }
 
 CONVKIT_END_KERNELS

@@ -84,6 +84,43 @@ inline void transform_input(const F32 (&d)[M + 2], F32 (&t)[M + 2]) {
   if constexpr (M > 2) input_points<M, 2>(d, t[4], t[M + 1]);
 }
 
+// The gradients of M + 2 inputs, in pairs that share terms; without the last of 5.
+template <int M>
+constexpr int kInputPairs[3][2] = {{0, M + 1}, {1, M == 2 ? 2 : 3}, {2, M}};
+
+// One pair of B v, the adjoint of input_points, from M + 2 points.
+template <int M, int Pair>
+inline void input_gradients(const F32 (&v)[M + 2], F32& a, F32& b) {
+  if constexpr (Pair == 0) {
+    a = mul(set1(4.0f), v[0]);
+    b = v[3];
+  } else if constexpr (M == 4 && Pair == 1) {
+    const F32 difference = sub(v[1], v[2]), far_difference = sub(v[4], v[5]);
+    a = fnma(set1(2.0f), far_difference, mul(set1(4.0f), sub(v[3], difference)));
+    b = fnma(set1(5.0f), v[3], fma(set1(2.0f), far_difference, difference));
+  } else if constexpr (M == 4) {
+    const F32 sum = add(v[1], v[2]), far_sum = add(v[4], v[5]);
+    a = fnma(set1(5.0f), v[0], fnma(set1(4.0f), sum, sub(zero(), far_sum)));
+    b = add(v[0], add(sum, far_sum));
+  } else if constexpr (M == 3 && Pair == 1) {
+    const F32 ends = sub(v[3], v[0]), far = mul(set1(4.0f), v[4]);
+    a = fma(set1(2.0f), add(ends, v[2]), fnma(set1(6.0f), v[1], sub(zero(), far)));
+    b = fnma(set1(2.0f), ends, fma(set1(3.0f), v[1], add(v[2], far)));
+  } else if constexpr (M == 3) {
+    a = fnma(set1(3.0f), add(v[1], v[2]), fnma(set1(4.0f), v[0], sub(zero(), v[3])));
+  } else {
+    a = fnma(set1(3.0f), sub(v[1], v[2]), sub(zero(), v[3]));
+    b = fnma(set1(3.0f), add(v[1], v[2]), mul(set1(-4.0f), v[0]));
+  }
+}
+
+template <int M>
+inline void transform_input_gradient(const F32 (&v)[M + 2], F32 (&d)[M + 2]) {
+  input_gradients<M, 0>(v, d[0], d[M + 1]);
+  input_gradients<M, 1>(v, d[1], d[kInputPairs<M>[1][1]]);
+  if constexpr (M > 2) input_gradients<M, 2>(v, d[2], d[M]);
+}
+
 template <int M>
 inline void transform_gradient(const F32 (&y)[M], F32 (&z)[M + 2]) {
   gradient_points<M, 0>(y, z[0], z[3]);

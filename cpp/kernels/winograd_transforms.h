@@ -67,6 +67,19 @@ struct PointRows {
   }
 };
 
+// The rows of each point that the tiles of `images` images have.
+inline void count_rows(const WinogradShape& s, std::int64_t images,
+                       std::int64_t (&rows)[kPoints][kPoints]) {
+  for (int i = 0; i < kPoints; ++i) {
+    for (int j = 0; j < kPoints; ++j) {
+      std::int64_t down = 0, across = 0;
+      for (std::int64_t t = 0; t < s.tiles_h; ++t) down += s.tile_rows[t].size + 2 > i;
+      for (std::int64_t t = 0; t < s.tiles_w; ++t) across += s.tile_columns[t].size + 2 > j;
+      rows[i][j] = images * down * across;
+    }
+  }
+}
+
 // A tile's values, one vector of channels at each position.
 struct TileView {
   const float* corner;
@@ -134,18 +147,18 @@ inline void gradient_rows(const F32 (&dy)[M][N], const PointRows& rows, std::int
   }
 }
 
-// B^T x B of tiles [begin, end) to rows of lc channels.
-inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_t begin,
-                             std::int64_t end, PointRows& rows) {
+// B^T x B of tiles [begin, end) to rows of channels from `first` on.
+inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_t first,
+                             std::int64_t begin, std::int64_t end, PointRows& rows) {
   float copy[kPoints * kPoints * kLanes];
   for (std::int64_t t = begin; t < end; ++t) {
     const TileAt at = tile_at(s, t);
     const float* image = x + at.n * s.h * s.w * s.c;
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
-      for (std::int64_t c = 0; c < s.lc; c += kLanes) {
+      for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
         const TileView view = view_tile<M + 2, N + 2>(image, s.h, s.w, s.c, at.oh - s.pad_top,
-                                                      at.ow - s.pad_left, c, copy);
+                                                      at.ow - s.pad_left, first + c, copy);
         input_rows<M, N, 0>(view, rows, c);
         input_rows<M, N, 1>(view, rows, c);
         if constexpr (M > 2) input_rows<M, N, 2>(view, rows, c);
@@ -172,6 +185,86 @@ inline void transform_gradients(const WinogradShape& s, const float* dy, std::in
         gradient_rows<M, N, 0>(g, rows, c);
         gradient_rows<M, N, 1>(g, rows, c);
         if constexpr (M > 2) gradient_rows<M, N, 2>(g, rows, c);
+      }
+    });
+    rows.advance(at);
+  }
+}
+
+// Zeros where no tile reaches: to lc channels of images [begin, end) from `first` on.
+inline void clear_rest(const WinogradShape& s, float* dx, std::int64_t first, std::int64_t begin,
+                       std::int64_t end) {
+  const std::int64_t left = s.c - first < s.lc ? s.c - first : s.lc;
+  const std::int64_t h_end = s.oh + 2 - s.pad_top, w_end = s.ow + 2 - s.pad_left;
+  if (h_end >= s.h && w_end >= s.w) return;
+  for (std::int64_t n = begin; n < end; ++n) {
+    for (std::int64_t h = 0; h < s.h; ++h) {
+      for (std::int64_t w = h < h_end ? w_end : 0; w < s.w; ++w) {
+        float* p = dx + ((n * s.h + h) * s.w + w) * s.c + first;
+        for (std::int64_t c = 0; c < left; c += kLanes) store_part(p + c, zero(), left - c);
+      }
+    }
+  }
+}
+
+// Where a tile's input gradients go: what no tile before it reached is written, the rest added to.
+struct GradientView {
+  float* corner;
+  std::int64_t row, column;          // floats between neighbours
+  std::int64_t top, bottom;          // rows that are inside the image
+  std::int64_t left_end, right_end;  // columns
+  std::int64_t channels;             // from the corner's on
+  bool first_row, first_column;      // of tiles
+
+  template <int Columns>
+  void add_row(int i, const F32 (&d)[Columns]) const {
+    if (i < top || i >= bottom) return;
+    float* p = corner + i * row;
+    const bool new_row = i >= 2 || first_row, whole = channels >= kLanes;
+    for (int j = 0; j < Columns; ++j, p += column) {
+      if (j < left_end || j >= right_end) continue;
+      const bool add_to = !(new_row && (j >= 2 || first_column));
+      if (whole) {
+        store(p, add_to ? add(load(p), d[j]) : d[j]);
+      } else {
+        store_part(p, add_to ? add(load_part(p, channels), d[j]) : d[j], channels);
+      }
+    }
+  }
+};
+
+// Rows kInputPairs[Pair] of B v B^T.
+template <int M, int N, int Pair>
+inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const GradientView& to) {
+  F32 half[2][N + 2];
+  for (int j = 0; j < N + 2; ++j) {
+    F32 v[M + 2];
+    for (int i = 0; i < M + 2; ++i) v[i] = load(rows.at[i][j] + c);
+    input_gradients<M, Pair>(v, half[0][j], half[1][j]);
+  }
+  for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
+    F32 d[N + 2];
+    transform_input_gradient<N>(half[k], d);
+    to.add_row(kInputPairs<M>[Pair][k], d);
+  }
+}
+
+// dx of tiles [begin, end), for the rows' channels from `first` on: tiles overlap, and B v B^T is
+// written where an image's tiles come first. All tiles of an image in one call.
+inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* dx,
+                                std::int64_t first, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t t = begin; t < end; ++t) {
+    const TileAt at = tile_at(s, t);
+    const std::int64_t h0 = at.oh - s.pad_top, w0 = at.ow - s.pad_left;
+    float* corner = dx + ((at.n * s.h + h0) * s.w + w0) * s.c + first;
+    with_sizes(at, [&](auto m, auto n) {
+      constexpr int M = decltype(m)::value, N = decltype(n)::value;
+      for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
+        const GradientView to = {corner + c, s.w * s.c,       s.c,        -h0,       s.h - h0, -w0,
+                                 s.w - w0,   s.c - first - c, at.oh == 0, at.ow == 0};
+        add_gradient_rows<M, N, 0>(rows, c, to);
+        add_gradient_rows<M, N, 1>(rows, c, to);
+        if constexpr (M > 2) add_gradient_rows<M, N, 2>(rows, c, to);
       }
     });
     rows.advance(at);

@@ -306,7 +306,7 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
                      const OutputGradient& output, float* dx, float* dw, float* db) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
   const bool many = s.n >= kBatchPieces;
-  if (many && dw && winograd_allowed(s)) {
+  if ((dx || dw) && winograd_allowed(s)) {
     winograd_backward(s, x, w, output, dx, dw);
   } else if (many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);

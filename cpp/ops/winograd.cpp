@@ -1,7 +1,7 @@
 #include "winograd.h"
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "../dispatch/cpu.h"
 #include "pack.h"
@@ -19,14 +19,16 @@ constexpr std::int64_t kMinTiles = 24;
 // A block's transformed tiles and products, in floats: what stays in a second-level cache beside
 // the transformed weights.
 constexpr std::int64_t kForwardBlock = 96 * 1024;
-constexpr std::int64_t kGradientBlock = 128 * 1024;
-// Each block of a weight gradient reads and writes all of the transformed gradient: it must hold
-// enough tiles to be worth that.
-constexpr std::int64_t kMinGradientTiles = 32;
-// A weight gradient is summed over this many pieces of the batch; fewer when it is large.
+constexpr std::int64_t kBackwardBlock = 160 * 1024;
+// A statistic is taken of as many images as have this many tiles.
+constexpr std::int64_t kMinStatisticsTiles = 32;
+// A backward pass is cut into this many pieces of the batch, whose weight gradients are added; but
+// where these are large, or the batch small, into channels.
 constexpr std::int64_t kPieces = 8;
-constexpr std::int64_t kPiecesOfLarge = 4;
 constexpr std::int64_t kLargeGradient = 256 * 1024;
+// Input channels that a backward pass has in hand at a time; fewer where these are its tasks.
+constexpr std::int64_t kChannels = 32;
+constexpr std::int64_t kChannelsOfTask = 16;
 
 // The spans of 4, 3 and 2 that make up n >= 2 outputs with the fewest points.
 std::int64_t cut(std::int64_t n, TileSpan* spans) {
@@ -64,18 +66,13 @@ WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& sc
 
 std::int64_t tile_count(const WinogradShape& a) { return a.n * a.tiles_h * a.tiles_w; }
 
+std::int64_t block_size(std::int64_t tiles, std::int64_t channels) {
+  return kernels().winograd_block_size(tiles, channels);
+}
+
 // Vector operations of a convolution's products.
 std::int64_t vector_products(const WinogradShape& a) {
   return tile_count(a) * kPoints * a.lc * a.loc / kernels().lanes;
-}
-
-// The input gradient as a forward convolution of dy with the transposed, turned kernel.
-ConvShape gradient_shape(const ConvShape& s) {
-  ConvShape g = s;
-  g.h = s.oh, g.w = s.ow, g.c = s.oc;
-  g.oh = s.h, g.ow = s.w, g.oc = s.c;
-  g.pad_top = 2 - s.pad_top, g.pad_left = 2 - s.pad_left;
-  return g;
 }
 
 // Floats of n images (h, rows of `row` floats) before the last input row of tile t: what a thread
@@ -112,79 +109,175 @@ std::int64_t even_share(std::int64_t total, std::int64_t most) {
   return ceil_div(total, ceil_div(total, most));
 }
 
-// Images whose tiles together are worth a block.
-std::int64_t images_together(const ConvShape& s) {
-  return std::min(ceil_div(kMinGradientTiles, ceil_div(s.oh, 4) * ceil_div(s.ow, 4)), s.n);
-}
-
-// y = x * w, with its weights transformed once.
-struct Forward {
-  WinogradShape a;
-  const float* u;
-  std::int64_t tiles;       // in a block
-  std::int64_t block_size;  // floats
-
-  // Weights are (9, c, ldw), turned when flip is set; tiles are cut for `images` images at a time.
-  Forward(const ConvShape& s, const float* w, std::int64_t ldw, bool flip, std::int64_t images,
-          Scratch& scratch)
-      : a(winograd_shape(s, kernels().lanes, scratch)) {
-    float* transformed = scratch.take(kPoints * a.matrix);
-    parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-      kernels().winograd_weights(a, w, ldw, flip, transformed, begin, end);
-    });
-    u = transformed;
-    const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * (a.lc + a.loc)), 8);
-    // Each output is computed alone, so its bits do not depend on how the tiles are cut.
-    tiles = round_up(even_share(images * a.tiles_h * a.tiles_w, most), 4);
-    block_size = kernels().winograd_block_size(a, tiles);
-  }
-};
-
-// y = x * w for weights (9, c, ldw), turned when flip is set; pooled 2 x 2 when there are indices.
-// Statistics are taken of whole images, while they are in a core's cache.
-void run_forward(const ConvShape& s, const float* x, const float* w, std::int64_t ldw, bool flip,
-                 const float* b, bool relu, float* y, std::uint8_t* indices,
-                 const BatchStatistics* statistics) {
+// y = x * w, pooled 2 x 2 when there are indices. Statistics are taken of whole images, while they
+// are in a core's cache.
+void run_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                 float* y, std::uint8_t* indices, const BatchStatistics* statistics) {
   Scratch scratch;
-  const std::int64_t images = statistics ? images_together(s) : s.n;
-  const Forward forward(s, w, ldw, flip, images, scratch);
-  const WinogradShape& a = forward.a;
-  const std::int64_t total = tile_count(a), tiles = forward.tiles;
-  const std::int64_t span = statistics ? images * a.tiles_h * a.tiles_w : tiles;
+  const WinogradShape a = winograd_shape(s, kernels().lanes, scratch);
+  float* u = scratch.take(kPoints * a.matrix);
+  parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
+    kernels().winograd_weights(a, w, s.oc, u, begin, end);
+  });
+  const std::int64_t image_tiles = a.tiles_h * a.tiles_w;
+  const std::int64_t images =
+      statistics ? std::min(ceil_div(kMinStatisticsTiles, image_tiles), s.n) : s.n;
+  // Each output is computed alone, so its bits do not depend on how the tiles are cut.
+  const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * (a.lc + a.loc)), 8);
+  const std::int64_t tiles = round_up(even_share(images * image_tiles, most), 4);
+  const std::int64_t block = block_size(tiles, a.lc) + block_size(tiles, a.loc);
+  const std::int64_t total = s.n * image_tiles, span = statistics ? images * image_tiles : tiles;
   const std::int64_t tasks = ceil_div(total, span), work = vector_products(a);
-  float* blocks = scratch.take(threads_for(tasks, work) * forward.block_size);
+  float* blocks = scratch.take(threads_for(tasks, work) * block);
   parallel_for(tasks, work, [&](std::int64_t task, int thread) {
     const std::int64_t stop = std::min((task + 1) * span, total);
     for (std::int64_t begin = task * span; begin < stop; begin += tiles) {
       const std::int64_t end = std::min(begin + tiles, stop);
       const MemoryRange ahead[] = {inputs_of(a, x, end, end + tiles),
                                    outputs_of(a, y, begin, indices ? begin : end)};
-      kernels().winograd_forward(a, x, forward.u, b, relu, y, indices, begin, end, ahead,
-                                 blocks + thread * forward.block_size);
+      kernels().winograd_forward(a, x, u, b, relu, y, indices, begin, end, ahead,
+                                 blocks + thread * block);
     }
     if (statistics) statistics->add_images(y, task * images, std::min((task + 1) * images, s.n));
   });
 }
 
-// A weight gradient, summed over pieces of the batch.
-struct WeightGradient {
-  WinogradShape a;
-  std::int64_t pieces, size;  // size: floats of a piece's transformed gradient
-  std::int64_t most;          // tiles in a block
-  float* parts;
-
-  WeightGradient(const ConvShape& s, Scratch& scratch)
-      : a(winograd_shape(s, kernels().lanes, scratch)), size(kPoints * a.matrix) {
-    pieces = std::min(tile_count(a), size > kLargeGradient ? kPiecesOfLarge : kPieces);
-    most = std::max(kGradientBlock / (kPoints * (a.lc + a.loc)), kMinGradientTiles);
-    parts = scratch.take(pieces * size);
+// Both gradients, or one of them. The input channels are taken in chunks, and the batch in blocks
+// of images whose transformed gradients z serve all chunks. Tasks are pieces of the batch, whose
+// weight gradients are added up; or they are chunks, with the whole batch, which leaves nothing to
+// add.
+class Backward {
+ public:
+  Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
+           float* dx, float* dw, Scratch& scratch)
+      : s_(s), x_(x), output_(output), dx_(dx), dw_(dw) {
+    a_ = winograd_shape(s, kernels().lanes, scratch);
+    work_ = (dx && dw ? 2 : 1) * vector_products(a_);
+    lc_ = a_.lc;
+    by_channels_ = s.n < kPieces || kPoints * a_.matrix > kLargeGradient;
+    a_.lc = std::min(lc_, round_up(by_channels_ ? kChannelsOfTask : kChannels, kernels().lanes));
+    a_.matrix = a_.lc * a_.loc + kLine;
+    size_ = kPoints * a_.matrix;
+    chunks_ = ceil_div(lc_, a_.lc);
+    pieces_ = by_channels_ ? 1 : kPieces;
+    const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
+    const std::int64_t image = kPoints * image_tiles * (a_.lc + a_.loc);
+    const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
+    images_ = even_share(ceil_div(s.n, pieces_), most);
+    z_size_ = block_size(images_ * image_tiles, a_.loc);
+    block_size_ = z_size_ + block_size(images_ * image_tiles, a_.lc);
+    if (dw) du_ = scratch.take(pieces_ * chunks_ * size_);
+    if (!dx) return;
+    weights_ = transposed_weights(s, w, kernels().lanes, scratch);
+    u_ = scratch.take(chunks_ * size_);
   }
 
-  void add_up(float* dw) const {
-    parallel_ranges(a.c, 4, pieces * kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-      kernels().winograd_weight_gradient(a, parts, pieces, dw, begin, end);
+  void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
+
+ private:
+  void run_by_channels() const {
+    Scratch scratch;
+    const float* dy = output_.load_all(scratch);
+    float* blocks = scratch.take(threads_for(chunks_, work_) * block_size_);
+    parallel_for(chunks_, work_, [&](std::int64_t i, int thread) {
+      float* z = blocks + thread * block_size_;
+      transform_weights(i);
+      for (std::int64_t n = 0; n < s_.n; n += images_) {
+        const std::int64_t end = std::min(n + images_, s_.n);
+        const std::int64_t next = std::min(end + images_, s_.n);
+        kernels().winograd_output_gradients(a_, dy, z, n, end);
+        const MemoryRange ahead[kRangesAhead] = {
+            channels_of(x_, end, next, i),
+            channels_of(dx_, n, end, i),
+            {dy + end * output_size(), dy + next * output_size()}};
+        run_chunk(i, 0, n, end, z, n > 0, ahead);
+      }
+      weight_gradient(i);
     });
   }
+
+  void run_by_pieces() const {
+    Scratch scratch;
+    parallel_for(chunks_, chunks_ * size_, [&](std::int64_t i, int) { transform_weights(i); });
+    const std::int64_t loaded = images_ * output_.image_size();
+    const std::int64_t needed = block_size_ + loaded + images_ * output_.scratch_size();
+    float* memory = scratch.take(threads_for(pieces_, work_) * needed);
+    parallel_for(pieces_, work_, [&](std::int64_t piece, int thread) {
+      const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
+      float* z = memory + thread * needed;
+      float* to = z + block_size_;
+      for (std::int64_t n = first; n < last; n += images_) {
+        const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
+        const float* dy = output_.load(n, end, to, to + loaded);
+        kernels().winograd_output_gradients(a_, dy, z, 0, end - n);
+        for (std::int64_t i = 0; i < chunks_; ++i) {
+          const bool more = i + 1 < chunks_;
+          const MemoryRange ahead[kRangesAhead] = {
+              more ? channels_of(x_, n, end, i + 1) : channels_of(x_, end, next, 0),
+              channels_of(dx_, n, end, i), slice(output_.gradient_of(end, next), i, i + 1, chunks_),
+              slice(output_.output_of(end, next), i, i + 1, chunks_)};
+          run_chunk(i, piece, n, end, z, n > first, ahead);
+        }
+      }
+    });
+    parallel_for(chunks_, pieces_ * chunks_ * size_,
+                 [&](std::int64_t i, int) { weight_gradient(i); });
+  }
+
+  void run_chunk(std::int64_t i, std::int64_t piece, std::int64_t begin, std::int64_t end, float* z,
+                 bool accumulate, const MemoryRange* ahead) const {
+    const float* u = dx_ ? u_ + i * size_ : nullptr;
+    float* du = dw_ ? du_ + (piece * chunks_ + i) * size_ : nullptr;
+    kernels().winograd_backward(chunk(i), x_, z, u, du, dx_, i * a_.lc, begin, end, accumulate,
+                                ahead, z + z_size_);
+  }
+
+  // u of a chunk: from output channels to the chunk's input channels.
+  void transform_weights(std::int64_t i) const {
+    if (!dx_) return;
+    WinogradShape back = chunk(i);
+    std::swap(back.lc, back.loc);
+    back.c = s_.oc, back.oc = back.loc;
+    kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u_ + i * size_, 0,
+                               a_.loc);
+  }
+
+  void weight_gradient(std::int64_t i) const {
+    if (!dw_) return;
+    const std::int64_t first = i * a_.lc;
+    kernels().winograd_weight_gradient(chunk(i), du_ + i * size_, pieces_, chunks_ * size_,
+                                       dw_ + first * s_.oc, 0, std::min(a_.lc, s_.c - first));
+  }
+
+  WinogradShape chunk(std::int64_t i) const {
+    WinogradShape a = a_;
+    a.lc = std::min(a_.lc, lc_ - i * a_.lc);
+    return a;
+  }
+
+  std::int64_t output_size() const { return s_.oh * s_.ow * s_.oc; }
+
+  // A chunk's channels of images [begin, end) of x or dx, or nothing where it is null.
+  MemoryRange channels_of(const float* x, std::int64_t begin, std::int64_t end,
+                          std::int64_t i) const {
+    if (!x) return {};
+    const std::int64_t image = s_.h * s_.w * s_.c;
+    return {x + begin * image + i * a_.lc, x + end * image, a_.lc, s_.c};
+  }
+
+  ConvShape s_;
+  const float* x_;
+  const OutputGradient& output_;
+  float *dx_, *dw_;
+  WinogradShape a_;  // lc: channels of a chunk
+  std::int64_t work_, lc_;
+  bool by_channels_;
+  std::int64_t size_;  // floats of a chunk's weights, all points
+  std::int64_t chunks_, pieces_;
+  std::int64_t images_;               // in a block
+  std::int64_t z_size_, block_size_;  // floats of a block's z; with a chunk's inputs
+  TapWeights weights_ = {};           // transposed
+  float *u_ = nullptr, *du_ = nullptr;
 };
 
 }  // namespace
@@ -199,99 +292,31 @@ bool winograd_accepts(const ConvShape& s) {
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                       float* y, const BatchStatistics* statistics) {
   const bool by_images = statistics && s.n >= kPieces;
-  run_forward(s, x, w, s.oc, false, b, relu, y, nullptr, by_images ? statistics : nullptr);
+  run_forward(s, x, w, b, relu, y, nullptr, by_images ? statistics : nullptr);
   if (statistics && !by_images) statistics->add_all(y);
 }
 
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                                bool relu, float* y, std::uint8_t* indices) {
-  run_forward(s, x, w, s.oc, false, b, relu, y, indices, nullptr);
+  run_forward(s, x, w, b, relu, y, indices, nullptr);
 }
 
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
   Scratch scratch;
-  const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
-  run_forward(gradient_shape(s), dy, weights.data, weights.ldw, true, nullptr, false, dx, nullptr,
-              nullptr);
+  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, scratch);
+  winograd_backward(s, nullptr, w, output, dx, nullptr);
 }
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
-  const WeightGradient gradient(s, scratch);
-  const WinogradShape& a = gradient.a;
-  const std::int64_t total = tile_count(a);
-  const std::int64_t block = kernels().winograd_block_size(a, gradient.most);
-  const std::int64_t work = vector_products(a);
-  float* blocks = scratch.take(threads_for(gradient.pieces, work) * block);
-  parallel_for(gradient.pieces, work, [&](std::int64_t piece, int thread) {
-    const std::int64_t first = piece * total / gradient.pieces;
-    const std::int64_t last = (piece + 1) * total / gradient.pieces;
-    const std::int64_t tiles = even_share(last - first, gradient.most);
-    for (std::int64_t t = first; t < last; t += tiles) {
-      const std::int64_t end = std::min(t + tiles, last), next = std::min(end + tiles, last);
-      const MemoryRange ahead[] = {inputs_of(a, x, end, next), outputs_of(a, dy, end, next)};
-      kernels().winograd_accumulate(a, x, dy, gradient.parts + piece * gradient.size, t, end,
-                                    t > first, ahead, blocks + thread * block);
-    }
-  });
-  gradient.add_up(dw);
+  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, scratch);
+  winograd_backward(s, x, nullptr, output, nullptr, dw);
 }
 
 void winograd_backward(const ConvShape& s, const float* x, const float* w,
                        const OutputGradient& output, float* dx, float* dw) {
   Scratch scratch;
-  const WeightGradient gradient(s, scratch);
-  const WinogradShape& a = gradient.a;
-  const std::int64_t pieces = gradient.pieces, image_tiles = a.tiles_h * a.tiles_w;
-  const std::int64_t images = std::min(images_together(s), ceil_div(s.n, pieces));
-  std::int64_t block = kernels().winograd_block_size(a, gradient.most);
-  std::optional<Forward> back;
-  if (dx) {
-    const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
-    back.emplace(gradient_shape(s), weights.data, weights.ldw, true, images, scratch);
-    block = std::max(block, back->block_size);
-  }
-  const std::int64_t loaded = images * output.image_size();
-  const std::int64_t masked = images * output.scratch_size();
-  const std::int64_t work = 2 * vector_products(a);
-  const int threads = threads_for(pieces, work);
-  float* blocks = scratch.take(threads * block);
-  float* gradients = scratch.take(threads * (loaded + masked));
-  const std::int64_t x_image = s.h * s.w * s.c;
-  parallel_for(pieces, work, [&](std::int64_t piece, int thread) {
-    const std::int64_t first = piece * s.n / pieces, last = (piece + 1) * s.n / pieces;
-    for (std::int64_t n = first; n < last; n += images) {
-      const std::int64_t count = std::min(images, last - n);
-      float* to = gradients + thread * (loaded + masked);
-      const float* dy = output.load(n, n + count, to, to + loaded);
-      const float* x_part = x + n * x_image;
-      float* dx_part = dx ? dx + n * x_image : nullptr;
-      WinogradShape part = a;
-      part.n = last - n;
-      std::int64_t total = count * image_tiles, tiles = even_share(total, gradient.most);
-      for (std::int64_t t = 0; t < total; t += tiles) {
-        const std::int64_t end = std::min(t + tiles, total);
-        const MemoryRange ahead[] = {
-            inputs_of(part, x_part, end, end + tiles),
-            dx ? inputs_of(part, dx_part, t, end) : MemoryRange{x_part, x_part}};
-        kernels().winograd_accumulate(part, x_part, dy, gradient.parts + piece * gradient.size, t,
-                                      end, n > first || t > 0, ahead, blocks + thread * block);
-      }
-      if (!dx) continue;
-      const std::int64_t next = n + count, after = std::min(next + images, last);
-      const MemoryRange next_gradient = output.gradient_of(next, after);
-      const MemoryRange next_output = output.output_of(next, after);
-      total = count * back->a.tiles_h * back->a.tiles_w;
-      for (std::int64_t t = 0; t < total; t += back->tiles) {
-        const MemoryRange ahead[] = {slice(next_gradient, t, t + back->tiles, total),
-                                     slice(next_output, t, t + back->tiles, total)};
-        kernels().winograd_forward(back->a, dy, back->u, nullptr, false, dx_part, nullptr, t,
-                                   std::min(t + back->tiles, total), ahead,
-                                   blocks + thread * block);
-      }
-    }
-  });
-  gradient.add_up(dw);
+  Backward(s, x, w, output, dx, dw, scratch).run();
 }
 
 }  // namespace convkit::ops
