@@ -57,6 +57,10 @@ struct KernelTable {
   void (*batchnorm_reduce)(const float* dy, const float* x, const float* scale, const float* shift,
                            const float* mean, const float* rstd, bool relu, std::int64_t c,
                            std::int64_t begin, std::int64_t end, float* sum_dy, float* sum_dy_xhat);
+  void (*batchnorm_reduce_pooled)(const PoolShape&, const float* dy, const float* y,
+                                  const std::uint8_t* indices, const float* x, const float* mean,
+                                  const float* rstd, std::int64_t begin, std::int64_t end,
+                                  float* sum_dy, float* sum_dy_xhat);
   void (*batchnorm_backward)(const float* dy, const float* x, const float* scale,
                              const float* shift, const float* mean, const float* rstd,
                              const float* mean_dy, const float* mean_dy_xhat, bool relu, float* dx,

@@ -106,6 +106,39 @@ void batchnorm_reduce(const float* dy, const float* x, const float* scale, const
   }
 }
 
+// The same where the output was max-pooled by windows of 2 x 2, for pooled rows [begin, end) of
+// N * OH: dy (N, OH, OW, C) concerns one position of each window. With y, the pooled output behind
+// ReLU, dy counts where it is positive.
+void batchnorm_reduce_pooled(const PoolShape& s, const float* dy, const float* y,
+                             const std::uint8_t* indices, const float* x, const float* mean,
+                             const float* rstd, std::int64_t begin, std::int64_t end, float* sum_dy,
+                             float* sum_dy_xhat) {
+  for (std::int64_t j = 0; j < s.c; j += kLanes) {
+    const std::int64_t n = s.c - j;
+    const F32 m = load_part(mean + j, n);
+    F32 s0 = zero(), s1 = zero();
+    for (std::int64_t row = begin; row < end; ++row) {
+      const float* top = x + (row / s.oh * s.h + row % s.oh * 2) * s.w * s.c + j;
+      for (std::int64_t ow = 0; ow < s.ow; ++ow) {
+        const std::int64_t at = (row * s.ow + ow) * s.c + j;
+        const float* corner = top + 2 * ow * s.c;
+        const I32 where = load_indices(indices + at, n);
+        F32 v = zero();
+        for (int k = 0; k < 4; ++k) {
+          const F32 here = load_part(corner + (k / 2 * s.w + k % 2) * s.c, n);
+          v = k == 0 ? here : select(eq_i(where, set1_i(k)), here, v);
+        }
+        const F32 d = load_part(dy + at, n);
+        const F32 g = y ? select(gt(load_part(y + at, n), zero()), d, zero()) : d;
+        s0 = add(s0, g);
+        s1 = fma(g, sub(v, m), s1);
+      }
+    }
+    store_part(sum_dy + j, s0, n);
+    store_part(sum_dy_xhat + j, mul(s1, load_part(rstd + j, n)), n);
+  }
+}
+
 // dx = scale * (dy - mean_dy - xhat * mean_dy_xhat) for rows [begin, end).
 void batchnorm_backward(const float* dy, const float* x, const float* scale, const float* shift,
                         const float* mean, const float* rstd, const float* mean_dy,

@@ -38,6 +38,7 @@ const KernelTable* kernel_table() {
       batchnorm_normalise,
       batchnorm_max_pool2d,
       batchnorm_reduce,
+      batchnorm_reduce_pooled,
       batchnorm_backward,
       sum_rows,
       relu_sum_rows,

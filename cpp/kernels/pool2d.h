@@ -89,6 +89,26 @@ inline bool windows_tile(const PoolShape& s) {
          s.oh * s.kh == s.h && s.ow * s.kw == s.w;
 }
 
+// dx of images [begin, end) for windows of 2 x 2 side by side, with one index a byte.
+inline void max_pool2d_pairs_backward(const PoolShape& s, const float* dy,
+                                      const std::uint8_t* indices, float* dx, std::int64_t begin,
+                                      std::int64_t end) {
+  for (std::int64_t row = begin * s.oh; row < end * s.oh; ++row) {
+    for (std::int64_t ow = 0; ow < s.ow; ++ow) {
+      const std::int64_t at = (row * s.ow + ow) * s.c;
+      float* corner = dx + 2 * (row * s.w + ow) * s.c;
+      for (std::int64_t c = 0; c < s.c; c += kLanes) {
+        const std::int64_t n = s.c - c;
+        const F32 g = load_part(dy + at + c, n);
+        const I32 where = load_indices(indices + at + c, n);
+        for (int k = 0; k < 4; ++k)
+          store_part(corner + (k / 2 * s.w + k % 2) * s.c + c,
+                     select(eq_i(where, set1_i(k)), g, zero()), n);
+      }
+    }
+  }
+}
+
 // dx of images [begin, end). Windows may overlap: each adds its gradient where its maximum was. An
 // index outside the window adds nothing.
 template <class Index>
@@ -132,6 +152,8 @@ void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indice
                          float* dx, std::int64_t begin, std::int64_t end) {
   if (wide) {
     max_pool2d_images_backward(s, dy, static_cast<const std::int32_t*>(indices), dx, begin, end);
+  } else if (s.kh == 2 && s.kw == 2 && windows_tile(s)) {
+    max_pool2d_pairs_backward(s, dy, static_cast<const std::uint8_t*>(indices), dx, begin, end);
   } else {
     max_pool2d_images_backward(s, dy, static_cast<const std::uint8_t*>(indices), dx, begin, end);
   }

@@ -105,6 +105,17 @@ void BatchNormGradient::reduce(std::int64_t block, const float* dy) const {
                              products_ + block * c);
 }
 
+void BatchNormGradient::reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy,
+                                      const float* y, const std::uint8_t* indices) const {
+  for (std::int64_t i = 0; i < blocks_.of_image; ++i) {
+    const std::int64_t block = image * blocks_.of_image + i;
+    kernels().batchnorm_reduce_pooled(s, dy, y, indices, norm_.x, norm_.mean, norm_.rstd,
+                                      image * s.oh + i * s.oh / blocks_.of_image,
+                                      image * s.oh + (i + 1) * s.oh / blocks_.of_image,
+                                      sums_ + block * blocks_.c, products_ + block * blocks_.c);
+  }
+}
+
 void BatchNormGradient::finish(float* dgamma, float* dbeta) {
   const std::int64_t c = blocks_.c;
   sum_blocks(blocks_.count(), c, sums_, dbeta);

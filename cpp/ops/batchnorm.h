@@ -59,6 +59,10 @@ class BatchNormGradient {
   }
   // dy and dx are the block's rows.
   void reduce(std::int64_t block, const float* dy) const;
+  // The same for an image whose output was max-pooled 2 x 2 as s says: dy is the gradient of all
+  // that was pooled, y the outputs behind ReLU or null.
+  void reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy, const float* y,
+                     const std::uint8_t* indices) const;
   void finish(float* dgamma, float* dbeta);
   void apply(std::int64_t block, const float* dy, float* dx) const;
 

@@ -90,17 +90,13 @@ const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* t
 }
 
 void OutputGradient::reduce() const {
-  const std::int64_t work = s_.n * s_.oh * s_.ow * s_.oc, size = indices_ ? image_size() : 0;
-  Scratch scratch;
-  const int threads = threads_for(s_.n, work);
-  float* to = scratch.take(threads * size);
-  float* masked = scratch.take(threads * scratch_size());
+  const std::int64_t work = s_.n * s_.oh * s_.ow * s_.oc;
   const RowBlocks& blocks = norm_->blocks();
-  parallel_for(s_.n, work, [&](std::int64_t n, int thread) {
-    const float* gradient =
-        unpooled(n, n + 1, to + thread * size, masked + thread * scratch_size());
+  const PoolShape pool = pool_of_two(s_);
+  parallel_for(s_.n, work, [&](std::int64_t n, int) {
+    if (indices_) return norm_->reduce_pooled(pool, n, dy_, y_, indices_);
     for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block)
-      norm_->reduce(block, gradient + (blocks.first_row(block) - n * blocks.rows) * s_.oc);
+      norm_->reduce(block, dy_ + blocks.first_row(block) * s_.oc);
   });
 }
 
