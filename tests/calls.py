@@ -110,6 +110,16 @@ def _pools() -> dict[str, dict[str, Any]]:
     }
 
 
+def _frames() -> dict[str, dict[str, Any]]:
+    padding, x = ((1, 0), (2, 1)), _ones_to_three(2, 3, 4, 5)
+    return {
+        "zero_padding2d_forward": {"x": x, "padding": padding},
+        "zero_padding2d_backward": {"dy": _ones_to_three(2, 4, 7, 5), "padding": padding},
+        "rescaling_forward": {"x": x, "scale": _ones_to_three(5), "offset": _ones_to_three(5)},
+        "rescaling_backward": {"dy": x, "scale": _ones_to_three(5)},
+    }
+
+
 def _batchnorms() -> dict[str, dict[str, Any]]:
     x, dy, vector = _ones_to_three(4, 5, 3), _ones_to_three(4, 5, 3), _ones_to_three(3)
     scale = {"gamma": vector, "beta": vector}
@@ -153,6 +163,14 @@ def _losses() -> dict[str, dict[str, Any]]:
         "softmax_cross_entropy": {"logits": y, "labels": labels, "sample_weight": weights},
         "cross_entropy": {"probs": y, "labels": labels, "sample_weight": weights},
         "mean_squared_error": {"y": y, "target": y[::-1].copy(), "sample_weight": weights},
+        "mean_absolute_error": {"y": y, "target": y[::-1].copy(), "sample_weight": weights},
+        "binary_cross_entropy": {
+            "y": y,
+            "target": y[::-1].copy(),
+            "from_logits": True,
+            "label_smoothing": 0.25,
+            "sample_weight": weights,
+        },
         "count_correct": {"y": y, "labels": labels},
     }
 
@@ -164,6 +182,14 @@ def _updates() -> dict[str, dict[str, Any]]:
             "w": w.copy(),
             "g": g,
             "velocity": w.copy(),
+            "learning_rate": 0.5,
+            "momentum": 0.5,
+        },
+        "rmsprop_update": {
+            "w": w.copy(),
+            "g": g,
+            "v": w.copy(),
+            "momentum_buffer": w.copy(),
             "learning_rate": 0.5,
             "momentum": 0.5,
         },
@@ -184,6 +210,7 @@ def valid_calls() -> dict[str, dict[str, Any]]:
     return {
         **_convolutions(),
         **_pools(),
+        **_frames(),
         **_batchnorms(),
         **_denses(),
         **_activations(),
@@ -205,6 +232,7 @@ def call(name: str, **changes: Any) -> Any:
 IN_PLACE = {
     "batchnorm_forward": ("moving_mean", "moving_variance"),
     "sgd_update": ("w", "velocity"),
+    "rmsprop_update": ("w", "v", "momentum_buffer"),
     "adam_update": ("w", "m", "v"),
     "conv2d_backward": ("dx", "dw", "db"),
     "conv2d_batchnorm_forward": ("moving_mean", "moving_variance"),
@@ -214,7 +242,12 @@ IN_PLACE = {
 
 # The arguments that an op reads but never converts: a copy of all parameters or of a whole data set
 # at every step would be slow, and nobody would see why.
-BORROWED = {"sgd_update": ("g",), "adam_update": ("g",), "gather": ("source",)}
+BORROWED = {
+    "sgd_update": ("g",),
+    "adam_update": ("g",),
+    "rmsprop_update": ("g",),
+    "gather": ("source",),
+}
 
 # The keywords of the outputs, in the order in which they are returned.
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -232,8 +265,11 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "softmax_cross_entropy": ("losses", "probs", "dlogits"),
     "cross_entropy": ("losses", "dprobs"),
     "mean_squared_error": ("losses", "dy"),
+    "mean_absolute_error": ("losses", "dy"),
+    "binary_cross_entropy": ("losses", "dy"),
     "count_correct": (),
     "sgd_update": (),
+    "rmsprop_update": (),
     "adam_update": (),
 }
 
@@ -245,6 +281,8 @@ ANY_RANK = {
     ("bias_backward", "dy"),
     ("batchnorm_forward", "x"),
     ("batchnorm_inference", "x"),
+    ("rescaling_forward", "x"),
+    ("rescaling_backward", "dy"),
 }
 
 # The arrays whose emptiness harms nobody: nothing is divided by it, and the result is empty too.
@@ -275,5 +313,13 @@ FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("cross_entropy", "probs"): (1,),
     ("count_correct", "y"): (1,),
     ("gather", "source"): (0, 1),
-    **{(name, key): (0, 1) for name, key in ANY_RANK if not name.startswith("batchnorm")},
+    ("zero_padding2d_forward", "x"): (0, 1, 2, 3),
+    ("zero_padding2d_backward", "dy"): (0, 1, 2, 3),
+    ("rescaling_forward", "x"): (0, 1, 2),
+    ("rescaling_backward", "dy"): (0, 1, 2),
+    **{
+        (name, key): (0, 1)
+        for name, key in ANY_RANK
+        if not name.startswith(("batchnorm", "rescaling"))
+    },
 }

@@ -144,6 +144,71 @@ def test_mean_squared_error(shape: tuple[int, ...]) -> None:
         assert_elementwise(dy, expected[1], floor=float(1 / (size * shape[0])))
 
 
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 5), (5, 3, 4, 2), (40, 999)], ids=str)
+@pytest.mark.usefixtures("isa", "threads")
+def test_mean_absolute_error(shape: tuple[int, ...]) -> None:
+    y, target = random_array("y", shape), random_array("target", shape)
+    y.ravel()[0] = target.ravel()[0]  # where the slope is 0
+    size = int(np.prod(shape[1:]))
+    for weights in (None, make_weights(shape[0])):
+        losses, dy = ops.mean_absolute_error(y, target, sample_weight=weights)
+        expected = reference.mean_absolute_error(*all_float64(y, target), sample_weight=weights)
+        assert_close(losses, expected[0], terms=size, scale=4)
+        assert_elementwise(dy, expected[1], floor=float(1 / (size * shape[0])))
+        assert dy.ravel()[0] == 0
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("shape", [(1,), (7, 1), (3, 5), (5, 3, 4, 2), (40, 999)], ids=str)
+@pytest.mark.usefixtures("isa", "threads")
+def test_binary_cross_entropy(shape: tuple[int, ...], smoothing: float, from_logits: bool) -> None:
+    y, target = 3 * random_array("y", shape), np.float32(random_array("target", shape) > 0)
+    if not from_logits:
+        # Outside 0.02 .. 0.98 the float32 of 1 - p alone would cost more than the bound.
+        y = np.clip(0.5 + y / 16, 0.02, 0.98)
+    size = int(np.prod(shape[1:]))
+    options: dict[str, Any] = {"from_logits": from_logits, "label_smoothing": smoothing}
+    for weights in (None, make_weights(shape[0])):
+        options["sample_weight"] = weights
+        losses, dy = ops.binary_cross_entropy(y, target, **options)
+        expected = reference.binary_cross_entropy(*all_float64(y, target), **options)
+        assert_close(losses, expected[0], terms=size, scale=4)
+        assert_elementwise(dy, expected[1], floor=float(1 / (size * shape[0])))
+
+
+@pytest.mark.usefixtures("isa")
+def test_binary_cross_entropy_at_the_ends() -> None:
+    """Logits of any size are exact; probabilities are clipped, and clipped ones have no slope."""
+    y = np.array([1e4, -1e4, 1e4, -1e4, 0.0], np.float32)
+    target = np.array([1.0, 0.0, 0.0, 1.0, 1.0], np.float32)
+    losses, dy = ops.binary_cross_entropy(y, target, from_logits=True)
+    np.testing.assert_allclose(losses, [0, 0, 1e4, 1e4, np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(dy, np.array([0, 0, 1, -1, -0.5]) / 5, rtol=1e-6)
+    probs = np.array([1.0, 0.0, 0.0, 1.0, -3.0, 2.0], np.float32)
+    target = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 1.0], np.float32)
+    losses, dy = ops.binary_cross_entropy(probs, target)
+    low, high = -np.log(1e-7), -np.log1p(-1e-7)
+    np.testing.assert_allclose(losses, [high, high, low, low, low, high], rtol=1e-6)
+    np.testing.assert_array_equal(dy, 0)
+    for from_logits in (False, True):
+        for function in (ops.binary_cross_entropy, reference.binary_cross_entropy):
+            y = np.array([[np.nan], [0.5]], np.float32)
+            losses, dy = function(y, np.ones((2, 1), np.float32), from_logits=from_logits)
+            assert np.isnan(losses[0])
+            assert np.isnan(dy[0, 0])
+            assert np.isfinite(losses[1])
+    losses, dy = ops.mean_absolute_error(np.array([np.nan, 1.0]), np.zeros(2))
+    assert np.isnan(losses[0])
+    assert np.isnan(dy[0])
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1, float("nan")])
+def test_wrong_smoothing(smoothing: float) -> None:
+    with pytest.raises(ValueError, match="label_smoothing must lie in 0 .. 1"):
+        ops.binary_cross_entropy(np.ones(3), np.ones(3), label_smoothing=smoothing)
+
+
 @pytest.mark.usefixtures("isa", "threads")
 def test_count_correct() -> None:
     for shape in SHAPES:
@@ -176,6 +241,11 @@ def test_out_is_used_and_its_surroundings_are_not(kind: str) -> None:
             lambda values=values, target=target, **k: ops.mean_squared_error(values, target, **k),
             ["losses", "dy"],
         )
+        for function in (ops.mean_absolute_error, ops.binary_cross_entropy):
+            assert_out_is_used(
+                lambda f=function, values=values, target=target, **k: f(values, target, **k),
+                ["losses", "dy"],
+            )
 
 
 @pytest.mark.parametrize("shape", [(32, 10), (1000, 37)], ids=str)
@@ -189,6 +259,8 @@ def test_threads_give_the_same_bits(shape: tuple[int, int]) -> None:
             *ops.softmax_cross_entropy(values, labels),
             *ops.cross_entropy(values, labels),
             *ops.mean_squared_error(values, target),
+            *ops.mean_absolute_error(values, target),
+            *ops.binary_cross_entropy(values, target, from_logits=True),
         )
 
     assert_threads_agree(everything)

@@ -1,4 +1,4 @@
-"""The SGD and Adam kernels against the reference, over several steps."""
+"""The SGD, RMSprop and Adam kernels against the reference, over several steps."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ SGD_OPTIONS: tuple[dict[str, Any], ...] = (
     {"momentum": 0.9, "nesterov": True},
     {"momentum": 0.5, "nesterov": True, "weight_decay": 0.01},
     {"weight_decay": 0.1},
+)
+RMSPROP_OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"rho": 0.5, "epsilon": 1e-3},
+    {"momentum": 0.9},
+    {"momentum": 0.5, "weight_decay": 0.01},
 )
 ADAM_OPTIONS: tuple[dict[str, Any], ...] = (
     {},
@@ -69,6 +75,27 @@ def test_sgd_without_momentum_needs_no_velocity() -> None:
     compare(w, expected)
     with pytest.raises((ValueError, TypeError), match="velocity"):
         ops.sgd_update(w, g, None, learning_rate=0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize("options", RMSPROP_OPTIONS, ids=str)
+@pytest.mark.usefixtures("isa", "threads")
+def test_rmsprop(options: dict[str, Any]) -> None:
+    for shape in SHAPES:
+        w, v, buffer = (random_array("w", shape), *(np.zeros(shape, np.float32) for _ in range(2)))
+        expected = all_float64(w, v, buffer)
+        has_momentum = "momentum" in options
+        for g in gradients(shape):
+            given = g.copy()
+            own = buffer if has_momentum else None
+            ops.rmsprop_update(w, g, v, own, learning_rate=0.01, **options)
+            expected_w, expected_v, expected_buffer = expected
+            own = expected_buffer if has_momentum else None
+            reference.rmsprop_update(expected_w, g, expected_v, own, learning_rate=0.01, **options)
+            np.testing.assert_array_equal(g, given)
+        for actual, wanted in zip((w, v, buffer), expected, strict=True):
+            compare(actual, wanted)
+    with pytest.raises((ValueError, TypeError), match="momentum_buffer"):
+        ops.rmsprop_update(w, g, v, None, learning_rate=0.1, momentum=0.9)
 
 
 @pytest.mark.parametrize("options", ADAM_OPTIONS, ids=str)
@@ -144,6 +171,7 @@ def test_threads_give_the_same_bits() -> None:
         for step, g in enumerate(gradients(shape), start=1):
             ops.sgd_update(w, g, velocity, learning_rate=0.1, momentum=0.9, nesterov=True)
             ops.adam_update(w, g, m, v, learning_rate=0.01, step=step, weight_decay=0.01)
+            ops.rmsprop_update(w, g, v, m, learning_rate=0.01, momentum=0.9)
         return w, velocity, m, v
 
     assert_threads_agree(everything)

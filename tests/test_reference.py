@@ -290,3 +290,59 @@ def test_mean_squared_error_gradient(shape: tuple[int, ...], rng: np.random.Gene
         lambda y: float(reference.mean_squared_error(y, target, sample_weight=weights)[0].mean()),
         y,
     )
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 5), (2, 3, 2, 2)])
+def test_mean_absolute_error_gradient(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    target = rng.standard_normal(shape)
+    y, weights = target + away_from_zero(rng.standard_normal(shape)), rng.uniform(0, 2, shape[0])
+    losses, dy = reference.mean_absolute_error(y, target, sample_weight=weights)
+    for n in range(shape[0]):
+        np.testing.assert_allclose(losses[n], weights[n] * np.mean(np.abs(y[n] - target[n])))
+    assert_gradient(
+        dy,
+        lambda y: float(reference.mean_absolute_error(y, target, sample_weight=weights)[0].mean()),
+        y,
+    )
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_binary_cross_entropy_gradient(
+    from_logits: bool, smoothing: float, rng: np.random.Generator
+) -> None:
+    shape = (4, 3)
+    y = rng.standard_normal(shape) if from_logits else rng.uniform(0.1, 0.9, shape)
+    target, weights = rng.uniform(0, 1, shape), rng.uniform(0, 2, shape[0])
+
+    def losses_and_gradient(y: Array) -> tuple[Array, Array]:
+        return reference.binary_cross_entropy(
+            y, target, from_logits=from_logits, label_smoothing=smoothing, sample_weight=weights
+        )
+
+    losses, dy = losses_and_gradient(y)
+    p = 1 / (1 + np.exp(-y)) if from_logits else y
+    t = target * (1 - smoothing) + 0.5 * smoothing
+    plain = -t * np.log(p) - (1 - t) * np.log(1 - p)
+    np.testing.assert_allclose(losses, weights * plain.mean(axis=1))
+    assert_gradient(dy, lambda y: float(losses_and_gradient(y)[0].mean()), y)
+
+
+def test_zero_padding2d_gradient(rng: np.random.Generator) -> None:
+    padding, x = ((1, 0), (2, 3)), rng.standard_normal((2, 3, 2, 2))
+    dy = rng.standard_normal((2, 4, 7, 2))
+    assert_gradient(
+        reference.zero_padding2d_backward(dy, padding),
+        lambda x: float((reference.zero_padding2d_forward(x, padding) * dy).sum()),
+        x,
+    )
+
+
+def test_rescaling_gradient(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 3, 4))
+    scale, offset = rng.standard_normal(4), rng.standard_normal(4)
+    assert_gradient(
+        reference.rescaling_backward(dy, scale),
+        lambda x: float((reference.rescaling_forward(x, scale, offset) * dy).sum()),
+        x,
+    )

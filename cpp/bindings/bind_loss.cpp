@@ -61,17 +61,43 @@ void cross_entropy(const Floats& probs, const py::array& labels,
   ops::cross_entropy(n, k, p, targets, pw, d, l);
 }
 
-void mean_squared_error(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
-                        Floats dy, Floats losses) {
+void check_values(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
+                  const Floats& dy, const Floats& losses) {
   check_rank("y", y, 2);
   check_not_empty("y", y);
   check_shape("target", target, shape_of(y));
   check_results(y, weights, dy, losses);
+}
+
+void mean_squared_error(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
+                        Floats dy, Floats losses) {
+  check_values(y, target, weights, dy, losses);
   const std::int64_t n = y.shape(0), k = y.shape(1);
   const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
   float *d = out_data(dy), *l = out_data(losses);
   py::gil_scoped_release nogil;
   ops::mean_squared_error(n, k, py_, t, pw, d, l);
+}
+
+void mean_absolute_error(const Floats& y, const Floats& target,
+                         const std::optional<Floats>& weights, Floats dy, Floats losses) {
+  check_values(y, target, weights, dy, losses);
+  const std::int64_t n = y.shape(0), k = y.shape(1);
+  const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
+  float *d = out_data(dy), *l = out_data(losses);
+  py::gil_scoped_release nogil;
+  ops::mean_absolute_error(n, k, py_, t, pw, d, l);
+}
+
+void binary_cross_entropy(const Floats& y, const Floats& target, bool from_logits,
+                          double label_smoothing, const std::optional<Floats>& weights, Floats dy,
+                          Floats losses) {
+  check_values(y, target, weights, dy, losses);
+  const std::int64_t n = y.shape(0), k = y.shape(1);
+  const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
+  float *d = out_data(dy), *l = out_data(losses);
+  py::gil_scoped_release nogil;
+  ops::binary_cross_entropy(n, k, py_, t, from_logits, label_smoothing, pw, d, l);
 }
 
 std::int64_t count_correct(const Floats& y, const py::array& labels) {
@@ -95,6 +121,13 @@ void bind_loss(py::module_& m) {
   m.def("mean_squared_error", &mean_squared_error, py::arg("y").noconvert(),
         py::arg("target").noconvert(), py::arg("sample_weight").noconvert(),
         py::arg("dy").noconvert(), py::arg("losses").noconvert());
+  m.def("mean_absolute_error", &mean_absolute_error, py::arg("y").noconvert(),
+        py::arg("target").noconvert(), py::arg("sample_weight").noconvert(),
+        py::arg("dy").noconvert(), py::arg("losses").noconvert());
+  m.def("binary_cross_entropy", &binary_cross_entropy, py::arg("y").noconvert(),
+        py::arg("target").noconvert(), py::arg("from_logits"), py::arg("label_smoothing"),
+        py::arg("sample_weight").noconvert(), py::arg("dy").noconvert(),
+        py::arg("losses").noconvert());
   m.def("count_correct", &count_correct, py::arg("y").noconvert(), py::arg("labels").noconvert());
 }
 

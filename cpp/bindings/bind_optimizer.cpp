@@ -30,6 +30,19 @@ void sgd(Floats w, const Floats& g, std::optional<Floats> velocity, double learn
   ops::sgd_update(n, pw, pg, pv, learning_rate, momentum, nesterov, weight_decay);
 }
 
+void rmsprop(Floats w, const Floats& g, Floats v, std::optional<Floats> momentum_buffer,
+             double learning_rate, double rho, double momentum, double epsilon,
+             double weight_decay) {
+  check_shape("g", g, shape_of(w));
+  check_shape("v", v, shape_of(w));
+  if (momentum_buffer) check_shape("momentum_buffer", *momentum_buffer, shape_of(w));
+  const std::int64_t n = w.size();
+  const float* pg = g.data();
+  float *pw = out_data(w), *pv = out_data(v), *pm = out_data(momentum_buffer);
+  py::gil_scoped_release nogil;
+  ops::rmsprop_update(n, pw, pg, pv, pm, learning_rate, rho, momentum, epsilon, weight_decay);
+}
+
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
@@ -40,6 +53,9 @@ void bind_optimizer(py::module_& m) {
   m.def("sgd_update", &sgd, py::arg("w").noconvert(), py::arg("g").noconvert(),
         py::arg("velocity").noconvert(), py::arg("learning_rate"), py::arg("momentum"),
         py::arg("nesterov"), py::arg("weight_decay"));
+  m.def("rmsprop_update", &rmsprop, py::arg("w").noconvert(), py::arg("g").noconvert(),
+        py::arg("v").noconvert(), py::arg("momentum_buffer").noconvert(), py::arg("learning_rate"),
+        py::arg("rho"), py::arg("momentum"), py::arg("epsilon"), py::arg("weight_decay"));
 }
 
 }  // namespace convkit::bindings

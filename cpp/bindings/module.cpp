@@ -16,4 +16,6 @@ PYBIND11_MODULE(_core, m) {
   bind_loss(m);
   bind_optimizer(m);
   bind_gather(m);
+  bind_rescaling(m);
+  bind_zero_padding2d(m);
 }

@@ -83,6 +83,8 @@ struct KernelTable {
                       float one_minus_beta_1, float one_minus_beta_2, float epsilon, float decay);
   void (*sgd_update)(float* w, const float* g, float* velocity, std::int64_t n, float rate,
                      float momentum, bool nesterov, float decay);
+  void (*rmsprop_update)(float* w, const float* g, float* v, float* momentum, std::int64_t n,
+                         float rate, float one_minus_rho, float share, float epsilon, float decay);
   void (*dropout)(const float* x, float* y, std::int64_t begin, std::int64_t end,
                   std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
   void (*gather_bytes)(const std::uint8_t* source, float scale, float* out, std::int64_t n);

@@ -48,6 +48,7 @@ const KernelTable* kernel_table() {
       softmax_backward,
       adam_update,
       sgd_update,
+      rmsprop_update,
       dropout,
       gather_bytes,
       gather_floats,

@@ -46,4 +46,25 @@ void sgd_update(float* w, const float* g, float* velocity, std::int64_t n, float
   }
 }
 
+// RMSprop (Tieleman and Hinton, 2012, lecture 6.5 of "Neural networks for machine learning"), with
+// epsilon under the root; momentum is null for none.
+void rmsprop_update(float* w, const float* g, float* v, float* momentum, std::int64_t n, float rate,
+                    float one_minus_rho, float share, float epsilon, float decay) {
+  const F32 b = set1(one_minus_rho), eps = set1(epsilon), lr = set1(rate);
+  const F32 mu = set1(share), shrink = set1(decay);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t left = n - i;
+    const F32 gi = load_part(g + i, left);
+    F32 vi = load_part(v + i, left), wi = load_part(w + i, left);
+    vi = fma(sub(mul(gi, gi), vi), b, vi);
+    store_part(v + i, vi, left);
+    F32 step = div(mul(lr, gi), sqrt(add(vi, eps)));
+    if (momentum) {
+      step = fma(load_part(momentum + i, left), mu, step);
+      store_part(momentum + i, step, left);
+    }
+    store_part(w + i, sub(fnma(wi, shrink, wi), step), left);
+  }
+}
+
 CONVKIT_END_KERNELS

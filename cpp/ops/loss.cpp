@@ -86,6 +86,49 @@ void mean_squared_error(std::int64_t n, std::int64_t k, const float* y, const fl
   }
 }
 
+void mean_absolute_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
+                         const float* weights, float* dy, float* losses) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double weight = weight_at(weights, i);
+    const double scale = weight / (static_cast<double>(n) * static_cast<double>(k));
+    double sum = 0.0;
+    for (std::int64_t j = i * k; j < (i + 1) * k; ++j) {
+      const double d = static_cast<double>(y[j]) - target[j];
+      sum += std::abs(d);
+      // NaN stays NaN.
+      dy[j] = static_cast<float>(scale * (d > 0.0 ? 1.0 : d < 0.0 ? -1.0 : d));
+    }
+    losses[i] = static_cast<float>(weight * sum / static_cast<double>(k));
+  }
+}
+
+void binary_cross_entropy(std::int64_t n, std::int64_t k, const float* y, const float* target,
+                          bool from_logits, double label_smoothing, const float* weights, float* dy,
+                          float* losses) {
+  constexpr double kLow = 1e-7, kHigh = 1.0 - 1e-7;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double weight = weight_at(weights, i);
+    const double scale = weight / (static_cast<double>(n) * static_cast<double>(k));
+    double sum = 0.0;
+    for (std::int64_t j = i * k; j < (i + 1) * k; ++j) {
+      const double v = y[j], t = target[j] * (1.0 - label_smoothing) + 0.5 * label_smoothing;
+      double slope;
+      if (from_logits) {
+        // log(1 + e^v) - t v, written so that e never overflows; its slope is sigmoid(v) - t.
+        const double e = std::exp(-std::abs(v));
+        sum += (v > 0.0 ? v : 0.0) - t * v + std::log1p(e);
+        slope = (v >= 0.0 ? 1.0 : e) / (1.0 + e) - t;
+      } else {
+        const double p = std::isnan(v) ? v : std::clamp(v, kLow, kHigh);
+        sum -= t * std::log(p) + (1.0 - t) * std::log1p(-p);
+        slope = v >= kLow && v <= kHigh ? (p - t) / (p * (1.0 - p)) : p == p ? 0.0 : p;
+      }
+      dy[j] = static_cast<float>(scale * slope);
+    }
+    losses[i] = static_cast<float>(weight * sum / static_cast<double>(k));
+  }
+}
+
 std::int64_t count_correct(std::int64_t n, std::int64_t k, const float* y, Targets targets) {
   std::int64_t correct = 0;
   for (std::int64_t i = 0; i < n; ++i) {

@@ -24,6 +24,17 @@ void cross_entropy(std::int64_t n, std::int64_t k, const float* probs, Targets t
 void mean_squared_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
                         const float* weights, float* dy, float* losses);
 
+// losses: the mean of |y - target| over each sample's k values, times its weight.
+void mean_absolute_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
+                         const float* weights, float* dy, float* losses);
+
+// k yes-or-no questions a sample: the mean of -t log(p) - (1 - t) log(1 - p), times the weight.
+// p is y clipped to [1e-7, 1 - 1e-7], or the sigmoid of y; targets move towards 1/2 by the
+// smoothing.
+void binary_cross_entropy(std::int64_t n, std::int64_t k, const float* y, const float* target,
+                          bool from_logits, double label_smoothing, const float* weights, float* dy,
+                          float* losses);
+
 // Samples whose largest output (the first, among equals) is the target's class.
 std::int64_t count_correct(std::int64_t n, std::int64_t k, const float* y, Targets targets);
 

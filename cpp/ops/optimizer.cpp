@@ -36,4 +36,16 @@ void sgd_update(std::int64_t n, float* w, const float* g, float* velocity, doubl
   });
 }
 
+void rmsprop_update(std::int64_t n, float* w, const float* g, float* v, float* momentum_buffer,
+                    double learning_rate, double rho, double momentum, double epsilon,
+                    double weight_decay) {
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels().rmsprop_update(w + begin, g + begin, v + begin,
+                             momentum_buffer ? momentum_buffer + begin : nullptr, end - begin,
+                             static_cast<float>(learning_rate), static_cast<float>(1.0 - rho),
+                             static_cast<float>(momentum), static_cast<float>(epsilon),
+                             static_cast<float>(learning_rate * weight_decay));
+  });
+}
+
 }  // namespace convkit::ops

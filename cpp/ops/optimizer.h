@@ -14,4 +14,9 @@ void adam_update(std::int64_t n, float* w, const float* g, float* m, float* v, d
 void sgd_update(std::int64_t n, float* w, const float* g, float* velocity, double learning_rate,
                 double momentum, bool nesterov, double weight_decay);
 
+// RMSprop as Keras computes it; momentum_buffer is null without momentum.
+void rmsprop_update(std::int64_t n, float* w, const float* g, float* v, float* momentum_buffer,
+                    double learning_rate, double rho, double momentum, double epsilon,
+                    double weight_decay);
+
 }  // namespace convkit::ops

@@ -256,6 +256,22 @@ def mean_squared_error(
     dy: _Floats,
     losses: _Floats,
 ) -> None: ...
+def mean_absolute_error(
+    y: _Floats,
+    target: _Floats,
+    sample_weight: _Floats | None,
+    dy: _Floats,
+    losses: _Floats,
+) -> None: ...
+def binary_cross_entropy(
+    y: _Floats,
+    target: _Floats,
+    from_logits: bool,
+    label_smoothing: float,
+    sample_weight: _Floats | None,
+    dy: _Floats,
+    losses: _Floats,
+) -> None: ...
 def count_correct(y: _Floats, labels: npt.NDArray[Any]) -> int: ...
 def sgd_update(
     w: _Floats,
@@ -278,6 +294,20 @@ def adam_update(
     step: int,
     weight_decay: float,
 ) -> None: ...
+def rmsprop_update(
+    w: _Floats,
+    g: _Floats,
+    v: _Floats,
+    momentum_buffer: _Floats | None,
+    learning_rate: float,
+    rho: float,
+    momentum: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None: ...
 def gather(
     source: npt.NDArray[Any], indices: npt.NDArray[np.int64], scale: float, out: _Floats
 ) -> None: ...
+def rescaling(x: _Floats, scale: _Floats, offset: _Floats | None, out: _Floats) -> None: ...
+def zero_padding2d_forward(x: _Floats, pads: _Pads, out: _Floats) -> None: ...
+def zero_padding2d_backward(dy: _Floats, pads: _Pads, out: _Floats) -> None: ...

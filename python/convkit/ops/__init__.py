@@ -55,12 +55,14 @@ from convkit.ops.global_pool2d import (
     global_max_pool2d_forward,
 )
 from convkit.ops.loss import (
+    binary_cross_entropy,
     count_correct,
     cross_entropy,
+    mean_absolute_error,
     mean_squared_error,
     softmax_cross_entropy,
 )
-from convkit.ops.optimizer import adam_update, sgd_update
+from convkit.ops.optimizer import adam_update, rmsprop_update, sgd_update
 from convkit.ops.pool2d import (
     average_pool2d_backward,
     average_pool2d_forward,
@@ -69,6 +71,8 @@ from convkit.ops.pool2d import (
     max_pool2d_index_dtype,
     pool2d_output_shape,
 )
+from convkit.ops.rescaling import rescaling_backward, rescaling_forward
+from convkit.ops.zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
     "adam_update",
@@ -79,6 +83,7 @@ __all__ = [
     "batchnorm_inference",
     "bias_backward",
     "bias_relu_backward",
+    "binary_cross_entropy",
     "conv2d_algorithm",
     "conv2d_backward",
     "conv2d_backward_input",
@@ -111,10 +116,14 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_index_dtype",
+    "mean_absolute_error",
     "mean_squared_error",
     "pool2d_output_shape",
     "relu_backward",
     "relu_forward",
+    "rescaling_backward",
+    "rescaling_forward",
+    "rmsprop_update",
     "sgd_update",
     "sigmoid_backward",
     "sigmoid_forward",
@@ -123,4 +132,6 @@ __all__ = [
     "softmax_forward",
     "tanh_backward",
     "tanh_forward",
+    "zero_padding2d_backward",
+    "zero_padding2d_forward",
 ]

@@ -88,6 +88,70 @@ def mean_squared_error(
     Returns:
         ``(losses, dy)`` of shapes (N,) and y's.
     """
+    y, target, weights, dy, losses = _values(y, target, sample_weight, dy, losses)
+    _core.mean_squared_error(_rows(y), _rows(target), weights, _rows(dy), losses)
+    return losses, dy
+
+
+def mean_absolute_error(
+    y: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    sample_weight: npt.ArrayLike | None = None,
+    dy: Floats | None = None,
+    losses: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """The mean of |y - target| over each sample's values; its slope at 0 is 0.
+
+    Args:
+        y, target: arrays of the same shape, (N, ...).
+
+    Returns:
+        ``(losses, dy)`` of shapes (N,) and y's.
+    """
+    y, target, weights, dy, losses = _values(y, target, sample_weight, dy, losses)
+    _core.mean_absolute_error(_rows(y), _rows(target), weights, _rows(dy), losses)
+    return losses, dy
+
+
+def binary_cross_entropy(
+    y: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    sample_weight: npt.ArrayLike | None = None,
+    dy: Floats | None = None,
+    losses: Floats | None = None,
+) -> tuple[Floats, Floats]:
+    """The mean of -t log(p) - (1 - t) log(1 - p) over each sample's values.
+
+    Args:
+        y: probabilities p, (N, ...), or with ``from_logits`` the numbers whose sigmoid p is.
+        target: of the same shape, each in 0 .. 1; t is target (1 - s) + s / 2.
+        label_smoothing: s, in 0 .. 1.
+
+    Returns:
+        ``(losses, dy)`` of shapes (N,) and y's. Probabilities outside [1e-7, 1 - 1e-7] count as
+        its ends and get no gradient, as in Keras.
+    """
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"label_smoothing must lie in 0 .. 1, but is {label_smoothing!r}")
+    y, target, weights, dy, losses = _values(y, target, sample_weight, dy, losses)
+    _core.binary_cross_entropy(
+        _rows(y), _rows(target), from_logits, label_smoothing, weights, _rows(dy), losses
+    )
+    return losses, dy
+
+
+def _values(
+    y: npt.ArrayLike,
+    target: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+    dy: Floats | None,
+    losses: Floats | None,
+) -> tuple[Floats, Floats, Floats | None, Floats, Floats]:
+    """The arrays of a loss that compares value with value, checked."""
     y = as_floats("y", y)
     target = as_floats("target", target)
     if y.ndim < 1 or y.size == 0:
@@ -97,11 +161,12 @@ def mean_squared_error(
     n = y.shape[0]
     dy = output("dy", dy, y.shape)
     losses = output("losses", losses, (n,))
-    weights = as_weights(sample_weight, n)
-    _core.mean_squared_error(
-        y.reshape(n, -1), target.reshape(n, -1), weights, dy.reshape(n, -1), losses
-    )
-    return losses, dy
+    return y, target, as_weights(sample_weight, n), dy, losses
+
+
+def _rows(array: Floats) -> Floats:
+    """The array as (N, K)."""
+    return array.reshape(len(array), -1)
 
 
 def count_correct(y: npt.ArrayLike, labels: npt.ArrayLike) -> int:

@@ -44,6 +44,35 @@ def sgd_update(
     _core.sgd_update(w, g, velocity, learning_rate, momentum, nesterov, weight_decay)
 
 
+def rmsprop_update(
+    w: Floats,
+    g: Floats,
+    v: Floats,
+    momentum_buffer: Floats | None,
+    *,
+    learning_rate: float,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> None:
+    """RMSprop (Tieleman and Hinton, 2012) as Keras computes it; updates w, v and momentum_buffer.
+
+    w -= learning_rate * weight_decay * w; v += (g^2 - v) * (1 - rho);
+    step = learning_rate * g / sqrt(v + epsilon); w -= step, or with momentum
+    momentum_buffer = momentum * momentum_buffer + step and w -= momentum_buffer.
+    """
+    if momentum_buffer is None:
+        if momentum != 0.0:
+            raise ValueError("momentum needs a momentum_buffer array of w's shape")
+        _check_like(w, g=g, v=v)
+    else:
+        _check_like(w, g=g, v=v, momentum_buffer=momentum_buffer)
+    _core.rmsprop_update(
+        w, g, v, momentum_buffer, learning_rate, rho, momentum, epsilon, weight_decay
+    )
+
+
 def adam_update(
     w: Floats,
     g: Floats,

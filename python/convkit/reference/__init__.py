@@ -57,8 +57,15 @@ from .global_pool2d import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
-from .loss import count_correct, cross_entropy, mean_squared_error, softmax_cross_entropy
-from .optimizer import adam_update, sgd_update
+from .loss import (
+    binary_cross_entropy,
+    count_correct,
+    cross_entropy,
+    mean_absolute_error,
+    mean_squared_error,
+    softmax_cross_entropy,
+)
+from .optimizer import adam_update, rmsprop_update, sgd_update
 from .pool2d import (
     average_pool2d_backward,
     average_pool2d_forward,
@@ -66,6 +73,8 @@ from .pool2d import (
     max_pool2d_forward,
     pool2d_output_shape,
 )
+from .rescaling import rescaling_backward, rescaling_forward
+from .zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
     "adam_update",
@@ -76,6 +85,7 @@ __all__ = [
     "batchnorm_inference",
     "bias_backward",
     "bias_relu_backward",
+    "binary_cross_entropy",
     "conv2d_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",
@@ -106,10 +116,14 @@ __all__ = [
     "leaky_relu_forward",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "mean_absolute_error",
     "mean_squared_error",
     "pool2d_output_shape",
     "relu_backward",
     "relu_forward",
+    "rescaling_backward",
+    "rescaling_forward",
+    "rmsprop_update",
     "sgd_update",
     "sigmoid_backward",
     "sigmoid_forward",
@@ -118,4 +132,6 @@ __all__ = [
     "softmax_forward",
     "tanh_backward",
     "tanh_forward",
+    "zero_padding2d_backward",
+    "zero_padding2d_forward",
 ]

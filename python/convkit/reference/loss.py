@@ -115,17 +115,75 @@ def mean_squared_error(
     losses: Array | None = None,
 ) -> tuple[Array, Array]:
     """Return (losses (N,), dy): the mean of (y - target)**2 over all axes but the first."""
+    y, target = _values(y, target)
+    difference = y - target
+    return _mean(y, np.square(difference), 2 * difference, sample_weight, dy, losses)
+
+
+def mean_absolute_error(
+    y: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    dy: Array | None = None,
+    losses: Array | None = None,
+) -> tuple[Array, Array]:
+    """Return (losses (N,), dy): the mean of |y - target| over all axes but the first."""
+    y, target = _values(y, target)
+    difference = y - target
+    return _mean(y, np.abs(difference), np.sign(difference), sample_weight, dy, losses)
+
+
+def binary_cross_entropy(
+    y: ArrayLike,
+    target: ArrayLike,
+    *,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+    dy: Array | None = None,
+    losses: Array | None = None,
+) -> tuple[Array, Array]:
+    """Return (losses (N,), dy): the mean of -t log(p) - (1 - t) log(1 - p) over all axes but one.
+
+    p is y clipped to [1e-7, 1 - 1e-7], where the clip cuts the gradient off, or the sigmoid of y;
+    t = target * (1 - label_smoothing) + label_smoothing / 2.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must lie in 0 .. 1, received {label_smoothing!r}")
+    y, target = _values(y, target)
+    t = target * (1 - label_smoothing) + label_smoothing / 2
+    if from_logits:
+        values = np.maximum(y, 0) - t * y + np.log1p(np.exp(-np.abs(y)))
+        slopes = 0.5 * (1 + np.tanh(0.5 * y)) - t
+    else:
+        p = np.clip(y, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        values = -t * np.log(p) - (1 - t) * np.log1p(-p)
+        slopes = np.where(p == y, (p - t) / (p * (1 - p)), 0 * y)
+    return _mean(y, values, slopes, sample_weight, dy, losses)
+
+
+def _values(y: ArrayLike, target: ArrayLike) -> tuple[Array, Array]:
     y, target = nonempty(floating(y, "y"), "y"), floating(target, "target")
     if y.ndim == 0:
         raise ValueError("y must have at least 1 dimension, received a scalar")
     expect_shape(target, y.shape, "target")
+    return y, target
+
+
+def _mean(
+    y: Array,
+    values: Array,
+    slopes: Array,
+    sample_weight: ArrayLike | None,
+    dy: Array | None,
+    losses: Array | None,
+) -> tuple[Array, Array]:
+    """Return the weighted means of `values` by sample, and the gradient made of their slopes."""
     count = y.shape[0]
-    size = y.size // count
     weights = _weights(sample_weight, count)
-    difference = y - target
-    per_sample = weights * np.square(difference).reshape(count, -1).mean(axis=1)
-    by_sample = weights.reshape((count,) + (1,) * (y.ndim - 1))
-    gradient = by_sample * 2 * difference / (size * count)
+    per_sample = weights * values.reshape(count, -1).mean(axis=1)
+    gradient = weights.reshape((count,) + (1,) * (y.ndim - 1)) * slopes / y.size
     return (
         deliver(per_sample.astype(y.dtype), losses, "losses"),
         deliver(gradient.astype(y.dtype), dy, "dy"),

@@ -1,4 +1,4 @@
-"""One step of SGD and of Adam over a parameter array, in place, with Keras 3's formulas."""
+"""One step of SGD, RMSprop and Adam over a parameter array, in place, with Keras 3's formulas."""
 
 from __future__ import annotations
 
@@ -49,6 +49,41 @@ def sgd_update(
         return
     velocity[...] = momentum * velocity - learning_rate * g
     w += momentum * velocity - learning_rate * g if nesterov else velocity
+
+
+def rmsprop_update(
+    w: Array,
+    g: ArrayLike,
+    v: Array,
+    momentum_buffer: Array | None,
+    *,
+    learning_rate: float,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> None:
+    """Update w, v and momentum_buffer (any shape, all equal) from the gradient g.
+
+    T. Tieleman and G. Hinton, lecture 6.5 of "Neural networks for machine learning", 2012, as Keras
+    3 writes it: v = rho * v + (1 - rho) * g**2, step = learning_rate * g / sqrt(v + epsilon),
+    w -= step. With momentum, momentum_buffer = momentum * momentum_buffer + step is taken instead.
+    Weight decay comes first: w -= learning_rate * weight_decay * w.
+    """
+    w = _state(w, "w")
+    v = _state(v, "v", w.shape)
+    g = floating(g, "g")
+    expect_shape(g, w.shape, "g")
+    if momentum != 0 and momentum_buffer is None:
+        raise ValueError("momentum_buffer must be an array when momentum is not 0, received None")
+    w -= learning_rate * weight_decay * w
+    v[...] = rho * v + (1 - rho) * g * g
+    step = learning_rate * g / np.sqrt(v + epsilon)
+    if momentum_buffer is not None:
+        _state(momentum_buffer, "momentum_buffer", w.shape)
+        momentum_buffer[...] = momentum * momentum_buffer + step
+        step = momentum_buffer
+    w -= step
 
 
 def adam_update(

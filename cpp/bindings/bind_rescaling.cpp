@@ -1,0 +1,31 @@
+#include "../ops/rescaling.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+void rescaling(const Floats& x, const Floats& scale, const std::optional<Floats>& offset,
+               Floats out) {
+  check_rank("scale", scale, 1);
+  check_not_empty("scale", scale);
+  if (offset) check_shape("offset", *offset, shape_of(scale));
+  check_shape("out", out, shape_of(x));
+  const std::int64_t n = x.size(), c = scale.size();
+  if (x.ndim() < 1 || x.shape(x.ndim() - 1) != c) {
+    throw std::invalid_argument("scale must have one value for each of x's channels, but x " +
+                                to_string(shape_of(x)) + " meets " + std::to_string(c));
+  }
+  const float *px = x.data(), *a = scale.data(), *b = in_data(offset);
+  float* y = out_data(out);
+  py::gil_scoped_release nogil;
+  ops::rescaling(n, c, px, a, b, y);
+}
+
+}  // namespace
+
+void bind_rescaling(py::module_& m) {
+  m.def("rescaling", &rescaling, py::arg("x").noconvert(), py::arg("scale").noconvert(),
+        py::arg("offset").noconvert(), py::arg("out").noconvert());
+}
+
+}  // namespace convkit::bindings
