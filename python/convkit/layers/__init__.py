@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from .activation import Activation, ReLU, Softmax
+from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .batchnorm import BatchNormalization
 from .conv2d import Conv2D
 from .dense import Dense
+from .depthwise_conv2d import DepthwiseConv2D
 from .dropout import Dropout
 from .flatten import Flatten
 from .global_pool2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .input import Input, InputLayer
 from .pool2d import AveragePooling2D, MaxPooling2D
+from .rescaling import Rescaling
+from .reshape import Reshape
+from .zero_padding2d import ZeroPadding2D
 
 # Keras's second names.
 AvgPool2D = AveragePooling2D
@@ -21,6 +25,7 @@ GlobalMaxPool2D = GlobalMaxPooling2D
 MaxPool2D = MaxPooling2D
 
 __all__ = [
+    "ELU",
     "Activation",
     "AveragePooling2D",
     "AvgPool2D",
@@ -28,6 +33,7 @@ __all__ = [
     "Conv2D",
     "Convolution2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
@@ -37,8 +43,12 @@ __all__ = [
     "Input",
     "InputLayer",
     "Layer",
+    "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
     "ReLU",
+    "Rescaling",
+    "Reshape",
     "Softmax",
+    "ZeroPadding2D",
 ]

@@ -71,6 +71,7 @@ class Activation(Layer):
             self.keeps_input = function.reads_input
             self.keeps_output = not function.reads_input
             self.in_place = function.elementwise
+        self._options: dict[str, float] = {}  # what the ops take besides the arrays
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
@@ -85,14 +86,15 @@ class Activation(Layer):
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = activation(x)."""
         if self._function is not None:
-            self._function.forward(x, out=y)
+            self._function.forward(x, out=y, **self._options)
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """dx = dy * activation'(x)."""
         if self._function is not None and dx is not None:
-            self._function.backward(dy, x if self._function.reads_input else y, out=dx)
+            source = x if self._function.reads_input else y
+            self._function.backward(dy, source, out=dx, **self._options)
 
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The activation's name."""
@@ -112,6 +114,46 @@ class ReLU(Activation):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return Layer.get_config(self)
+
+
+class LeakyReLU(Activation):
+    """x where it is positive, else negative_slope * x, as a layer of its own.
+
+    Args:
+        negative_slope: at least 0; 0.3 by default, unlike the activation "leaky_relu" with its 0.2.
+    """
+
+    def __init__(self, negative_slope: float = 0.3, **options: Unpack[LayerOptions]) -> None:
+        super().__init__("leaky_relu", **options)
+        self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
+        self._options = {"negative_slope": self.negative_slope}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**Layer.get_config(self), "negative_slope": self.negative_slope}
+
+
+class ELU(Activation):
+    """x where it is positive, else alpha * (exp(x) - 1), as a layer of its own.
+
+    Args:
+        alpha: at least 0.
+    """
+
+    def __init__(self, alpha: float = 1.0, **options: Unpack[LayerOptions]) -> None:
+        super().__init__("elu", **options)
+        self.alpha = _not_negative(alpha, "alpha", self)
+        self._options = {"alpha": self.alpha}
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**Layer.get_config(self), "alpha": self.alpha}
+
+
+def _not_negative(value: float, what: str, layer: Layer) -> float:
+    if isinstance(value, bool | str) or not 0.0 <= value < float("inf"):
+        raise layer.error(f"{what} must be a finite number of at least 0, received {value!r}")
+    return float(value)
 
 
 class Softmax(Activation):

@@ -23,6 +23,16 @@ def positive(value: int, what: str, layer: Layer) -> int:
     return number
 
 
+def not_negative(value: int, what: str, layer: Layer) -> int:
+    """Return `value` as an int in 0 .. LARGEST; ValueError names the layer and the argument."""
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+        return 0
+    try:
+        return positive(value, what, layer)
+    except ValueError:
+        raise layer.error(f"{what} must be an integer of at least 0, received {value!r}") from None
+
+
 def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[int, int]:
     """Return an integer or a pair of integers as a pair; ValueError unless both are positive."""
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -39,6 +49,29 @@ def check_padding(value: str, layer: Layer) -> str:
     if not isinstance(value, str) or value.lower() not in ("same", "valid"):
         raise layer.error(f"padding must be 'same' or 'valid', received {value!r}")
     return value.lower()
+
+
+def output_plane(
+    plane: tuple[int, int],
+    kernel_size: tuple[int, int],
+    strides: tuple[int, int],
+    dilation_rate: tuple[int, int],
+    padding: str,
+    layer: Layer,
+) -> tuple[int, int]:
+    """Return (OH, OW) of a convolution over (H, W); ValueError where its kernel does not fit."""
+    sizes = []
+    for size, kernel, stride, dilation in zip(
+        plane, kernel_size, strides, dilation_rate, strict=True
+    ):
+        extent = (kernel - 1) * dilation + 1
+        if padding == "valid" and extent > size:
+            raise layer.error(
+                f"kernel_size {kernel_size} with dilation_rate {dilation_rate} is larger than the "
+                f"input {plane}; use a smaller kernel, larger images or padding='same'"
+            )
+        sizes.append(-(-size // stride) if padding == "same" else (size - extent) // stride + 1)
+    return sizes[0], sizes[1]
 
 
 def check_data_format(value: str | None, layer: Layer) -> None:

@@ -9,7 +9,7 @@ from .. import initializers, ops
 from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
-from .checks import check_data_format, check_padding, positive, positive_pair
+from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -94,21 +94,15 @@ class Conv2D(EpilogueLayer):
             raise self.error(
                 f"the input's channels ({channels}) must be a multiple of groups ({self.groups})"
             )
-        sizes = []
-        for size, kernel, stride, dilation in zip(
-            (height, width), self.kernel_size, self.strides, self.dilation_rate, strict=True
-        ):
-            extent = (kernel - 1) * dilation + 1
-            if self.padding == "valid" and extent > size:
-                raise self.error(
-                    f"kernel_size {self.kernel_size} with dilation_rate {self.dilation_rate} "
-                    f"is larger than the input {(height, width)}; use a smaller kernel, larger "
-                    f"images or padding='same'"
-                )
-            sizes.append(
-                -(-size // stride) if self.padding == "same" else (size - extent) // stride + 1
-            )
-        return (count, sizes[0], sizes[1], self.filters)
+        plane = output_plane(
+            (height, width),
+            self.kernel_size,
+            self.strides,
+            self.dilation_rate,
+            self.padding,
+            self,
+        )
+        return (count, *plane, self.filters)
 
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (KH, KW, C // groups, OC) and the bias (OC,)."""

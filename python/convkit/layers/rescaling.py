@@ -1,0 +1,93 @@
+"""Rescaling: a fixed factor and a fixed offset, such as 1 / 255 for pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import ops
+from ..parameters import Array, Shape
+from .base import Layer, LayerOptions, Run
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class Rescaling(Layer):
+    """y = x * scale + offset, in training and otherwise.
+
+    Args:
+        scale: a number, or one for each channel, such as 1 / 255.
+        offset: likewise.
+
+    Input and output: any shape, (N, ..., C).
+
+    Example:
+        >>> convkit.layers.Rescaling(1 / 127.5, offset=-1)
+    """
+
+    operation = "rescaling"
+    in_place = True
+
+    def __init__(
+        self,
+        scale: float | Sequence[float],
+        offset: float | Sequence[float] = 0.0,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.scale = _numbers(scale, "scale", self)
+        self.offset = _numbers(offset, "offset", self)
+        self._scale: Array
+        self._offset: Array
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        if len(input_shape) < 2 or input_shape[-1] is None or input_shape[-1] < 1:
+            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        for what, values in (("scale", self.scale), ("offset", self.offset)):
+            if isinstance(values, list) and len(values) not in (1, input_shape[-1]):
+                raise self.error(
+                    f"{what} has {len(values)} values, one for each channel, the last axis of the "
+                    f"input, received shape {tuple(input_shape)}"
+                )
+        return tuple(input_shape)
+
+    def create_parameters(self, input_shape: Shape) -> None:
+        """None; but the factors and offsets as the op reads them, (C,) each."""
+        channels = input_shape[-1]
+        assert channels is not None
+        self._scale = np.resize(np.asarray(self.scale, np.float32), channels)
+        self._offset = np.resize(np.asarray(self.offset, np.float32), channels)
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = x * scale + offset."""
+        ops.rescaling_forward(x, self._scale, self._offset, out=y)
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dx = dy * scale."""
+        if dx is not None:
+            ops.rescaling_backward(dy, self._scale, out=dx)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+
+def _numbers(value: Any, what: str, layer: Layer) -> float | list[float]:
+    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    values = list(value) if several else [value]
+    try:
+        if not values or any(isinstance(v, bool | str) for v in values):
+            raise TypeError
+        numbers = [float(v) for v in values]
+    except (TypeError, ValueError):
+        numbers = [math.nan]
+    if not all(math.isfinite(number) for number in numbers):
+        raise layer.error(f"{what} must be a finite number, or one a channel, received {value!r}")
+    return numbers if several else numbers[0]

@@ -1,0 +1,86 @@
+"""ZeroPadding2D: rows and columns of zeros around every image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from ..parameters import Array, Shape
+from .base import Layer, LayerOptions, Run
+from .checks import check_data_format, not_negative
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class ZeroPadding2D(Layer):
+    """Put rows and columns of zeros around every image.
+
+    Args:
+        padding: how many: one integer for all sides, (rows, columns) for both sides of each, or
+            ((top, bottom), (left, right)).
+        data_format: None or "channels_last", the only layout there is.
+
+    Input: (N, H, W, C). Output: (N, top + H + bottom, left + W + right, C).
+
+    Example:
+        >>> convkit.layers.ZeroPadding2D(((0, 1), (0, 1)))
+    """
+
+    operation = "zero_padding2d"
+
+    def __init__(
+        self,
+        padding: int | Sequence[int] | Sequence[Sequence[int]] = (1, 1),
+        data_format: str | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        check_data_format(data_format, self)
+        self.data_format = data_format
+        sides = _pair(padding, "padding", self)
+        self.padding = (
+            _pair_of_integers(sides[0], "padding[0]", self),
+            _pair_of_integers(sides[1], "padding[1]", self),
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(N, top + H + bottom, left + W + right, C)."""
+        self.expect_rank(input_shape, 4, "(N, H, W, C)")
+        count, height, width, channels = input_shape
+        assert height is not None
+        assert width is not None
+        return (count, height + sum(self.padding[0]), width + sum(self.padding[1]), channels)
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = x with its zeros."""
+        ops.zero_padding2d_forward(x, self.padding, out=y)
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dx = dy without the zeros' gradients."""
+        if dx is not None:
+            ops.zero_padding2d_backward(dy, self.padding, out=dx)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "padding": [list(pair) for pair in self.padding]}
+
+
+def _pair(value: Any, what: str, layer: Layer) -> tuple[Any, Any]:
+    """A sequence of two as it is, anything else twice."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2:
+            raise layer.error(
+                f"{what} must be an integer, a pair of them, or ((top, bottom), (left, right)), "
+                f"received {value!r}"
+            )
+        return value[0], value[1]
+    return value, value
+
+
+def _pair_of_integers(value: Any, what: str, layer: Layer) -> tuple[int, int]:
+    before, after = _pair(value, what, layer)
+    return not_negative(before, what, layer), not_negative(after, what, layer)
