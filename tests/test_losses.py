@@ -115,7 +115,11 @@ def test_names() -> None:
     assert isinstance(losses.get("mse"), losses.MeanSquaredError)
     own = losses.CategoricalCrossentropy(from_logits=True, name="mine")
     assert losses.get(own) is own
-    assert own.get_config() == {"from_logits": True, "name": "mine"}
+    assert own.get_config() == {
+        "from_logits": True,
+        "label_smoothing": 0.0,
+        "name": "mine",
+    }
     for name in ("crossentropy", None, len):
         with pytest.raises(ValueError, match=r"unknown loss.*sparse_categorical_crossentropy"):
             losses.get(name)  # type: ignore[arg-type]

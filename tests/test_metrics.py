@@ -61,8 +61,52 @@ def test_accuracy_by_name_fits_the_loss() -> None:
     dense = metrics.get("acc", losses.CategoricalCrossentropy())
     assert isinstance(dense, metrics.CategoricalAccuracy)
     assert dense.name == "acc"
-    with pytest.raises(ValueError, match=r"needs a cross-entropy loss.*mean_squared_error"):
-        metrics.get("accuracy", losses.MeanSquaredError())
+
+
+@pytest.mark.parametrize("loss", [losses.MeanSquaredError(), losses.BinaryCrossentropy(), None])
+def test_accuracy_by_name_fits_the_output_where_the_loss_does_not_say(
+    loss: losses.Loss | None,
+) -> None:
+    metric = metrics.get("accuracy", loss)
+    assert metric.name == "accuracy"
+    metric.update_state([[1], [0], [1], [0]], [[0.9], [0.2], [0.4], [0.5]])  # 0.5 says no
+    assert metric.result() == 0.75
+    metric.reset_state()
+    metric.update_state(np.eye(3)[[0, 2, 1]], PROBS)
+    assert metric.result() == pytest.approx(2 / 3)
+
+
+def test_binary_accuracy() -> None:
+    metric = metrics.BinaryAccuracy(threshold=0.3)
+    metric.update_state([1, 0], [[0.4], [0.4]])
+    assert metric.result() == 0.5
+    metric = metrics.BinaryAccuracy("tags")
+    # Of several questions a sample counts by the share of its right answers.
+    metric.update_state([[1, 0, 0], [1, 1, 1]], [[0.9, 0.6, 0.1], [0.1, 0.2, 0.3]], [3.0, 1.0])
+    assert metric.name == "tags"
+    assert metric.result() == pytest.approx((3 * 2 / 3 + 0) / 4)
+
+
+def test_top_k_accuracy() -> None:
+    one_hot = np.eye(3)[[1, 0, 1]]
+    for k, expected in ((1, 1 / 3), (2, 2 / 3), (3, 1.0)):
+        sparse, dense = metrics.SparseTopKCategoricalAccuracy(k), metrics.TopKCategoricalAccuracy(k)
+        sparse.update_state([[1], [0], [1]], PROBS)  # the last is a tie for the first place
+        dense.update_state(one_hot, PROBS)
+        assert sparse.result() == dense.result() == pytest.approx(expected)
+    sparse = metrics.SparseTopKCategoricalAccuracy(2)
+    sparse.update_state([0, 1], np.array([[np.nan, 0, 0], [0.5, 0.2, 0.3]], np.float32), [1.0, 3.0])
+    assert sparse.result() == 0.0
+    for wrong in (0, -1, True):
+        with pytest.raises(ValueError, match="k must be a positive integer"):
+            metrics.TopKCategoricalAccuracy(wrong)
+
+
+def test_absolute_error() -> None:
+    metric = metrics.get("mae")
+    assert metric.name == "mae"
+    metric.update_state([[1.0, -2.0], [0.0, 0.0]], [[0.0, 0.0], [4.0, 2.0]])
+    assert metric.result() == pytest.approx((1.5 + 3.0) / 2)
 
 
 def test_lists_of_metrics() -> None:

@@ -120,6 +120,8 @@ def test_learning_rate_can_be_set() -> None:
         (lambda: optimizers.Adam(beta_2=-0.1), "beta_2"),
         (lambda: optimizers.Adam(epsilon=-1), "epsilon"),
         (lambda: optimizers.SGD(momentum=1.5), "momentum"),
+        (lambda: optimizers.RMSprop(rho=1.0), "rho must be at least 0 and below 1"),
+        (lambda: optimizers.RMSprop(momentum=1.0), "momentum"),
         (lambda: optimizers.AdamW(weight_decay=-1), "weight_decay"),
     ],
 )
@@ -135,5 +137,5 @@ def test_names() -> None:
     own = optimizers.SGD()
     assert optimizers.get(own) is own
     for name in ("adagrad", None, optimizers.Adam):
-        with pytest.raises(ValueError, match=r"unknown optimizer.*adam, adamw, sgd"):
+        with pytest.raises(ValueError, match=r"unknown optimizer.*adam, adamw, rmsprop, sgd"):
             optimizers.get(name)  # type: ignore[arg-type]

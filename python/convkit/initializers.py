@@ -132,26 +132,91 @@ class RandomNormal(_Random):
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
 
 
-class _Scaled(_Random):
-    """A variance of `scale / fan`, where fan is what the subclass takes of (fan_in, fan_out)."""
+class TruncatedNormal(_Random):
+    """Normally distributed, drawn again while beyond two standard deviations.
 
-    scale = 1.0
-    normal = False
+    Args:
+        mean, stddev: of the distribution before it is cut off.
+        seed: for the same values at every call.
+    """
 
-    @staticmethod
-    def fan(fan_in: float, fan_out: float) -> float:
-        """The denominator of the variance."""
-        raise NotImplementedError
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean, self.stddev = float(mean), float(stddev)
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        """Truncated normal values of the given shape."""
+        drawn = _truncated_normal(self._generator(), tuple(shape))
+        return np.asarray(self.mean + self.stddev * drawn, np.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
+
+
+class VarianceScaling(_Random):
+    """A variance of scale / n, where n depends on the shape.
+
+    Args:
+        scale: a positive factor.
+        mode: "fan_in" for n = the inputs of a unit, "fan_out" for its outputs, "fan_avg" for the
+            mean of both; see `compute_fans`.
+        distribution: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
+        seed: for the same values at every call.
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        if isinstance(scale, bool | str) or not 0.0 < scale < math.inf:
+            raise ValueError(f"VarianceScaling: scale must be positive, received {scale!r}")
+        distribution = "truncated_normal" if distribution == "normal" else distribution
+        for what, value, known in (
+            ("mode", mode, ("fan_in", "fan_out", "fan_avg")),
+            ("distribution", distribution, ("truncated_normal", "untruncated_normal", "uniform")),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"VarianceScaling: {what} must be one of {', '.join(known)}, received {value!r}"
+                )
+        self.scale, self.mode, self.distribution = float(scale), mode, distribution
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Values of the given shape with the variance that the shape calls for."""
-        variance = self.scale / max(1.0, self.fan(*compute_fans(shape)))
-        generator = self._generator()
-        if not self.normal:
+        fan_in, fan_out = compute_fans(shape)
+        fan = {"fan_in": fan_in, "fan_out": fan_out}.get(self.mode, (fan_in + fan_out) / 2.0)
+        variance = self.scale / max(1.0, fan)
+        generator, sizes = self._generator(), tuple(shape)
+        if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
-            return np.asarray(generator.uniform(-limit, limit, tuple(shape)), np.float32)
+            return np.asarray(generator.uniform(-limit, limit, sizes), np.float32)
+        if self.distribution == "untruncated_normal":
+            return np.asarray(generator.normal(0.0, math.sqrt(variance), sizes), np.float32)
         stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
-        return np.asarray(stddev * _truncated_normal(generator, tuple(shape)), np.float32)
+        return np.asarray(stddev * _truncated_normal(generator, sizes), np.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            "seed": self.seed,
+        }
+
+
+class _Scaled(VarianceScaling):
+    """A VarianceScaling that has a name of its own, and nothing to choose but the seed."""
+
+    fixed: tuple[float, str, str]
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(*self.fixed, seed)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -161,43 +226,73 @@ class _Scaled(_Random):
 class GlorotUniform(_Scaled):
     """Uniform within +-sqrt(6 / (fan_in + fan_out)); the default of Conv2D and Dense."""
 
-    @staticmethod
-    def fan(fan_in: float, fan_out: float) -> float:
-        """The mean of both fans."""
-        return (fan_in + fan_out) / 2.0
+    fixed = (1.0, "fan_avg", "uniform")
 
 
-class GlorotNormal(GlorotUniform):
+class GlorotNormal(_Scaled):
     """Truncated normal with variance 2 / (fan_in + fan_out)."""
 
-    normal = True
+    fixed = (1.0, "fan_avg", "truncated_normal")
 
 
 class LecunUniform(_Scaled):
     """Uniform within +-sqrt(3 / fan_in)."""
 
-    @staticmethod
-    def fan(fan_in: float, fan_out: float) -> float:
-        """The fan in."""
-        return fan_in
+    fixed = (1.0, "fan_in", "uniform")
 
 
-class LecunNormal(LecunUniform):
+class LecunNormal(_Scaled):
     """Truncated normal with variance 1 / fan_in."""
 
-    normal = True
+    fixed = (1.0, "fan_in", "truncated_normal")
 
 
-class HeUniform(LecunUniform):
+class HeUniform(_Scaled):
     """Uniform within +-sqrt(6 / fan_in), for layers followed by ReLU."""
 
-    scale = 2.0
+    fixed = (2.0, "fan_in", "uniform")
 
 
-class HeNormal(HeUniform):
+class HeNormal(_Scaled):
     """Truncated normal with variance 2 / fan_in, for layers followed by ReLU."""
 
-    normal = True
+    fixed = (2.0, "fan_in", "truncated_normal")
+
+
+class Orthogonal(_Random):
+    """A random matrix with orthogonal columns of length `gain`, or rows where they are fewer.
+
+    All axes but the last are the rows. (A. Saxe et al., "Exact solutions to the nonlinear dynamics
+    of learning in deep linear neural networks", 2014.)
+
+    Args:
+        gain: the length of the columns, or rows.
+        seed: for the same values at every call.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = float(gain)
+
+    def __call__(self, shape: Sequence[int]) -> Array:
+        """Orthogonal values of the given shape, which needs two axes or more."""
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal: a shape needs two axes or more, received {tuple(shape)}")
+        columns, rows = shape[-1], math.prod(shape[:-1])
+        matrix = self._generator().standard_normal((min(rows, columns), max(rows, columns)))
+        # Gram and Schmidt's method, row by row. A QR decomposition by LAPACK would do the same, but
+        # its bits depend on the number of threads.
+        for i, row in enumerate(matrix):
+            row /= np.sqrt(np.square(row).sum())
+            rest = matrix[i + 1 :]
+            rest -= (rest * row).sum(axis=1, keepdims=True) * row
+        if rows > columns:
+            matrix = matrix.T
+        return np.ascontiguousarray(self.gain * matrix, np.float32).reshape(tuple(shape))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"gain": self.gain, "seed": self.seed}
 
 
 def compute_fans(shape: Sequence[int]) -> tuple[float, float]:
@@ -222,18 +317,41 @@ def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) ->
     return values.reshape(shape)
 
 
+# Keras's second names.
+zeros = Zeros
+ones = Ones
+constant = Constant
+random_uniform = RandomUniform
+random_normal = RandomNormal
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+glorot_uniform = GlorotUniform
+glorot_normal = GlorotNormal
+he_uniform = HeUniform
+he_normal = HeNormal
+lecun_uniform = LecunUniform
+lecun_normal = LecunNormal
+orthogonal = Orthogonal
+
 _BY_NAME: dict[str, Callable[[], Initializer]] = {
     "zeros": Zeros,
+    "zero": Zeros,
     "ones": Ones,
+    "one": Ones,
     "constant": Constant,
     "random_uniform": RandomUniform,
+    "uniform": RandomUniform,
     "random_normal": RandomNormal,
+    "normal": RandomNormal,
+    "truncated_normal": TruncatedNormal,
+    "variance_scaling": VarianceScaling,
     "glorot_uniform": GlorotUniform,
     "glorot_normal": GlorotNormal,
     "he_uniform": HeUniform,
     "he_normal": HeNormal,
     "lecun_uniform": LecunUniform,
     "lecun_normal": LecunNormal,
+    "orthogonal": Orthogonal,
 }
 
 

@@ -11,7 +11,7 @@ The cross-entropies come in two forms. On probabilities they do what Keras does 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -145,6 +145,8 @@ class CategoricalCrossentropy(_CrossEntropy):
 
     Args:
         from_logits: whether the model's output is before the softmax, not after it.
+        label_smoothing: the share s of each target that is spread over all K classes: targets
+            become target * (1 - s) + s / K (C. Szegedy et al., 2016).
         name: by default `categorical_crossentropy`.
 
     Targets: (N, K), every row with sum 1. Predictions: (N, K).
@@ -152,8 +154,22 @@ class CategoricalCrossentropy(_CrossEntropy):
 
     name = "categorical_crossentropy"
 
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, name=name)
+        self.label_smoothing = _smoothing(label_smoothing, self.name)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
-        """Return the rows as float32 (N, K)."""
+        """Return the rows, smoothed, as float32 (N, K)."""
         classes = _classes(output_shape, self.name)
         rows = _numbers(targets)
         if rows.ndim != 2 or rows.shape[1] != classes:
@@ -162,22 +178,26 @@ class CategoricalCrossentropy(_CrossEntropy):
                 f"{rows.shape}; make them with convkit.utils.to_categorical(y, {classes}), or "
                 f"use loss='sparse_categorical_crossentropy' for integer labels"
             )
-        return np.ascontiguousarray(rows, np.float32)
+        rows = np.ascontiguousarray(rows, np.float32)
+        if self.label_smoothing:
+            rows = rows * np.float32(1.0 - self.label_smoothing)
+            rows += np.float32(self.label_smoothing / classes)
+        return rows
 
 
-class MeanSquaredError(Loss):
-    """The mean of (y_true - y_pred)**2 over all outputs of a sample.
+class _ValueByValue(Loss):
+    """What the losses share that compare every output with a target of its own.
 
-    Args:
-        name: by default `mean_squared_error`.
-
-    Targets: of the shape of the predictions; (N,) is taken for (N, 1).
+    Attributes:
+        op: what computes the loss; `options` are its arguments besides the arrays.
     """
 
-    name = "mean_squared_error"
+    op: ClassVar[Callable[..., tuple[Array, Array]]]
+    options: dict[str, Any]
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name or self.name
+        self.options = {}
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Return the targets as float32, in the shape of the predictions."""
@@ -201,15 +221,82 @@ class MeanSquaredError(Loss):
         dy: Array | None = None,
         sample_weight: Array | None = None,
     ) -> Array:
-        """Mean squared error of each sample."""
-        result: Array = ops.mean_squared_error(
-            y_pred, targets, sample_weight=sample_weight, dy=dy, losses=losses
+        """The loss of each sample."""
+        return type(self).op(
+            y_pred, targets, sample_weight=sample_weight, dy=dy, losses=losses, **self.options
         )[0]
-        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"name": self.name}
+
+
+class MeanSquaredError(_ValueByValue):
+    """The mean of (y_true - y_pred)**2 over all outputs of a sample.
+
+    Args:
+        name: by default `mean_squared_error`.
+
+    Targets: of the shape of the predictions; (N,) is taken for (N, 1).
+    """
+
+    name = "mean_squared_error"
+    op = ops.mean_squared_error
+
+
+class MeanAbsoluteError(_ValueByValue):
+    """The mean of |y_true - y_pred| over all outputs of a sample.
+
+    Args:
+        name: by default `mean_absolute_error`.
+
+    Targets: of the shape of the predictions; (N,) is taken for (N, 1).
+    """
+
+    name = "mean_absolute_error"
+    op = ops.mean_absolute_error
+
+
+class BinaryCrossentropy(_ValueByValue):
+    """Cross-entropy of yes-or-no questions, one for each output: cat or dog, or several tags.
+
+    Args:
+        from_logits: whether the model's output is before the sigmoid, not after it.
+        label_smoothing: the share s by which targets move towards 1/2: target * (1 - s) + s / 2.
+        name: by default `binary_crossentropy`.
+
+    Targets: of the shape of the predictions, each in 0 .. 1; (N,) is taken for (N, 1).
+    """
+
+    name = "binary_crossentropy"
+    op = ops.binary_cross_entropy
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self.from_logits = bool(from_logits)
+        self.label_smoothing = _smoothing(label_smoothing, self.name)
+        self.options = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
+
+    def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """Return the targets as float32, in the shape of the predictions, each in 0 .. 1."""
+        values = super().prepare(targets, output_shape)
+        wrong = ~((values >= 0.0) & (values <= 1.0))
+        if wrong.any():
+            raise ValueError(
+                f"{self.name} expects targets in 0 .. 1, received {values[wrong][0]}; use "
+                f"loss='sparse_categorical_crossentropy' for more than two classes"
+            )
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**self.options, "name": self.name}
 
 
 def check_labels(labels: ArrayLike, classes: int) -> Array:
@@ -258,6 +345,12 @@ def _numbers(values: ArrayLike) -> Array:
     return array
 
 
+def _smoothing(value: float, name: str) -> float:
+    if isinstance(value, bool | str) or not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name}: label_smoothing must lie in 0 .. 1, received {value!r}")
+    return float(value)
+
+
 def _classes(output_shape: tuple[int, ...], name: str) -> int:
     if len(output_shape) != 1:
         raise ValueError(
@@ -270,8 +363,12 @@ def _classes(output_shape: tuple[int, ...], name: str) -> int:
 _BY_NAME: dict[str, Callable[[], Loss]] = {
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
+    "binary_crossentropy": BinaryCrossentropy,
+    "bce": BinaryCrossentropy,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
 }
 
 

@@ -6,6 +6,7 @@ A metric is used as in Keras: `update_state(y_true, y_pred)` for each batch, the
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ class Metric:
 
     name = "metric"
 
-    def __init__(self, *, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None) -> None:
         self.name = name or self.name
         self.total = 0.0
         self.count = 0.0
@@ -95,9 +96,7 @@ class _CategoricalMatch(Metric):
         """The number, or the weight, of the right ones."""
         if weights is None:
             return float(ops.count_correct(y_pred, y_true))
-        flat = y_true.reshape(len(y_true), -1)
-        labels = flat[:, 0] if flat.shape[1] == 1 else flat.argmax(axis=1)
-        return float(weights[y_pred.argmax(axis=1) == labels].sum())
+        return float(weights[y_pred.argmax(axis=1) == _class_numbers(y_true)].sum())
 
 
 class SparseCategoricalAccuracy(_CategoricalMatch):
@@ -120,6 +119,76 @@ class CategoricalAccuracy(_CategoricalMatch):
     name = "categorical_accuracy"
 
 
+class BinaryAccuracy(Metric):
+    """The share of right answers to yes-or-no questions, where labels are 0 or 1.
+
+    Args:
+        name: by default `binary_accuracy`.
+        threshold: a prediction above it says yes.
+    """
+
+    name = "binary_accuracy"
+
+    def __init__(self, name: str | None = None, *, threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = float(threshold)
+
+    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
+        """The sum of the samples' shares."""
+        right = (y_pred > self.threshold) == y_true.reshape(y_pred.shape)
+        return _sum_of_means(right, weights)
+
+
+class _Accuracy(Metric):
+    """What "accuracy" means where the loss does not say: it depends on the shapes, as in Keras."""
+
+    name = "accuracy"
+
+    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
+        """Binary for a single output, else categorical."""
+        one = y_pred.ndim == 1 or y_pred.shape[-1] == 1
+        kind = BinaryAccuracy() if one else CategoricalAccuracy()
+        return kind.totals(y_true, y_pred, weights)
+
+
+class _TopK(Metric):
+    """The share of samples whose right class is among the k most probable ones; ties count."""
+
+    def __init__(self, k: int = 5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.k = operator.index(k)
+        if isinstance(k, bool) or self.k < 1:
+            raise ValueError(f"{self.name}: k must be a positive integer, received {k!r}")
+
+    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
+        """The number, or the weight, of the right ones."""
+        own = np.take_along_axis(y_pred, _class_numbers(y_true)[:, None], axis=1)
+        right = ((y_pred > own).sum(axis=1) < self.k) & np.isfinite(own[:, 0])
+        return _sum_of_means(right, weights)
+
+
+class TopKCategoricalAccuracy(_TopK):
+    """As CategoricalAccuracy, but the right class need only be among the k most probable.
+
+    Args:
+        k: how many.
+        name: by default `top_k_categorical_accuracy`.
+    """
+
+    name = "top_k_categorical_accuracy"
+
+
+class SparseTopKCategoricalAccuracy(_TopK):
+    """As SparseCategoricalAccuracy, but the right class need only be among the k most probable.
+
+    Args:
+        k: how many.
+        name: by default `sparse_top_k_categorical_accuracy`.
+    """
+
+    name = "sparse_top_k_categorical_accuracy"
+
+
 class MeanSquaredError(Metric):
     """The mean of (y_true - y_pred)**2.
 
@@ -132,15 +201,46 @@ class MeanSquaredError(Metric):
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
         """The sum of the samples' means."""
         squares = np.square(y_true.reshape(y_pred.shape) - y_pred.astype(np.float64))
-        means = squares.reshape(len(y_pred), -1).mean(axis=1)
-        return float((means if weights is None else means * weights).sum())
+        return _sum_of_means(squares, weights)
+
+
+class MeanAbsoluteError(Metric):
+    """The mean of |y_true - y_pred|.
+
+    Args:
+        name: by default `mean_absolute_error`.
+    """
+
+    name = "mean_absolute_error"
+
+    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
+        """The sum of the samples' means."""
+        distances = np.abs(y_true.reshape(y_pred.shape) - y_pred.astype(np.float64))
+        return _sum_of_means(distances, weights)
+
+
+def _class_numbers(y_true: Array) -> Array:
+    """Labels (N,), (N, 1) or one-hot (N, K) as (N,)."""
+    flat = y_true.reshape(len(y_true), -1)
+    labels: Array = flat[:, 0] if flat.shape[1] == 1 else flat.argmax(axis=1)
+    return labels.astype(np.int64)
+
+
+def _sum_of_means(values: Array, weights: Array | None) -> float:
+    means = values.reshape(len(values), -1).mean(axis=1)
+    return float((means if weights is None else means * weights).sum())
 
 
 _BY_NAME: dict[str, Callable[..., Metric]] = {
     "sparse_categorical_accuracy": SparseCategoricalAccuracy,
     "categorical_accuracy": CategoricalAccuracy,
+    "binary_accuracy": BinaryAccuracy,
+    "sparse_top_k_categorical_accuracy": SparseTopKCategoricalAccuracy,
+    "top_k_categorical_accuracy": TopKCategoricalAccuracy,
     "mean_squared_error": MeanSquaredError,
     "mse": MeanSquaredError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mae": MeanAbsoluteError,
 }
 _ACCURACY = ("accuracy", "acc")
 
@@ -148,8 +248,8 @@ _ACCURACY = ("accuracy", "acc")
 def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
     """The metric of that name, or the object itself.
 
-    "accuracy" and "acc" mean the accuracy that fits the loss. Raises ValueError for an unknown
-    name, naming the known ones.
+    "accuracy" and "acc" mean the accuracy that fits the loss; without a cross-entropy, the one that
+    fits the model's output. Raises ValueError for an unknown name, naming the known ones.
     """
     if isinstance(identifier, Metric):
         return identifier
@@ -158,10 +258,7 @@ def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
             return SparseCategoricalAccuracy(name=identifier)
         if isinstance(loss, losses.CategoricalCrossentropy):
             return CategoricalAccuracy(name=identifier)
-        raise ValueError(
-            f"metric {identifier!r} needs a cross-entropy loss, received "
-            f"{loss.name if loss else None!r}; give an object of convkit.metrics instead"
-        )
+        return _Accuracy(name=identifier)
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier](name=identifier)
     raise ValueError(

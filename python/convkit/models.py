@@ -74,6 +74,31 @@ class Sequential(Trainer):
         self._forget_layers()
         return layer
 
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that place in `layers`.
+
+        Raises:
+            ValueError: there is no such layer, or not exactly one of the two was given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(
+                f'model "{self.name}": give get_layer either a name or an index, received '
+                f"name={name!r}, index={index!r}"
+            )
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(
+                    f'model "{self.name}" has {len(self._layers)} layers, and none at index {index}'
+                )
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(
+            f'model "{self.name}" has no layer {name!r}; its layers are '
+            f"{', '.join(layer.name for layer in self._layers) or 'none'}"
+        )
+
     def build(self, input_shape: Shape) -> None:
         """Make all parameters.
 

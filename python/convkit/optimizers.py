@@ -189,6 +189,58 @@ class Adam(Optimizer):
         }
 
 
+class RMSprop(Optimizer):
+    """Steps divided by a moving root mean square of the gradients (T. Tieleman, G. Hinton, 2012).
+
+    Args:
+        learning_rate: the step size.
+        rho: how much of the moving mean of the squared gradients stays at each step.
+        momentum: how much of the last step is repeated.
+        epsilon: added to the mean square, under the root, as Keras does.
+        weight_decay: subtract learning_rate * weight_decay * w at each step.
+        name: by default `rmsprop`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float | None = None,
+        name: str = "rmsprop",
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, name)
+        self.rho = _share(rho, "rho", self)
+        self.momentum = _share(momentum, "momentum", self)
+        self.epsilon = _number(epsilon, "epsilon", self)
+        self.slot_names = ("velocity", "momentum") if self.momentum else ("velocity",)
+
+    def update(self, w: Array, g: Array, *slots: Array) -> None:
+        """w -= learning_rate * g / sqrt(velocity + epsilon), with momentum if asked for."""
+        ops.rmsprop_update(
+            w,
+            g,
+            slots[0],
+            slots[1] if self.momentum else None,
+            learning_rate=self.learning_rate,
+            rho=self.rho,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }
+
+
 class AdamW(Adam):
     """Adam with decoupled weight decay (I. Loshchilov and F. Hutter, 2019).
 
@@ -232,7 +284,12 @@ def _share(value: float, what: str, owner: Optimizer) -> float:
     return number
 
 
-_BY_NAME: dict[str, Callable[[], Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+_BY_NAME: dict[str, Callable[[], Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "sgd": SGD,
+}
 
 
 def get(identifier: str | Optimizer) -> Optimizer:
