@@ -205,7 +205,7 @@ def test_binary_cross_entropy_at_the_ends() -> None:
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1, float("nan")])
 def test_wrong_smoothing(smoothing: float) -> None:
-    with pytest.raises(ValueError, match="label_smoothing must lie in 0 .. 1"):
+    with pytest.raises(ValueError, match="label_smoothing must lie in"):
         ops.binary_cross_entropy(np.ones(3), np.ones(3), label_smoothing=smoothing)
 
 
