@@ -46,7 +46,7 @@ def test_to_categorical() -> None:
         utils.to_categorical([0, 3], 2)
     with pytest.raises(ValueError, match="received -1"):
         utils.to_categorical([0, -1])
-    with pytest.raises(ValueError, match="must be integers"):
+    with pytest.raises(ValueError, match="must be whole numbers"):
         utils.to_categorical([0.5])
 
 

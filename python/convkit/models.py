@@ -99,16 +99,20 @@ class Sequential(Trainer):
             f"{', '.join(layer.name for layer in self._layers) or 'none'}"
         )
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Shape | None = None) -> None:
         """Make all parameters.
 
         Args:
-            input_shape: with the batch in front, such as `(None, 28, 28, 1)`.
+            input_shape: with the batch in front, such as `(None, 28, 28, 1)`; needed unless the
+                model begins with an `Input`.
 
         Raises:
             ValueError: a layer cannot take what comes to it, or the model was built for another
                 shape. The model stays as it was.
         """
+        if input_shape is None:
+            self._sizes()
+            return
         sizes = InputLayer(tuple(input_shape)[1:], name=self.name).shape  # type: ignore[arg-type]
         if self._input_sizes is not None:
             if sizes != self._input_sizes:

@@ -45,23 +45,20 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
     """Turn integer labels into one-hot rows.
 
     Args:
-        x: integers of at least 0, (N,) or (N, 1).
+        x: whole numbers of at least 0, of any shape; a last axis of 1 is dropped.
         num_classes: K; by default the largest label plus one.
 
     Returns:
-        float32 (N, K).
+        float32 (..., K).
 
     Raises:
-        ValueError: a label is not in 0 .. K-1, or no integer.
+        ValueError: a label is not in 0 .. K-1, or no whole number.
     """
     labels = np.asarray(x)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise ValueError(
-            f"labels must be integers of shape (N,) or (N, 1), received {labels.dtype} of shape "
-            f"{labels.shape}"
-        )
+    shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
+    labels = labels.reshape(-1)
+    if labels.dtype.kind not in "iufb" or (labels != np.floor(labels)).any():
+        raise ValueError(f"labels must be whole numbers, received {labels.dtype}: {x!r}")
     largest = int(labels.max()) if labels.size else -1
     classes = largest + 1 if num_classes is None else operator.index(num_classes)
     if labels.size and (int(labels.min()) < 0 or largest >= classes):
@@ -69,4 +66,4 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
         raise ValueError(f"labels must lie in 0 .. {classes - 1}, received {wrong}")
     rows = np.zeros((labels.size, classes), np.float32)
     rows[np.arange(labels.size), labels.astype(np.int64)] = 1.0
-    return rows
+    return rows.reshape(*shape, classes)

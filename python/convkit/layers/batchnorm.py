@@ -23,7 +23,7 @@ class BatchNormalization(EpilogueLayer):
     the moving statistics are used. (S. Ioffe and C. Szegedy, "Batch normalization", 2015.)
 
     Args:
-        axis: -1, the channels: the only axis there is.
+        axis: the last axis, the channels: -1, or its number (3 for images).
         momentum: how much of the moving statistics stays at each step.
         epsilon: added to the variance.
         center: whether there is a beta.
@@ -47,8 +47,7 @@ class BatchNormalization(EpilogueLayer):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
-        if axis != -1:
-            raise self.error(f"axis must be -1, the channels, received {axis!r}")
+        self.axis = axis
         if not 0.0 <= momentum <= 1.0:
             raise self.error(f"momentum must lie in 0 .. 1, received {momentum!r}")
         if not 0.0 < epsilon < float("inf"):
@@ -64,6 +63,11 @@ class BatchNormalization(EpilogueLayer):
         """The input's own shape."""
         if len(input_shape) < 2 or input_shape[-1] is None or input_shape[-1] < 1:
             raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise self.error(
+                f"axis must be -1, the channels, which of inputs {tuple(input_shape)} is also "
+                f"{len(input_shape) - 1}; received {self.axis!r}"
+            )
         return tuple(input_shape)
 
     def create_parameters(self, input_shape: Shape) -> None:
@@ -171,6 +175,7 @@ class BatchNormalization(EpilogueLayer):
         """The constructor's arguments."""
         return {
             **super().get_config(),
+            "axis": self.axis,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
             "center": self.center,
