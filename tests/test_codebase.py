@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"training", *_ENGINE},
     "utils": {"layers", *_BASE},
     "zoo": {"models", "layers"},
+    "interop": {"models", "layers", "ops", "parameters"},
     "datasets": set(),
     "plots": set(),
 }

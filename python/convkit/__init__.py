@@ -6,7 +6,7 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`datasets`, `plots`, `bench` and `reference` are imported when they are first used.
+`datasets`, `plots`, `interop`, `bench` and `reference` are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from .layers import Input
 from .models import Sequential
 
 if TYPE_CHECKING:
-    from . import bench, datasets, plots, reference
+    from . import bench, datasets, interop, plots, reference
 
     __version__: str
 
-_LAZY = ("bench", "datasets", "plots", "reference")
+_LAZY = ("bench", "datasets", "interop", "plots", "reference")
 
 __all__ = [
     "Input",
@@ -46,6 +46,7 @@ __all__ = [
     "callbacks",
     "datasets",
     "initializers",
+    "interop",
     "layers",
     "losses",
     "metrics",

@@ -1,0 +1,18 @@
+"""Models and weights from Keras and PyTorch, and back.
+
+    >>> model = convkit.interop.from_torch(network, input_shape=(3, 32, 32))
+    >>> network = convkit.interop.to_torch(model)
+    >>> model = convkit.interop.from_keras(keras_model)
+    >>> keras_model = convkit.interop.to_keras(model)
+
+Each returns a new model with copies of the weights: architecture, weights, moving statistics and
+the settings of the layers, not optimizers, losses or regularizers. Keras and PyTorch themselves are
+imported when a function needs them.
+"""
+
+from __future__ import annotations
+
+from .keras import from_keras, to_keras
+from .torch import from_torch, to_torch
+
+__all__ = ["from_keras", "from_torch", "to_keras", "to_torch"]

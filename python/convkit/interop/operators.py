@@ -1,0 +1,82 @@
+"""The common ground of ONNX and PyTorch: operators on channels-first images.
+
+Both see a network as a chain of the same operators: images (N, C, H, W), convolution kernels
+(OC, C, KH, KW), paddings in numbers, and a Flatten that lays out (C, H, W). So what convkit's
+layers are in these terms is said once: `decompose` takes a model apart into operators, `assemble`
+makes a model of them, and ONNX's nodes and PyTorch's modules are only other spellings of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ..parameters import Array
+
+Pads: TypeAlias = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of ONNX, with ONNX's names and conventions.
+
+    - Conv: arrays W (OC, C // group, KH, KW) and perhaps B (OC,); strides, pads, dilations, group.
+    - Gemm: arrays W (C, OC) and perhaps B (OC,).
+    - BatchNormalization: arrays scale, B, mean, var, each (C,); epsilon, momentum (the share of
+      the running statistics that stays; var is updated with the population variance).
+    - MaxPool, AveragePool: kernel_shape, strides, pads, ceil_mode; padding wins or counts nowhere,
+      unless an AveragePool has count_include_pad.
+    - GlobalAveragePool, GlobalMaxPool: to (N, C, 1, 1).
+    - Flatten: to (N, C * H * W). Reshape: sizes, of one sample. Transpose: perm.
+    - Pad: pads, with zeros. Dropout: ratio.
+    - Mul, Add: one array, a number or one for each channel.
+    - Those of `ACTIVATIONS`.
+
+    `pads` are (top, left, bottom, right), as in ONNX.
+
+    Attributes:
+        op: ONNX's name.
+        arrays: the constant inputs behind the first, in ONNX's order.
+        attributes: by ONNX's names.
+        name: where it comes from, for errors and for the names of nodes and layers.
+    """
+
+    op: str
+    arrays: tuple[Array, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def error(self, message: str) -> ValueError:
+        """A ValueError that names this operator."""
+        place = f'{self.op} "{self.name}"' if self.name else self.op
+        return ValueError(f"{place}: {message}")
+
+
+# convkit's activations as operators. Softmax runs along the channels, axis 1 of both layouts that
+# it meets here, (N, C) and (N, C, H, W).
+ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "relu": ("Relu", {}),
+    "softmax": ("Softmax", {"axis": 1}),
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "gelu": ("Gelu", {"approximate": "none"}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
+    "elu": ("Elu", {"alpha": 1.0}),
+}
+
+
+def to_channels_first(rank: int) -> tuple[int, ...]:
+    """The permutation from (N, ..., C) to (N, C, ...)."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def to_channels_last(rank: int) -> tuple[int, ...]:
+    """The permutation from (N, C, ...) to (N, ..., C)."""
+    return (0, *range(2, rank), 1)
+
+
+def order_is_one(sizes: Sequence[int]) -> bool:
+    """Whether images of these sizes, (..., C), lie in memory alike in both layouts."""
+    return sizes[-1] == 1 or math.prod(sizes[:-1]) == 1

@@ -1,0 +1,363 @@
+"""PyTorch's nn.Sequential as a convkit model, and back.
+
+PyTorch is channels-first: its images are (N, C, H, W), its convolution kernels (OC, C, KH, KW), its
+Linear weights (OC, C), and its Flatten lays out (C, H, W). Its batch normalisation calls momentum
+what convkit and Keras call 1 - momentum, and updates the running variance with the unbiased
+variance of the batch, n / (n - 1) times that of convkit. The running variance itself means the same
+in both, and is copied as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..models import Sequential
+from ..parameters import Array
+from .assemble import assemble
+from .decompose import decompose
+from .operators import Operator
+from .packages import package
+
+if TYPE_CHECKING:
+    import torch
+
+
+def from_torch(module: torch.nn.Sequential, input_shape: Sequence[int]) -> Sequential:
+    """Make a convkit model of an nn.Sequential, with its weights.
+
+    What the module makes of x in evaluation mode, the model makes of x moved to channels-last:
+    `model.predict(x.permute(0, 2, 3, 1).numpy())`.
+
+    Args:
+        module: of Conv2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, AvgPool2d,
+            AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1), Flatten, Dropout, ZeroPad2d, Identity,
+            activations, and nn.Sequential of the same.
+        input_shape: of one sample as the module takes it, (C, H, W) or (C,).
+
+    Raises:
+        ValueError: a module, or a setting of one, has no counterpart in convkit.
+        TypeError: not an nn.Sequential.
+        ImportError: PyTorch is missing; the message says how to install it.
+    """
+    nn = package("torch").nn
+    if not isinstance(module, nn.Sequential):
+        raise TypeError(
+            f"only an nn.Sequential can be read module by module, received "
+            f"{type(module).__name__}; export others with torch.onnx.export and load the file with "
+            f"convkit.onnx.load"
+        )
+    operators = [each for name, part in _leaves(module, "") for each in _operators_of(part, name)]
+    return assemble(operators, tuple(input_shape))
+
+
+def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    nn = package("torch").nn
+    for name, part in module.named_children():
+        path = f"{prefix}{name}"
+        if isinstance(part, nn.Sequential):
+            yield from _leaves(part, f"{path}.")
+        else:
+            yield path, part
+
+
+def _operators_of(module: Any, name: str) -> Iterable[Operator]:
+    read = _READERS.get(type(module).__name__)
+    known = type(module).__module__.startswith("torch.nn.")
+    if read is None or not known:
+        raise _error(
+            module, name, f"it has no counterpart in convkit; these have: {', '.join(_READERS)}"
+        )
+    # Numbers are no names for layers.
+    label = "" if name.rpartition(".")[2].isdigit() else name
+    try:
+        for op, arrays, attributes in read(module):
+            yield Operator(op, arrays, attributes, label)
+    except _Unsupported as error:
+        raise _error(module, name, str(error)) from None
+
+
+def _error(module: Any, name: str, message: str) -> ValueError:
+    return ValueError(f'module "{name}" ({module}): {message}')
+
+
+class _Unsupported(Exception):
+    """A setting without a counterpart, told by a reader that does not know the module's name."""
+
+
+_Parts = Iterator[tuple[str, tuple[Array, ...], dict[str, Any]]]
+
+
+def _conv2d(module: Any) -> _Parts:
+    if module.padding_mode != "zeros":
+        raise _Unsupported(f"padding_mode must be 'zeros', not {module.padding_mode!r}")
+    pads = module.padding
+    if pads == "valid":
+        pads = (0, 0, 0, 0)
+    elif pads == "same":  # of stride 1 alone; the larger half comes last
+        totals = [(k - 1) * d for k, d in zip(module.kernel_size, module.dilation, strict=True)]
+        pads = (*(t // 2 for t in totals), *(t - t // 2 for t in totals))
+    else:
+        pads = (*pads, *pads)
+    attributes = {
+        "kernel_shape": module.kernel_size,
+        "strides": module.stride,
+        "pads": pads,
+        "dilations": module.dilation,
+        "group": module.groups,
+    }
+    yield "Conv", _arrays(module.weight, module.bias), attributes
+
+
+def _linear(module: Any) -> _Parts:
+    weight, *bias = _arrays(module.weight, module.bias)
+    yield "Gemm", (weight.T, *bias), {}
+
+
+def _batchnorm(module: Any) -> _Parts:
+    if module.running_mean is None:
+        raise _Unsupported("it must have running statistics, which convkit always uses")
+    if module.momentum is None:
+        raise _Unsupported("convkit has no cumulative average of the statistics; set momentum")
+    channels = module.num_features
+    scale = np.ones(channels, np.float32) if module.weight is None else _array(module.weight)
+    shift = np.zeros(channels, np.float32) if module.bias is None else _array(module.bias)
+    arrays = (scale, shift, *_arrays(module.running_mean, module.running_var))
+    attributes = {"epsilon": module.eps, "momentum": 1.0 - module.momentum}
+    yield "BatchNormalization", arrays, attributes
+
+
+def _pool2d(module: Any) -> _Parts:
+    average = hasattr(module, "count_include_pad")
+    if getattr(module, "divisor_override", None) is not None:
+        raise _Unsupported("convkit has no divisor_override")
+    if getattr(module, "return_indices", False):
+        raise _Unsupported("convkit does not return indices")
+    pads = _pair(module.padding)
+    attributes = {
+        "kernel_shape": _pair(module.kernel_size),
+        "strides": _pair(module.stride),
+        "pads": (*pads, *pads),
+        "dilations": _pair(getattr(module, "dilation", 1)),
+        "ceil_mode": module.ceil_mode,
+        "count_include_pad": average and module.count_include_pad,
+    }
+    yield "AveragePool" if average else "MaxPool", (), attributes
+
+
+def _adaptive(op: str) -> Callable[[Any], _Parts]:
+    def read(module: Any) -> _Parts:
+        if _pair(module.output_size) != (1, 1) or getattr(module, "return_indices", False):
+            raise _Unsupported("convkit pools over the whole image alone, to one value a channel")
+        yield op, (), {}
+
+    return read
+
+
+def _flatten(module: Any) -> _Parts:
+    if (module.start_dim, module.end_dim) != (1, -1):
+        raise _Unsupported("convkit flattens all but the batch: start_dim=1, end_dim=-1")
+    yield "Flatten", (), {}
+
+
+def _zero_pad2d(module: Any) -> _Parts:
+    if getattr(module, "value", 0.0) != 0.0:
+        raise _Unsupported(f"convkit pads with zeros alone, not {module.value}")
+    left, right, top, bottom = module.padding
+    yield "Pad", (), {"pads": (top, left, bottom, right)}
+
+
+def _unflatten(module: Any) -> _Parts:
+    if module.dim not in (1, -1):
+        raise _Unsupported("convkit gives each sample a shape: dim=1")
+    yield "Reshape", (), {"sizes": tuple(module.unflattened_size)}
+
+
+def _softmax(module: Any) -> _Parts:
+    if module.dim is None:
+        raise _Unsupported("say its dim, such as nn.Softmax(dim=1)")
+    yield "Softmax", (), {"axis": module.dim}
+
+
+def _simple(op: str, **attributes: str) -> Callable[[Any], _Parts]:
+    """A reader of a module that has nothing but attributes, here under ONNX's names."""
+
+    def read(module: Any) -> _Parts:
+        yield op, (), {ours: getattr(module, theirs) for ours, theirs in attributes.items()}
+
+    return read
+
+
+# The table of modules, and below the way back.
+_READERS: dict[str, Callable[[Any], _Parts]] = {
+    "AdaptiveAvgPool2d": _adaptive("GlobalAveragePool"),
+    "AdaptiveMaxPool2d": _adaptive("GlobalMaxPool"),
+    "AvgPool2d": _pool2d,
+    "BatchNorm1d": _batchnorm,
+    "BatchNorm2d": _batchnorm,
+    "ConstantPad2d": _zero_pad2d,
+    "Conv2d": _conv2d,
+    "Dropout": _simple("Dropout", ratio="p"),
+    "ELU": _simple("Elu", alpha="alpha"),
+    "Flatten": _flatten,
+    "GELU": _simple("Gelu", approximate="approximate"),
+    "Identity": lambda module: iter(()),
+    "LeakyReLU": _simple("LeakyRelu", alpha="negative_slope"),
+    "Linear": _linear,
+    "MaxPool2d": _pool2d,
+    "ReLU": _simple("Relu"),
+    "Sigmoid": _simple("Sigmoid"),
+    "Softmax": _softmax,
+    "Tanh": _simple("Tanh"),
+    "Unflatten": _unflatten,
+    "ZeroPad2d": _zero_pad2d,
+}
+
+
+def to_torch(model: Sequential) -> torch.nn.Sequential:
+    """Make an nn.Sequential of a convkit model, with its weights.
+
+    It takes channels-first images, and is in evaluation mode; call `.train()` to train it. What the
+    model predicts for x, it makes of `torch.from_numpy(x).permute(0, 3, 1, 2)`. Where the model's
+    result is images, its own is channels-first.
+
+    Raises:
+        ValueError: the model is not built, or a layer has no counterpart in PyTorch.
+        ImportError: PyTorch is missing; the message says how to install it.
+    """
+    nn = package("torch").nn
+    operators = decompose(model)
+    # Its images are channels-first already, those that go in and those that come out.
+    if len(model.input_shape) > 2:
+        del operators[0]
+    if len(model.output_shape) > 2:
+        del operators[-1]
+    modules: list[Any] = []
+    rank = len(model.input_shape)
+    for operator in operators:
+        write = _WRITERS.get(operator.op)
+        if write is None:
+            raise operator.error("PyTorch has no module that does this")
+        modules += write(nn, operator, rank)
+        if operator.op in ("Flatten", "Reshape"):
+            rank = 1 + len(operator.attributes.get("sizes", (0,)))
+    network: torch.nn.Sequential = nn.Sequential(*modules)
+    return network.eval()
+
+
+def _to_conv2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    given, (kernel, *bias) = operator.attributes, operator.arrays
+    top, left, bottom, right = given["pads"]
+    even = (top, left) == (bottom, right)
+    module = nn.Conv2d(
+        kernel.shape[1] * given["group"],
+        kernel.shape[0],
+        given["kernel_shape"],
+        stride=given["strides"],
+        padding=(top, left) if even else 0,
+        dilation=given["dilations"],
+        groups=given["group"],
+        bias=bool(bias),
+    )
+    _assign(module, weight=kernel, bias=bias)
+    return [module] if even else [nn.ZeroPad2d((left, right, top, bottom)), module]
+
+
+def _to_linear(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    kernel, *bias = operator.arrays
+    module = nn.Linear(*kernel.shape, bias=bool(bias))
+    _assign(module, weight=kernel.T, bias=bias)
+    return [module]
+
+
+def _to_batchnorm(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    kinds = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+    if rank not in kinds:
+        raise operator.error(f"PyTorch has no batch normalisation for inputs of rank {rank}")
+    scale, shift, mean, variance = operator.arrays
+    given = operator.attributes
+    module = kinds[rank](len(scale), eps=given["epsilon"], momentum=1.0 - given["momentum"])
+    _assign(module, weight=scale, bias=[shift], running_mean=mean, running_var=variance)
+    return [module]
+
+
+def _to_pool2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    """An uneven padding, one more behind than before, is a window that hangs over: ceil_mode."""
+    given, average = operator.attributes, operator.op == "AveragePool"
+    top, left, bottom, right = given["pads"]
+    uneven = bottom > top, right > left
+    options: dict[str, Any] = {"padding": (top, left), "ceil_mode": any(uneven)}
+    before: list[Any] = []
+    if any(more and stride == 1 for more, stride in zip(uneven, given["strides"], strict=True)):
+        # With stride 1 the window behind the last one is never begun.
+        if average:
+            raise operator.error(
+                "PyTorch has no mean over windows of even size with stride 1 and padding='same'"
+            )
+        before, options = [nn.ConstantPad2d((left, right, top, bottom), -np.inf)], {}
+    if average:
+        options["count_include_pad"] = False
+    kind = nn.AvgPool2d if average else nn.MaxPool2d
+    return [*before, kind(given["kernel_shape"], given["strides"], **options)]
+
+
+def _to_zero_pad2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    top, left, bottom, right = operator.attributes["pads"]
+    return [nn.ZeroPad2d((left, right, top, bottom))]
+
+
+def _to_unflatten(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    flatten = [nn.Flatten()] if rank > 2 else []
+    return [*flatten, nn.Unflatten(1, operator.attributes["sizes"])]
+
+
+def _to_gelu(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    return [nn.GELU(operator.attributes["approximate"])]
+
+
+_WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
+    "AveragePool": _to_pool2d,
+    "BatchNormalization": _to_batchnorm,
+    "Conv": _to_conv2d,
+    "Dropout": lambda nn, operator, rank: [nn.Dropout(operator.attributes["ratio"])],
+    "Elu": lambda nn, operator, rank: [nn.ELU(operator.attributes["alpha"])],
+    "Flatten": lambda nn, operator, rank: [nn.Flatten()],
+    "Gelu": _to_gelu,
+    "Gemm": _to_linear,
+    "GlobalAveragePool": lambda nn, operator, rank: [nn.AdaptiveAvgPool2d(1)],
+    "GlobalMaxPool": lambda nn, operator, rank: [nn.AdaptiveMaxPool2d(1)],
+    "LeakyRelu": lambda nn, operator, rank: [nn.LeakyReLU(operator.attributes["alpha"])],
+    "MaxPool": _to_pool2d,
+    "Pad": _to_zero_pad2d,
+    "Relu": lambda nn, operator, rank: [nn.ReLU()],
+    "Reshape": _to_unflatten,
+    "Sigmoid": lambda nn, operator, rank: [nn.Sigmoid()],
+    "Softmax": lambda nn, operator, rank: [nn.Softmax(operator.attributes["axis"])],
+    "Tanh": lambda nn, operator, rank: [nn.Tanh()],
+}
+
+
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _arrays(*tensors: Any) -> tuple[Array, ...]:
+    return tuple(_array(tensor) for tensor in tensors if tensor is not None)
+
+
+def _array(tensor: Any) -> Array:
+    torch = package("torch")
+    if tensor.dtype != torch.float32:
+        raise _Unsupported(f"its weights must be float32, received {tensor.dtype}; use .float()")
+    array: Array = tensor.detach().cpu().numpy()
+    return array
+
+
+def _assign(module: Any, bias: Sequence[Array] = (), **arrays: Array) -> None:
+    """Copy arrays into a module's parameters and buffers of the same names."""
+    torch = package("torch")
+    with torch.no_grad():
+        for name, array in (*arrays.items(), *(("bias", each) for each in bias)):
+            getattr(module, name).copy_(torch.from_numpy(np.ascontiguousarray(array)))

@@ -1,0 +1,156 @@
+"""Models and weights between convkit and Keras, in both directions."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from compare import Array
+from convkit import interop, layers
+from some_models import LINES, ZOO, images, of_line, trained
+
+for name in ("torch", "keras"):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed", allow_module_level=True)
+if os.environ.setdefault("KERAS_BACKEND", "torch") != "torch":
+    pytest.skip(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}", allow_module_level=True)
+
+import keras  # noqa: E402 - only where it is
+
+# Keras hands PyTorch's tensors to NumPy in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+
+
+def run(network: Any, x: Array) -> Array:
+    return np.asarray(keras.ops.convert_to_numpy(network(x, training=False)))
+
+
+def close(a: Array, b: Array) -> None:
+    assert np.ptp(b) > 1e-3  # a constant would be equal for the wrong reason
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*ZOO, *LINES])
+def test_models_go_there_and_back(name: str) -> None:
+    model = trained(name) if name in ZOO else of_line(name)
+    x = images(model, 4)
+    expected = model.predict(x, verbose=0)
+    network = interop.to_keras(model)
+    close(run(network, x), expected)
+    assert [layer.name for layer in network.layers] == [layer.name for layer in model.layers]
+    assert network.count_params() == model.count_params()
+    back = interop.from_keras(network)
+    assert back.name == model.name
+    assert [type(layer) for layer in back.layers] == [type(layer) for layer in model.layers]
+    for layer, copy in zip(model.layers, back.layers, strict=True):
+        ours = {k: v for k, v in layer.get_config().items() if "initializer" not in k}
+        theirs = {k: v for k, v in copy.get_config().items() if "initializer" not in k}
+        assert theirs == ours
+    for mine, theirs in zip(model.get_weights(), back.get_weights(), strict=True):
+        np.testing.assert_array_equal(theirs, mine)
+    np.testing.assert_array_equal(back.predict(x, verbose=0), expected)
+
+
+def test_a_model_that_keras_trained_goes_on_learning_here() -> None:
+    """The same weights, settings and moving statistics: the next step gives the same weights."""
+    keras.utils.set_random_seed(9)
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 2)),
+            keras.layers.Conv2D(6, 3, padding="same", strides=2, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.8, epsilon=1e-2),
+            keras.layers.ReLU(),
+            keras.layers.MaxPool2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation=keras.activations.softmax),
+        ]
+    )
+    rng = np.random.default_rng(3)
+    x, labels = rng.random((16, 8, 8, 2), dtype=np.float32), np.arange(16) % 3
+    network.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    network.fit(x, labels, batch_size=8, epochs=3, verbose=0)
+    model = interop.from_keras(network)
+    close(model.predict(x, verbose=0), run(network, x))
+    model.compile(convkit.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    for each in (network, model):
+        each.fit(x, labels, batch_size=16, epochs=1, verbose=0)
+    for mine, theirs in zip(model.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_frozen_layers_stay_frozen() -> None:
+    model = of_line("nothing but dense")
+    model.layers[0].trainable = False
+    network = interop.to_keras(model)
+    model.layers[0].trainable = True
+    assert [layer.trainable for layer in network.layers] == [False, True, True]
+    copies = interop.from_keras(network).layers
+    assert [layer.trainable for layer in copies] == [False, True, True]
+
+
+def own_activation(x: Any) -> Any:
+    return x * x
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "LSTM": (lambda: keras.layers.LSTM(3, name="memory"), r'"memory" \(LSTM\): it has no counter'),
+    "activation": (lambda: keras.layers.Dense(3, "softplus"), "activation 'softplus'"),
+    "a function": (lambda: keras.layers.Dense(3, own_activation), "no such activation"),
+    "channels first": (
+        lambda: keras.layers.GlobalMaxPooling2D(data_format="channels_first"),
+        "no counterpart for data_format='channels_first'",
+    ),
+    "keepdims": (
+        lambda: keras.layers.GlobalMaxPooling2D(keepdims=True),
+        "no counterpart for keepdims=True",
+    ),
+    "ReLU6": (lambda: keras.layers.ReLU(max_value=6.0), "no counterpart for max_value=6.0"),
+    "axis": (lambda: keras.layers.BatchNormalization(axis=1), "no counterpart for axis=1"),
+    "constraint": (
+        lambda: keras.layers.Dense(2, kernel_constraint="non_neg"),
+        "no counterpart for kernel_constraint=",
+    ),
+    "noise": (
+        lambda: keras.layers.Dropout(0.5, noise_shape=(1, 4, 4, 3)),
+        "no counterpart for noise_shape=",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_counterpart_is_refused(name: str) -> None:
+    make, message = REFUSED[name]
+    shape = (4, 3) if name == "LSTM" else (4, 4, 3)
+    network = keras.Sequential([keras.Input(shape), make()])
+    with pytest.raises(ValueError, match=message):
+        interop.from_keras(network)
+
+
+def test_other_models_are_refused() -> None:
+    x = keras.Input((3,))
+    with pytest.raises(TypeError, match=r"expected a keras\.Sequential, received Functional"):
+        interop.from_keras(keras.Model(x, keras.layers.Dense(2)(x)))
+    with pytest.raises(ValueError, match="is not built; give it an Input"):
+        interop.from_keras(keras.Sequential([keras.layers.Dense(2)]))
+    with pytest.raises(ValueError, match="is not built: begin it with Input"):
+        interop.to_keras(convkit.Sequential([layers.Dense(2)]))
+
+    class Dense(layers.Dense):
+        """A user's own layer, which may compute anything."""
+
+    with pytest.raises(ValueError, match="it has no counterpart in Keras"):
+        interop.to_keras(convkit.Sequential([convkit.Input((3,)), Dense(2)]))
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = of_line("nothing but dense")
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ImportError, match="install it with: pip install keras"):
+        interop.to_keras(model)
