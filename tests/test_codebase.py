@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "utils": {"layers", *_BASE},
     "zoo": {"models", "layers"},
     "interop": {"models", "layers", "ops", "parameters"},
+    "onnx": {"interop", "models", "ops", "parameters", "__version__"},
     "datasets": set(),
     "plots": set(),
 }

@@ -6,7 +6,8 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`datasets`, `plots`, `interop`, `bench` and `reference` are imported when they are first used.
+`datasets`, `plots`, `interop`, `onnx`, `bench` and `reference` are imported when they are first
+used.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ from .layers import Input
 from .models import Sequential
 
 if TYPE_CHECKING:
-    from . import bench, datasets, interop, plots, reference
+    from . import bench, datasets, interop, onnx, plots, reference
 
     __version__: str
 
-_LAZY = ("bench", "datasets", "interop", "plots", "reference")
+_LAZY = ("bench", "datasets", "interop", "onnx", "plots", "reference")
 
 __all__ = [
     "Input",
@@ -51,6 +52,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "onnx",
     "ops",
     "optimizers",
     "plots",

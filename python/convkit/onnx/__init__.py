@@ -1,0 +1,70 @@
+"""ONNX files: `export` a model for deployment, `load` one to train it further.
+
+    >>> convkit.onnx.export(model, "model.onnx")
+    >>> model = convkit.onnx.load("model.onnx")
+
+The package onnx comes with `pip install "convkit[onnx]"` and is imported when one of them is
+called. `convkit.onnx.backend` runs ONNX's own tests against convkit's kernels.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..interop.packages import package
+from ..models import Sequential
+
+__all__ = ["export", "load"]
+
+
+def export(model: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write a model as an ONNX file that computes what `model.predict` computes.
+
+    The file takes what `predict` takes: float32 images (N, H, W, C), for any N, as the input
+    `input`; the result is `output`. One Transpose at the beginning makes them channels-first, as
+    ONNX's operators need them. Batch normalisation uses its moving statistics, dropout is left out,
+    paddings are written in numbers, and activations are nodes of their own; all are operators of
+    version 20, which onnxruntime runs since 1.17. The file is checked with ONNX's checker and
+    written atomically: whatever happens, `path` is the old file or the whole new one.
+
+    Args:
+        model: built, with weights.
+        path: of the file; one that is there is replaced.
+
+    Raises:
+        ValueError: the model is not built, or has a layer without a counterpart in ONNX.
+        ImportError: the package onnx is missing; the message says how to install it.
+    """
+    package("onnx")
+    from .exporter import write
+
+    write(model, path)
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Make a model of an ONNX file, with its weights, to predict with or to train further.
+
+    The file must be a chain: one input, each node fed by the one before it and by constants. It
+    may come from `export`, or from a library such as PyTorch, whose images are channels-first.
+    The model takes and gives channels-last images (N, H, W, C) in any case; the weights, and the
+    order of flattened images, are rearranged to fit.
+
+    Understood are the operators Conv (2-D), Gemm, MatMul and Add with constants,
+    BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean over the
+    image, Flatten, Reshape and Squeeze that flatten, Transpose between both layouts, Pad with
+    zeros, Dropout, Identity, Relu, LeakyRelu, Elu, Gelu, Sigmoid, Tanh and Softmax, of the versions
+    9 and later.
+
+    Args:
+        path: of the file. Weights in other files must lie in its folder or below.
+
+    Raises:
+        ValueError: not an ONNX file, or it asks for what convkit does not have; the message names
+            the node. Nothing is allocated that the file does not hold the data for.
+        OSError: the file cannot be read.
+        ImportError: the package onnx is missing; the message says how to install it.
+    """
+    package("onnx")
+    from .importer import read
+
+    return read(path)
