@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ... import layers
+from ...interop import to_keras
 from ...models import Sequential
 from ..shapes import Array, Labels, PredictStep, TrainStep
 
@@ -33,21 +33,6 @@ def predict_steps(model: Sequential, threads: int) -> dict[str, PredictStep]:
     """The probabilities of a batch by `predict_on_batch`, likewise."""
     network = _prepared(model, threads)
     return {_label(): lambda x: np.asarray(network.predict_on_batch(x))}
-
-
-def to_keras(model: Sequential) -> Any:
-    """A built convkit model as Keras's Sequential, with the same weights, not compiled.
-
-    Raises:
-        ValueError: a layer that the contender does not have.
-    """
-    assert model.input_shape is not None
-    network = keras.Sequential([keras.Input(model.input_shape[1:])])
-    for layer in model.layers:
-        copy = _layer(layer)
-        network.add(copy)
-        copy.set_weights(layer.get_weights())
-    return network
 
 
 def _prepared(model: Sequential, threads: int) -> Any:
@@ -74,33 +59,3 @@ def _set_threads(threads: int) -> None:
         # It refuses once it has begun, for an earlier model with the same number.
         with contextlib.suppress(RuntimeError):
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-
-
-def _layer(layer: layers.Layer) -> Any:
-    theirs = keras.layers
-    if isinstance(layer, layers.Conv2D):
-        return theirs.Conv2D(
-            layer.filters,
-            layer.kernel_size,
-            strides=layer.strides,
-            padding=layer.padding,
-            dilation_rate=layer.dilation_rate,
-            groups=layer.groups,
-            activation=layer.activation,
-            use_bias=layer.use_bias,
-        )
-    if isinstance(layer, layers.Dense):
-        return theirs.Dense(layer.units, activation=layer.activation, use_bias=layer.use_bias)
-    if isinstance(layer, layers.BatchNormalization):
-        return theirs.BatchNormalization(
-            momentum=layer.momentum, epsilon=layer.epsilon, center=layer.center, scale=layer.scale
-        )
-    if isinstance(layer, layers.MaxPooling2D):
-        return theirs.MaxPooling2D(layer.pool_size, layer.strides, layer.padding)
-    if isinstance(layer, layers.Activation):
-        return theirs.Activation(layer.activation)
-    if isinstance(layer, layers.Dropout):
-        return theirs.Dropout(layer.rate)
-    if isinstance(layer, layers.Flatten):
-        return theirs.Flatten()
-    raise ValueError(f"the Keras contender does not have {layer!r}")

@@ -7,17 +7,14 @@ Imported only where PyTorch takes part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from ... import layers
+from ...interop import to_torch
 from ...models import Sequential
-from ..shapes import Array, Labels, PredictStep, TrainStep, training_steps
+from ..shapes import Array, Labels, PredictStep, TrainStep
 
 MEMORY_FORMATS = {
     "torch nchw": torch.contiguous_format,
@@ -48,20 +45,16 @@ def predict_steps(
     }
 
 
-def to_torch(model: Sequential) -> nn.Sequential:
-    """A built convkit classifier up to its logits as PyTorch modules, with the same weights.
-
-    A Dense layer behind Flatten gets its weights' rows reordered, since PyTorch flattens (C, H, W).
-    """
-    return nn.Sequential(*_modules(model))
-
-
 def _label(memory_format: str, bfloat16: bool) -> str:
     return f"{memory_format} bf16" if bfloat16 else memory_format
 
 
 def _network(model: Sequential, memory: torch.memory_format) -> nn.Sequential:
-    network = to_torch(model)
+    """Up to the logits: the softmax at its end belongs to the loss."""
+    *modules, last = to_torch(model)
+    if not isinstance(last, nn.Softmax):
+        raise ValueError(f"the benchmark needs a model that ends in a softmax, received {model!r}")
+    network = nn.Sequential(*modules)
     cast(Any, network).to(memory_format=memory)  # PyTorch's own annotations do not know of it
     return network
 
@@ -98,64 +91,3 @@ def _predict_step(model: Sequential, memory: torch.memory_format, bfloat16: bool
         return result
 
     return step
-
-
-def _modules(model: Sequential) -> Iterator[nn.Module]:
-    plane: tuple[int, int, int] | None = None  # (H, W, C) that Flatten laid out, until a Dense
-    for step in training_steps(model):
-        layer = step.layer
-        if isinstance(layer, layers.Conv2D):
-            yield _conv2d(layer)
-        elif isinstance(layer, layers.Dense):
-            yield _dense(layer, plane)
-            plane = None
-        elif isinstance(layer, layers.BatchNormalization):
-            yield _batchnorm(layer)
-        elif isinstance(layer, layers.MaxPooling2D):
-            yield nn.MaxPool2d(layer.pool_size, layer.strides)
-        elif isinstance(layer, layers.Flatten):
-            _, h, w, c = layer.input_shape or ()
-            plane = (h or 0, w or 0, c or 0)
-            yield nn.Flatten()
-        elif isinstance(layer, layers.Dropout):
-            yield nn.Dropout(layer.rate)
-        else:
-            raise ValueError(f"the PyTorch contender does not have {layer!r}")
-        if step.relu:
-            yield nn.ReLU()
-
-
-def _conv2d(layer: layers.Conv2D) -> nn.Conv2d:
-    kernel, bias = layer.get_weights()
-    kh, kw, c, oc = kernel.shape
-    module = nn.Conv2d(c, oc, (kh, kw), padding=layer.padding)
-    _assign(module.weight, kernel.transpose(3, 2, 0, 1))
-    _assign(module.bias, bias)
-    return module
-
-
-def _dense(layer: layers.Dense, plane: tuple[int, int, int] | None) -> nn.Linear:
-    kernel, bias = layer.get_weights()
-    if plane is not None:
-        kernel = kernel.reshape(*plane, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
-    module = nn.Linear(*kernel.shape)
-    _assign(module.weight, kernel.T)
-    _assign(module.bias, bias)
-    return module
-
-
-def _batchnorm(layer: layers.BatchNormalization) -> nn.BatchNorm2d:
-    gamma, beta, moving_mean, moving_variance = layer.get_weights()
-    # PyTorch's momentum is the share of the new statistics.
-    module = nn.BatchNorm2d(len(gamma), eps=layer.epsilon, momentum=1.0 - layer.momentum)
-    _assign(module.weight, gamma)
-    _assign(module.bias, beta)
-    _assign(module.running_mean, moving_mean)
-    _assign(module.running_var, moving_variance)
-    return module
-
-
-def _assign(target: torch.Tensor | None, values: NDArray[np.float32]) -> None:
-    assert target is not None
-    with torch.no_grad():
-        target.copy_(torch.from_numpy(np.ascontiguousarray(values)))
