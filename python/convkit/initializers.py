@@ -18,22 +18,20 @@ from typing import Any
 import numpy as np
 
 from . import random
+from .config import Configurable
+from .config import serialize as serialize  # Keras has it here
 from .parameters import Array
 
 # The standard deviation of a normal distribution cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class Initializer:
+class Initializer(Configurable):
     """Base class: `__call__(shape)` returns the initial value of a parameter."""
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """The initial value, float32, of the given shape."""
         raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {}
 
 
 class Zeros(Initializer):
@@ -65,10 +63,6 @@ class Constant(Initializer):
     def __call__(self, shape: Sequence[int]) -> Array:
         """The constant in the given shape."""
         return np.full(tuple(shape), self.value, np.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"value": self.value}
 
 
 class _Random(Initializer):
@@ -104,10 +98,6 @@ class RandomUniform(_Random):
         drawn = self._generator().uniform(self.minval, self.maxval, tuple(shape))
         return np.asarray(drawn, np.float32)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
-
 
 class RandomNormal(_Random):
     """Normally distributed.
@@ -126,10 +116,6 @@ class RandomNormal(_Random):
         return np.asarray(
             self._generator().normal(self.mean, self.stddev, tuple(shape)), np.float32
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
 
 
 class TruncatedNormal(_Random):
@@ -217,10 +203,6 @@ class _Scaled(VarianceScaling):
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(*self.fixed, seed)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"seed": self.seed}
 
 
 class GlorotUniform(_Scaled):
@@ -371,11 +353,6 @@ def get(identifier: str | Initializer | dict[str, Any]) -> Initializer:
         f"unknown initializer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
         f"or an object of convkit.initializers"
     )
-
-
-def serialize(initializer: Initializer) -> dict[str, Any]:
-    """The initializer as a small JSON-able dictionary, which `get` takes back."""
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
 
 
 def _snake(name: str) -> str:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
+from .config import Configurable
 from .parameters import Array
 
 
-class Loss:
+class Loss(Configurable):
     """Base class of the losses.
 
     Attributes:
@@ -86,10 +87,6 @@ class Loss:
         weights = None if sample_weight is None else np.asarray(sample_weight, np.float32)
         return float(np.mean(self.compute(predicted, targets, sample_weight=weights)))
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {}
-
 
 class _CrossEntropy(Loss):
     """What both cross-entropies share: which op computes them."""
@@ -117,10 +114,6 @@ class _CrossEntropy(Loss):
             y_pred, targets, sample_weight=sample_weight, dprobs=dy, losses=losses
         )[0]
         return result
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"from_logits": self.from_logits, "name": self.name}
 
 
 class SparseCategoricalCrossentropy(_CrossEntropy):
@@ -225,10 +218,6 @@ class _ValueByValue(Loss):
         return type(self).op(
             y_pred, targets, sample_weight=sample_weight, dy=dy, losses=losses, **self.options
         )[0]
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"name": self.name}
 
 
 class MeanSquaredError(_ValueByValue):

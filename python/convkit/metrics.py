@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import losses, ops
+from .config import Configurable
 from .parameters import Array
 
 
-class Metric:
+class Metric(Configurable):
     """Base class: a weighted mean over all samples seen since `reset_state`.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..parameters import Array, Shape
@@ -100,20 +100,12 @@ class Activation(Layer):
         """The activation's name."""
         return self.activation or "linear"
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "activation": self.activation or "linear"}
-
 
 class ReLU(Activation):
     """max(x, 0), as a layer of its own."""
 
     def __init__(self, **options: Unpack[LayerOptions]) -> None:
         super().__init__("relu", **options)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return Layer.get_config(self)
 
 
 class LeakyReLU(Activation):
@@ -167,7 +159,4 @@ class Softmax(Activation):
         super().__init__("softmax", **options)
         if axis != -1:
             raise self.error(f"axis must be -1, the last, received {axis!r}")
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return Layer.get_config(self)
+        self.axis = axis

@@ -18,19 +18,20 @@ import itertools
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..config import Configurable
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape
 from .checks import check_sample_shape
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
+# Gives a parameter's first value in place of its initializer, by its path and shape.
+WeightSource = Callable[[str, tuple[int, ...]], Array]
 
 _name_counters: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
@@ -71,7 +72,7 @@ class SavedArray:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-class Layer:
+class Layer(Configurable):
     """Base class of all layers.
 
     Args:
@@ -87,6 +88,7 @@ class Layer:
         in_place: `forward` may write y over x, and `backward` dx over dy.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
+        weight_source: where `build` takes the weights from, None for the initializers.
     """
 
     keeps_input: bool = False
@@ -114,6 +116,7 @@ class Layer:
         self.first_input_shape = (
             None if input_shape is None else check_sample_shape(input_shape, self)
         )
+        self.weight_source: WeightSource | None = None
         self._parameters: list[Parameter] = []
         self._trainable = bool(trainable)
 
@@ -141,7 +144,12 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as a small dictionary that JSON can hold."""
-        return {"name": self.name, "trainable": self._trainable}
+        config = super().get_config()
+        # The attribute of that name is the shape that the layer was built for, batch included.
+        del config["input_shape"]
+        if self.first_input_shape is not None:
+            config["input_shape"] = list(self.first_input_shape)
+        return config
 
     # What subclasses may define.
 
@@ -173,11 +181,6 @@ class Layer:
         shape = self.compute_output_shape((None, *input_sizes))[1:]
         return tuple(size for size in shape if size is not None)
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A new layer from what `get_config` returned."""
-        return cls(**config)
-
     def build(self, input_shape: Shape) -> None:
         """Make the parameters for inputs of that shape; nothing happens the second time.
 
@@ -202,13 +205,15 @@ class Layer:
         self, name: str, shape: Sequence[int], initializer: Initializer, *, trainable: bool = True
     ) -> Parameter:
         """Make a parameter and count it among the layer's weights."""
-        value = np.asarray(initializer(shape))
+        path = f"{self.name}/{name}"
+        source = self.weight_source
+        value = np.asarray(initializer(shape) if source is None else source(path, tuple(shape)))
         if value.shape != tuple(shape):
             raise self.error(
                 f"{type(initializer).__name__} returned shape {value.shape} for the {name} "
                 f"of shape {tuple(shape)}"
             )
-        parameter = Parameter(name, value, path=f"{self.name}/{name}", trainable=trainable)
+        parameter = Parameter(name, value, path=path, trainable=trainable)
         self._parameters.append(parameter)
         return parameter
 

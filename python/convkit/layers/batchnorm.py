@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class BatchNormalization(EpilogueLayer):
             raise self.error(f"momentum must lie in 0 .. 1, received {momentum!r}")
         if not 0.0 < epsilon < float("inf"):
             raise self.error(f"epsilon must be positive, received {epsilon!r}")
+        self.axis = axis
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
         self.gamma: Parameter
@@ -75,19 +76,18 @@ class BatchNormalization(EpilogueLayer):
         channels = input_shape[-1]
         assert channels is not None
         shape = (channels,)
-        # What the layer does not have is a constant that no optimizer and no file ever sees.
-        self.gamma = (
-            self.add_parameter("gamma", shape, Ones())
-            if self.scale
-            else Parameter("gamma", Ones()(shape))
-        )
-        self.beta = (
-            self.add_parameter("beta", shape, Zeros())
-            if self.center
-            else Parameter("beta", Zeros()(shape))
-        )
+        if self.scale:
+            self.gamma = self.add_parameter("gamma", shape, Ones())
+        if self.center:
+            self.beta = self.add_parameter("beta", shape, Zeros())
         self.moving_mean = self.add_parameter("moving_mean", shape, Zeros(), trainable=False)
         self.moving_variance = self.add_parameter("moving_variance", shape, Ones(), trainable=False)
+        # What the layer does not have is a constant that no optimizer and no file ever sees. It
+        # comes last, when a file has proved by the others that there are so many channels.
+        if not self.scale:
+            self.gamma = Parameter("gamma", Ones()(shape))
+        if not self.center:
+            self.beta = Parameter("beta", Zeros()(shape))
 
     def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
         """The batch's mean and 1 / sqrt(variance + epsilon)."""
@@ -170,14 +170,3 @@ class BatchNormalization(EpilogueLayer):
         """Whose statistics are used."""
         moving = not training or not self.trainable
         return f"{self.operation} {'moving' if moving else 'batch'} statistics"
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-        }

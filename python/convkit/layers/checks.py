@@ -74,13 +74,14 @@ def output_plane(
     return sizes[0], sizes[1]
 
 
-def check_data_format(value: str | None, layer: Layer) -> None:
-    """Raise ValueError unless the images are NHWC, the only layout there is."""
+def check_data_format(value: str | None, layer: Layer) -> str:
+    """Return "channels_last", NHWC, the only layout there is; ValueError for anything else."""
     if value not in (None, "channels_last"):
         raise layer.error(
             f"data_format must be 'channels_last' (N, H, W, C), received {value!r}; "
             f"move the channels with numpy.moveaxis(x, 1, -1)"
         )
+    return "channels_last"
 
 
 def check_sample_shape(shape: Sequence[int], layer: Layer) -> tuple[int, ...]:

@@ -59,7 +59,7 @@ class Conv2D(EpilogueLayer):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
-        check_data_format(data_format, self)
+        self.data_format = check_data_format(data_format, self)
         self.filters = positive(filters, "filters", self)
         self.kernel_size = positive_pair(kernel_size, "kernel_size", self)
         self.strides = positive_pair(strides, "strides", self)
@@ -170,19 +170,3 @@ class Conv2D(EpilogueLayer):
             for direction in directions
         ]
         return f"{self.operation} {'/'.join(dict.fromkeys(names))}"
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": list(self.kernel_size),
-            "strides": list(self.strides),
-            "padding": self.padding,
-            "dilation_rate": list(self.dilation_rate),
-            "groups": self.groups,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-        }

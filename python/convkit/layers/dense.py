@@ -106,14 +106,3 @@ class Dense(EpilogueLayer):
             ops.dense_backward_weights(x, dy, out=kernel.gradient)
         if dx is not None:
             ops.dense_backward_input(dy, kernel.value, out=dx)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-        }

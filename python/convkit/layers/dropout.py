@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ops, random
 from ..parameters import Array, Shape
@@ -63,7 +63,3 @@ class Dropout(Layer):
 
     def _offset(self, run: Run) -> int:
         return random.dropout_offset(run.step, self.index)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

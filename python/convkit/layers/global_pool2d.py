@@ -20,7 +20,7 @@ class _GlobalPooling2D(Layer):
 
     def __init__(self, data_format: str | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
-        check_data_format(data_format, self)
+        self.data_format = check_data_format(data_format, self)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, C)."""

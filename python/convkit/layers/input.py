@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ..parameters import Array, Shape
 from .base import Layer, Run
@@ -39,10 +38,6 @@ class InputLayer(Layer):
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """Nothing: dx is dy."""
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"shape": list(self.shape), "name": self.name}
 
 
 def Input(shape: Sequence[int], *, name: str | None = None) -> InputLayer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..parameters import Array, Shape
@@ -26,7 +26,7 @@ class _Pooling2D(Layer):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
-        check_data_format(data_format, self)
+        self.data_format = check_data_format(data_format, self)
         self.pool_size = positive_pair(pool_size, "pool_size", self)
         self.strides = (
             self.pool_size if strides is None else positive_pair(strides, "strides", self)
@@ -50,15 +50,6 @@ class _Pooling2D(Layer):
                 -(-size // stride) if self.padding == "same" else (size - window) // stride + 1
             )
         return (count, sizes[0], sizes[1], channels)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "pool_size": list(self.pool_size),
-            "strides": list(self.strides),
-            "padding": self.padding,
-        }
 
 
 class MaxPooling2D(_Pooling2D):

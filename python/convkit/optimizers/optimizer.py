@@ -8,31 +8,48 @@ own memory (the slots) has the layout of the parameters and is allocated once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from . import ops
-from .parameters import Array, ParameterStore, aligned_zeros
+from .. import ops
+from ..config import Configurable, serialize
+from ..parameters import Array, ParameterStore, aligned_zeros
+from . import schedules
+from .schedules import LearningRateSchedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class Optimizer:
+class Optimizer(Configurable):
     """Base class of the optimizers.
 
+    Args:
+        learning_rate: a number, or a schedule of `convkit.optimizers.schedules`.
+        weight_decay: subtract learning_rate * weight_decay * w at each step.
+        name: of the optimizer.
+
     Attributes:
-        learning_rate: can be set at any time.
+        learning_rate: that of the next step.
         iterations: how many steps were made.
         slots: the optimizer's memory by name, flat arrays in the layout of `store.values`.
     """
 
     slot_names: tuple[str, ...] = ()
 
-    def __init__(self, learning_rate: float, weight_decay: float | None, name: str) -> None:
+    def __init__(
+        self,
+        learning_rate: float | LearningRateSchedule,
+        weight_decay: float | None,
+        name: str,
+    ) -> None:
         self.name = name
+        self.schedule: LearningRateSchedule | None = None
+        self.iterations = 0
         self.learning_rate = learning_rate
         self.weight_decay = 0.0
         if weight_decay is not None:
             self.weight_decay = _number(weight_decay, "weight_decay", self)
-        self.iterations = 0
         self.slots: dict[str, Array] = {}
         self._store: ParameterStore | None = None
         self._ranges: tuple[slice, ...] = ()
@@ -40,11 +57,26 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
-        """The step size. Setting it to a negative or infinite number is a ValueError."""
+        """The step size of the next step. It can be set, to a number or a schedule, at any time.
+
+        Raises:
+            ValueError: set to a negative or infinite number.
+            TypeError: set to a number while a schedule decides it, as in Keras.
+        """
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
+    def learning_rate(self, value: float | LearningRateSchedule) -> None:
+        if isinstance(value, LearningRateSchedule):
+            self.schedule = value
+            self.count(self.iterations)
+            return
+        if self.schedule is not None:
+            raise TypeError(
+                f"{type(self).__name__}: the learning rate follows a schedule, "
+                f"{type(self.schedule).__name__}, and cannot be set; give the optimizer a number "
+                f"as learning_rate if something else shall change it"
+            )
         self._learning_rate = _number(value, "learning_rate", self)
 
     def bind(self, store: ParameterStore) -> None:
@@ -67,7 +99,13 @@ class Optimizer:
         if store is not None and self._store is store:
             self._store = None
             self.slots, self._ranges, self._views = {}, (), []
-            self.iterations = 0
+            self.count(0)
+
+    def count(self, iterations: int) -> None:
+        """Go on as if so many steps had been made: set `iterations`, and the rate by a schedule."""
+        self.iterations = iterations
+        if self.schedule is not None:
+            self._learning_rate = float(self.schedule(iterations))
 
     def apply(self, store: ParameterStore) -> None:
         """Make one step: change the trainable values by their gradients."""
@@ -80,25 +118,34 @@ class Optimizer:
         self.iterations += 1
         for views in self._views:
             self.update(*views)
+        if self.schedule is not None:
+            self.count(self.iterations)
 
     def update(self, w: Array, g: Array, *slots: Array) -> None:
         """Change w in place, given its gradient and the slots; `iterations` counts from 1."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "name": self.name,
-        }
+        """The constructor's arguments, with the learning rate of now."""
+        config = super().get_config()
+        if self.schedule is not None:
+            config["learning_rate"] = serialize(self.schedule)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A new optimizer from what `get_config` returned."""
+        rate = config.get("learning_rate")
+        if isinstance(rate, Mapping):
+            config = {**config, "learning_rate": schedules.get(rate)}
+        return cls(**config)
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum if asked for.
 
     Args:
-        learning_rate: the step size.
+        learning_rate: the step size, or a schedule of it.
         momentum: how much of the last step is repeated.
         nesterov: look ahead by the momentum (Y. Nesterov, 1983).
         weight_decay: subtract learning_rate * weight_decay * w at each step.
@@ -107,7 +154,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | LearningRateSchedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float | None = None,
@@ -131,16 +178,12 @@ class SGD(Optimizer):
             weight_decay=self.weight_decay,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
-
 
 class Adam(Optimizer):
     """Adam (D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015).
 
     Args:
-        learning_rate: the step size.
+        learning_rate: the step size, or a schedule of it.
         beta_1, beta_2: how much of the mean gradient, and of its mean square, stays at each step.
         epsilon: added to the root of the mean square.
         weight_decay: if not 0, AdamW's decoupled decay.
@@ -151,7 +194,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -178,15 +221,6 @@ class Adam(Optimizer):
             step=self.iterations,
             weight_decay=self.weight_decay,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
 
 
 class RMSprop(Optimizer):
@@ -245,7 +279,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay (I. Loshchilov and F. Hutter, 2019).
 
     Args:
-        learning_rate: the step size.
+        learning_rate: the step size, or a schedule of it.
         weight_decay: subtract learning_rate * weight_decay * w at each step.
         beta_1, beta_2, epsilon: as of `Adam`.
         name: by default `adamw`.
@@ -253,7 +287,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | LearningRateSchedule = 0.001,
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,

@@ -1,0 +1,8 @@
+"""Optimizers, and `schedules` of their learning rates, with Keras's names and defaults."""
+
+from __future__ import annotations
+
+from . import schedules
+from .optimizer import SGD, Adam, AdamW, Optimizer, get
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "get", "schedules"]

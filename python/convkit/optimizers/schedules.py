@@ -1,0 +1,222 @@
+"""Schedules: learning rates that follow the training step, with Keras 3's names and defaults.
+
+A schedule is a pure function of the number of steps made before: what an optimizer counts, and a
+saved model remembers, is all the state it has. It is evaluated once a step, in plain Python.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from ..config import Configurable
+
+
+class LearningRateSchedule(Configurable):
+    """Base class: `schedule(step)` is the learning rate of the step that has `step` before it."""
+
+    def __call__(self, step: int) -> float:
+        """The learning rate, where steps count from 0."""
+        raise NotImplementedError
+
+    def error(self, message: str) -> ValueError:
+        """A ValueError that names this schedule."""
+        return ValueError(f"{type(self).__name__}: {message}")
+
+    def number(self, value: float, what: str, above_zero: bool = False) -> float:
+        """Return `value`; ValueError unless it is a finite number of at least, or above, 0."""
+        number = math.nan if isinstance(value, bool | str) else value
+        if not isinstance(number, int | float):
+            number = float(number)
+        if not math.isfinite(number) or number < 0 or (above_zero and number == 0):
+            least = "above 0" if above_zero else "of at least 0"
+            raise self.error(f"{what} must be a finite number {least}, received {value!r}")
+        return number
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """initial_learning_rate * decay_rate ** (step / decay_steps).
+
+    Args:
+        initial_learning_rate: the learning rate of step 0.
+        decay_steps: after so many steps it has been multiplied by `decay_rate`.
+        decay_rate: that factor.
+        staircase: decay at once every `decay_steps` steps, rather than a little at each step.
+        name: by default `ExponentialDecay`.
+
+    Example:
+        >>> schedule = convkit.optimizers.schedules.ExponentialDecay(1e-3, 1000, 0.9)
+        >>> model.compile(convkit.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "ExponentialDecay",
+    ) -> None:
+        self.initial_learning_rate = self.number(initial_learning_rate, "initial_learning_rate")
+        self.decay_steps = self.number(decay_steps, "decay_steps", True)
+        self.decay_rate = self.number(decay_rate, "decay_rate")
+        self.staircase = bool(staircase)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """The decayed learning rate."""
+        times = step / self.decay_steps
+        if self.staircase:
+            times = math.floor(times)
+        return float(self.initial_learning_rate * self.decay_rate**times)
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """values[i] up to and including the step boundaries[i]; after the last one, values[-1].
+
+    Args:
+        boundaries: steps, each larger than the one before.
+        values: learning rates, one more than boundaries.
+        name: by default `PiecewiseConstant`.
+    """
+
+    def __init__(
+        self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
+    ) -> None:
+        if len(boundaries) != len(values) - 1:
+            raise self.error(
+                f"there must be one value more than boundaries, received {len(values)} values "
+                f"and {len(boundaries)} boundaries"
+            )
+        self.boundaries = [self.number(each, "each boundary") for each in boundaries]
+        self.values = [self.number(each, "each value") for each in values]
+        if any(one >= two for one, two in pairwise(self.boundaries)):
+            raise self.error(f"boundaries must increase, received {list(boundaries)}")
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """The learning rate between the two boundaries."""
+        return self.values[bisect_left(self.boundaries, step)]
+
+
+class CosineDecay(LearningRateSchedule):
+    """A linear warm-up, if asked for, then half a wave of the cosine down to a share of the rate.
+
+    (I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017; the
+    warm-up of P. Goyal et al., "Accurate, large minibatch SGD", 2017.)
+
+    Args:
+        initial_learning_rate: where the warm-up begins, or the decay if there is no warm-up.
+        decay_steps: the length of the decay.
+        alpha: the share of the rate, at which the decay began, that remains at its end.
+        name: by default `CosineDecay`.
+        warmup_target: where the warm-up ends and the decay begins; None for no warm-up.
+        warmup_steps: the length of the warm-up, which comes before the `decay_steps`.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        alpha: float = 0.0,
+        name: str = "CosineDecay",
+        warmup_target: float | None = None,
+        warmup_steps: float = 0,
+    ) -> None:
+        self.initial_learning_rate = self.number(initial_learning_rate, "initial_learning_rate")
+        self.decay_steps = self.number(decay_steps, "decay_steps", True)
+        self.alpha = self.number(alpha, "alpha")
+        self.name = name
+        self.warmup_target = (
+            None if warmup_target is None else self.number(warmup_target, "warmup_target")
+        )
+        self.warmup_steps = self.number(warmup_steps, "warmup_steps")
+
+    def __call__(self, step: int) -> float:
+        """The learning rate of the warm-up or of the decay."""
+        start, highest = self.initial_learning_rate, self.warmup_target
+        if highest is None:
+            decayed, highest = float(step), start
+        elif step < self.warmup_steps:
+            return start + (highest - start) * step / self.warmup_steps
+        else:
+            decayed = step - self.warmup_steps
+        share = _cosine(min(decayed / self.decay_steps, 1.0))
+        return highest * ((1.0 - self.alpha) * share + self.alpha)
+
+
+class OneCycle(LearningRateSchedule):
+    """Up to a large learning rate and down to almost nothing, both along half a wave of the cosine.
+
+    (L. Smith and N. Topin, "Super-convergence", 2018, in the form that PyTorch's `OneCycleLR` and
+    fastai made usual; the momentum is not cycled.) Keras has no such schedule.
+
+    Args:
+        max_learning_rate: the largest learning rate.
+        total_steps: of the whole cycle: epochs * ceil(samples / batch_size). Later steps keep the
+            last learning rate.
+        pct_start: the share of the cycle in which the learning rate grows.
+        div_factor: it begins at max_learning_rate / div_factor.
+        final_div_factor: it ends at max_learning_rate / div_factor / final_div_factor.
+        name: by default `OneCycle`.
+    """
+
+    def __init__(
+        self,
+        max_learning_rate: float,
+        total_steps: float,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        name: str = "OneCycle",
+    ) -> None:
+        self.max_learning_rate = self.number(max_learning_rate, "max_learning_rate")
+        self.total_steps = self.number(total_steps, "total_steps", True)
+        self.pct_start = self.number(pct_start, "pct_start")
+        self.div_factor = self.number(div_factor, "div_factor", True)
+        self.final_div_factor = self.number(final_div_factor, "final_div_factor", True)
+        self.name = name
+        if not 0.0 < self.pct_start < 1.0:
+            raise self.error(f"pct_start must lie between 0 and 1, received {pct_start!r}")
+        if self.total_steps < 2:
+            raise self.error(f"total_steps must be at least 2, received {total_steps!r}")
+        self._first = self.max_learning_rate / self.div_factor
+        self._last = self._first / self.final_div_factor
+        self._peak = self.pct_start * self.total_steps - 1.0  # a step, perhaps between two
+
+    def __call__(self, step: int) -> float:
+        """The learning rate on the way up or down."""
+        if step < self._peak:
+            start, end, done = self._first, self.max_learning_rate, step / self._peak
+        else:
+            way = self.total_steps - 1.0 - self._peak
+            start, end = self.max_learning_rate, self._last
+            done = min((step - self._peak) / way, 1.0)
+        return end + (start - end) * _cosine(done)
+
+
+def _cosine(done: float) -> float:
+    """From 1 to 0 along half a wave, as `done` goes from 0 to 1."""
+    return 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+_CLASSES: tuple[type[LearningRateSchedule], ...] = (
+    CosineDecay,
+    ExponentialDecay,
+    OneCycle,
+    PiecewiseConstantDecay,
+)
+
+
+def get(config: Mapping[str, Any]) -> LearningRateSchedule:
+    """The schedule that `convkit.config.serialize` described; ValueError for an unknown class."""
+    for each in _CLASSES:
+        if config.get("class_name") == each.__name__:
+            return each.from_config(config.get("config", {}))
+    raise ValueError(
+        f"unknown schedule {config.get('class_name')!r}: use one of "
+        f"{', '.join(each.__name__ for each in _CLASSES)}"
+    )
