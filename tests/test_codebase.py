@@ -22,20 +22,22 @@ pytestmark = pytest.mark.skipif(
 
 # What each module or subpackage may import of convkit; an import for type checkers does not count.
 # `convkit` itself is __init__.py, which may import all that is public.
-_BASE = {"parameters", "random", "initializers"}
+_BASE = {"config", "parameters", "random", "initializers"}
 _ENGINE = {"layers", "losses", "metrics", "optimizers", "ops", "summary", *_BASE}
 ALLOWED: dict[str, set[str]] = {
     "_core": set(),
     "reference": set(),
     "ops": {"_core"},
     "runtime": {"_core", "__version__"},
+    "config": set(),
     "parameters": set(),
     "random": set(),
-    "initializers": {"parameters", "random"},
+    "initializers": {"config", "parameters", "random"},
     "layers": {"ops", *_BASE},
-    "losses": {"ops", "parameters"},
-    "metrics": {"ops", "parameters", "losses"},
-    "optimizers": {"ops", "parameters"},
+    "losses": {"config", "ops", "parameters"},
+    "metrics": {"config", "ops", "parameters", "losses"},
+    "optimizers": {"config", "ops", "parameters"},
+    "storage": {"layers", "losses", "metrics", "optimizers", *_BASE},
     "callbacks": {"parameters"},
     "progress": {"callbacks"},
     "data": {"ops", "parameters", "losses"},
@@ -44,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "plan": {"fusion", "layers", "losses", "parameters", "summary"},
     "engine": {"plan", "data", "callbacks", *_ENGINE},
     "training": {"engine", "plan", "data", "callbacks", "progress", *_ENGINE},
-    "models": {"training", *_ENGINE},
+    "models": {"storage", "training", *_ENGINE},
     "utils": {"layers", *_BASE},
     "zoo": {"models", "layers"},
     "interop": {"models", "layers", "ops", "parameters"},

@@ -15,7 +15,7 @@ import inspect
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,7 +41,14 @@ class Configurable:
         return cls(**config)
 
 
-def serialize(value: Configurable) -> dict[str, Any]:
+class Described(Protocol):
+    """What can say its configuration: every `Configurable`, and a model."""
+
+    def get_config(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold."""
+
+
+def serialize(value: Described) -> dict[str, Any]:
     """An object as Keras writes it: its module, the name of its class, and its configuration.
 
     The module is that of the kind, such as `convkit.layers`, however deep the class lives in it.
@@ -74,9 +81,7 @@ def _plain(value: Any, what: str) -> Any:
     """The value as JSON can hold it; TypeError names the argument that it belongs to."""
     if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, Configurable) or (
-        hasattr(value, "get_config") and not isinstance(value, type)
-    ):
+    if hasattr(value, "get_config") and not isinstance(value, type):
         return serialize(value)
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return {key: _plain(each, what) for key, each in value.items()}

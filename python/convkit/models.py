@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from . import summary
+from . import storage, summary
+from .config import serialize
 from .layers.base import Layer, assign, automatic_name
 from .layers.input import InputLayer
 from .parameters import Array, Parameter, Shape
+from .storage import revive
 from .training import Trainer
 
-__all__ = ["Sequential"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Sequential", "load_model"]
 
 
 class Sequential(Trainer):
@@ -189,6 +196,87 @@ class Sequential(Trainer):
         """
         (print_fn or print)(summary.model_table(self.name, self._layers))
 
+    # In files, in pickles, and as a configuration.
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write everything that training can go on from into one file.
+
+        That is the architecture, the weights, what `compile` was given, the optimizer's memory,
+        and the counters that random numbers depend on: training goes on with the same bits as if
+        it had not been interrupted. The file is in the safetensors format, whatever its name; the
+        architecture is JSON in its metadata, and there is no code in it. An interrupted save
+        leaves the old file or the new one.
+
+        Args:
+            filepath: of the file, such as `"model.safetensors"` or a Keras script's `"best.keras"`.
+            overwrite: whether an existing file is replaced.
+
+        Raises:
+            FileExistsError: the file exists and `overwrite` is False.
+            ValueError: a layer, optimizer, loss, metric or initializer is not one of convkit's
+                own; `save_weights` can save such a model.
+            RuntimeError: another thread is training this model.
+        """
+        with self._exclusive():
+            storage.write(filepath, *storage.describe(self), overwrite=overwrite)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone into one file, as `save` does.
+
+        Raises:
+            FileExistsError: the file exists and `overwrite` is False.
+            ValueError: the model is not built.
+            RuntimeError: another thread is training this model.
+        """
+        self._sizes()
+        with self._exclusive():
+            storage.write(filepath, *storage.describe_weights(self), overwrite=overwrite)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Take the weights of a file that `save_weights` or `save` wrote, all or none.
+
+        They go to the weights of this model in order, whatever the layers are called.
+
+        Raises:
+            ValueError: the file is damaged or foreign, or does not fit the model, which stays as
+                it was; the message names the file and what is wrong.
+            OSError: the file cannot be read.
+            RuntimeError: another thread is training this model.
+        """
+        self._sizes()
+        with self._exclusive(), storage.reading(filepath) as (document, arrays):
+            storage.assign_weights(self.weights, document, arrays)
+
+    def get_config(self) -> dict[str, Any]:
+        """The name and the layers, as a dictionary that JSON can hold; without the weights."""
+        layers: list[Layer] = list(self._layers)
+        if self._input_sizes is not None:
+            layers.insert(0, InputLayer(self._input_sizes, name="input_layer"))
+        return {"name": self.name, "layers": [serialize(layer) for layer in layers]}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A new model, with new weights, from what `get_config` returned.
+
+        Raises:
+            ValueError: a layer is not one of convkit's own.
+        """
+        return cls([revive(each, Layer) for each in config["layers"]], name=config["name"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._exclusive():
+            document, arrays = storage.describe(self)
+            return {
+                "document": document,
+                "arrays": {name: array.copy() for name, array in arrays.items()},
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Sequential.__init__(self, name=state["document"]["model"]["config"]["name"])
+        values: dict[str, Array] = state["arrays"]
+        shapes = {name: value.shape for name, value in values.items()}
+        storage.restore(self, state["document"], storage.Arrays(shapes, values.__getitem__))
+
     def __repr__(self) -> str:
         return f"<Sequential {self.name}, {len(self._layers)} layers>"
 
@@ -222,3 +310,30 @@ class Sequential(Trainer):
             raise layer.error(
                 f'model "{self.name}" already has a layer of this name; give it another'
             )
+
+
+def load_model(filepath: str | os.PathLike[str], *, compile: bool = True) -> Sequential:
+    """The model that `Sequential.save` wrote.
+
+    Loading runs no code of the file and imports nothing: layers, optimizers, losses and the rest
+    are looked up in a closed list. Names, shapes, types and sizes are checked before memory is
+    used. A trained model comes back with the seed that it was trained with as `model.seed`.
+
+    Args:
+        filepath: of the file.
+        compile: whether the model gets its optimizer, loss and metrics, if it had them.
+
+    Raises:
+        ValueError: the file is truncated, damaged or not one of convkit's; the message names it
+            and says what it is.
+        OSError: the file cannot be read.
+
+    Example:
+        >>> model.save("mnist.safetensors")
+        >>> model = convkit.models.load_model("mnist.safetensors")
+        >>> model.fit(x_train, y_train, epochs=10, initial_epoch=5)
+    """
+    with storage.reading(filepath) as (document, arrays):
+        model = Sequential(name="loading")
+        storage.restore(model, document, arrays, compile)
+        return model

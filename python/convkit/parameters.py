@@ -147,6 +147,14 @@ class ParameterStore:
         self.is_current = True
         self._ranges = None  # the other owner alone was told what was frozen meanwhile
 
+    def split(self, array: Array) -> dict[str, Array]:
+        """Cut an array in the layout of `values` into views, by the paths of the parameters."""
+        return {
+            parameter.path: array[place].reshape(parameter.shape)
+            for parameter, place in zip(self.parameters, self._places, strict=True)
+            if parameter.trainable
+        }
+
     def trainable_changed(self) -> None:
         """A parameter was frozen or released."""
         self._ranges = None

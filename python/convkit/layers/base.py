@@ -146,7 +146,7 @@ class Layer(Configurable):
         """The constructor's arguments, as a small dictionary that JSON can hold."""
         config = super().get_config()
         # The attribute of that name is the shape that the layer was built for, batch included.
-        del config["input_shape"]
+        config.pop("input_shape", None)
         if self.first_input_shape is not None:
             config["input_shape"] = list(self.first_input_shape)
         return config

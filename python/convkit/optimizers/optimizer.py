@@ -94,6 +94,10 @@ class Optimizer(Configurable):
             self._store = store
             self.slots = {name: aligned_zeros(store.values.size) for name in self.slot_names}
 
+    def is_bound_to(self, store: ParameterStore) -> bool:
+        """Whether the slots are those of that store's parameters."""
+        return self._store is store
+
     def unbind(self, store: ParameterStore | None) -> None:
         """Leave that store, because its model got other layers; the slots begin anew."""
         if store is not None and self._store is store:

@@ -28,9 +28,10 @@ class LearningRateSchedule(Configurable):
 
     def number(self, value: float, what: str, above_zero: bool = False) -> float:
         """Return `value`; ValueError unless it is a finite number of at least, or above, 0."""
-        number = math.nan if isinstance(value, bool | str) else value
-        if not isinstance(number, int | float):
-            number = float(number)
+        try:
+            number = math.nan if isinstance(value, bool | str) else float(value)
+        except (TypeError, OverflowError):
+            number = math.nan
         if not math.isfinite(number) or number < 0 or (above_zero and number == 0):
             least = "above 0" if above_zero else "of at least 0"
             raise self.error(f"{what} must be a finite number {least}, received {value!r}")

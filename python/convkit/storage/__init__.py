@@ -1,0 +1,25 @@
+"""Models in files: what is written, how it is checked, and how a model is made of it again.
+
+A saved model is two things: a document, which JSON can hold, and float32 arrays by name. The
+document has the architecture, what `compile` was given, and the counters that random numbers and
+schedules depend on; the arrays are the weights and the optimizer's slots. `document` goes from a
+model to both and back, `registry` knows the classes that a document may name, and `file` puts both
+into one safetensors file. Pickling and copying a model use the same two things without a file.
+"""
+
+from __future__ import annotations
+
+from .document import Arrays, assign_weights, describe, describe_weights, restore
+from .file import reading, write
+from .registry import revive
+
+__all__ = [
+    "Arrays",
+    "assign_weights",
+    "describe",
+    "describe_weights",
+    "reading",
+    "restore",
+    "revive",
+    "write",
+]

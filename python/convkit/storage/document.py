@@ -1,0 +1,237 @@
+"""From a model to a document with arrays, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import random
+from ..config import serialize
+from ..layers.base import Layer
+from ..losses import Loss
+from ..metrics import Metric
+from ..optimizers import Optimizer
+from ..parameters import Array, Parameter
+from .registry import check_known, revive
+
+if TYPE_CHECKING:
+    from ..models import Sequential
+
+VERSION = 1
+_SLOTS = "optimizer"  # the slot `velocity` of `conv2d/kernel` is `optimizer/velocity/conv2d/kernel`
+_MOST_LAYERS = 10_000  # a hostile file shall not keep the machine busy
+_LARGEST_STEP = 2**48  # as far as random numbers can count training steps
+
+
+class Arrays:
+    """The arrays of a file, each handed out once its name and shape are what is expected.
+
+    Args:
+        shapes: of all arrays, by name.
+        read: reads one of them, float32.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], read: Callable[[str], Array]) -> None:
+        self._shapes = dict(shapes)
+        self._read = read
+        self._left = set(self._shapes)
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """ValueError unless there is an array of that name and shape."""
+        if name not in self._shapes:
+            raise ValueError(f"it has no array {name!r}")
+        if self._shapes[name] != shape:
+            raise ValueError(
+                f"the array {name!r} has shape {self._shapes[name]}, the model needs {shape}"
+            )
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Read an array; ValueError, before any memory is used, unless it has that shape."""
+        self.check(name, shape)
+        self._left.discard(name)
+        return self._read(name)
+
+    def finish(self, ignored: str | None = None) -> None:
+        """ValueError if an array was never asked for, unless its name begins with `ignored`."""
+        left = sorted(n for n in self._left if ignored is None or not n.startswith(ignored))
+        if left:
+            raise ValueError(f"it has arrays that the model has no place for: {_listed(left)}")
+
+
+def describe_weights(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The document and the arrays of the weights alone."""
+    weights = model.weights
+    document = {"version": VERSION, "weights": [parameter.path for parameter in weights]}
+    return document, {parameter.path: parameter.value for parameter in weights}
+
+
+def describe(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The document and the arrays of everything that training can go on from.
+
+    Raises:
+        ValueError: a part of the model is of a class that is not convkit's own.
+        TypeError: an argument of a part is something that JSON cannot hold.
+    """
+    document, arrays = describe_weights(model)
+    document["model"] = _describe_model(model)
+    document["compile"] = None
+    document["training"] = {"steps": model._steps, "seed": model.seed}
+    if model._steps and model.seed is None:
+        # Resumed in another process, it is to draw the same random numbers.
+        document["training"]["seed"] = model._seed()
+    optimizer = model.optimizer
+    if optimizer is None:
+        return document, arrays
+    document["compile"] = {
+        "optimizer": check_known(serialize(optimizer), "the optimizer"),
+        "loss": None if model.loss is None else check_known(serialize(model.loss), "the loss"),
+        "metrics": [
+            check_known(serialize(metric), f"the metric {metric.name}") for metric in model.metrics
+        ],
+    }
+    document["training"]["iterations"] = optimizer.iterations
+    document["training"]["slots"] = []
+    store = model._store
+    if store is not None and optimizer.is_bound_to(store):
+        document["training"]["slots"] = list(optimizer.slots)
+        for name, slot in optimizer.slots.items():
+            for path, view in store.split(slot).items():
+                arrays[f"{_SLOTS}/{name}/{path}"] = view
+    return document, arrays
+
+
+def _describe_model(model: Sequential) -> dict[str, Any]:
+    described = serialize(model)
+    if (described["module"], described["class_name"]) != ("convkit.models", "Sequential"):
+        raise ValueError(
+            f"a {type(model).__name__} cannot be saved, because its code would not be in the "
+            f"file, only a Sequential itself; use save_weights and load_weights"
+        )
+    for layer in described["config"]["layers"]:
+        check_known(layer, f'layer "{layer["config"].get("name")}"')
+    return described
+
+
+def restore(
+    model: Sequential, document: Mapping[str, Any], arrays: Arrays, compile: bool = True
+) -> None:
+    """Make an empty model what `describe` was given.
+
+    Args:
+        model: new and without layers.
+        document, arrays: what `describe` returned.
+        compile: whether the model gets its optimizer, loss and metrics.
+
+    Raises:
+        ValueError, TypeError: the document is not what `describe` writes, or the arrays do not
+            belong to it. No array is made that is not in the file.
+    """
+    _check_version(document)
+    if "model" not in document:
+        raise ValueError(
+            "it holds weights alone: build the model in Python and call model.load_weights(path)"
+        )
+    described = _entry(document, "model", dict)
+    if (described.get("module"), described.get("class_name")) != ("convkit.models", "Sequential"):
+        raise ValueError("its model is no Sequential of convkit")
+    config = _entry(described, "config", dict)
+    model.name = _entry(config, "name", str)
+    layers = _entry(config, "layers", list)
+    if len(layers) > _MOST_LAYERS:
+        raise ValueError(f"it has {len(layers)} layers, more than the {_MOST_LAYERS} it may have")
+    for each in layers:
+        layer: Layer = revive(each, Layer)
+        layer.weight_source = arrays.take
+        model.add(layer)
+        layer.weight_source = None
+    training = _entry(document, "training", dict)
+    model._steps = _count(training, "steps")
+    seed = training.get("seed")
+    model.seed = None if seed is None else random.check_seed(_entry(training, "seed", int))
+    if compile and document.get("compile") is not None:
+        _restore_compiled(model, _entry(document, "compile", dict), training, arrays)
+        arrays.finish()
+    else:
+        arrays.finish(ignored=f"{_SLOTS}/")
+
+
+def _restore_compiled(
+    model: Sequential, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
+) -> None:
+    optimizer: Optimizer = revive(compiled.get("optimizer"), Optimizer)
+    loss = compiled.get("loss")
+    model.compile(
+        optimizer,
+        None if loss is None else revive(loss, Loss),
+        metrics=[revive(each, Metric) for each in _entry(compiled, "metrics", list)],
+    )
+    slots = _entry(training, "slots", list)
+    if slots:
+        if slots != list(optimizer.slot_names):
+            raise ValueError(f"its slots {slots} are not those of {type(optimizer).__name__}")
+        store = model._parameters()
+        optimizer.bind(store)
+        for name, slot in optimizer.slots.items():
+            for path, view in store.split(slot).items():
+                np.copyto(view, arrays.take(f"{_SLOTS}/{name}/{path}", view.shape))
+    optimizer.count(_count(training, "iterations"))
+
+
+def assign_weights(
+    parameters: Sequence[Parameter], document: Mapping[str, Any], arrays: Arrays
+) -> None:
+    """Give a model's parameters the values of a file, all or none.
+
+    The n-th weight of the file goes to the n-th of the model, whatever their layers are called, if
+    both have the same role (such as "kernel") and shape.
+
+    Raises:
+        ValueError: another number of weights, or one of another role or shape.
+    """
+    _check_version(document)
+    names = _entry(document, "weights", list)
+    if len(names) != len(parameters):
+        raise ValueError(
+            f"it has {len(names)} weights and the model has {len(parameters)}; both must have the "
+            f"same layers"
+        )
+    for name, parameter in zip(names, parameters, strict=True):
+        if not isinstance(name, str) or name.rpartition("/")[2] != parameter.name:
+            raise ValueError(
+                f"it has the weight {name!r} where the model has {parameter.path!r}; both must "
+                f"have the same layers"
+            )
+        arrays.check(name, parameter.shape)
+    values = [arrays.take(n, p.shape) for n, p in zip(names, parameters, strict=True)]
+    for parameter, value in zip(parameters, values, strict=True):
+        np.copyto(parameter.value, value)
+
+
+def _check_version(document: Mapping[str, Any]) -> None:
+    version = _entry(document, "version", int)
+    if version != VERSION:
+        raise ValueError(
+            f"it has version {version} of the format, this convkit reads version {VERSION}; "
+            f"install the newest convkit"
+        )
+
+
+def _entry(document: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = document.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"its entry {key!r} is missing or of the wrong type")
+    return value
+
+
+def _count(document: Mapping[str, Any], key: str) -> int:
+    count: int = _entry(document, key, int)
+    if not 0 <= count < _LARGEST_STEP:
+        raise ValueError(f"its entry {key!r} must lie in 0 .. {_LARGEST_STEP - 1}, found {count}")
+    return count
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return f"{shown}, ..." if len(names) > 5 else shown

@@ -1,0 +1,89 @@
+"""The closed list of classes that a saved model may consist of.
+
+A file names a class by its module and name, and this list is where the name is looked up: nothing
+is ever imported, and no class from outside convkit is ever called, because a file says so.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from .. import initializers, layers, losses, metrics, optimizers
+from ..config import Configurable
+from ..optimizers import schedules
+
+# The public classes of a module that belong to its kind: one line for each kind.
+_KINDS: tuple[tuple[Any, type[Configurable]], ...] = (
+    (initializers, initializers.Initializer),
+    (layers, layers.Layer),
+    (losses, losses.Loss),
+    (metrics, metrics.Metric),
+    (optimizers, optimizers.Optimizer),
+    (schedules, schedules.LearningRateSchedule),
+)
+
+
+@cache
+def known_classes() -> dict[tuple[str, str], type[Configurable]]:
+    """Every class that a file may name, by its module (such as `convkit.layers`) and name."""
+    found: dict[tuple[str, str], type[Configurable]] = {}
+    for module, base in _KINDS:
+        kind = ".".join(module.__name__.split(".")[:2])
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, base) and value is not base:
+                found[kind, value.__name__] = value
+    return found
+
+
+def check_known(description: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return what `serialize` made of an object; ValueError if a file could not give it back."""
+    key = (description["module"], description["class_name"])
+    if key not in known_classes():
+        raise ValueError(
+            f"{what} is a {'.'.join(key)}, which cannot be saved: a file holds convkit's own "
+            f"classes and no code. Use save_weights and load_weights, and build the model in "
+            f"Python"
+        )
+    for name, value in description["config"].items():
+        if _is_description(value):
+            check_known(value, f"the {name} of {what}")
+    return description
+
+
+def revive(description: Any, base: type[Configurable]) -> Any:
+    """Make an object again from what `serialize` made of it.
+
+    Args:
+        description: its module, class_name and config, as JSON gave them.
+        base: the class that the object must belong to.
+
+    Raises:
+        ValueError: it names no known class of that kind, or is of another form. What a constructor
+            thinks of its arguments is raised as the constructor raises it.
+    """
+    if not _is_description(description) or not isinstance(description.get("config"), dict):
+        raise ValueError(
+            f"a {base.__name__} must be described by its module, class_name and config, found "
+            f"{_short(description)}"
+        )
+    key = (description.get("module"), description["class_name"])
+    known = known_classes()
+    if not all(isinstance(part, str) for part in key) or key not in known:
+        raise ValueError(f"there is no class {_short('.'.join(map(str, key)))} in convkit")
+    if not issubclass(kind := known[key], base):
+        raise ValueError(f"expected a {base.__name__}, found a {kind.__name__}")
+    config = {
+        name: revive(value, Configurable) if _is_description(value) else value
+        for name, value in description["config"].items()
+    }
+    return kind.from_config(config)
+
+
+def _is_description(value: Any) -> bool:
+    return isinstance(value, dict) and "class_name" in value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
