@@ -50,7 +50,7 @@ def write(
 
     import safetensors.numpy
 
-    target = os.path.realpath(os.fspath(path))
+    target = os.path.realpath(os.fsdecode(path))
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a folder, and must be a file", target)
     if not overwrite and os.path.lexists(target):
@@ -99,7 +99,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[tuple[dict[str, Any], Arra
     """
     from safetensors import safe_open
 
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     try:
         header = _read_header(name)
         with safe_open(name, framework="numpy", backend="pread") as file:
