@@ -118,7 +118,8 @@ def test_a_missing_value_warns_and_names_the_available() -> None:
     stopping = EarlyStopping("val_loss")
     stopping.set_model(Stub())  # type: ignore[arg-type]
     with pytest.warns(
-        UserWarning, match="'val_loss', which is not there; available are: loss, acc"
+        UserWarning,
+        match="metric `val_loss` which is not available. Available metrics are: loss,acc",
     ):
         stopping.on_epoch_end(0, {"loss": 1.0, "acc": 0.5})
 
@@ -146,7 +147,7 @@ def test_verbose_says_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
     run(EarlyStopping(patience=1, verbose=1, restore_best_weights=True), [1.0, 2.0])
     out = capsys.readouterr().out
     assert "Epoch 2: early stopping" in out
-    assert "from the end of epoch 1" in out
+    assert "from the end of the best epoch: 1." in out
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_direction(name: str, expected: str) -> None:
     [
         ({"mode": "up"}, "mode must be"),
         ({"patience": -1}, "patience must be at least 0"),
-        ({"min_delta": float("nan")}, "min_delta a number"),
+        ({"min_delta": float("nan")}, "min_delta must be a number"),
         ({"monitor": "val_quality"}, "give mode='min' or mode='max'"),
     ],
 )

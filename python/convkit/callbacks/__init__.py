@@ -1,0 +1,32 @@
+"""Callbacks: what else happens while a model trains, with Keras 3's names and arguments.
+
+Each can give its state as a dictionary and take it back (`state_dict`, `load_state_dict`), so that
+a training that goes on from a file goes on with the patience, best value and log it had.
+"""
+
+from __future__ import annotations
+
+from .base import Callback, CallbackList, Logs
+from .csv_logger import CSVLogger
+from .early_stopping import EarlyStopping
+from .history import History
+from .lambda_callback import LambdaCallback
+from .learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from .model_checkpoint import ModelCheckpoint
+from .monitor import direction
+from .terminate_on_nan import TerminateOnNaN
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "Logs",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+    "direction",
+]

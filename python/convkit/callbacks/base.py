@@ -1,0 +1,128 @@
+"""Callbacks: what else happens while a model trains.
+
+A callback sees only numbers and the model. It may read and write weights, set
+`model.stop_training`, and change `logs`, which later callbacks and the history then see. Each can
+give its state as a dictionary and take it back, so that training can be resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..models import Sequential
+
+Logs = dict[str, float]
+
+
+class Callback:
+    """Base class: every hook does nothing. Override those you need.
+
+    Attributes:
+        model: the model that trains.
+        params: "epochs", "steps" (batches an epoch), "samples", "batch_size", "verbose".
+
+    `logs` holds the means so far in an epoch: `loss`, the metrics, and `val_...` at its end.
+    """
+
+    model: Sequential
+    params: dict[str, Any]
+
+    def set_model(self, model: Sequential) -> None:
+        """Called before everything else."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called before everything else."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """`fit` begins."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """`fit` ends as it should; `logs` are those of the last epoch."""
+
+    def on_train_interrupted(self, error: BaseException) -> None:
+        """`fit` ends by an exception, such as KeyboardInterrupt; `on_train_end` is not called."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch begins; epochs count from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch ends, validation included."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A training step begins; batches count from 0 in every epoch."""
+        self.on_batch_begin(batch, logs=logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A training step ends."""
+        self.on_batch_end(batch, logs=logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras's older name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Keras's older name of `on_train_batch_end`."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """`evaluate`, or a validation, begins."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """`evaluate`, or a validation, ends."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of `evaluate` begins."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of `evaluate` ends."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """`predict` begins."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """`predict` ends."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of `predict` begins."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """A batch of `predict` ends."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the callback must remember if training is to be resumed: numbers and arrays."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what `state_dict` returned."""
+
+
+class CallbackList:
+    """Several callbacks, called one after the other."""
+
+    def __init__(
+        self, callbacks: Sequence[Callback], model: Sequential, params: dict[str, Any]
+    ) -> None:
+        self.callbacks = list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    f"callbacks must be objects of convkit.callbacks.Callback, received "
+                    f"{callback!r}"
+                )
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params(params)
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """Call the hook of that name on all."""
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Tell all of the exception; each is told even if one before it fails."""
+        with ExitStack() as stack:
+            for callback in reversed(self.callbacks):
+                stack.callback(callback.on_train_interrupted, error)

@@ -1,0 +1,91 @@
+"""CSVLogger: the history as a file, line by line."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, Any
+
+from .base import Callback, Logs
+
+
+class CSVLogger(Callback):
+    """Write the logs of every epoch into a CSV file.
+
+    Args:
+        filename: of the file; it is flushed after every epoch.
+        separator: between the columns.
+        append: go on with an existing file, in its columns, rather than begin it anew.
+
+    The columns are `epoch`, counted from 0, and the keys of the first epoch's logs in alphabetical
+    order; without validation also their `val_...`, which are NA. A training that goes on from the
+    state of an earlier one appends to its file.
+
+    Raises:
+        OSError: in `fit`, if the file cannot be written.
+    """
+
+    def __init__(
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
+    ) -> None:
+        self.filename = os.fspath(filename)
+        self.sep = separator
+        self.append = append
+        self.keys: list[str] | None = None
+        self.csv_file: IO[str] | None = None
+        self._resumed = False
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Open the file."""
+        self._close()
+        self.keys = self._columns() if self.append or self._resumed else None
+        mode = "a" if self.append or self._resumed else "w"
+        self._resumed = False
+        self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write a line."""
+        logs = logs or {}
+        if self.keys is None:
+            self.keys = sorted(logs)
+            if not any(key.startswith("val_") for key in self.keys):
+                self.keys += [f"val_{key}" for key in self.keys]
+            self._write(["epoch", *self.keys])
+        self._write([epoch, *(logs.get(key, "NA") for key in self.keys)])
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close the file."""
+        self._close()
+
+    def on_train_interrupted(self, error: BaseException) -> None:
+        """Close the file."""
+        self._close()
+
+    def _columns(self) -> list[str] | None:
+        """The columns of the file that is there; None if there is none, or an empty one."""
+        import csv  # here, because few programs write such a file
+
+        if not os.path.exists(self.filename):
+            return None
+        with open(self.filename, newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file, delimiter=self.sep), None)
+        return header[1:] if header else None
+
+    def _write(self, row: list[Any]) -> None:
+        import csv
+
+        assert self.csv_file is not None
+        csv.writer(self.csv_file, delimiter=self.sep).writerow(row)
+        self.csv_file.flush()
+
+    def _close(self) -> None:
+        if self.csv_file is not None:
+            self.csv_file.close()
+            self.csv_file = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The columns, if the file has been begun."""
+        return {"keys": None if self.keys is None else list(self.keys)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Append to the file of an earlier training."""
+        self._resumed = state["keys"] is not None

@@ -1,0 +1,38 @@
+"""History: what `fit` returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Callback, Logs
+
+
+class History(Callback):
+    """Records the logs of every epoch. `fit` adds one and returns it.
+
+    Attributes:
+        history: a list of floats for each of `loss`, the metrics, and `val_...`.
+        epoch: the numbers of the epochs.
+    """
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Append the logs."""
+        self.epoch.append(epoch)
+        for key, value in (logs or {}).items():
+            self.history.setdefault(key, []).append(float(value))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history so far."""
+        return {
+            "epoch": list(self.epoch),
+            "history": {key: list(values) for key, values in self.history.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from an earlier history."""
+        self.epoch = list(state["epoch"])
+        self.history = {key: list(values) for key, values in state["history"].items()}

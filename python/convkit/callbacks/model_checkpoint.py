@@ -1,0 +1,140 @@
+"""ModelCheckpoint: the model as a file, while it trains."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from .base import Logs
+from .monitor import Monitor
+
+
+class ModelCheckpoint(Monitor):
+    """Save the model, or its weights, after every epoch or every so many batches.
+
+    Args:
+        filepath: of the file, any name; it may have places for numbers, such as
+            `"{epoch:02d}-{val_loss:.2f}.safetensors"`: `epoch` and `batch`, which count from 1
+            here, and the keys of the logs. Folders are made if need be.
+        monitor: a key of the logs.
+        verbose: 1 prints what happens.
+        save_best_only: save only when the monitored value is better than ever before.
+        save_weights_only: `model.save_weights` rather than `model.save`.
+        mode: "min", "max", or "auto", which goes by the name.
+        save_freq: "epoch", or after how many batches to save.
+        initial_value_threshold: with `save_best_only`, the value that the first file must beat.
+
+    Each file replaces an older one of its name in one step. From a file that `model.save` wrote at
+    the end of epoch k (counted from 1), training goes on with the same bits by
+    `fit(initial_epoch=k)`, if this callback stood last in the list: what comes after it, such as a
+    reduction of the learning rate, is not in the file. A value that is NaN is never the best.
+
+    Raises:
+        ValueError: a wrong argument, or the name does not tell the mode.
+        KeyError: in `fit`, if the logs have no number for a place in `filepath`.
+        OSError: in `fit`, if the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        # Where all are saved, none is better, and the name need not tell.
+        super().__init__(monitor, "min" if mode == "auto" and not save_best_only else mode)
+        if save_freq != "epoch" and (
+            not isinstance(save_freq, int) or isinstance(save_freq, bool) or save_freq < 1
+        ):
+            raise ValueError(
+                f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer "
+                f"values of at least 1"
+            )
+        self.filepath = os.fspath(filepath)
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.best = initial_value_threshold
+        self._epoch = 0
+        self._batches = 0  # since the last file
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Remember the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Save if enough batches have passed."""
+        if self.save_freq == "epoch":
+            return
+        self._batches += 1
+        if self._batches >= int(self.save_freq):
+            self._batches = 0
+            self._save(self._epoch, {"batch": batch + 1, **(logs or {})})
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Save, if epochs are what counts."""
+        if self.save_freq == "epoch":
+            self._save(epoch, logs or {})
+
+    def _save(self, epoch: int, logs: Logs) -> None:
+        path = self._path(epoch, logs)
+        if not self._is_wanted(epoch, logs, path):
+            return
+        if folder := os.path.dirname(path):
+            os.makedirs(folder, exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)
+        self._say(epoch, f"finished saving model to {path}")
+
+    def _path(self, epoch: int, logs: Logs) -> str:
+        try:
+            return self.filepath.format(**{"epoch": epoch + 1, **logs})
+        except KeyError as error:
+            raise KeyError(
+                f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}; '
+                f"available are: {', '.join(['epoch', *logs])}"
+            ) from None
+
+    def _is_wanted(self, epoch: int, logs: Logs, path: str) -> bool:
+        if not self.save_best_only:
+            self._say(epoch, f"saving model to {path}")
+            return True
+        value = logs.get(self.monitor)
+        if value is None:
+            warnings.warn(
+                f"Can save best model only with {self.monitor} available.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return True
+        before = "None" if self.best is None else f"{self.best:.5f}"
+        if not self.improves(value, self.best):
+            self._say(epoch, f"{self.monitor} did not improve from {before}")
+            return False
+        self._say(
+            epoch,
+            f"{self.monitor} improved from {before} to {value:.5f}, saving model to {path}",
+        )
+        self.best = value
+        return True
+
+    def _say(self, epoch: int, message: str) -> None:
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: {message}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value, and the batches since the last file."""
+        return {"best": self.best, "batches": self._batches}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from an earlier training."""
+        self.best, self._batches = state["best"], state["batches"]

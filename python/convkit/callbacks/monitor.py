@@ -1,0 +1,60 @@
+"""What the callbacks share that watch one value of the logs."""
+
+from __future__ import annotations
+
+import math
+
+from .base import Callback
+
+
+class Monitor(Callback):
+    """Base class: knows which of two values is the better one.
+
+    Args:
+        monitor: a key of the logs.
+        mode: "min", "max", or "auto", which goes by the name.
+        min_delta: the least change that counts as an improvement.
+
+    A value that is NaN is never an improvement.
+
+    Attributes:
+        best: the best value so far, or None.
+        mode: "min" or "max".
+    """
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max', received {mode!r}")
+        if math.isnan(min_delta):
+            raise ValueError(f"min_delta must be a number, received {min_delta!r}")
+        self.monitor = monitor
+        self.mode = direction(monitor) if mode == "auto" else mode
+        self.min_delta = abs(min_delta)
+        self.best: float | None = None
+
+    def improves(self, value: float, reference: float | None) -> bool:
+        """Whether a value is better than another, or than none, by more than `min_delta`."""
+        if math.isnan(value):
+            return False
+        if reference is None:
+            return True
+        if self.mode == "max":
+            return value - self.min_delta > reference
+        return value + self.min_delta < reference
+
+
+def direction(monitor: str) -> str:
+    """Whether a value of that name should become small or large: "min" or "max".
+
+    Raises:
+        ValueError: the name does not tell.
+    """
+    name = monitor.removeprefix("val_")
+    if name.endswith(("accuracy", "acc", "auc", "precision", "recall", "f1")):
+        return "max"
+    if name.endswith(("loss", "error", "mse", "mae", "crossentropy")):
+        return "min"
+    raise ValueError(
+        f"cannot tell from the name whether {monitor!r} should become small or large; "
+        f"give mode='min' or mode='max'"
+    )
