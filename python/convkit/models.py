@@ -11,7 +11,6 @@ from .config import serialize
 from .layers.base import Layer, assign, automatic_name
 from .layers.input import InputLayer
 from .parameters import Array, Parameter, Shape
-from .storage import revive
 from .training import Trainer
 
 if TYPE_CHECKING:
@@ -261,7 +260,7 @@ class Sequential(Trainer):
         Raises:
             ValueError: a layer is not one of convkit's own.
         """
-        return cls([revive(each, Layer) for each in config["layers"]], name=config["name"])
+        return cls([storage.revive(each, Layer) for each in config["layers"]], name=config["name"])
 
     def __getstate__(self) -> dict[str, Any]:
         with self._exclusive():

@@ -7,7 +7,6 @@ saved model remembers, is all the state it has. It is evaluated once a step, in 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -100,7 +99,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """The learning rate between the two boundaries."""
-        return self.values[bisect_left(self.boundaries, step)]
+        return self.values[sum(step > boundary for boundary in self.boundaries)]
 
 
 class CosineDecay(LearningRateSchedule):

@@ -9,9 +9,16 @@ into one safetensors file. Pickling and copying a model use the same two things 
 
 from __future__ import annotations
 
-from .document import Arrays, assign_weights, describe, describe_weights, restore
-from .file import reading, write
-from .registry import revive
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .document import Arrays, assign_weights, describe, describe_weights, restore
+    from .file import reading, write
+    from .registry import revive
+
+# Imported when first used, because not every program saves a model.
+_MODULES = ("document", "file", "registry")
 
 __all__ = [
     "Arrays",
@@ -23,3 +30,12 @@ __all__ = [
     "revive",
     "write",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for module in _MODULES:
+            found = vars(import_module(f"{__name__}.{module}")).get(name)
+            if found is not None:
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
