@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from pathlib import Path
@@ -375,6 +376,30 @@ def test_wrong_arguments(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
     ModelCheckpoint("m", "val_quality")  # where all are saved, the name need not tell
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CSVLogger",
+        "EarlyStopping",
+        "LambdaCallback",
+        "LearningRateScheduler",
+        "ModelCheckpoint",
+        "ReduceLROnPlateau",
+        "TerminateOnNaN",
+    ],
+)
+def test_arguments_and_defaults_are_keras_s(name: str, keras: Any) -> None:
+    ours, theirs = (
+        [
+            (p.name, p.default)
+            for p in inspect.signature(getattr(module, name)).parameters.values()
+            if p.kind is not p.VAR_KEYWORD
+        ]
+        for module in (callbacks, keras.callbacks)
+    )
+    assert ours == theirs
 
 
 # With a model.

@@ -30,8 +30,9 @@ def known_classes() -> dict[tuple[str, str], type[Configurable]]:
     found: dict[tuple[str, str], type[Configurable]] = {}
     for module, base in _KINDS:
         kind = ".".join(module.__name__.split(".")[:2])
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, base) and value is not base:
+        for name, value in vars(module).items():
+            public = isinstance(value, type) and not name.startswith("_") and value is not base
+            if public and issubclass(value, base):
                 found[kind, value.__name__] = value
     return found
 
