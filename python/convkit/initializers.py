@@ -135,10 +135,6 @@ class TruncatedNormal(_Random):
         drawn = _truncated_normal(self._generator(), tuple(shape))
         return np.asarray(self.mean + self.stddev * drawn, np.float32)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
-
 
 class VarianceScaling(_Random):
     """A variance of scale / n, where n depends on the shape.
@@ -185,15 +181,6 @@ class VarianceScaling(_Random):
             return np.asarray(generator.normal(0.0, math.sqrt(variance), sizes), np.float32)
         stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
         return np.asarray(stddev * _truncated_normal(generator, sizes), np.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "scale": self.scale,
-            "mode": self.mode,
-            "distribution": self.distribution,
-            "seed": self.seed,
-        }
 
 
 class _Scaled(VarianceScaling):
@@ -271,10 +258,6 @@ class Orthogonal(_Random):
         if rows > columns:
             matrix = matrix.T
         return np.ascontiguousarray(self.gain * matrix, np.float32).reshape(tuple(shape))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"gain": self.gain, "seed": self.seed}
 
 
 def compute_fans(shape: Sequence[int]) -> tuple[float, float]:

@@ -157,10 +157,6 @@ class CategoricalCrossentropy(_CrossEntropy):
         super().__init__(from_logits, name=name)
         self.label_smoothing = _smoothing(label_smoothing, self.name)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
-
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Return the rows, smoothed, as float32 (N, K)."""
         classes = _classes(output_shape, self.name)
@@ -282,10 +278,6 @@ class BinaryCrossentropy(_ValueByValue):
                 f"loss='sparse_categorical_crossentropy' for more than two classes"
             )
         return values
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**self.options, "name": self.name}
 
 
 def check_labels(labels: ArrayLike, classes: int) -> Array:

@@ -120,10 +120,6 @@ class LeakyReLU(Activation):
         self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
         self._options = {"negative_slope": self.negative_slope}
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**Layer.get_config(self), "negative_slope": self.negative_slope}
-
 
 class ELU(Activation):
     """x where it is positive, else alpha * (exp(x) - 1), as a layer of its own.
@@ -136,10 +132,6 @@ class ELU(Activation):
         super().__init__("elu", **options)
         self.alpha = _not_negative(alpha, "alpha", self)
         self._options = {"alpha": self.alpha}
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**Layer.get_config(self), "alpha": self.alpha}
 
 
 def _not_negative(value: float, what: str, layer: Layer) -> float:

@@ -74,10 +74,6 @@ class Rescaling(Layer):
         if dx is not None:
             ops.rescaling_backward(dy, self._scale, out=dx)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
-
 
 def _numbers(value: Any, what: str, layer: Layer) -> float | list[float]:
     several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)

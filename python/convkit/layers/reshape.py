@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run
@@ -72,7 +72,3 @@ class Reshape(Layer):
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """Nothing: dx is dy."""
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "target_shape": list(self.target_shape)}

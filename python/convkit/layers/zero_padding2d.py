@@ -64,10 +64,6 @@ class ZeroPadding2D(Layer):
         if dx is not None:
             ops.zero_padding2d_backward(dy, self.padding, out=dx)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "padding": [list(pair) for pair in self.padding]}
-
 
 def _pair(value: Any, what: str, layer: Layer) -> tuple[Any, Any]:
     """A sequence of two as it is, anything else twice."""

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from . import schedules
-from .optimizer import SGD, Adam, AdamW, Optimizer, get
+from .optimizer import SGD, Adam, AdamW, Optimizer, RMSprop, get
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "get", "schedules"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]

@@ -269,15 +269,6 @@ class RMSprop(Optimizer):
             weight_decay=self.weight_decay,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-        }
-
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (I. Loshchilov and F. Hutter, 2019).
