@@ -586,7 +586,7 @@ def test_training_before_compile() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"optimizer": "adamm"}, "unknown optimizer 'adamm': use one of adam, adamw, sgd"),
+        ({"optimizer": "adamm"}, "unknown optimizer 'adamm': use one of adam, adamw, rmsprop, sgd"),
         ({"loss": "entropy"}, "unknown loss 'entropy'.*sparse_categorical_crossentropy"),
         ({"metrics": ["accurate"]}, "unknown metric 'accurate'.*accuracy"),
         ({"metrics": ["accuracy", "accuracy"]}, "different names"),

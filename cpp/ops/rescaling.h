@@ -5,7 +5,8 @@
 
 namespace convkit::ops {
 
-// y = x * scale + offset over n values, c channels innermost; scale and offset are (c); offset may be null.
+// y = x * scale + offset over n values, c channels innermost; scale and offset are (c), and offset
+// may be null.
 void rescaling(std::int64_t n, std::int64_t c, const float* x, const float* scale,
                const float* offset, float* y);
 
