@@ -201,6 +201,7 @@ def _updates() -> dict[str, dict[str, Any]]:
             "learning_rate": 0.5,
             "step": 1,
         },
+        "regularize": {"w": w, "g": g.copy(), "l1": 0.5, "l2": 0.25},
         "gather": {"source": _ones_to_three(5, 3), "indices": np.array([3, 0])},
     }
 
@@ -234,6 +235,7 @@ IN_PLACE = {
     "sgd_update": ("w", "velocity"),
     "rmsprop_update": ("w", "v", "momentum_buffer"),
     "adam_update": ("w", "m", "v"),
+    "regularize": ("g",),
     "conv2d_backward": ("dx", "dw", "db"),
     "conv2d_batchnorm_forward": ("moving_mean", "moving_variance"),
     "conv2d_batchnorm_backward": ("dx", "dw", "db"),
@@ -271,6 +273,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "sgd_update": (),
     "rmsprop_update": (),
     "adam_update": (),
+    "regularize": (),
 }
 
 # Ops of one array that work on any rank: there is nothing that the array could disagree with.

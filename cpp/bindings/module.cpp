@@ -15,6 +15,7 @@ PYBIND11_MODULE(_core, m) {
   bind_activation(m);
   bind_loss(m);
   bind_optimizer(m);
+  bind_regularizer(m);
   bind_gather(m);
   bind_rescaling(m);
   bind_zero_padding2d(m);

@@ -85,6 +85,8 @@ struct KernelTable {
                      float momentum, bool nesterov, float decay);
   void (*rmsprop_update)(float* w, const float* g, float* v, float* momentum, std::int64_t n,
                          float rate, float one_minus_rho, float share, float epsilon, float decay);
+  void (*regularize)(const float* w, float* g, std::int64_t n, float l1, float twice_l2,
+                     double* sums);
   void (*dropout)(const float* x, float* y, std::int64_t begin, std::int64_t end,
                   std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
   void (*gather_bytes)(const std::uint8_t* source, float scale, float* out, std::int64_t n);

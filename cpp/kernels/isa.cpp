@@ -8,6 +8,7 @@
 #include "optimizer.h"
 #include "peak.h"
 #include "pool2d.h"
+#include "regularizer.h"
 #include "winograd.h"
 
 #define CONVKIT_STRING_OF(name) #name
@@ -49,6 +50,7 @@ const KernelTable* kernel_table() {
       adam_update,
       sgd_update,
       rmsprop_update,
+      regularize,
       dropout,
       gather_bytes,
       gather_floats,

@@ -71,6 +71,7 @@ from convkit.ops.pool2d import (
     max_pool2d_index_dtype,
     pool2d_output_shape,
 )
+from convkit.ops.regularizer import regularize
 from convkit.ops.rescaling import rescaling_backward, rescaling_forward
 from convkit.ops.zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
@@ -119,6 +120,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_squared_error",
     "pool2d_output_shape",
+    "regularize",
     "relu_backward",
     "relu_forward",
     "rescaling_backward",

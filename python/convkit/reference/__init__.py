@@ -73,6 +73,7 @@ from .pool2d import (
     max_pool2d_forward,
     pool2d_output_shape,
 )
+from .regularizer import regularize
 from .rescaling import rescaling_backward, rescaling_forward
 from .zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
@@ -119,6 +120,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_squared_error",
     "pool2d_output_shape",
+    "regularize",
     "relu_backward",
     "relu_forward",
     "rescaling_backward",

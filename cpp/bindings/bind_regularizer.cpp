@@ -1,0 +1,23 @@
+#include "../ops/regularizer.h"
+#include "array.h"
+
+namespace convkit::bindings {
+namespace {
+
+double regularize(const Floats& w, std::optional<Floats> g, double l1, double l2) {
+  if (g) check_shape("g", *g, shape_of(w));
+  const std::int64_t n = w.size();
+  const float* pw = w.data();
+  float* pg = out_data(g);
+  py::gil_scoped_release nogil;
+  return ops::regularize(n, pw, pg, l1, l2);
+}
+
+}  // namespace
+
+void bind_regularizer(py::module_& m) {
+  m.def("regularize", &regularize, py::arg("w").noconvert(), py::arg("g").noconvert(),
+        py::arg("l1"), py::arg("l2"));
+}
+
+}  // namespace convkit::bindings
