@@ -289,8 +289,8 @@ def test_wrong_arguments(make: Any, message: str) -> None:
 
 
 def test_an_unknown_argument_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="kernel_regularizer"):
-        layers.Dense(3, kernel_regularizer="l2")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="kernel_constraint"):
+        layers.Dense(3, kernel_constraint="l2")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

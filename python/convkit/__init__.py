@@ -27,6 +27,7 @@ from . import (
     models,
     ops,
     optimizers,
+    regularizers,
     utils,
     zoo,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "optimizers",
     "plots",
     "reference",
+    "regularizers",
     "runtime",
     "utils",
     "zoo",

@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from .regularizers import Regularizer
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -50,17 +53,36 @@ class Parameter:
         name: the role in the layer, such as "kernel"; `path` adds the layer's name.
         value: the initial value, taken over as contiguous float32.
         trainable: False for state that only the layer itself updates.
+        regularizer: the penalty on its size that training adds to the loss, or None.
 
     `frozen` is what `layer.trainable = False` sets: the parameter keeps its place in the flat
     buffer, but the optimizer passes over it.
     """
 
-    __slots__ = ("_frozen", "gradient", "name", "path", "store", "trainable", "value")
+    __slots__ = (
+        "_frozen",
+        "gradient",
+        "name",
+        "path",
+        "regularizer",
+        "store",
+        "trainable",
+        "value",
+    )
 
-    def __init__(self, name: str, value: Array, *, path: str = "", trainable: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        value: Array,
+        *,
+        path: str = "",
+        trainable: bool = True,
+        regularizer: Regularizer | None = None,
+    ) -> None:
         self.name = name
         self.path = path or name
         self.trainable = trainable
+        self.regularizer = regularizer
         self._frozen = False
         self.value: Array = np.ascontiguousarray(value, np.float32)
         self.gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)

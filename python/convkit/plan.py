@@ -27,7 +27,7 @@ from . import fusion, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Layer, Run
 from .losses import Loss
-from .parameters import Array, aligned_empty
+from .parameters import Array, Parameter, aligned_empty
 
 
 class Buffer:
@@ -88,6 +88,7 @@ class Bound:
     forwards: list[Callable[[Run], None]]
     backwards: list[Callable[[Run], None]]
     compute_loss: Callable[..., Array] | None
+    regularized: list[Parameter]
 
     def forward(self, run: Run) -> None:
         """Compute the output from x; without a last softmax where that belongs to the loss."""
@@ -105,10 +106,22 @@ class Bound:
         for step in self.backwards:
             step(run)
 
+    def regularize(self) -> float:
+        """Add the gradients of the penalties on parameters; return the sum of the penalties."""
+        penalty = 0.0
+        for parameter in self.regularized:
+            assert parameter.regularizer is not None
+            penalty += parameter.regularizer.add_gradient(parameter.value, parameter.gradient)
+        return penalty
+
 
 @dataclass(repr=False)
 class Plan:
-    """The steps of a model for one batch size; `str(plan)` is a table of them."""
+    """The steps of a model for one batch size; `str(plan)` is a table of them.
+
+    Attributes:
+        regularized: the parameters whose penalties training adds to the loss.
+    """
 
     batch_size: int
     training: bool
@@ -122,6 +135,7 @@ class Plan:
     losses: Buffer
     doutput: Buffer | None
     nbytes: int
+    regularized: list[Parameter] = field(default_factory=list)
     _bound: dict[int, Bound] = field(default_factory=dict)
 
     def bind(self, n: int) -> Bound:
@@ -158,6 +172,7 @@ class Plan:
             forwards,
             backwards,
             self._bind_loss(n),
+            self.regularized,
         )
 
     def _bind_loss(self, n: int) -> Callable[..., Array] | None:
@@ -228,7 +243,16 @@ def lower(
     if fuse:
         chain = fusion.fuse(chain)
     head = chain.pop() if loss is not None else None
-    return _Allocator(batch_size, training).plan(chain, head, input_sizes)
+    plan = _Allocator(batch_size, training).plan(chain, head, input_sizes)
+    if training:
+        plan.regularized = regularized(layers)
+    return plan
+
+
+def regularized(layers: Sequence[Layer]) -> list[Parameter]:
+    """The parameters that have a penalty: those with a regularizer, unless frozen."""
+    weights = (parameter for layer in layers for parameter in layer.trainable_weights)
+    return [parameter for parameter in weights if parameter.regularizer is not None]
 
 
 class _Allocator:

@@ -74,6 +74,9 @@ def plan_table(plan: Plan) -> str:
         names = (*(softmax.names if softmax else ()), "loss")
         operation = ("softmax + " if softmax else "") + plan.head.loss.name
         rows.append((str(len(plan.steps)), "+".join(names), operation, f"({plan.batch_size},)", ""))
+    for parameter in plan.regularized:
+        operation = f"penalty {parameter.regularizer}"
+        rows.append((str(len(rows) - 1), parameter.path, operation, "()", ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(

@@ -28,6 +28,7 @@ from numpy.typing import DTypeLike
 from ..config import Configurable
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape
+from ..regularizers import Regularizer
 from .checks import check_sample_shape
 
 # Gives a parameter's first value in place of its initializer, by its path and shape.
@@ -202,7 +203,13 @@ class Layer(Configurable):
         self.trainable = self._trainable
 
     def add_parameter(
-        self, name: str, shape: Sequence[int], initializer: Initializer, *, trainable: bool = True
+        self,
+        name: str,
+        shape: Sequence[int],
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+        *,
+        trainable: bool = True,
     ) -> Parameter:
         """Make a parameter and count it among the layer's weights."""
         path = f"{self.name}/{name}"
@@ -213,13 +220,17 @@ class Layer(Configurable):
                 f"{type(initializer).__name__} returned shape {value.shape} for the {name} "
                 f"of shape {tuple(shape)}"
             )
-        parameter = Parameter(name, value, path=path, trainable=trainable)
+        parameter = Parameter(name, value, path=path, trainable=trainable, regularizer=regularizer)
         self._parameters.append(parameter)
         return parameter
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the weights. Can be set at any time."""
+        """Whether training changes the weights.
+
+        Can be set at any time, and takes effect with the next step: `compile` need not be called
+        again. A frozen layer's gradients are not computed, and the optimizer's moments rest.
+        """
         return self._trainable
 
     @trainable.setter

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .. import ops
+from .. import ops, regularizers
 from ..initializers import Ones, Zeros
-from ..parameters import Array, Parameter, Shape
+from ..parameters import Array, Parameter, Shape, aligned_zeros
 from .base import EpilogueLayer, LayerOptions, Run, SavedArray
 
 if TYPE_CHECKING:
@@ -28,14 +26,13 @@ class BatchNormalization(EpilogueLayer):
         epsilon: added to the variance.
         center: whether there is a beta.
         scale: whether there is a gamma.
+        beta_regularizer, gamma_regularizer: names or objects of `convkit.regularizers`, or None.
 
     Input and output: (N, ..., C).
     Weights: gamma, beta, moving_mean, moving_variance, each (C,); the last two are not trainable.
     """
 
     operation = "batchnorm"
-    keeps_input = True
-    epilogue_keeps_output = False  # backward recomputes the sign of y from x
 
     def __init__(
         self,
@@ -44,6 +41,9 @@ class BatchNormalization(EpilogueLayer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        *,
+        beta_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        gamma_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
@@ -55,10 +55,22 @@ class BatchNormalization(EpilogueLayer):
         self.axis = axis
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.gamma: Parameter
         self.beta: Parameter
         self.moving_mean: Parameter
         self.moving_variance: Parameter
+
+    @property
+    def keeps_input(self) -> bool:  # type: ignore[override]
+        """With the batch's statistics, the gradients depend on x."""
+        return self.trainable
+
+    @property
+    def epilogue_keeps_output(self) -> bool:  # type: ignore[override]
+        """Without x, ReLU's gradient needs y; with it, backward recomputes the sign of y."""
+        return not self.trainable
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
@@ -77,9 +89,9 @@ class BatchNormalization(EpilogueLayer):
         assert channels is not None
         shape = (channels,)
         if self.scale:
-            self.gamma = self.add_parameter("gamma", shape, Ones())
+            self.gamma = self.add_parameter("gamma", shape, Ones(), self.gamma_regularizer)
         if self.center:
-            self.beta = self.add_parameter("beta", shape, Zeros())
+            self.beta = self.add_parameter("beta", shape, Zeros(), self.beta_regularizer)
         self.moving_mean = self.add_parameter("moving_mean", shape, Zeros(), trainable=False)
         self.moving_variance = self.add_parameter("moving_variance", shape, Ones(), trainable=False)
         # What the layer does not have is a constant that no optimizer and no file ever sees. It
@@ -88,6 +100,7 @@ class BatchNormalization(EpilogueLayer):
             self.gamma = Parameter("gamma", Ones()(shape))
         if not self.center:
             self.beta = Parameter("beta", Zeros()(shape))
+        self._zeros = aligned_zeros(channels)  # the shift and the mean of the frozen gradient
 
     def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
         """The batch's mean and 1 / sqrt(variance + epsilon)."""
@@ -139,7 +152,7 @@ class BatchNormalization(EpilogueLayer):
     ) -> None:
         """The gradients of gamma, beta and the input."""
         if not self.trainable:
-            self._backward_frozen(x, dy, dx, activation)
+            self._backward_frozen(y, dy, dx, activation)
             return
         ops.batchnorm_backward(
             dy,
@@ -155,16 +168,22 @@ class BatchNormalization(EpilogueLayer):
         )
 
     def _backward_frozen(
-        self, x: Array, dy: Array, dx: Array | None, activation: str | None
+        self, y: Array, dy: Array, dx: Array | None, activation: str | None
     ) -> None:
-        """With fixed statistics the layer is y = a * x + b: dx = a * dy. Rare, so plain NumPy."""
+        """With fixed statistics the layer is y = a * x + b, so that dx = a * dy."""
         if dx is None:
             return
-        a = self.gamma.value / np.sqrt(self.moving_variance.value + np.float32(self.epsilon))
-        np.multiply(dy, a, out=dx)
         if activation is not None:
-            b = self.beta.value - self.moving_mean.value * a
-            dx *= x * a + b > 0
+            ops.relu_backward(dy, y, out=dy)
+        ops.batchnorm_inference(
+            dy,
+            self.gamma.value,
+            self._zeros,
+            self._zeros,
+            self.moving_variance.value,
+            epsilon=self.epsilon,
+            out=dx,
+        )
 
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """Whose statistics are used."""

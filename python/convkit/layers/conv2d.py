@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops
+from .. import initializers, ops, regularizers
 from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
@@ -29,6 +29,7 @@ class Conv2D(EpilogueLayer):
         activation: a name such as "relu", applied to the result.
         use_bias: whether to add a learnt bias to each output channel.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
+        kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
 
     Input: (N, H, W, C). Output: (N, OH, OW, OC).
     Weights: kernel (KH, KW, C // groups, OC); bias (OC,).
@@ -56,6 +57,8 @@ class Conv2D(EpilogueLayer):
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
+        kernel_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
@@ -70,6 +73,8 @@ class Conv2D(EpilogueLayer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         if self.filters % self.groups:
             raise self.error(
                 f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
@@ -109,9 +114,13 @@ class Conv2D(EpilogueLayer):
         channels = input_shape[-1]
         assert channels is not None
         shape = (*self.kernel_size, channels // self.groups, self.filters)
-        self.kernel = self.add_parameter("kernel", shape, self.kernel_initializer)
+        self.kernel = self.add_parameter(
+            "kernel", shape, self.kernel_initializer, self.kernel_regularizer
+        )
         if self.use_bias:
-            self.bias = self.add_parameter("bias", (self.filters,), self.bias_initializer)
+            self.bias = self.add_parameter(
+                "bias", (self.filters,), self.bias_initializer, self.bias_regularizer
+            )
 
     def stages(self) -> tuple[Layer, ...]:
         """The convolution, then its activation."""

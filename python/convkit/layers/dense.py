@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops
+from .. import initializers, ops, regularizers
 from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
@@ -22,6 +22,7 @@ class Dense(EpilogueLayer):
         activation: a name such as "relu" or "softmax", applied to the result.
         use_bias: whether to add a learnt bias.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
+        kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
 
     Input: (N, C). Output: (N, units). Weights: kernel (C, units); bias (units,).
 
@@ -39,6 +40,8 @@ class Dense(EpilogueLayer):
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
+        kernel_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
@@ -47,6 +50,8 @@ class Dense(EpilogueLayer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel: Parameter
         self.bias: Parameter | None = None
 
@@ -60,9 +65,14 @@ class Dense(EpilogueLayer):
         """The kernel (C, units) and the bias (units,)."""
         channels = input_shape[-1]
         assert channels is not None
-        self.kernel = self.add_parameter("kernel", (channels, self.units), self.kernel_initializer)
+        shape = (channels, self.units)
+        self.kernel = self.add_parameter(
+            "kernel", shape, self.kernel_initializer, self.kernel_regularizer
+        )
         if self.use_bias:
-            self.bias = self.add_parameter("bias", (self.units,), self.bias_initializer)
+            self.bias = self.add_parameter(
+                "bias", (self.units,), self.bias_initializer, self.bias_regularizer
+            )
 
     def stages(self) -> tuple[Layer, ...]:
         """The matrix product, then its activation."""

@@ -1,0 +1,135 @@
+"""Regularizers: penalties on the size of parameters, with Keras's names, formulas and defaults.
+
+A layer takes one for each of its parameters: `Dense(10, kernel_regularizer="l2")`. In training the
+penalty is added to the loss, and its gradient to the parameter's, by one call of an op before the
+optimizer's step. As in Keras, `fit` and `evaluate` report the loss with the penalties in it, and a
+frozen parameter has none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from . import ops
+from .parameters import Array
+
+
+class Regularizer:
+    """Base class: the penalty of an array w is l1 * sum |w| + l2 * sum w**2.
+
+    Attributes:
+        l1, l2: the factors.
+    """
+
+    l1 = 0.0
+    l2 = 0.0
+
+    def __call__(self, x: ArrayLike) -> float:
+        """The penalty of an array of any shape."""
+        return ops.regularize(x, l1=self.l1, l2=self.l2)
+
+    def add_gradient(self, w: Array, g: Array) -> float:
+        """Add the penalty's gradient, l1 * sign(w) + 2 * l2 * w, to g; return the penalty of w."""
+        return ops.regularize(w, g, l1=self.l1, l2=self.l2)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        factors = ", ".join(f"{key}={value:g}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({factors})"
+
+
+class L1(Regularizer):
+    """l1 * sum |w|.
+
+    Args:
+        l1: the factor, a finite number of at least 0.
+    """
+
+    def __init__(self, l1: float = 0.01) -> None:
+        self.l1 = _factor(l1, "l1", self)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"l1": self.l1}
+
+
+class L2(Regularizer):
+    """l2 * sum w**2. (Adam's `weight_decay` is something else: see AdamW's paper.)
+
+    Args:
+        l2: the factor, a finite number of at least 0.
+    """
+
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = _factor(l2, "l2", self)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"l2": self.l2}
+
+
+class L1L2(Regularizer):
+    """l1 * sum |w| + l2 * sum w**2.
+
+    Args:
+        l1, l2: the factors, finite numbers of at least 0.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1, self.l2 = _factor(l1, "l1", self), _factor(l2, "l2", self)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"l1": self.l1, "l2": self.l2}
+
+
+l1, l2, l1_l2 = L1, L2, L1L2
+
+_BY_NAME: dict[str, Callable[..., Regularizer]] = {
+    "l1": L1,
+    "l2": L2,
+    "l1_l2": L1L2,
+    "L1": L1,
+    "L2": L2,
+    "L1L2": L1L2,
+}
+
+
+def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | None:
+    """The regularizer of that name, or the object itself; None stays None.
+
+    Also takes what `serialize` returns. Raises ValueError for anything else, naming the known ones.
+    """
+    if identifier is None or isinstance(identifier, Regularizer):
+        return identifier
+    if isinstance(identifier, dict) and identifier.get("class_name") in _BY_NAME:
+        return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
+    if isinstance(identifier, str) and identifier in _BY_NAME:
+        return _BY_NAME[identifier]()
+    raise ValueError(
+        f"unknown regularizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
+        f"or an object of convkit.regularizers"
+    )
+
+
+def serialize(regularizer: Regularizer | None) -> dict[str, Any] | None:
+    """The regularizer as a small JSON-able dictionary, which `get` takes back; None stays None."""
+    if regularizer is None:
+        return None
+    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+
+
+def _factor(value: float, what: str, owner: Regularizer) -> float:
+    if isinstance(value, bool | str) or not math.isfinite(number := float(value)) or number < 0:
+        raise ValueError(
+            f"{type(owner).__name__}: {what} must be a finite number of at least 0, "
+            f"received {value!r}"
+        )
+    return number
