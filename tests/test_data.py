@@ -166,7 +166,12 @@ def test_no_warning_for_mixed_labels_or_numbers() -> None:
         data.split_validation(Samples(np.zeros((10, 1)), targets), 0.4)
 
 
-@pytest.mark.parametrize("value", [None, 3, "ab", (1, 2, 3), [1]])
-def test_validation_data_must_be_a_pair(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"validation_data must be a pair \(x, y\)"):
-        data.pair(value, "validation_data")
+def test_tuples_are_unpacked_as_in_keras() -> None:
+    x, y, w = np.zeros(3), np.ones(3), np.full(3, 2.0)
+    assert data.unpack(x, "a batch") == (x, None, None)
+    assert data.unpack((x,), "a batch") == (x, None, None)
+    assert data.unpack([x, y], "a batch") == (x, y, None)
+    assert data.unpack((x, y, w), "a batch") == (x, y, w)
+    for value in ((), (1, 2, 3, 4)):
+        with pytest.raises(ValueError, match=rf"a batch must be \(x, y\) .*received {len(value)}"):
+            data.unpack(value, "a batch")

@@ -554,7 +554,7 @@ def test_wrong_labels(y: Any, message: str) -> None:
         ({"validation_split": 1.0}, ValueError, "validation_split"),
         ({"validation_split": -0.5}, ValueError, "validation_split"),
         ({"validation_split": 0.01}, None, ""),
-        ({"validation_data": 3}, ValueError, "validation_data must be a pair"),
+        ({"validation_data": 3}, ValueError, r"validation_data must be \(x, y\)"),
         ({"validation_batch_size": 0}, ValueError, "batch_size"),
         ({"verbose": 7}, ValueError, "verbose"),
     ],

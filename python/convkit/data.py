@@ -1,16 +1,18 @@
 """From what the user has to what a batch needs.
 
 Everything is checked and converted here once, before training: float32 and uint8 images in C order
-are used as they are, anything else becomes float32 up front. uint8 stays uint8 until `gather`
-writes a batch into the plan's buffer, which spares three quarters of the memory.
+are used as they are, whoever's memory they are in (NumPy, PyTorch, JAX: `as_images`), anything else
+becomes float32 up front. uint8 stays uint8 until `gather` writes a batch into the plan's buffer,
+which spares three quarters of the memory.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,13 @@ from numpy.typing import ArrayLike
 
 from . import ops
 from .losses import Loss
+from .ops._gate import as_array
 from .parameters import Array
 
+Data = ArrayLike | Iterable[Any]  # what `as_images` takes, or batches of it
+
 _NAMED_CLASSES = 10  # so many are listed in a warning
-_USER = 4  # stack levels from a warning to the user: here, split_validation, fit, the caller
+_USER = 5  # stack levels: here, split_validation, Feeder._split, fit, its caller
 
 
 @dataclass(frozen=True)
@@ -31,17 +36,20 @@ class Samples:
     Attributes:
         x: float32 or uint8, (n, ...), C-contiguous.
         y: int64 (n,) or float32 (n, ...), or None where nothing is known.
+        weights: float32 (n,), the factors of the samples' losses, or None for ones.
     """
 
     x: Array
     y: Array | None = None
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def part(self, start: int, stop: int) -> Samples:
         """Some neighbouring samples, without copying."""
-        return Samples(self.x[start:stop], None if self.y is None else self.y[start:stop])
+        parts = (None if a is None else a[start:stop] for a in (self.y, self.weights))
+        return Samples(self.x[start:stop], *parts)
 
     def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Array]:
         """The indices of each batch; the last may be smaller."""
@@ -54,15 +62,20 @@ class Samples:
         ops.gather(self.x, indices, out=x)
         return None if self.y is None else self.y[indices]
 
+    def weights_of(self, indices: Array) -> Array | None:
+        """The weights of a batch, or None."""
+        return None if self.weights is None else self.weights[indices]
+
 
 def samples(
-    x: ArrayLike,
+    x: Any,
     y: ArrayLike | None,
     sizes: tuple[int, ...],
     loss: Loss | None,
     output_sizes: tuple[int, ...],
+    sample_weight: ArrayLike | None = None,
 ) -> Samples:
-    """Check and convert inputs and targets.
+    """Check and convert inputs, targets and weights.
 
     Args:
         x: the images, (n, *sizes).
@@ -70,35 +83,104 @@ def samples(
         sizes: the model's input, of one sample.
         loss: who knows which targets are right; needed if there are targets.
         output_sizes: the model's output, of one sample.
+        sample_weight: the factors of the samples' losses, (n,) or (n, 1), or None.
 
     Raises:
-        ValueError: empty, of the wrong shape, of different lengths, or labels out of range.
+        ValueError: empty, of the wrong shape, of different lengths, labels out of range, or a
+            weight that is not finite.
         TypeError: not numbers.
     """
     images = as_images(x)
     check_images(images, sizes)
     if y is None or loss is None:
         return Samples(images)
-    targets = loss.prepare(y, output_sizes)
+    targets = loss.prepare(as_array("y", y), output_sizes)
     if len(targets) != len(images):
         raise ValueError(
             f"x has {len(images)} samples and y has {len(targets)}: there must be one target "
             f"for each sample"
         )
-    return Samples(images, targets)
+    weights = None if sample_weight is None else as_weights(sample_weight, len(images))
+    return Samples(images, targets, weights)
 
 
-def as_images(x: ArrayLike) -> Array:
-    """Return `x` as a C-contiguous array of float32 or uint8, the same array if it is one.
+def as_weights(sample_weight: ArrayLike, count: int) -> Array:
+    """Return the weights of `count` samples, (n,) or (n, 1), as float32 (n,).
 
     Raises:
         TypeError: not real numbers.
+        ValueError: of another shape, or not finite.
+    """
+    array = as_array("sample_weight", sample_weight)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"sample_weight must be numbers, received dtype {array.dtype}")
+    if array.shape not in ((count,), (count, 1)):
+        raise ValueError(
+            f"sample_weight must have shape ({count},), one number for each sample, received "
+            f"{array.shape}"
+        )
+    weights = np.ascontiguousarray(array.reshape(count), np.float32)
+    finite = np.isfinite(weights)
+    if not finite.all():
+        position = int(finite.argmin())
+        raise ValueError(
+            f"sample_weight must be finite, received {weights[position]} at position {position}"
+        )
+    return weights
+
+
+def weighted_by_class(samples: Samples, class_weight: Mapping[int, float] | None) -> Samples:
+    """Weight each sample by its class, as Keras does: a class that is not named counts 1.
+
+    The class is the label; of one-hot labels it is the place of the largest, of other numbers the
+    nearest integer.
+
+    Raises:
+        ValueError: the samples have weights already, or a weight is not finite.
+        TypeError: no mapping from integers to numbers.
+    """
+    if class_weight is None:
+        return samples
+    if samples.weights is not None:
+        raise ValueError("give class_weight or sample_weight, not both")
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"class_weight must be a dictionary such as {{0: 1.0, 1: 5.0}}, received "
+            f"{type(class_weight).__name__}"
+        )
+    assert samples.y is not None
+    rows = samples.y.reshape(len(samples), -1)
+    labels = rows.argmax(axis=1) if rows.shape[1] > 1 else np.rint(rows[:, 0])
+    weights = np.ones(len(samples), np.float32)
+    for label, weight in class_weight.items():
+        if isinstance(label, bool | str) or not hasattr(label, "__index__"):
+            raise TypeError(f"class_weight must have integers as keys, received {label!r}")
+        if not math.isfinite(weight):
+            raise ValueError(f"class_weight of class {label} must be finite, received {weight!r}")
+        weights[labels == label] = weight
+    return replace(samples, weights=weights)
+
+
+def as_images(x: Any) -> Array:
+    """Return `x` as a C-contiguous array of float32 or uint8: the one place that converts images.
+
+    Args:
+        x: an array of NumPy, or anything with `__array__` or DLPack, such as a PyTorch tensor or a
+            JAX array; such memory is used as it is where it holds float32 or uint8 in C order, and
+            copied once otherwise. Or a list: of arrays, of PIL images (which become (H, W, C), C
+            being 1 for grey ones), or nested lists of numbers; it is copied into one array.
+
+    Raises:
+        TypeError: not real numbers, or a tensor that NumPy cannot read, such as one that requires
+            gradients.
         ValueError: empty, without a batch axis, or samples of different shapes.
     """
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"x cannot become one array: {error}") from error
+    if _is_picture(x):
+        raise ValueError("x must be several images: for a single PIL image, give a list of one")
+    if isinstance(x, list | tuple) and len(x) and _is_array(x[0]):
+        array = _stacked(x)
+    else:
+        array = as_array("x", x)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"x must be an array of real numbers, received {type(x).__name__} of dtype "
@@ -109,6 +191,51 @@ def as_images(x: ArrayLike) -> Array:
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     return np.ascontiguousarray(array, np.float32)
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a member of a list is an array or a picture, and not a number or a list of them."""
+    protocols = ("__array__", "__dlpack__", "__array_interface__")
+    return not isinstance(value, np.generic) and any(hasattr(value, name) for name in protocols)
+
+
+def _is_picture(value: Any) -> bool:
+    # A picture can only be there if somebody has imported PIL.
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
+
+
+def _stacked(values: Sequence[Any]) -> Array:
+    """Several images as one array, each copied once: uint8 if all are, otherwise float32."""
+    first = _member(values[0], 0)
+    dtype = np.uint8 if first.dtype == np.uint8 else np.float32
+    result: Array = np.empty((len(values), *first.shape), dtype)
+    for i, value in enumerate(values):
+        image = _member(value, i)
+        if image.shape != first.shape:
+            raise ValueError(
+                f"x cannot become one array: x[{i}] has shape {image.shape}, and x[0] has "
+                f"{first.shape}; bring all images to one size and number of channels"
+            )
+        if image.dtype != np.uint8 and result.dtype == np.uint8:
+            result = result.astype(np.float32)
+        result[i] = image
+    return result
+
+
+def _member(value: Any, position: int) -> Array:
+    name = f"x[{position}]"
+    array = as_array(name, value)
+    if _is_picture(value):
+        if value.mode in ("P", "PA"):
+            raise ValueError(
+                f"{name} is a PIL image with a palette, whose numbers are no colours; convert it "
+                f"with image.convert('RGB')"
+            )
+        return array if array.ndim == 3 else array[..., np.newaxis]
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, received dtype {array.dtype}")
+    return array
 
 
 def check_images(images: Array, sizes: tuple[int, ...]) -> None:
@@ -187,8 +314,16 @@ def _is_one_hot(rows: Array) -> bool:
     return bool(((rows == 0.0) | (rows == 1.0)).all() and (rows.sum(axis=1) == 1.0).all())
 
 
-def pair(value: Any, name: str) -> tuple[Any, Any]:
-    """Return (x, y) of a pair that the user gave; ValueError for anything else."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
-        return value[0], value[1]
-    raise ValueError(f"{name} must be a pair (x, y), received {type(value).__name__}")
+def unpack(value: Any, name: str) -> tuple[Any, Any, Any]:
+    """Return x, y and sample_weight of a tuple that the user gave; y and weights may be missing.
+
+    As in Keras, a list counts as a tuple, and anything else is x alone. Raises ValueError for a
+    tuple of another length.
+    """
+    if not isinstance(value, list | tuple):
+        return value, None, None
+    if not 1 <= len(value) <= 3:
+        raise ValueError(
+            f"{name} must be (x, y) or (x, y, sample_weight), received {len(value)} items"
+        )
+    return (*value, None, None)[:3]

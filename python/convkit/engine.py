@@ -1,14 +1,16 @@
 """The machine room of a model: its plans, its parameters, and one batch after the other.
 
 A training step is five calls: gather the batch into the plan's buffer, run forward, compute the
-loss with its gradient, run backward into the flat gradient buffer, and let the optimizer make one
-step over it. Everything around it happens before training or once an epoch.
+loss with its gradient, run backward into the flat gradient buffer (where regularizers add theirs),
+and let the optimizer make one step over it. Everything around it happens before training or once an
+epoch.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +18,12 @@ from contextlib import contextmanager
 import numpy as np
 
 from . import losses, metrics, optimizers, random
+from .batches import Batches
 from .callbacks import CallbackList, History, Logs
 from .data import Samples
 from .layers.base import Layer, Run
 from .parameters import Array, ParameterStore
-from .plan import Bound, Plan, lower
+from .plan import Bound, Plan, lower, regularized
 
 
 class Scores:
@@ -32,9 +35,14 @@ class Scores:
         for metric in self.metrics:
             metric.reset_state()
 
-    def add(self, bound: Bound, targets: Array) -> None:
-        """Count in the batch that was just computed."""
-        self.loss.add(float(bound.losses.sum(dtype=np.float64)), len(bound.losses))
+    def add(self, bound: Bound, targets: Array, penalty: float = 0.0) -> None:
+        """Count in the batch that was just computed, and the penalties on the parameters.
+
+        The losses have the samples' weights in them; the metrics count every sample alike. That is
+        what Keras does.
+        """
+        count = len(bound.losses)
+        self.loss.add(float(bound.losses.sum(dtype=np.float64)) + penalty * count, count)
         for metric in self.metrics:
             metric.update_state(targets, bound.output)
 
@@ -87,47 +95,77 @@ class Engine(ABC):
             # Which gradients are needed depends on which layers are frozen.
             self._plans.pop("train", None)
             self._planned_ranges = ranges
+            if not ranges:
+                warnings.warn(
+                    "The model does not have any trainable weights.", UserWarning, stacklevel=4
+                )
         bound = self._bound("train", len(indices))
         targets = samples.load(indices, bound.x)
         assert targets is not None
         run = Run(True, seed, self._steps)
         bound.forward(run)
-        bound.loss(targets)
+        bound.loss(targets, samples.weights_of(indices))
         bound.backward(run)
+        penalty = bound.regularize()
         self.optimizer.apply(store)
         self._steps += 1
-        scores.add(bound, targets)
+        scores.add(bound, targets, penalty)
 
-    def _evaluate(self, samples: Samples, batch_size: int, loop: CallbackList) -> Logs:
+    def _evaluate(self, batches: Batches, loop: CallbackList) -> Logs:
+        """The loss and the metrics by name; nothing if there is no batch left."""
+        batches.restart()
+        epoch = batches.epoch()
+        if epoch is None:
+            return {}
         scores, run = Scores(self.metrics), Run()
         loop.call("on_test_begin")
-        for batch, indices in enumerate(samples.batches(batch_size)):
+        penalty = None
+        for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_test_batch_begin", batch)
             bound = self._bound("test", len(indices))
             targets = samples.load(indices, bound.x)
             assert targets is not None
             bound.forward(run)
-            bound.loss(targets)
-            scores.add(bound, targets)
+            bound.loss(targets, samples.weights_of(indices))
+            if penalty is None:  # the weights stay as they are
+                penalty = self._penalty()
+            scores.add(bound, targets, penalty)
             loop.call("on_test_batch_end", batch, scores.logs())
         logs = scores.logs()
         loop.call("on_test_end", logs)
         return logs
 
-    def _predict(self, samples: Samples, batch_size: int, loop: CallbackList) -> Array:
-        result = np.empty((len(samples), *self._sizes()[1]), np.float32)
-        run = Run()
+    def _predict(self, batches: Batches, loop: CallbackList) -> Array | None:
+        """The outputs; None if there is no batch."""
+        epoch = batches.epoch()
+        if epoch is None:
+            return None
+        run, parts, start = Run(), [], 0
+        whole: Array | None = None
         loop.call("on_predict_begin")
-        for batch, indices in enumerate(samples.batches(batch_size)):
+        for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_predict_batch_begin", batch)
             bound = self._bound("predict", len(indices))
             samples.load(indices, bound.x)
             bound.forward(run)
-            start = batch * batch_size
-            result[start : start + len(indices)] = bound.output
+            if batches.samples is None:
+                parts.append(bound.output.copy())
+            else:
+                if whole is None:
+                    whole = np.empty((batches.samples, *bound.output.shape[1:]), np.float32)
+                whole[start : start + len(indices)] = bound.output
+                start += len(indices)
             loop.call("on_predict_batch_end", batch)
         loop.call("on_predict_end")
-        return result
+        return np.concatenate(parts) if whole is None else whole
+
+    def _penalty(self) -> float:
+        """The penalties on the parameters."""
+        penalty = 0.0
+        for parameter in regularized(self.layers):
+            assert parameter.regularizer is not None
+            penalty += parameter.regularizer(parameter.value)
+        return penalty
 
     def _bound(self, purpose: str, n: int) -> Bound:
         """The steps for n samples; a plan that is too small is replaced by a larger one."""

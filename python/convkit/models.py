@@ -25,6 +25,7 @@ class Sequential(Trainer):
     Args:
         layers: in order. The first may be an `Input`, or have `input_shape=`; otherwise the model
             is built when it first sees data.
+        trainable: False freezes all layers, those that are added later too.
         name: by default `sequential`, `sequential_1`, ...
 
     Example:
@@ -38,8 +39,14 @@ class Sequential(Trainer):
         >>> model.fit(x_train, y_train, epochs=3)
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
         super().__init__()
+        self._trainable = bool(trainable)
         self.name = name or automatic_name("Sequential")
         self._layers: list[Layer] = []
         self._input_sizes: tuple[int, ...] | None = None
@@ -67,6 +74,8 @@ class Sequential(Trainer):
             return
         if sizes is not None:
             layer.build(self._layers[-1].output_shape or () if self._layers else (None, *sizes))
+        if not self._trainable:
+            layer.trainable = False
         layer.index = len(self._layers)
         self._layers.append(layer)
         self._input_sizes = sizes
@@ -158,6 +167,21 @@ class Sequential(Trainer):
         return (None, *self._sizes()[1])
 
     # Its weights.
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it for every layer.
+
+        A layer may be frozen or released by itself afterwards. (In Keras, a layer that is released
+        while its model is frozen stays frozen.)
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self._layers:
+            layer.trainable = self._trainable
 
     @property
     def weights(self) -> list[Parameter]:

@@ -46,6 +46,9 @@ def describe(logs: Logs) -> str:
 class _Meter(Callback):
     """Counts images, keeps the time, and draws the bar or prints the line of one pass.
 
+    Where the number of images is not known, because an iterable yields the batches, it counts
+    batches.
+
     Args:
         verbose: 1 or 2.
     """
@@ -56,23 +59,28 @@ class _Meter(Callback):
 
     def _begin(self, title: str) -> None:
         self._title = title
-        self._images = 0
+        self._done = 0
+        known = self.params["samples"] is not None
+        self._unit = "images" if known else "batches"
+        self._total = self.params["samples" if known else "steps"]
+        self._size = self.params["batch_size"] if known else 1
         self._begun = self._last = self._drawn = time.perf_counter()
         if self._make_bar is not None:
             self._bar = self._make_bar(
-                total=self.params["samples"], desc=title, unit=" images", file=sys.stdout
+                total=self._total, desc=title, unit=f" {self._unit}", file=sys.stdout
             )
 
     def _batch(self, logs: Logs | None) -> None:
-        images = min(self.params["batch_size"], self.params["samples"] - self._images)
-        self._images += images
+        left = self._size if self._total is None else self._total - self._done
+        count = min(self._size, left)
+        self._done += count
         self._last = time.perf_counter()
         if self._bar is None:
             return
         if self._last - self._drawn > _REFRESH_SECONDS:
             self._drawn = self._last
             self._bar.set_postfix_str(describe(logs or {}), refresh=False)
-        self._bar.update(images)
+        self._bar.update(count)
 
     def _end(self, logs: Logs | None) -> None:
         if self._bar is not None:
@@ -80,8 +88,8 @@ class _Meter(Callback):
             self._close()
             return
         seconds = time.perf_counter() - self._begun
-        rate = self._images / max(self._last - self._begun, 1e-9)
-        parts = [self._title, f"{seconds:.1f}s", f"{rate:,.0f} images/s"]
+        rate = self._done / max(self._last - self._begun, 1e-9)
+        parts = [self._title, f"{seconds:.1f}s", f"{rate:,.0f} {self._unit}/s"]
         print(" - ".join([*parts, describe(logs)] if logs else parts), flush=True)
 
     def _close(self) -> None:

@@ -5,18 +5,20 @@ Arguments and data are checked here, once; `convkit.engine` then runs batch afte
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import data, losses, optimizers, random
+from . import data, losses, optimizers
 from . import metrics as metrics_module
+from .arguments import due, flat, integer, listed, optional, params
+from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch, warn_of_the_end
 from .callbacks import Callback, CallbackList, History, Logs
-from .data import Samples
-from .engine import Engine, Scores
+from .data import Data
+from .engine import Scores
+from .feeding import Feeder
 from .parameters import Array
 from .plan import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress, check_verbose
@@ -24,11 +26,8 @@ from .progress import EvaluationProgress, PredictionProgress, TrainingProgress, 
 if TYPE_CHECKING:
     from .models import Sequential
 
-Validation = tuple[ArrayLike, ArrayLike]
-DEFAULT_BATCH_SIZE = 32
 
-
-class Trainer(Engine):
+class Trainer(Feeder):
     """What a user does with a model that has layers: compile, fit, evaluate, predict."""
 
     def compile(
@@ -59,34 +58,55 @@ class Trainer(Engine):
 
     def fit(
         self,
-        x: ArrayLike,
+        x: Data,
         y: ArrayLike | None = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: Validation | None = None,
+        validation_data: Data | None = None,
         shuffle: bool = True,
-        *,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Train for a number of epochs.
 
+        The loss of a batch is the sum of its samples' losses times their weights, divided by the
+        number of samples (not by the sum of the weights), plus the penalties of the regularizers.
+        Metrics count every sample alike. All as in Keras.
+
         Args:
-            x: images (n, ...); float32 and uint8 are used as they are, others become float32.
-            y: one target a sample, as the loss wants them.
+            x: images (n, ...): an array of NumPy or of another library, or a list of arrays or PIL
+                images; float32 and uint8 are used as they are, others become float32. Or an
+                iterable of batches, of any sizes, each (x, y) or (x, y, sample_weight): a
+                generator, a data loader. `batch_size` and `shuffle` do not count then.
+            y: one target a sample, as the loss wants them; not with an iterable.
             batch_size: samples a step, 32 by default; the last batch may be smaller.
             epochs: the number of the last epoch, counted from `initial_epoch`.
             verbose: 0 silent, 1 or "auto" a progress bar (lines without a terminal), 2 lines.
             callbacks: objects of `convkit.callbacks`.
             validation_split: the share of the samples, taken from the end before shuffling, that
-                is not trained on but evaluated after each epoch.
-            validation_data: (x, y) to evaluate instead.
+                is not trained on but evaluated after each epoch; not with an iterable.
+            validation_data: (x, y) or (x, y, sample_weight) to evaluate instead, or an iterable of
+                batches.
             shuffle: whether each epoch has an order of its own.
+            class_weight: the weight of each class, such as {0: 1.0, 1: 5.0}; of those not named 1.
+            sample_weight: the weight of each sample, (n,); not together with `class_weight`.
             initial_epoch: the number of the first epoch.
+            steps_per_epoch: batches an epoch; the next epoch goes on with the data where it ended.
+                Where a pass over the data ends earlier, so does the epoch, with a warning; training
+                ends when an iterator has nothing left.
+            validation_steps: batches of each validation, from the beginning of `validation_data`
+                (but an iterator goes on where it was).
             validation_batch_size: by default `batch_size`.
+            validation_freq: validate after every so many epochs, or after those listed, which
+                count from 1.
 
         Returns:
             The history: `.history` is a dictionary of lists, `.epoch` the epochs' numbers.
@@ -98,27 +118,31 @@ class Trainer(Engine):
         """
         with self._exclusive(training=True):
             self._require_loss("fit")
-            size = _batch_size(batch_size)
-            training = self._samples(x, y, "fit")
-            validation: Samples | None = None
+            size, val_size = optional(batch_size, "batch_size"), validation_batch_size
+            val_size = size if val_size is None else integer(val_size, "validation_batch_size")
+            val_steps = optional(validation_steps, "validation_steps")
+            source: Any = x
+            validation: Batches | None = None
             if validation_data is not None:
-                pair = data.pair(validation_data, "validation_data")
-                validation = self._samples(*pair, "validation_data")
+                validation = self._validation(validation_data, val_size, val_steps)
             elif validation_split:
-                training, validation = data.split_validation(training, validation_split)
-            first, last = _epochs(initial_epoch, epochs)
+                source, held_out = self._split(x, y, sample_weight, validation_split)
+                validation = ArrayBatches(held_out, val_size, val_steps)
+            steps, seed = optional(steps_per_epoch, "steps_per_epoch"), self._seed()
+            order = self._shuffled(seed) if shuffle else None
+            training = self._batches(
+                "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
+            )
+            first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
+            validates = due(validation_freq)
             history = History()
-            everyone: list[Callback] = [*_listed(callbacks), history]
+            everyone: list[Callback] = [*listed(callbacks), history]
             if shown := check_verbose(verbose):
                 everyone.append(TrainingProgress(shown))
-            params = self._params(training, size, shown, epochs=last)
-            loop = CallbackList(everyone, self._self(), params)
-            val_size = size if validation_batch_size is None else _batch_size(validation_batch_size)
+            loop = CallbackList(everyone, self._self(), params(training, shown, epochs=last))
             self.history, self.stop_training = history, False
             try:
-                self._epoch_loop(
-                    range(first, last), training, size, validation, val_size, shuffle, loop
-                )
+                self._epoch_loop(range(first, last), training, validation, validates, seed, loop)
             except BaseException as error:
                 loop.interrupted(error)
                 raise
@@ -126,15 +150,21 @@ class Trainer(Engine):
 
     def evaluate(
         self,
-        x: ArrayLike,
+        x: Data,
         y: ArrayLike | None = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        *,
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Compute the mean loss and the metrics over some samples.
+
+        Args:
+            x, y, batch_size, verbose, sample_weight, callbacks: as of `fit`.
+            steps: batches to evaluate; by default all.
+            return_dict: whether to return a dictionary.
 
         Returns:
             The loss, or [loss, metric, ...] if there are metrics; with `return_dict` a dictionary.
@@ -144,65 +174,93 @@ class Trainer(Engine):
         """
         with self._exclusive():
             self._require_loss("evaluate")
-            size = _batch_size(batch_size)
-            samples = self._samples(x, y, "evaluate")
-            everyone = _listed(callbacks)
+            size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
+            batches = self._batches("evaluate", x, y, sample_weight, size, steps)
+            everyone = listed(callbacks)
             if shown := check_verbose(verbose):
                 everyone.append(EvaluationProgress(shown))
-            loop = CallbackList(everyone, self._self(), self._params(samples, size, shown))
+            loop = CallbackList(everyone, self._self(), params(batches, shown))
             try:
-                return _flat(self._evaluate(samples, size, loop), return_dict)
+                logs = self._evaluate(batches, loop)
             except BaseException as error:
                 loop.interrupted(error)
                 raise
+            if not logs:
+                raise no_batch("evaluate")
+            return flat(logs, return_dict)
 
     def predict(
         self,
-        x: ArrayLike,
+        x: Data,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        *,
+        steps: int | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
     ) -> Array:
         """Compute the outputs for some samples, float32 (n, ...).
+
+        Args:
+            x, batch_size, verbose, callbacks: as of `fit`; batches may be x, (x,), (x, y) or
+                (x, y, sample_weight), of which only x counts.
+            steps: batches to predict; by default all.
 
         Raises:
             ValueError, TypeError, RuntimeError: as `fit`; but the model need not be compiled.
         """
         with self._exclusive():
-            size = _batch_size(batch_size)
-            samples = self._samples(x)
-            everyone = _listed(callbacks)
+            size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
+            batches = self._batches("", x, None, None, size, steps)
+            everyone = listed(callbacks)
             if shown := check_verbose(verbose):
                 everyone.append(PredictionProgress(shown))
-            loop = CallbackList(everyone, self._self(), self._params(samples, size, shown))
+            loop = CallbackList(everyone, self._self(), params(batches, shown))
             try:
-                return self._predict(samples, size, loop)
+                outputs = self._predict(batches, loop)
             except BaseException as error:
                 loop.interrupted(error)
                 raise
+            if outputs is None:
+                raise no_batch("predict")
+            return outputs
 
-    def train_on_batch(self, x: ArrayLike, y: ArrayLike, *, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self,
+        x: Data,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Make one training step; return this batch's loss and metrics as `evaluate` does."""
         with self._exclusive(training=True):
             self._require_loss("train_on_batch")
-            samples, scores = self._samples(x, y, "train_on_batch"), Scores(self.metrics)
+            samples = self._samples(x, y, sample_weight, "train_on_batch")
+            samples, scores = data.weighted_by_class(samples, class_weight), Scores(self.metrics)
             self._train_step(samples, np.arange(len(samples)), scores, self._seed())
-            return _flat(scores.logs(), return_dict)
+            return flat(scores.logs(), return_dict)
 
-    def test_on_batch(self, x: ArrayLike, y: ArrayLike, *, return_dict: bool = False) -> Any:
+    def test_on_batch(
+        self,
+        x: Data,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
         with self._exclusive():
             self._require_loss("test_on_batch")
-            samples = self._samples(x, y, "test_on_batch")
+            samples = self._samples(x, y, sample_weight, "test_on_batch")
             silent = CallbackList([], self._self(), {})
-            return _flat(self._evaluate(samples, len(samples), silent), return_dict)
+            return flat(self._evaluate(ArrayBatches(samples, len(samples)), silent), return_dict)
 
-    def predict_on_batch(self, x: ArrayLike) -> Array:
+    def predict_on_batch(self, x: Data) -> Array:
         """Compute the outputs for one batch, float32 (n, ...)."""
         with self._exclusive():
             samples = self._samples(x)
-            return self._predict(samples, len(samples), CallbackList([], self._self(), {}))
+            silent = CallbackList([], self._self(), {})
+            outputs = self._predict(ArrayBatches(samples, len(samples)), silent)
+            assert outputs is not None
+            return outputs
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
         """A table of the steps that run, what was fused, and the memory they take.
@@ -216,104 +274,47 @@ class Trainer(Engine):
         if training:
             self._require_loss("plan(training=True)")
         loss = self.loss if training else None
-        return str(
-            lower(self.layers, self._sizes()[0], _batch_size(batch_size), training, loss=loss)
-        )
+        size = integer(batch_size, "batch_size")
+        return str(lower(self.layers, self._sizes()[0], size, training, loss=loss))
 
     # What it takes.
 
     def _epoch_loop(
         self,
         epochs: range,
-        training: Samples,
-        batch_size: int,
-        validation: Samples | None,
-        validation_batch_size: int,
-        shuffle: bool,
+        training: Batches,
+        validation: Batches | None,
+        validates: Callable[[int], bool],
+        seed: int,
         loop: CallbackList,
     ) -> None:
-        seed = self._seed()
         logs: Logs = {}
         loop.call("on_train_begin")
         for epoch in epochs:
+            batches = training.epoch(epoch)
+            if batches is None:
+                if epoch == epochs.start:
+                    raise no_batch("fit")
+                warn_of_the_end(stacklevel=4)
+                break
             loop.call("on_epoch_begin", epoch)
-            order = random.permutation(len(training), seed, epoch, self._steps) if shuffle else None
             scores = Scores(self.metrics)
-            for batch, indices in enumerate(training.batches(batch_size, order)):
+            for batch, (samples, indices) in enumerate(batches):
                 loop.call("on_train_batch_begin", batch)
-                self._train_step(training, indices, scores, seed)
+                self._train_step(samples, indices, scores, seed)
                 loop.call("on_train_batch_end", batch, scores.logs())
                 if self.stop_training:
                     break
             logs = scores.logs()
-            if validation is not None:
-                validated = self._evaluate(validation, validation_batch_size, loop)
+            if validation is not None and validates(epoch):
+                validated = self._evaluate(validation, loop)
+                if not validated:
+                    warn_of_the_end(stacklevel=4)
                 logs.update({f"val_{key}": value for key, value in validated.items()})
             loop.call("on_epoch_end", epoch, logs)
             if self.stop_training:
                 break
         loop.call("on_train_end", logs)
 
-    def _samples(self, x: ArrayLike, y: ArrayLike | None = None, what: str = "") -> Samples:
-        images = data.as_images(x)
-        sizes, output_sizes = self._sizes(images)
-        if what and y is None:
-            raise ValueError(f"{what} needs y, the targets")
-        return data.samples(images, y, sizes, self.loss, output_sizes)
-
-    def _require_loss(self, what: str) -> None:
-        if self.optimizer is None:
-            raise ValueError(
-                f'model "{self.name}": call compile(optimizer, loss) before {what}, for example '
-                f"compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy'])"
-            )
-        if self.loss is None:
-            raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')
-
-    def _params(
-        self, samples: Samples, batch_size: int, verbose: int, epochs: int = 1
-    ) -> dict[str, Any]:
-        return {
-            "verbose": verbose,
-            "epochs": epochs,
-            "steps": -(-len(samples) // batch_size),
-            "samples": len(samples),
-            "batch_size": batch_size,
-        }
-
     def _self(self) -> Sequential:
         return cast("Sequential", self)
-
-
-def _batch_size(value: int | None) -> int:
-    if value is None:
-        return DEFAULT_BATCH_SIZE
-    return _integer(value, "batch_size", 1)
-
-
-def _epochs(initial_epoch: int, epochs: int) -> tuple[int, int]:
-    return _integer(initial_epoch, "initial_epoch", 0), _integer(epochs, "epochs", 1)
-
-
-def _integer(value: int, what: str, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{what} must be an integer, received {value!r}") from None
-    if isinstance(value, bool) or number < least:
-        raise ValueError(f"{what} must be an integer of at least {least}, received {value!r}")
-    return number
-
-
-def _listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
-    if callbacks is None:
-        return []
-    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
-
-
-def _flat(logs: Logs, return_dict: bool) -> Any:
-    """A dictionary, a list with the loss first, or the loss alone: what Keras returns."""
-    if return_dict:
-        return logs
-    values = list(logs.values())
-    return values if len(values) > 1 else values[0]

@@ -18,6 +18,37 @@ Shape: TypeAlias = tuple[int, ...]
 _FLOAT32 = np.dtype(np.float32)
 
 
+def as_array(name: str, value: Any) -> npt.NDArray[Any]:
+    """``value`` as a NumPy array, in the memory that it has wherever that is possible.
+
+    A NumPy array is returned as it is. Whatever has ``__array__`` or speaks DLPack (a PyTorch
+    tensor, a JAX array) is looked at in its own memory. Nested lists of numbers become an array.
+
+    Args:
+        name: what the caller calls it, for errors.
+
+    Raises:
+        TypeError: it cannot be looked at: a tensor that requires gradients, is on another device,
+            or is of a type that NumPy does not have. The message says what to do.
+        ValueError: nested lists of different lengths.
+    """
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot become one array: {error}") from error
+    except (TypeError, RuntimeError, BufferError) as error:
+        remedy = "pass it detached, as x.detach()" if _requires_grad(value) else str(error)
+        raise TypeError(
+            f"{name} is a {type(value).__name__} that NumPy cannot read: {remedy}"
+        ) from error
+
+
+def _requires_grad(value: Any) -> bool:
+    return bool(getattr(value, "requires_grad", False))
+
+
 def as_floats(name: str, array: npt.ArrayLike, ndim: int | None = None) -> Floats:
     """``array`` as float32 in C order: itself where it is that already, else a converted copy.
 
@@ -44,7 +75,7 @@ def as_floats(name: str, array: npt.ArrayLike, ndim: int | None = None) -> Float
 
 
 def _converted(name: str, array: npt.ArrayLike) -> Floats:
-    source: npt.NDArray[Any] = np.asarray(array)
+    source = as_array(name, array)
     if source.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must hold real numbers, but its dtype is {source.dtype}; "
@@ -84,7 +115,7 @@ def as_labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
     Integers of shape (n,) or (n, 1) are class numbers; floating-point arrays of two dimensions are
     one-hot labels or distributions.
     """
-    array: npt.NDArray[Any] = np.asarray(labels)
+    array = as_array("labels", labels)
     if array.dtype.kind in "bui" and (array.ndim == 1 or array.shape == (n, 1)):
         return np.require(array.reshape(-1), dtype=np.int64, requirements=["C", "A"])
     if array.ndim == 2 and array.dtype.kind in "biuf":

@@ -1,0 +1,61 @@
+"""The smaller arguments of `fit`, `evaluate` and `predict`, checked; and what they return."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .batches import Batches
+from .callbacks import Callback, Logs
+
+
+def params(batches: Batches, verbose: int, epochs: int = 1) -> dict[str, Any]:
+    """What callbacks find in `params`."""
+    return {
+        "verbose": verbose,
+        "epochs": epochs,
+        "steps": batches.length,
+        "samples": batches.samples,
+        "batch_size": batches.batch_size,
+    }
+
+
+def due(validation_freq: int | Sequence[int]) -> Callable[[int], bool]:
+    """Whether to validate after an epoch, which counts from 0."""
+    if isinstance(validation_freq, Sequence) and not isinstance(validation_freq, str):
+        listed = {integer(epoch, "validation_freq") for epoch in validation_freq}
+        return lambda epoch: epoch + 1 in listed
+    every = integer(validation_freq, "validation_freq")
+    return lambda epoch: (epoch + 1) % every == 0
+
+
+def optional(value: int | None, what: str) -> int | None:
+    """None, or a positive integer."""
+    return None if value is None else integer(value, what)
+
+
+def integer(value: int, what: str, least: int = 1) -> int:
+    """Return `value` as an int; TypeError or ValueError unless it is one of at least `least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be an integer, received {value!r}") from None
+    if isinstance(value, bool) or number < least:
+        raise ValueError(f"{what} must be an integer of at least {least}, received {value!r}")
+    return number
+
+
+def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
+    """None, one callback or several, as a new list."""
+    if callbacks is None:
+        return []
+    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+
+
+def flat(logs: Logs, return_dict: bool) -> Any:
+    """A dictionary, a list with the loss first, or the loss alone: what Keras returns."""
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values if len(values) > 1 else values[0]

@@ -1,0 +1,193 @@
+"""Where a model's batches come from: arrays, or an iterable that yields batches.
+
+Both are a `Batches`: passes over the data, cut into epochs. Without a number of steps an epoch is a
+pass. With one, an epoch takes that many batches and the next epoch goes on where it ended, as in
+Keras; where a pass ends within an epoch, that epoch is shorter, with a warning, and the next one
+begins a new pass.
+
+An iterator, such as a generator, gives its batches once. When nothing is left for a further epoch,
+training ends.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import data
+from .data import Samples
+from .parameters import Array
+
+Batch = tuple[Samples, Array]  # some samples, and the indices of those that make the batch
+_PROTOCOLS = ("__array__", "__dlpack__", "__array_interface__")
+DEFAULT_BATCH_SIZE = 32
+_USER = 5  # stack levels: warn_of_the_end, _continue, the loop, fit, its caller
+
+
+class Batches(ABC):
+    """Batches, epoch after epoch.
+
+    Args:
+        steps: the batches of an epoch; None for as many as a pass has.
+
+    Attributes:
+        repeats: whether a further pass can be made.
+        samples: how many samples an epoch has, or None where that is not known.
+        batch_size: of all batches but the last, or None where they differ.
+    """
+
+    repeats = True
+    samples: int | None = None
+    batch_size: int | None = None
+
+    def __init__(self, steps: int | None) -> None:
+        self.steps = steps
+        self._pass: Iterator[Batch] | None = None
+
+    @abstractmethod
+    def _begin(self, epoch: int) -> Iterator[Batch]:
+        """A new pass over the data."""
+
+    @property
+    def length(self) -> int | None:
+        """The number of batches of an epoch, or None where that is not known."""
+        return self.steps
+
+    def restart(self) -> None:
+        """Let the next epoch begin a new pass, if that can be done."""
+        if self.repeats:
+            self._pass = None
+
+    def epoch(self, number: int = 0) -> Iterator[Batch] | None:
+        """The batches of the next epoch, or None if there is nothing left."""
+        first = None if self._pass is None else next(self._pass, None)
+        if first is None and (self._pass is None or self.repeats):
+            self._pass = self._begin(number)
+            first = next(self._pass, None)
+        return None if first is None else self._continue(first)
+
+    def _continue(self, first: Batch) -> Iterator[Batch]:
+        assert self._pass is not None
+        given, batch = 0, first
+        del first  # memory of a batch that is done with
+        while True:
+            yield batch
+            given += 1
+            if given == self.steps:
+                return
+            del batch
+            try:
+                batch = next(self._pass)
+            except StopIteration:
+                break
+        self.restart()
+        if self.steps is not None:
+            warn_of_the_end(_USER)
+
+
+def no_batch(what: str) -> ValueError:
+    """The error where there is not even one batch."""
+    return ValueError(
+        f"{what} received no batch: the iterable is empty, or an iterator that was used before; "
+        f"make a new one"
+    )
+
+
+def warn_of_the_end(stacklevel: int) -> None:
+    """Warn in Keras's words that there are fewer batches than were asked for."""
+    warnings.warn(
+        "Your input ran out of data; interrupting training. Make sure that your dataset or "
+        "generator can generate at least `steps_per_epoch * epochs` batches.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
+
+
+class ArrayBatches(Batches):
+    """Batches of samples that are all in memory; the last one of a pass may be smaller.
+
+    Args:
+        samples: the data.
+        batch_size: None for 32; or, where there are steps, for what makes so many batches.
+        steps: the batches of an epoch.
+        order: gives the order of so many samples in the pass that begins with an epoch.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        batch_size: int | None,
+        steps: int | None = None,
+        order: Callable[[int, int], Array] | None = None,
+    ) -> None:
+        super().__init__(steps)
+        if batch_size is None:
+            batch_size = DEFAULT_BATCH_SIZE if steps is None else -(-len(samples) // steps)
+        self.batch_size = batch_size
+        self._samples, self._order = samples, order
+        self._whole = -(-len(samples) // batch_size)
+        if steps in (None, self._whole):
+            self.samples = len(samples)
+
+    @property
+    def length(self) -> int | None:
+        """The number of batches of an epoch."""
+        return self.steps or self._whole
+
+    def _begin(self, epoch: int) -> Iterator[Batch]:
+        order = None if self._order is None else self._order(len(self._samples), epoch)
+        assert self.batch_size is not None
+        for indices in self._samples.batches(self.batch_size, order):
+            yield self._samples, indices
+
+
+class IterableBatches(Batches):
+    """Batches as an iterable yields them: x, (x,), (x, y) or (x, y, sample_weight).
+
+    They may be of any sizes. Each is converted when it comes, and forgotten when it was used.
+
+    Args:
+        iterable: an iterator, which gives one pass; any other iterable, such as a data loader,
+            gives a new pass at every `iter()`; so does an object with `__len__` and `__getitem__`.
+        convert: makes `Samples` of x, y and sample_weight.
+        steps: the batches of an epoch.
+    """
+
+    def __init__(
+        self, iterable: Any, convert: Callable[[Any, Any, Any], Samples], steps: int | None = None
+    ) -> None:
+        super().__init__(steps)
+        self.repeats = not hasattr(iterable, "__next__")
+        self._iterable, self._convert = iterable, convert
+
+    @property
+    def length(self) -> int | None:
+        """The number of batches of an epoch, if the iterable tells."""
+        if self.steps is not None or not hasattr(self._iterable, "__len__"):
+            return self.steps
+        return len(self._iterable)
+
+    def _begin(self, epoch: int) -> Iterator[Batch]:
+        source = self._iterable
+        if not hasattr(source, "__iter__"):
+            source = map(source.__getitem__, range(len(source)))
+        for item in source:
+            samples = self._convert(*data.unpack(item, "a batch"))
+            yield samples, np.arange(len(samples))
+
+
+def is_iterable_of_batches(x: Any, y: Any = None, with_targets: bool = True) -> bool:
+    """Whether `x` yields batches, and is not samples itself.
+
+    Arrays of any library are samples, and so are lists and tuples; only where targets are needed
+    and none are given, a list of tuples is one of batches.
+    """
+    if isinstance(x, list | tuple):
+        return with_targets and y is None and len(x) > 0 and isinstance(x[0], tuple)
+    if isinstance(x, str | bytes | dict) or any(hasattr(x, name) for name in _PROTOCOLS):
+        return False
+    return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))

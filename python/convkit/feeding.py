@@ -1,0 +1,90 @@
+"""From the user's data to a model's batches: which kind they are, checks, conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import data, random
+from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
+from .data import Samples
+from .engine import Engine
+from .parameters import Array
+
+
+class Feeder(Engine):
+    """A model that takes arrays, or iterables of batches, for what its layers and loss need."""
+
+    def _batches(
+        self,
+        what: str,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        steps: int | None,
+        *,
+        class_weight: Mapping[int, float] | None = None,
+        order: Callable[[int, int], Array] | None = None,
+    ) -> Batches:
+        """Batches of arrays, of `Samples` or of an iterable.
+
+        `what` is who asks: it needs targets unless it is empty.
+        """
+
+        def convert(x: Any, y: Any, sample_weight: Any) -> Samples:
+            if not what:
+                return self._samples(x)
+            samples = x if isinstance(x, Samples) else self._samples(x, y, sample_weight, what)
+            return data.weighted_by_class(samples, class_weight)
+
+        if not is_iterable_of_batches(x, y, with_targets=bool(what)):
+            return ArrayBatches(convert(x, y, sample_weight), batch_size, steps, order)
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"{what}: x is an iterable of batches, so {name} must not be given; let each "
+                    f"batch be (x, y) or (x, y, sample_weight)"
+                )
+        return IterableBatches(x, convert, steps)
+
+    def _validation(self, value: Any, batch_size: int | None, steps: int | None) -> Batches:
+        x, y, sample_weight = value, None, None
+        if not is_iterable_of_batches(value):
+            if not isinstance(value, list | tuple):
+                raise ValueError(
+                    f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of "
+                    f"batches, received {type(value).__name__}"
+                )
+            x, y, sample_weight = data.unpack(value, "validation_data")
+        return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+
+    def _split(
+        self, x: Any, y: Any, sample_weight: Any, fraction: float
+    ) -> tuple[Samples, Samples]:
+        """Samples to train on and samples to validate with."""
+        if is_iterable_of_batches(x, y):
+            raise ValueError(
+                "validation_split needs arrays; with an iterable of batches, give validation_data"
+            )
+        return data.split_validation(self._samples(x, y, sample_weight, "fit"), fraction)
+
+    def _shuffled(self, seed: int) -> Callable[[int, int], Array]:
+        """The order of so many samples in the pass that begins with an epoch."""
+        return lambda count, epoch: random.permutation(count, seed, epoch, self._steps)
+
+    def _samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
+        images = data.as_images(x)
+        sizes, output_sizes = self._sizes(images)
+        if what and y is None:
+            raise ValueError(f"{what} needs y, the targets")
+        return data.samples(images, y, sizes, self.loss, output_sizes, sample_weight)
+
+    def _require_loss(self, what: str) -> None:
+        if self.optimizer is None:
+            raise ValueError(
+                f'model "{self.name}": call compile(optimizer, loss) before {what}, for example '
+                f"compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy'])"
+            )
+        if self.loss is None:
+            raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')

@@ -1,0 +1,59 @@
+"""Keras beside convkit: the same layers, the same weights, the same batches.
+
+Keras runs on its PyTorch backend. Where it is not installed, the tests that import this module are
+skipped and say so. They ignore warnings: NumPy, PyTorch and Keras warn about one another.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    pytest.importorskip("torch", reason="Keras's PyTorch backend is compared with; it needs torch")
+    keras: Any = pytest.importorskip("keras", reason="Keras is compared with; pip install keras")
+
+# Both compute in float32, with sums in different orders. A few steps of a small network multiply
+# the first roundings (6e-8 of each number) some tens of times.
+CLOSE = {"rtol": 2e-5, "atol": 2e-6}
+
+
+def twin(model: convkit.Sequential) -> Any:
+    """The model in Keras, with the same weights and names; not compiled."""
+    copy = keras.Sequential([keras.Input(model.input_shape[1:]), *map(_layer, model.layers)])
+    for ours, theirs in zip(model.layers, copy.layers, strict=True):
+        theirs.set_weights(ours.get_weights())
+        theirs.trainable = ours.trainable
+    return copy
+
+
+def _layer(layer: convkit.layers.Layer) -> Any:
+    config = {key: value for key, value in layer.get_config().items() if key != "trainable"}
+    for key in list(config):
+        if key.endswith("_initializer"):
+            del config[key]  # the weights are copied
+        elif key.endswith("_regularizer") and config[key] is not None:
+            kind = getattr(keras.regularizers, config[key]["class_name"])
+            config[key] = kind(**config[key]["config"])
+    return getattr(keras.layers, type(layer).__name__)(**config)
+
+
+def assert_same_history(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Assert the same names in any order, and the same numbers to float32's accuracy."""
+    assert set(ours) == set(theirs)
+    for key in ours:
+        np.testing.assert_allclose(ours[key], theirs[key], **CLOSE, err_msg=key)
+
+
+def assert_same_weights(ours: convkit.Sequential, theirs: Any) -> None:
+    """Assert the same weights to float32's accuracy."""
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
