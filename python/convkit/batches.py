@@ -11,6 +11,7 @@ training ends.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -25,7 +26,6 @@ from .parameters import Array
 Batch = tuple[Samples, Array]  # some samples, and the indices of those that make the batch
 _PROTOCOLS = ("__array__", "__dlpack__", "__array_interface__")
 DEFAULT_BATCH_SIZE = 32
-_USER = 5  # stack levels: warn_of_the_end, _continue, the loop, fit, its caller
 
 
 class Batches(ABC):
@@ -86,7 +86,7 @@ class Batches(ABC):
                 break
         self.restart()
         if self.steps is not None:
-            warn_of_the_end(_USER)
+            warn_of_the_end()
 
 
 def no_batch(what: str) -> ValueError:
@@ -97,14 +97,22 @@ def no_batch(what: str) -> ValueError:
     )
 
 
-def warn_of_the_end(stacklevel: int) -> None:
+def warn_of_the_end() -> None:
     """Warn in Keras's words that there are fewer batches than were asked for."""
     warnings.warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or "
         "generator can generate at least `steps_per_epoch * epochs` batches.",
         UserWarning,
-        stacklevel=stacklevel,
+        stacklevel=_levels_to_the_user(),
     )
+
+
+def _levels_to_the_user() -> int:
+    """The stack level, from the function that warns, of the first line outside this package."""
+    level, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    return level + 1
 
 
 class ArrayBatches(Batches):

@@ -5,7 +5,7 @@ Arguments and data are checked here, once; `convkit.engine` then runs batch afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from . import data, losses, optimizers
 from . import metrics as metrics_module
 from .arguments import due, flat, integer, listed, optional, params
-from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch, warn_of_the_end
+from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batch, Batches, no_batch, warn_of_the_end
 from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
 from .engine import Scores
@@ -295,26 +295,30 @@ class Trainer(Feeder):
             if batches is None:
                 if epoch == epochs.start:
                     raise no_batch("fit")
-                warn_of_the_end(stacklevel=4)
+                warn_of_the_end()
                 break
             loop.call("on_epoch_begin", epoch)
-            scores = Scores(self.metrics)
-            for batch, (samples, indices) in enumerate(batches):
-                loop.call("on_train_batch_begin", batch)
-                self._train_step(samples, indices, scores, seed)
-                loop.call("on_train_batch_end", batch, scores.logs())
-                if self.stop_training:
-                    break
-            logs = scores.logs()
+            logs = self._train(batches, seed, loop)
             if validation is not None and validates(epoch):
                 validated = self._evaluate(validation, loop)
                 if not validated:
-                    warn_of_the_end(stacklevel=4)
+                    warn_of_the_end()
                 logs.update({f"val_{key}": value for key, value in validated.items()})
             loop.call("on_epoch_end", epoch, logs)
             if self.stop_training:
                 break
         loop.call("on_train_end", logs)
+
+    def _train(self, batches: Iterator[Batch], seed: int, loop: CallbackList) -> Logs:
+        """Train on the batches of an epoch; return the means over it."""
+        scores = Scores(self.metrics)
+        for batch, (samples, indices) in enumerate(batches):
+            loop.call("on_train_batch_begin", batch)
+            self._train_step(samples, indices, scores, seed)
+            loop.call("on_train_batch_end", batch, scores.logs())
+            if self.stop_training:
+                break
+        return scores.logs()
 
     def _self(self) -> Sequential:
         return cast("Sequential", self)
