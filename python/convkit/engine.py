@@ -17,13 +17,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from . import losses, metrics, optimizers, random
+from . import losses, metrics, optimizers, random, regularizers
 from .batches import Batches
 from .callbacks import CallbackList, History, Logs
 from .data import Samples
 from .layers.base import Layer, Run
 from .parameters import Array, ParameterStore
-from .plan import Bound, Plan, lower, regularized
+from .plan import Bound, Plan, lower
 
 
 class Scores:
@@ -128,7 +128,7 @@ class Engine(ABC):
             bound.forward(run)
             bound.loss(targets, samples.weights_of(indices))
             if penalty is None:  # the weights stay as they are
-                penalty = self._penalty()
+                penalty = regularizers.penalty(regularizers.regularized(self.layers))
             scores.add(bound, targets, penalty)
             loop.call("on_test_batch_end", batch, scores.logs())
         logs = scores.logs()
@@ -158,14 +158,6 @@ class Engine(ABC):
             loop.call("on_predict_batch_end", batch)
         loop.call("on_predict_end")
         return np.concatenate(parts) if whole is None else whole
-
-    def _penalty(self) -> float:
-        """The penalties on the parameters."""
-        penalty = 0.0
-        for parameter in regularized(self.layers):
-            assert parameter.regularizer is not None
-            penalty += parameter.regularizer(parameter.value)
-        return penalty
 
     def _bound(self, purpose: str, n: int) -> Bound:
         """The steps for n samples; a plan that is too small is replaced by a larger one."""

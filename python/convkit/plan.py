@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import fusion, summary
+from . import fusion, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Layer, Run
 from .losses import Loss
@@ -108,11 +108,7 @@ class Bound:
 
     def regularize(self) -> float:
         """Add the gradients of the penalties on parameters; return the sum of the penalties."""
-        penalty = 0.0
-        for parameter in self.regularized:
-            assert parameter.regularizer is not None
-            penalty += parameter.regularizer.add_gradient(parameter.value, parameter.gradient)
-        return penalty
+        return regularizers.penalty(self.regularized, add_gradients=True)
 
 
 @dataclass(repr=False)
@@ -245,14 +241,8 @@ def lower(
     head = chain.pop() if loss is not None else None
     plan = _Allocator(batch_size, training).plan(chain, head, input_sizes)
     if training:
-        plan.regularized = regularized(layers)
+        plan.regularized = regularizers.regularized(layers)
     return plan
-
-
-def regularized(layers: Sequence[Layer]) -> list[Parameter]:
-    """The parameters that have a penalty: those with a regularizer, unless frozen."""
-    weights = (parameter for layer in layers for parameter in layer.trainable_weights)
-    return [parameter for parameter in weights if parameter.regularizer is not None]
 
 
 class _Allocator:

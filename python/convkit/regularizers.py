@@ -9,13 +9,16 @@ frozen parameter has none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from . import ops
-from .parameters import Array
+
+if TYPE_CHECKING:
+    from .layers import Layer
+    from .parameters import Parameter
 
 
 class Regularizer:
@@ -31,10 +34,6 @@ class Regularizer:
     def __call__(self, x: ArrayLike) -> float:
         """The penalty of an array of any shape."""
         return ops.regularize(x, l1=self.l1, l2=self.l2)
-
-    def add_gradient(self, w: Array, g: Array) -> float:
-        """Add the penalty's gradient, l1 * sign(w) + 2 * l2 * w, to g; return the penalty of w."""
-        return ops.regularize(w, g, l1=self.l1, l2=self.l2)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -124,6 +123,22 @@ def serialize(regularizer: Regularizer | None) -> dict[str, Any] | None:
     if regularizer is None:
         return None
     return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+
+
+def regularized(layers: Sequence[Layer]) -> list[Parameter]:
+    """The parameters that have a penalty: those with a regularizer, unless they are frozen."""
+    weights = (parameter for layer in layers for parameter in layer.trainable_weights)
+    return [parameter for parameter in weights if parameter.regularizer is not None]
+
+
+def penalty(parameters: Sequence[Parameter], *, add_gradients: bool = False) -> float:
+    """The sum of the penalties; their gradients are added to the parameters' if asked for."""
+    total = 0.0
+    for parameter in parameters:
+        if (of := parameter.regularizer) is not None:
+            gradient = parameter.gradient if add_gradients else None
+            total += ops.regularize(parameter.value, gradient, l1=of.l1, l2=of.l2)
+    return total
 
 
 def _factor(value: float, what: str, owner: Regularizer) -> float:

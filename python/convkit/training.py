@@ -101,7 +101,7 @@ class Trainer(Feeder):
             initial_epoch: the number of the first epoch.
             steps_per_epoch: batches an epoch; the next epoch goes on with the data where it ended.
                 Where a pass over the data ends earlier, so does the epoch, with a warning; training
-                ends when an iterator has nothing left.
+                ends when an iterator has nothing left. A later call of `fit` begins a new pass.
             validation_steps: batches of each validation, from the beginning of `validation_data`
                 (but an iterator goes on where it was).
             validation_batch_size: by default `batch_size`.
