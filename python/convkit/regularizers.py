@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from . import ops
+from .config import Configurable
+from .config import serialize as serialize  # Keras has it here
 
 if TYPE_CHECKING:
     from .layers import Layer
     from .parameters import Parameter
 
 
-class Regularizer:
+class Regularizer(Configurable):
     """Base class: the penalty of an array w is l1 * sum |w| + l2 * sum w**2.
 
     Attributes:
@@ -34,10 +36,6 @@ class Regularizer:
     def __call__(self, x: ArrayLike) -> float:
         """The penalty of an array of any shape."""
         return ops.regularize(x, l1=self.l1, l2=self.l2)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         factors = ", ".join(f"{key}={value:g}" for key, value in self.get_config().items())
@@ -54,10 +52,6 @@ class L1(Regularizer):
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = _factor(l1, "l1", self)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"l1": self.l1}
-
 
 class L2(Regularizer):
     """l2 * sum w**2. (Adam's `weight_decay` is something else: see AdamW's paper.)
@@ -69,10 +63,6 @@ class L2(Regularizer):
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = _factor(l2, "l2", self)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"l2": self.l2}
-
 
 class L1L2(Regularizer):
     """l1 * sum |w| + l2 * sum w**2.
@@ -83,10 +73,6 @@ class L1L2(Regularizer):
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
         self.l1, self.l2 = _factor(l1, "l1", self), _factor(l2, "l2", self)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"l1": self.l1, "l2": self.l2}
 
 
 l1, l2, l1_l2 = L1, L2, L1L2
@@ -116,13 +102,6 @@ def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | 
         f"unknown regularizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
         f"or an object of convkit.regularizers"
     )
-
-
-def serialize(regularizer: Regularizer | None) -> dict[str, Any] | None:
-    """The regularizer as a small JSON-able dictionary, which `get` takes back; None stays None."""
-    if regularizer is None:
-        return None
-    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
 
 
 def regularized(layers: Sequence[Layer]) -> list[Parameter]:

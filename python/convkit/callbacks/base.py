@@ -22,7 +22,8 @@ class Callback:
 
     Attributes:
         model: the model that trains.
-        params: "epochs", "steps" (batches an epoch), "samples", "batch_size", "verbose".
+        params: "epochs", "steps" (batches an epoch), "samples", "batch_size", "verbose"; with an
+            iterable of batches, those that are not known beforehand are None.
 
     `logs` holds the means so far in an epoch: `loss`, the metrics, and `val_...` at its end.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from .. import initializers, layers, losses, metrics, optimizers
+from .. import initializers, layers, losses, metrics, optimizers, regularizers
 from ..config import Configurable
 from ..optimizers import schedules
 
@@ -20,6 +20,7 @@ _KINDS: tuple[tuple[Any, type[Configurable]], ...] = (
     (losses, losses.Loss),
     (metrics, metrics.Metric),
     (optimizers, optimizers.Optimizer),
+    (regularizers, regularizers.Regularizer),
     (schedules, schedules.LearningRateSchedule),
 )
 
