@@ -5,6 +5,7 @@ from __future__ import annotations
 import random as python_random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,27 @@ def test_dropout_offsets_never_meet() -> None:
     assert random.dropout_offset(2**40, 60000) < 2**64
 
 
+def test_seeded_replaces_the_seed_in_its_own_thread_only() -> None:
+    def kernel() -> np.ndarray:
+        return convkit.initializers.GlorotUniform()((3, 4))
+
+    utils.set_random_seed(5)
+    expected = [kernel(), kernel()]
+    utils.set_random_seed(5)
+    first = kernel()
+    with random.seeded(9):
+        inside = kernel(), kernel()
+        assert random.seed() == 9
+        with ThreadPoolExecutor(1) as other_thread:
+            second = other_thread.submit(kernel).result()
+    np.testing.assert_array_equal([first, second], expected)
+    utils.set_random_seed(9)
+    np.testing.assert_array_equal(inside, (kernel(), kernel()))
+    assert not np.array_equal(*inside)
+    with pytest.raises(ValueError, match="a seed must lie in"), random.seeded(-1):
+        pass
+
+
 def test_without_a_seed_two_processes_differ() -> None:
     code = "from convkit import random; print(random.seed())"
     seeds = {
@@ -79,7 +101,7 @@ def test_import_is_light() -> None:
     code = (
         "import sys, threading; before = threading.active_count(); import convkit; "
         "heavy = {'matplotlib', 'sklearn', 'pooch', 'tqdm', 'torch', 'convkit.datasets', "
-        "'convkit.plots', 'convkit.bench', 'convkit.reference'}; "
+        "'convkit.plots', 'convkit.sklearn', 'convkit.bench', 'convkit.reference'}; "
         "print(sorted(heavy & set(sys.modules)), threading.active_count() - before)"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -88,7 +110,7 @@ def test_import_is_light() -> None:
 
 def test_public_names_are_there() -> None:
     for name in convkit.__all__:
-        if name not in ("bench", "plots"):  # these need packages beyond the core
+        if name not in ("bench", "plots", "sklearn"):  # these need packages beyond the core
             assert getattr(convkit, name) is not None
     assert set(convkit.__all__) <= set(dir(convkit))
     assert convkit.models.Sequential is convkit.Sequential

@@ -6,8 +6,8 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`datasets`, `plots`, `interop`, `onnx`, `bench` and `reference` are imported when they are first
-used.
+`datasets`, `plots`, `interop`, `onnx`, `sklearn`, `bench` and `reference` are imported when they are
+first used.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from .layers import Input
 from .models import Sequential
 
 if TYPE_CHECKING:
-    from . import bench, datasets, interop, onnx, plots, reference
+    from . import bench, datasets, interop, onnx, plots, reference, sklearn
 
     __version__: str
 
-_LAZY = ("bench", "datasets", "interop", "onnx", "plots", "reference")
+_LAZY = ("bench", "datasets", "interop", "onnx", "plots", "reference", "sklearn")
 
 __all__ = [
     "Input",
@@ -60,6 +60,7 @@ __all__ = [
     "reference",
     "regularizers",
     "runtime",
+    "sklearn",
     "utils",
     "zoo",
 ]

@@ -5,7 +5,8 @@ it is for, and where it is used (epoch, step, layer, element), computed with the
 Philox generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011). So neither
 the number of threads nor an interruption and resumption can change it.
 
-`set_seed` fixes the seed of the process; before that it comes from the operating system.
+`set_seed` fixes the seed of the process; before that it comes from the operating system. `seeded`
+replaces it for a block of code, in the thread that runs it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from __future__ import annotations
 import itertools
 import operator
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum
 
 import numpy as np
@@ -37,6 +41,11 @@ class _Process:
 
 
 _process = _Process(int.from_bytes(os.urandom(8), "little"))
+_instead: ContextVar[_Process | None] = ContextVar("convkit_seed", default=None)
+
+
+def _current() -> _Process:
+    return _instead.get() or _process
 
 
 def check_seed(seed: int) -> int:
@@ -56,14 +65,27 @@ def set_seed(seed: int) -> None:
     _process = _Process(check_seed(seed))
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within, what is random is a function of `seed`; outside, nothing has changed.
+
+    Other threads do not notice either, so that models can be made in several at a time.
+    """
+    token = _instead.set(_Process(check_seed(seed)))
+    try:
+        yield
+    finally:
+        _instead.reset(token)
+
+
 def seed() -> int:
-    """The seed of this process."""
-    return _process.seed
+    """The seed of this process, or the one that `seeded` has put in its place."""
+    return _current().seed
 
 
 def next_variable() -> int:
-    """A number for the next variable to be initialised, counted since `set_seed`."""
-    return next(_process.variables)
+    """A number for the next variable to be initialised, counted since the seed was set."""
+    return next(_current().variables)
 
 
 def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:

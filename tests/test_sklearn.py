@@ -1,0 +1,451 @@
+"""`ConvClassifier` is a scikit-learn estimator: by its checks, in its tools, on several cores."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import layers, runtime
+
+pytest.importorskip("sklearn", minversion="1.6")
+
+import joblib
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_score,
+    cross_validate,
+    train_test_split,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from convkit.sklearn import ConvClassifier, default_cnn
+
+# The checks of scikit-learn that `ConvClassifier` fails, each with its reason. There are none.
+EXPECTED_FAILURES: dict[str, str] = {}
+# The checks that scikit-learn itself leaves out, and when.
+KNOWN_SKIPS = {
+    "check_array_api_input": "SCIPY_ARRAY_API=1 is not in the environment",
+    "check_classifier_data_not_an_array": "pandas is not installed",
+}
+
+
+def tiny_cnn(image_shape: tuple[int, int, int], n_classes: int, filters: int = 8) -> Any:
+    return convkit.Sequential(
+        [
+            convkit.Input(image_shape),
+            layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(n_classes, activation="softmax"),
+        ]
+    )
+
+
+def classifier(**changes: Any) -> ConvClassifier:
+    settings: dict[str, Any] = {"model": tiny_cnn, "epochs": 2, "random_state": 0}
+    return ConvClassifier(**{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """600 digits of 8x8 pixels from 0 to 16, flat."""
+    x, y = load_digits(return_X_y=True)
+    return x[:600], y[:600]
+
+
+# ------------------------------------------------------------------------ scikit-learn's own checks
+
+
+@pytest.mark.parametrize(
+    "estimator", [ConvClassifier(), classifier(epochs=50)], ids=["default", "tiny"]
+)
+def test_check_estimator(
+    estimator: ConvClassifier,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    results = check_estimator(
+        estimator, expected_failed_checks=EXPECTED_FAILURES, on_skip=None, on_fail=None
+    )
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert not failed
+    counts = Counter(result["status"] for result in results)
+    assert counts["passed"] >= 50
+    assert counts["xfail"] == len(EXPECTED_FAILURES)
+    skipped = {r["check_name"]: str(r["exception"]) for r in results if r["status"] == "skipped"}
+    assert skipped.keys() <= KNOWN_SKIPS.keys(), skipped
+    with capsys.disabled():
+        print(
+            f"\ncheck_estimator({request.node.callspec.id}): {counts['passed']} passed, "
+            f"{counts['xfail']} expected to fail, {counts['skipped']} skipped",
+            *(f"({name}: {KNOWN_SKIPS[name]})" for name in skipped),
+        )
+
+
+# ------------------------------------------------------------------------ images and labels
+
+
+def test_every_form_of_the_same_images_gives_the_same_bits(digits: Any) -> None:
+    flat, y = digits
+    square = flat.reshape(-1, 8, 8)
+    expected = classifier(image_shape=(8, 8)).fit(flat, y).predict_proba(flat)
+    assert expected.dtype == np.float32
+    for x, settings in [
+        (flat, {}),
+        (flat, {"image_shape": [8, 8, 1]}),
+        (square, {}),
+        (square[..., np.newaxis], {"image_shape": (8, 8)}),
+        (square.astype(np.uint8), {}),
+        (square.tolist(), {}),
+        (np.asfortranarray(square), {}),
+    ]:
+        estimator = classifier(**settings).fit(x, y)
+        assert (estimator.image_shape_, estimator.n_features_in_) == ((8, 8, 1), 64)
+        np.testing.assert_array_equal(estimator.predict_proba(x), expected)
+        np.testing.assert_array_equal(estimator.predict_proba(flat), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "expected"),
+    [
+        ((12, 36), {}, (6, 6, 1)),
+        ((12, 35), {}, (1, 35, 1)),
+        ((12, 36), {"image_shape": (3, 4, 3)}, (3, 4, 3)),
+        ((12, 36), {"image_shape": (4, 9)}, (4, 9, 1)),
+        ((12, 5, 7), {}, (5, 7, 1)),
+        ((12, 5, 7, 3), {}, (5, 7, 3)),
+        ((12, 1), {}, (1, 1, 1)),
+    ],
+)
+def test_the_shape_of_an_image(
+    shape: Any, settings: Any, expected: Any, rng: np.random.Generator
+) -> None:
+    x = rng.random(shape)
+    for model in (None, tiny_cnn):
+        estimator = classifier(model=model, **settings).fit(x, np.arange(12) % 3)
+        assert estimator.image_shape_ == expected
+        assert estimator.model_.input_shape == (None, *expected)
+        assert estimator.predict_proba(x).shape == (12, 3)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["no", "yes"],
+        [False, True],
+        [-1, 1],
+        np.array([7, 300], np.uint16),
+        np.array(["a", "b"], object),
+        [2.0, 5.0],
+        ["cat", "dog", "fox"],
+    ],
+    ids=repr,
+)
+def test_labels_of_any_type(labels: Any, rng: np.random.Generator) -> None:
+    names = np.asarray(labels)
+    codes = rng.permutation(np.arange(60) % len(names))
+    x = rng.random((60, 4, 4)) + 3.0 * codes[:, np.newaxis, np.newaxis]
+    estimator = classifier(epochs=30, learning_rate=0.01).fit(x, names[codes])
+    np.testing.assert_array_equal(estimator.classes_, names)
+    assert estimator.classes_.dtype == names.dtype
+    predicted = estimator.predict(x)
+    assert predicted.dtype == names.dtype
+    assert (predicted == names[codes]).mean() > 0.9
+    assert estimator.score(x, names[codes]) == (predicted == names[codes]).mean()
+    np.testing.assert_array_equal(names[estimator.predict_proba(x).argmax(axis=1)], predicted)
+
+
+X, Y = np.zeros((4, 6)), [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "x", "y", "error", "complaint"),
+    [
+        ({}, X, [1, 1, 1, 1], ValueError, "at least two classes, but y has the one class"),
+        ({}, X, [0.5, 1.5, 0.1, 2.0], ValueError, "Unknown label type: continuous"),
+        ({}, X, None, ValueError, "requires y to be passed"),
+        ({}, X[:3], Y, ValueError, "inconsistent numbers of samples"),
+        ({}, np.full((4, 2, 3), np.nan), Y, ValueError, "NaN"),
+        ({}, np.zeros((4, 1, 2, 3, 1)), Y, ValueError, r"X: expected images .*\(1, 2, 3, 1\)"),
+        ({}, np.zeros((4, 2, 0, 3)), Y, ValueError, r"0 feature\(s\)"),
+        ({"image_shape": (2, 2)}, X, Y, ValueError, r"\(2, 2, 1\) needs 4 features, X has 6"),
+        ({"image_shape": (2, 3)}, X.reshape(4, 3, 2), Y, ValueError, r"X has images of shape \(3"),
+        ({"image_shape": (6,)}, X, Y, ValueError, r"image_shape: expected .*\(6,\)"),
+        ({"image_shape": 6}, X, Y, ValueError, "image_shape: expected .*received 6"),
+        ({"image_shape": (-2, -3)}, X, Y, ValueError, r"image_shape: expected .*\(-2, -3\)"),
+        ({"epochs": 0}, X, Y, ValueError, "epochs must be an integer of at least 1"),
+        ({"batch_size": "8"}, X, Y, TypeError, "batch_size must be an integer"),
+        ({"optimizer": "adamant"}, X, Y, ValueError, "adamant"),
+        ({"learning_rate": -1.0}, X, Y, ValueError, "learning_rate"),
+        ({"early_stopping": True}, X, [0, 0, 0, 1], ValueError, "least populated class"),
+        ({"model": "cnn"}, X, Y, TypeError, "model must be a function .*received 'cnn'"),
+        ({"model": tiny_cnn((2, 3, 1), 2)}, X, Y, TypeError, "model must be a function .*<Seq"),
+        ({"model": lambda s, k: None}, X, Y, TypeError, "return a convkit.Sequential, returned No"),
+        ({"model": lambda s, k: tiny_cnn(s, 9)}, X, Y, ValueError, r"to \(None, 2\), returned one"),
+        ({"model": lambda s, k: tiny_cnn((9, 9, 1), k)}, X, Y, ValueError, r"from \(None, 9, 9, 1"),
+    ],
+)
+def test_wrong_arguments(settings: Any, x: Any, y: Any, error: Any, complaint: str) -> None:
+    with pytest.raises(error, match=complaint):
+        classifier(**settings).fit(x, y)
+
+
+def test_a_model_without_softmax() -> None:
+    def logits(image_shape: Any, n_classes: int) -> Any:
+        return convkit.Sequential([layers.Flatten(), layers.Dense(n_classes, name="scores")])
+
+    with pytest.raises(ValueError, match=r'ends in softmax.*last layer is "scores"'):
+        classifier(model=logits).fit(X, Y)
+
+
+def test_images_that_are_not_those_of_fit(digits: Any) -> None:
+    x, y = digits
+    estimator = classifier(epochs=1)
+    with pytest.raises(NotFittedError):
+        estimator.predict(x)
+    estimator.fit(x, y)
+    with pytest.raises(ValueError, match="X has 63 features, but ConvClassifier is expecting 64"):
+        estimator.predict(x[:, :63])
+    with pytest.raises(ValueError, match=r"images of shape \(8, 8, 1\), as in fit, received \(4"):
+        estimator.predict(x.reshape(-1, 4, 16))
+
+
+# ------------------------------------------------------------------------ the network
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "last_maps", "parameters"),
+    [
+        ((28, 28, 1), (7, 7, 64), 467_818),  # the Fashion-MNIST model
+        ((32, 32, 3), (4, 4, 128), None),
+        ((8, 8, 1), (4, 4, 32), None),
+        ((1, 10, 1), (1, 5, 32), None),
+        ((1, 1, 1), (1, 1, 32), None),
+        ((2, 2, 3), (1, 1, 32), None),
+        ((64, 3, 1), (4, 1, 128), None),
+        ((100, 60, 3), (6, 3, 128), None),
+    ],
+)
+def test_the_default_network_fits_the_image(
+    image_shape: Any, last_maps: Any, parameters: int | None
+) -> None:
+    model = default_cnn(image_shape, 10)
+    (flatten,) = [layer for layer in model.layers if isinstance(layer, layers.Flatten)]
+    assert flatten.input_shape == (None, *last_maps)
+    assert model.output_shape == (None, 10)
+    if parameters is not None:
+        assert model.count_params() == parameters == convkit.zoo.fashion_mnist_cnn().count_params()
+
+
+def test_the_default_network_learns(digits: Any) -> None:
+    x, y = digits
+    x_train, x_test, y_train, y_test = train_test_split(x / 16, y, stratify=y, random_state=0)
+    assert ConvClassifier(random_state=0).fit(x_train, y_train).score(x_test, y_test) > 0.9
+
+
+def test_early_stopping_goes_back_to_the_best_weights(digits: Any) -> None:
+    x, y = digits
+    estimator = classifier(
+        early_stopping=True,
+        validation_fraction=0.25,
+        n_iter_no_change=2,
+        epochs=200,
+        learning_rate=0.03,
+    ).fit(x / 16, y)
+    losses = estimator.history_["val_loss"]
+    assert len(losses) < 200
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2
+    source = np.random.RandomState(0)
+    source.randint(2**31 - 1)  # the seed of the network
+    _, held_out, _, labels = train_test_split(
+        x / 16, y, test_size=0.25, stratify=y, random_state=source
+    )
+    loss, _ = estimator.model_.evaluate(held_out.reshape(-1, 8, 8, 1), labels, verbose=0)
+    assert loss == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_the_optimizer_stays_as_it_was(digits: Any) -> None:
+    x, y = digits
+    named = classifier(optimizer="sgd", learning_rate=0.05).fit(x / 16, y).predict_proba(x)
+    optimizer = convkit.optimizers.SGD(0.05)
+    estimator = classifier(optimizer=optimizer)
+    for _ in range(2):  # a second fit begins anew
+        np.testing.assert_array_equal(estimator.fit(x / 16, y).predict_proba(x), named)
+    assert estimator.optimizer is optimizer
+    assert optimizer.iterations == 0
+    other = classifier(optimizer=optimizer, learning_rate=0.01).fit(x / 16, y).predict_proba(x)
+    assert not np.array_equal(other, named)
+    assert optimizer.learning_rate == 0.05
+
+
+# ------------------------------------------------------------------------ repeatable
+
+
+def test_the_same_random_state_gives_the_same_bits(digits: Any, threads: int) -> None:
+    x, y = digits
+    runtime.set_num_threads(1)
+    expected = classifier().fit(x, y).predict_proba(x)
+    runtime.set_num_threads(threads)
+    convkit.utils.set_random_seed(1234)
+    again = classifier().fit(x, y)
+    np.testing.assert_array_equal(again.predict_proba(x), expected)
+    np.testing.assert_array_equal(clone(again).fit(x, y).predict_proba(x), expected)
+    other = classifier(random_state=1).fit(x, y).predict_proba(x)
+    assert not np.array_equal(other, expected)
+    generator = np.random.RandomState(0)  # is used up: the second fit differs
+    first = classifier(random_state=generator).fit(x, y).predict_proba(x)
+    np.testing.assert_array_equal(first, expected)
+    second = classifier(random_state=generator).fit(x, y).predict_proba(x)
+    assert not np.array_equal(second, expected)
+    assert runtime.get_num_threads() == threads
+
+
+def test_the_process_notices_nothing(digits: Any) -> None:
+    def drawn() -> list[np.ndarray]:
+        return convkit.zoo.mnist_cnn().get_weights()
+
+    convkit.utils.set_random_seed(5)
+    expected = drawn(), drawn()
+    convkit.utils.set_random_seed(5)
+    first = drawn()
+    pickle.loads(pickle.dumps(classifier(epochs=1).fit(*digits)))
+    for weights, wanted in zip((first, drawn()), expected, strict=True):
+        for one, other in zip(weights, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_pickling(digits: Any, tmp_path: Path) -> None:
+    x, y = digits
+    estimator = classifier(model=partial(tiny_cnn, filters=3)).fit(x, y)
+    expected = estimator.predict_proba(x)
+    joblib.dump(estimator, tmp_path / "estimator")
+    for other in (
+        pickle.loads(pickle.dumps(estimator)),
+        copy.deepcopy(estimator),
+        joblib.load(tmp_path / "estimator"),
+    ):
+        np.testing.assert_array_equal(other.predict_proba(x), expected)
+        np.testing.assert_array_equal(other.predict(x), estimator.predict(x))
+        assert other.history_ == estimator.history_
+        np.testing.assert_array_equal(other.fit(x, y).predict_proba(x), expected)
+    # The weights, and none of the memory that training took.
+    size = (tmp_path / "estimator").stat().st_size
+    assert size < 4 * estimator.model_.count_params() + 10_000
+    assert pickle.loads(pickle.dumps(classifier())).get_params() == classifier().get_params()
+
+
+# ------------------------------------------------------------------------ in scikit-learn's tools
+
+
+def test_pipeline_and_search(digits: Any) -> None:
+    x, y = digits
+    pipeline = make_pipeline(MinMaxScaler(), classifier(epochs=5, learning_rate=0.01))
+    assert cross_val_score(pipeline, x, y, cv=3).min() > 0.8
+    wide = partial(tiny_cnn, filters=16)
+    grid = {"convclassifier__learning_rate": [0.0, 0.01], "convclassifier__model": [None, wide]}
+    search = GridSearchCV(pipeline.set_params(convclassifier__epochs=2), grid, cv=2).fit(x, y)
+    assert search.best_params_["convclassifier__learning_rate"] == 0.01
+    assert search.best_score_ > 0.7
+    assert search.predict(x[:5]).shape == (5,)
+
+
+MEETING = threading.Barrier(2)
+
+
+def watched_cnn(image_shape: Any, n_classes: int) -> Any:
+    """Notes how many threads convkit uses while the estimator is fitted."""
+    model = tiny_cnn(image_shape, n_classes)
+    model.threads_seen = runtime.get_num_threads()
+    return model
+
+
+def meeting_cnn(image_shape: Any, n_classes: int) -> Any:
+    """The same, once two estimators are being fitted at the same time."""
+    MEETING.wait(timeout=120)
+    model = watched_cnn(image_shape, n_classes)
+    MEETING.wait(timeout=120)  # neither goes on before both have looked
+    return model
+
+
+def scores(estimator: Any, x: Any, y: Any) -> dict[str, float]:
+    losses = estimator.history_["loss"]
+    seen = estimator.model_.threads_seen
+    return {"accuracy": estimator.score(x, y), "loss": losses[-1], "threads": seen}
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    """Run the test with four threads."""
+    former = runtime.get_num_threads()
+    runtime.set_num_threads(4)
+    yield
+    runtime.set_num_threads(former)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+@pytest.mark.usefixtures("four_threads")
+def test_two_jobs_at_a_time(backend: str, digits: Any) -> None:
+    x, y = digits
+    together = meeting_cnn if backend == "threading" else watched_cnn
+    runs = {}
+    for jobs, model in [(1, watched_cnn), (2, together)]:
+        with joblib.parallel_backend(backend):
+            runs[jobs] = cross_validate(
+                classifier(model=model, epochs=3), x, y, cv=2, scoring=scores, n_jobs=jobs
+            )
+    for key in ("test_accuracy", "test_loss"):
+        np.testing.assert_array_equal(runs[1][key], runs[2][key])
+    assert runs[1]["test_threads"].tolist() == [4, 4]
+    # Together they use what one alone would use: threads halve the four, joblib gives each of
+    # loky's new processes its share of the cores, and a pool's forked workers take one each.
+    share = {"loky": max(1, joblib.cpu_count() // 2), "multiprocessing": 1, "threading": 2}
+    assert runs[2]["test_threads"].tolist() == [share[backend]] * 2
+    assert runtime.get_num_threads() == 4
+
+
+def test_threads_come_back_after_an_error() -> None:
+    before = runtime.get_num_threads()
+    with pytest.raises(TypeError):
+        classifier(model="cnn").fit(X, Y)
+    assert runtime.get_num_threads() == before
+
+
+# ------------------------------------------------------------------------ surroundings
+
+
+def test_missing_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delitem(sys.modules, "convkit.sklearn")
+    monkeypatch.delattr(convkit, "sklearn")
+    with pytest.raises(ImportError, match=r'pip install "convkit\[sklearn\]"'):
+        convkit.sklearn  # noqa: B018 - imports it
+
+
+def test_its_name_hides_nobody() -> None:
+    code = (
+        "import convkit.sklearn, sklearn\n"
+        "from convkit import *\n"
+        "import sklearn.base\n"
+        "assert sklearn.base.BaseEstimator in convkit.sklearn.ConvClassifier.__mro__"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
