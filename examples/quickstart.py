@@ -44,13 +44,13 @@ def main() -> None:
 
     folder = Path("quickstart-output")
     folder.mkdir(exist_ok=True)
-    y_pred = model.predict(x_test, verbose=0).argmax(axis=1)
+    probabilities = model.predict(x_test, verbose=0)
     plots.history(history).savefig(folder / "history.png")
-    plots.confusion_matrix(y_test, y_pred, digits.CLASS_NAMES).savefig(
-        folder / "confusion_matrix.png"
-    )
-    for which in ("correct", "incorrect"):
-        plots.samples(x_test, y_test, y_pred, which=which).savefig(folder / f"{which}.png")
+    plots.confusion_matrix(y_test, probabilities).savefig(folder / "confusion_matrix.png")
+    for which in ("correct", "incorrect", "confident_mistakes"):
+        plots.samples(x_test, y_test, probabilities, which=which).savefig(folder / f"{which}.png")
+    plots.filters(model.layers[0]).savefig(folder / "filters.png")
+    plots.activations(model, x_test[0], model.layers[1]).savefig(folder / "activations.png")
     print(f"pictures: {folder.resolve()}")
 
 

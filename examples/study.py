@@ -16,6 +16,7 @@ from sklearn.metrics import classification_report
 
 import convkit
 from convkit import plots
+from convkit.layers import MaxPooling2D
 
 
 def begin(
@@ -66,7 +67,8 @@ def finish(
     """Report on a trained model: to the screen, as pictures, and as `metrics.json`."""
     test_loss, test_accuracy = model.evaluate(x_test, y_test, verbose=0)
     y_test = y_test.ravel()
-    y_pred = model.predict(x_test, verbose=0).argmax(axis=1)
+    probabilities = model.predict(x_test, verbose=0)
+    y_pred = probabilities.argmax(axis=1)
     incorrect = int(np.count_nonzero(y_pred != y_test))
 
     print(f"\ntest loss {test_loss:.4f}, test accuracy {100 * test_accuracy:.2f} %")
@@ -81,9 +83,12 @@ def finish(
     folder: Path = options.output
     plots.history(history).savefig(folder / "history.png")
     plots.confusion_matrix(y_test, y_pred, class_names).savefig(folder / "confusion_matrix.png")
-    for which in ("correct", "incorrect"):
-        grid = plots.samples(x_test, y_test, y_pred, class_names, count=25, which=which)
+    for which in ("correct", "incorrect", "confident_mistakes"):
+        grid = plots.samples(x_test, y_test, probabilities, class_names, count=25, which=which)
         grid.savefig(folder / f"{which}.png")
+    plots.filters(model.layers[0]).savefig(folder / "filters.png")
+    first_pool = next(layer for layer in model.layers if isinstance(layer, MaxPooling2D))
+    plots.activations(model, x_test[0], first_pool).savefig(folder / "activations.png")
     metrics = {
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,

@@ -28,7 +28,15 @@ pytest.importorskip("sklearn")
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 STUDIES = {"mnist": 469_172, "fashion_mnist": 467_818, "cifar10": 362_346}
-PICTURES = ["confusion_matrix.png", "correct.png", "history.png", "incorrect.png"]
+PICTURES = [
+    "activations.png",
+    "confident_mistakes.png",
+    "confusion_matrix.png",
+    "correct.png",
+    "filters.png",
+    "history.png",
+    "incorrect.png",
+]
 
 
 def made_up_data(name: str) -> Any:

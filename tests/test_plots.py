@@ -19,7 +19,7 @@ from matplotlib import colors, image  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from convkit import plots  # noqa: E402
+from convkit import layers, plots  # noqa: E402
 from convkit.datasets import cifar10, fashion_mnist, mnist  # noqa: E402
 
 RECORD = {
@@ -242,10 +242,36 @@ def test_samples_shows_the_first_images_of_the_kind(
     assert title == f"the first 25 of {len(expected)} {which}ly classified images"
 
 
-@pytest.mark.parametrize("which", ["correct", "incorrect"])
+def test_samples_shows_the_most_confident_mistakes_first() -> None:
+    images = sample_images((8, 8))
+    true, predicted = labels_with_mistakes()
+    generator = np.random.default_rng(3)
+    certainty = np.round(generator.uniform(0.55, 1.0, len(true)), 1)  # with ties
+    probabilities = np.full((500, 10), 0.0)
+    probabilities[np.arange(500), predicted] = certainty
+    figure = plots.samples(images, true, probabilities, which="confident_mistakes", count=12)
+    wrong = np.flatnonzero(true != predicted)
+    expected = sorted(wrong, key=lambda index: (-certainty[index], index))
+    assert len(figure.axes) == 12
+    for ax, index in zip(figure.axes, expected, strict=False):
+        np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), images[index])
+        assert [text.get_text() for text in reversed(ax.texts)] == [
+            str(true[index]),
+            f"taken for {predicted[index]}",
+            f"with {100 * certainty[index]:.1f} %",
+        ]
+    assert (
+        figure.get_suptitle()
+        == f"the 12 most certain of {len(wrong)} incorrectly classified images"
+    )
+    few = plots.samples(images, true, probabilities, which="confident_mistakes", count=400)
+    assert few.get_suptitle().endswith("images, the most certain first")
+
+
+@pytest.mark.parametrize("which", ["correct", "incorrect", "confident_mistakes"])
 def test_samples_are_legible(which: Any) -> None:
     true = np.tile(np.arange(10), 50)
-    predicted = (true + (which == "incorrect")) % 10
+    predicted = np.eye(10)[(true + (which != "correct")) % 10]
     for names in (fashion_mnist.CLASS_NAMES, cifar10.CLASS_NAMES):
         figure = plots.samples(sample_images((32, 32, 3)), true, predicted, names, which=which)
         assert_nothing_is_cut_off(figure)
@@ -289,7 +315,8 @@ def test_samples_draws_into_a_given_figure() -> None:
         ({"x": np.zeros((500, 8, 8, 2))}, r"x: expected images .*got \(500, 8, 8, 2\)"),
         ({"x": np.zeros((499, 8, 8))}, "a label for each of the 499 images, got 500"),
         ({"count": 0}, "count: expected at least 1 image, got 0"),
-        ({"which": "wrong"}, 'which: expected "correct" or "incorrect", got \'wrong\''),
+        ({"which": "wrong"}, "which: expected one of 'correct', .*, got 'wrong'"),
+        ({"which": "confident_mistakes"}, r"y_pred: which=.*needs probabilities .*got .*\(500,\)"),
         ({"class_names": ["a"]}, "label 9 has no name"),
     ],
 )
@@ -326,9 +353,14 @@ def test_settings_of_the_user_stay_as_they_are() -> None:
     assert dict(matplotlib.rcParams) == before
 
 
+CONVOLUTION = layers.Conv2D(3, 3, input_shape=(8, 8, 1))
+CONVOLUTION.build((None, 8, 8, 1))
+
+
 @pytest.mark.parametrize(
     ("module", "draw"),
     [
+        ("matplotlib", lambda: plots.filters(CONVOLUTION)),
         ("matplotlib", lambda: plots.history(RECORD)),
         ("matplotlib", lambda: plots.confusion_matrix([0, 1], [0, 1])),
         ("matplotlib", lambda: plots.samples(np.zeros((1, 8, 8)), [0], [0])),
