@@ -1,7 +1,7 @@
 """Quickstart: train a small convolutional network on handwritten digits, in a few seconds.
 
 Needs no network and no arguments: the 1,797 digits of 8x8 pixels come with scikit-learn. The
-pictures go into the folder quickstart-output.
+pictures go into the folder quickstart-output; two of them are kept in examples/figures.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def activations(
         raise ValueError(f"image: expected one of shape {sizes}, got {picture.shape}")
     # The layers themselves, not copies of them: the network up to there.
     front = Sequential([Input(sizes), *model.layers[: position + 1]], name=f"{model.name}_front")
-    maps = np.moveaxis(front.predict(picture[np.newaxis], verbose=0)[0], -1, 0)
+    maps = np.moveaxis(front.predict(picture[np.newaxis], batch_size=1, verbose=0)[0], -1, 0)
     if maps.ndim != 3:
         raise ValueError(
             f'layer "{name}" gives {front.output_shape}, which is no stack of maps (N, H, W, C); '
