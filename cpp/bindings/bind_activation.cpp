@@ -1,5 +1,7 @@
 #include "../ops/activation.h"
 
+#include <pybind11/native_enum.h>
+
 #include <cmath>
 
 #include "array.h"
@@ -63,14 +65,15 @@ void dropout(const Floats& x, double rate, std::uint64_t seed, std::uint64_t off
 }  // namespace
 
 void bind_activation(py::module_& m) {
-  py::enum_<Activation>(m, "Activation", py::module_local())
+  py::native_enum<Activation>(m, "Activation", "enum.Enum")
       .value("relu", Activation::kRelu)
       .value("sigmoid", Activation::kSigmoid)
       .value("tanh", Activation::kTanh)
       .value("gelu", Activation::kGelu)
       .value("gelu_tanh", Activation::kGeluTanh)
       .value("leaky_relu", Activation::kLeakyRelu)
-      .value("elu", Activation::kElu);
+      .value("elu", Activation::kElu)
+      .finalize();
   m.def("activation_forward", &forward, py::arg("kind"), py::arg("x").noconvert(),
         py::arg("parameter"), py::arg("out").noconvert());
   m.def("activation_backward", &backward, py::arg("kind"), py::arg("dy").noconvert(),

@@ -1,7 +1,8 @@
 """The native module. Shapes and meanings are those of convkit.ops, which is its only user."""
 
+import enum
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +11,14 @@ _Floats = npt.NDArray[np.float32]
 _Pair = Sequence[int]
 _Pads = Sequence[int]
 
-class Activation:
-    relu: ClassVar[Activation]
-    sigmoid: ClassVar[Activation]
-    tanh: ClassVar[Activation]
-    gelu: ClassVar[Activation]
-    gelu_tanh: ClassVar[Activation]
-    leaky_relu: ClassVar[Activation]
-    elu: ClassVar[Activation]
+class Activation(enum.Enum):
+    relu = 0
+    sigmoid = 1
+    tanh = 2
+    gelu = 3
+    gelu_tanh = 4
+    leaky_relu = 5
+    elu = 6
 
 def available_isas() -> list[str]: ...
 def isa() -> str: ...
