@@ -2,14 +2,16 @@
 
 mypy and stubtest run with the linters. stubtest sees names and values but no native function's
 arguments: those stand in the first line of its docstring, where pybind11 writes them, and are
-compared with the stub here.
+compared with the stub here. The script of a user that mypy checks is run here.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import runpy
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,9 @@ def test_the_stub_lists_every_native_function() -> None:
 @pytest.mark.parametrize("name", sorted(native()))
 def test_the_stub_has_the_signature_of(name: str) -> None:
     assert stubbed()[name] == native()[name]
+
+
+def test_the_script_that_mypy_checks_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")  # its data
+    runpy.run_path(str(Path(__file__).parent / "typing" / "script.py"))
+    assert re.search(r"test accuracy 0\.\d+", capsys.readouterr().out)

@@ -6,10 +6,10 @@ Arguments and data are checked here, once; `convkit.engine` then runs batch afte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import data, losses, optimizers
 from . import metrics as metrics_module
@@ -148,6 +148,34 @@ class Trainer(Feeder):
                 raise
             return history
 
+    # What comes without return_dict depends on the metrics, which no type can say: it is Any.
+    @overload
+    def evaluate(
+        self,
+        x: Data,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        *,
+        return_dict: Literal[True],
+    ) -> Logs: ...
+
+    @overload
+    def evaluate(
+        self,
+        x: Data,
+        y: ArrayLike | None = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any: ...
+
     def evaluate(
         self,
         x: Data,
@@ -196,7 +224,7 @@ class Trainer(Feeder):
         verbose: str | int = "auto",
         steps: int | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
-    ) -> Array:
+    ) -> NDArray[np.float32]:
         """Compute the outputs for some samples, float32 (n, ...).
 
         Args:
@@ -253,7 +281,7 @@ class Trainer(Feeder):
             silent = CallbackList([], self._self(), {})
             return flat(self._evaluate(ArrayBatches(samples, len(samples)), silent), return_dict)
 
-    def predict_on_batch(self, x: Data) -> Array:
+    def predict_on_batch(self, x: Data) -> NDArray[np.float32]:
         """Compute the outputs for one batch, float32 (n, ...)."""
         with self._exclusive():
             samples = self._samples(x)
