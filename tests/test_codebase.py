@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import convkit
 from convkit import ops, reference
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -259,8 +260,9 @@ def test_everything_public_is_documented(path: Path) -> None:
 
 
 def text_files() -> Iterator[Path]:
-    suffixes = {".py", ".pyi", ".h", ".cpp", ".md", ".toml", ".txt", ".yml", ".yaml", ".cff"}
-    for folder in ("python", "cpp", "tests", "examples", "."):
+    suffixes = {".py", ".pyi", ".ipynb", ".h", ".cpp", ".md", ".rst", ".toml", ".txt"}
+    suffixes |= {".yml", ".yaml", ".cff"}
+    for folder in ("python", "cpp", "tests", "examples", "docs", ".ci", ".github", "."):
         for path in sorted((ROOT / folder).glob("*" if folder == "." else "**/*")):
             if path.suffix in suffixes and path.is_file():
                 yield path
@@ -279,3 +281,8 @@ def test_nothing_is_left_to_do() -> None:
     marks = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b")
     for path in [*python_files(), *cpp_files()]:
         assert not marks.search(path.read_text()), path.name
+
+
+def test_the_documentation_has_every_public_module() -> None:
+    listed = re.findall(r"^ +convkit\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(set(convkit.__all__) - {"Input", "Sequential"})

@@ -3,6 +3,12 @@
 ``CONVKIT_ISA=avx2`` in the environment forces an instruction set; ``OMP_NUM_THREADS`` lowers the
 default number of threads, which otherwise is what the process may use: its CPU affinity and, in a
 container, its cgroup quota.
+
+A wheel of convkit brings an OpenMP runtime of its own, and lives in peace with those of other
+packages. But where PyTorch is imported first on Linux, the loader gives convkit PyTorch's runtime,
+whose idle threads spin for milliseconds: where other processes want the cores, too, steps took
+several times as long. Import convkit first, or set ``OMP_WAIT_POLICY=passive``. The results are the
+same bits.
 """
 
 from __future__ import annotations

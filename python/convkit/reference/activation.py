@@ -36,7 +36,7 @@ def relu_backward(dy: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> A
 
 
 def sigmoid_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """Return 1 / (1 + exp(-x)), written with exp(-|x|) so that nothing overflows."""
+    """Return 1 / (1 + exp(-x)), written with `exp(-abs(x))` so that nothing overflows."""
     x = floating(x, "x")
     small = np.exp(-np.abs(x))
     return deliver(np.where(x >= 0, 1 / (1 + small), small / (1 + small)), out)
