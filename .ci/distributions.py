@@ -1,7 +1,7 @@
 """Check an sdist and a Linux wheel: `python .ci/distributions.py FOLDER`.
 
 The source distribution holds what git holds, the wheel the package with one native module and the
-licence: nothing is missing, and no data set, cache or stray build comes along.
+licences: nothing is missing, and no data set, cache or stray build comes along.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def main(folder: Path) -> None:
     (wheel,) = folder.glob("*.whl")
     info = "-".join(wheel.name.split("-")[:2]) + ".dist-info"
     package = {name.removeprefix("python/") for name in tracked("python")}
-    around = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")}
+    licences = {f"licenses/{name}" for name in ("LICENSE", "LICENSE-THIRD-PARTY.txt")}
+    around = {f"{info}/{name}" for name in {"METADATA", "RECORD", "WHEEL", *licences}}
     # Whatever Python it is for; and what auditwheel adds: the OpenMP runtime and a note about it.
     names = {re.sub(r"_core\.(cpython|cp)\S*\.so$", "_core.so", name) for name in packed(wheel)}
     additions = re.compile(r"convkit\.libs/libgomp-\w+\.so[\d.]+|.*\.dist-info/sboms/.*")

@@ -286,3 +286,13 @@ def test_nothing_is_left_to_do() -> None:
 def test_the_documentation_has_every_public_module() -> None:
     listed = re.findall(r"^ +convkit\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(set(convkit.__all__) - {"Input", "Sequential"})
+
+
+def test_the_citation_is_of_this_version() -> None:
+    def value(path: str, pattern: str) -> str:
+        (found,) = re.findall(pattern, (ROOT / path).read_text(), re.MULTILINE)
+        return str(found)
+
+    version = value("pyproject.toml", r'^version = "(.+)"$')
+    assert value("CITATION.cff", r"^version: (.+)$") == version
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
