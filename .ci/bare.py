@@ -10,7 +10,7 @@ import numpy as np
 
 import convkit
 
-for optional in ("matplotlib", "sklearn", "torch"):
+for optional in ("matplotlib", "onnx", "sklearn", "torch"):
     assert importlib.util.find_spec(optional) is None, f"{optional} is installed"
 
 convkit.runtime.set_num_threads(2)
