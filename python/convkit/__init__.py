@@ -6,8 +6,8 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`datasets`, `plots`, `interop`, `onnx`, `sklearn`, `bench` and `reference` are imported when they are
-first used.
+`datasets`, `plots`, `interop`, `onnx`, `sklearn`, `bench` and `reference` are imported when they
+are first used.
 """
 
 from __future__ import annotations

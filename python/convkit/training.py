@@ -19,7 +19,6 @@ from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
 from .engine import Scores
 from .feeding import Feeder
-from .parameters import Array
 from .plan import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress, check_verbose
 
