@@ -8,10 +8,12 @@ using I32 = int32x4_t;
 using Mask = uint32x4_t;
 
 constexpr int kLanes = 4;
-// The largest register tiles: rows x vectors of accumulators, leaving room for the operands.
-constexpr int kTileRows = 6;
+// The largest register tiles: rows x vectors of accumulators, leaving room for the operands. GCC
+// schedules all of a step's scalars to the front, each into a register of its own, so that a sixth
+// row of accumulators would not find room: 5 x 4 + 4 + 5 are 29.
+constexpr int kTileRows = 5;
 constexpr int kTileVectors = 4;
-constexpr int kOuterRows = 6;
+constexpr int kOuterRows = 5;
 
 inline F32 zero() { return vdupq_n_f32(0.0f); }
 inline F32 set1(float a) { return vdupq_n_f32(a); }
