@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random as python_random
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,14 @@ def test_public_names_are_there() -> None:
     assert set(convkit.__all__) <= set(dir(convkit))
     assert convkit.models.Sequential is convkit.Sequential
     assert convkit.layers.Input is convkit.Input
-    assert isinstance(convkit.__version__, str)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         convkit.nothing  # noqa: B018
+
+
+def test_version_is_known_from_source_too() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.?\w+)?", convkit.__version__)
+    try:
+        installed = metadata.version("convkit")
+    except metadata.PackageNotFoundError:
+        return  # there is no second one that could differ
+    assert installed == convkit.__version__

@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"  # the one place: the package's metadata reads it here
+
 from . import runtime  # first: it loads the native module
 
 # isort: split
@@ -36,8 +38,6 @@ from .models import Sequential
 
 if TYPE_CHECKING:
     from . import bench, datasets, interop, onnx, plots, reference, sklearn
-
-    __version__: str
 
 _LAZY = ("bench", "datasets", "interop", "onnx", "plots", "reference", "sklearn")
 
@@ -69,19 +69,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return import_module(f"{__name__}.{name}")
-    if name == "__version__":
-        return _version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("convkit")
-    except PackageNotFoundError:
-        return "unknown: run from its source folder, not installed"
-
-
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *__all__})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import ops, runtime
+from .. import __version__, ops, runtime
 
 PEAK = "multiply-add peak GFLOP/s"
 BANDWIDTH = "memory GB/s"
@@ -79,8 +79,6 @@ def machine(peers: Iterable[str] = ()) -> Machine:
     Args:
         peers: other packages whose versions count; they are not imported.
     """
-    from .. import __version__  # looked up when asked for
-
     versions = {
         "python": platform.python_version(),
         "numpy": np.__version__,
