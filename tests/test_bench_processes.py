@@ -24,11 +24,21 @@ def test_a_child_does_not_count_its_parent() -> None:
     assert peak < len(ballast)
 
 
-def test_memory_cases_name_the_sides() -> None:
+def test_memory_cases_name_the_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     (case,) = memory_cases(batch_size=4, contenders=["torch", "keras"])
     assert list(case.calls) == [CONVKIT, "torch nchw", "torch channels_last", "keras"]
     assert set(case.calls) == set(child.SIDES)
     assert (case.facts.unit, case.facts.reports) == ("B", True)
+
+
+def test_keras_is_named_with_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    (memory,) = memory_cases(contenders=["keras"])
+    imports, sizes = startup_cases(contenders=["numpy", "keras"])
+    assert list(memory.calls) == [CONVKIT, "keras jax"]
+    assert list(imports.calls) == [CONVKIT, "numpy", "keras jax"]
+    assert list(sizes.calls) == [CONVKIT, "numpy", "keras"]  # without its backend
 
 
 def test_import_time_includes_dependencies() -> None:

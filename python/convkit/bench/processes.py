@@ -16,6 +16,12 @@ from .measure import CONVKIT, Case, Facts
 _SIDES = {"torch": ("torch nchw", "torch channels_last"), "keras": ("keras",)}
 
 
+def _label(side: str) -> str:
+    """Keras with its backend, which `peers.missing` has settled."""
+    backend = os.environ.get("KERAS_BACKEND")
+    return f"{side} {backend}" if side == "keras" and backend else side
+
+
 def memory_cases(
     *, batch_size: int = 32, threads: int = 1, contenders: Sequence[str] = ()
 ) -> Iterator[Case]:
@@ -28,7 +34,8 @@ def memory_cases(
     """
     sides = [CONVKIT, *(side for name in contenders for side in _SIDES[name])]
     calls = {
-        side: partial(run_child, "memory", side, str(batch_size), threads=threads) for side in sides
+        _label(side): partial(run_child, "memory", side, str(batch_size), threads=threads)
+        for side in sides
     }
     name = f"mnist, batch {batch_size}, {child.STEPS} steps"
     yield Case(name, "peak resident set", calls, Facts(unit="B", reports=True))
@@ -41,7 +48,7 @@ def startup_cases(*, contenders: Sequence[str] = ("numpy",)) -> Iterator[Case]:
         contenders: modules, all of which must be installed.
     """
     modules = (CONVKIT, *contenders)
-    imports = {module: partial(run_child, "import", module) for module in modules}
+    imports = {_label(module): partial(run_child, "import", module) for module in modules}
     yield Case("import time", "fresh process", imports, Facts(reports=True))
     sizes = {module: partial(installed_bytes, module) for module in modules}
     yield Case("installed size", "without dependencies", sizes, Facts(unit="B", reports=True))
