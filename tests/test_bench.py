@@ -113,6 +113,26 @@ def test_commands_draw(command: str, capsys: pytest.CaptureFixture[str], tmp_pat
 
 
 @pytest.mark.usefixtures("quick")
+def test_profile_prints_tables_and_json_and_draws(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    arguments = ["profile", "--models", "mnist", "fashion_mnist", "--batch-size", "2"]
+    path = tmp_path / "profile.png"
+    assert command_line.main([*arguments, "--rounds", "1", "--chart", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("mnist", "fashion_mnist"):
+        assert any(line.startswith(f"{name}, batch 2: ") for line in lines)
+    for name in ("1 conv2d_1", "adam_update", "sum", "Python", "step"):
+        assert sum(line.startswith(f"{name} ") for line in lines) >= 2
+    assert lines[-3:] == report.PROFILE.splitlines()
+    assert path.stat().st_size > 5_000
+    assert command_line.main([*arguments, "--rounds", "1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [result["model"] for result in document["results"]] == ["mnist", "fashion_mnist"]
+
+
+@pytest.mark.usefixtures("quick")
 def test_absent_peers_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

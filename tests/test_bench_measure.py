@@ -18,6 +18,7 @@ from convkit.bench import chart, report
 from convkit.bench.kernels import with_best
 from convkit.bench.machine import BANDWIDTH, PEAK, machine, other_load, set_blas_threads
 from convkit.bench.measure import CONVKIT, Case, Facts, Pace, Result, Spread, measure, measure_all
+from convkit.bench.roofline import save_roofline
 
 
 def test_measure_alternates_and_counts_neither_warm_up_nor_collections() -> None:
@@ -226,13 +227,13 @@ def test_large_ratios_get_a_logarithmic_axis(
 def test_roofline_is_a_picture(tmp_path: Path) -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot")
     path, roofs = tmp_path / "roofline.png", {"peak": 200.0, "bandwidth": 20.0}
-    chart.save_roofline(RESULTS, path, **roofs, title="Title", note="on a machine")
+    save_roofline(RESULTS, path, **roofs, title="Title", note="on a machine")
     picture = pyplot.imread(path)
     assert picture.shape[0] > 600
     assert picture.shape[1] > 800
     assert 0.2 < picture[..., :3].mean() < 0.999
     with pytest.raises(ValueError, match="no result with operations"):
-        chart.save_roofline(RESULTS[2:], path, **roofs, title="Title")
+        save_roofline(RESULTS[2:], path, **roofs, title="Title")
 
 
 def test_chart_without_matplotlib_says_what_to_install(

@@ -12,10 +12,12 @@ from .. import runtime
 from . import chart, report
 from .infer import infer_cases
 from .kernels import NUMPY, Side, kernel_cases, with_best
-from .machine import BANDWIDTH, PEAK, machine, set_blas_threads
-from .measure import Case, Pace, measure_all
+from .machine import BANDWIDTH, PEAK, Machine, machine, set_blas_threads
+from .measure import Case, Pace, Result, measure_all
 from .peers import PEERS, modules, present
 from .processes import memory_cases, startup_cases
+from .profile import accounts
+from .roofline import save_roofline
 from .scaling import scaling_cases
 from .shapes import MODELS, layer_shapes
 from .train import train_cases
@@ -74,7 +76,8 @@ class Command:
     Attributes:
         title: of the chart.
         about: what it measures, for --help.
-        cases: what to measure, for the given arguments.
+        cases: what to measure, for the given arguments; None for the profile, which is no
+            comparison.
         contenders: who can take part.
         batch_sizes: the default, of one value where the command takes one; none where it has none.
         models: whether there is a choice of models.
@@ -82,7 +85,7 @@ class Command:
 
     title: str
     about: str
-    cases: Callable[[argparse.Namespace], Iterable[Case]]
+    cases: Callable[[argparse.Namespace], Iterable[Case]] | None
     contenders: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (32,)
     models: bool = True
@@ -103,6 +106,11 @@ COMMANDS: Mapping[str, Command] = {
         _infer,
         tuple(PEERS),
         (1, 32, 128),
+    ),
+    "profile": Command(
+        "Where the time of a training step goes",
+        "every part of convkit's training step against what the machine allows, and Python's share",
+        None,
     ),
     "scaling": Command(
         "Scaling of the training step",
@@ -141,7 +149,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     here = machine(modules(arguments.contenders))
     if not arguments.json:
         print("\n".join(here.lines()), end="\n\n", flush=True)
-    results = measure_all(command.cases(arguments), Pace(arguments.rounds))
+    if command.cases is None:
+        _profile(command, arguments, here)
+    else:
+        results = measure_all(command.cases(arguments), Pace(arguments.rounds))
+        _show(command, arguments, here, results, skipped)
+    return 0
+
+
+def _show(
+    command: Command,
+    arguments: argparse.Namespace,
+    here: Machine,
+    results: Sequence[Result],
+    skipped: Mapping[str, str],
+) -> None:
+    """Print a comparison, and draw it where that was asked for."""
     shown = with_best(results, "torch") if arguments.command == "kernels" else results
     if arguments.json:
         print(report.as_json(results, here, skipped))
@@ -155,8 +178,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         chart.save_chart(shown, arguments.chart, title=title, note=note)
     if getattr(arguments, "roofline", None) is not None:
         roofs = {"peak": here.peaks[PEAK], "bandwidth": here.peaks[BANDWIDTH]}
-        chart.save_roofline(shown, arguments.roofline, **roofs, title=title, note=note)
-    return 0
+        save_roofline(shown, arguments.roofline, **roofs, title=title, note=note)
+
+
+def _profile(command: Command, arguments: argparse.Namespace, here: Machine) -> None:
+    """Measure, print and draw the parts of a training step."""
+    made = []
+    for each in accounts(
+        arguments.models, batch_size=arguments.batch_size, pace=Pace(arguments.rounds)
+    ):
+        made.append(each)
+        if not arguments.json:
+            print(report.profile(each), end="\n\n", flush=True)
+    print(report.as_json(made, here) if arguments.json else report.PROFILE)
+    if arguments.chart is not None:
+        note = "\n".join(here.lines())
+        chart.save_profile(made, arguments.chart, title=_title(command, arguments), note=note)
 
 
 def _title(command: Command, arguments: argparse.Namespace) -> str:

@@ -1,29 +1,39 @@
-"""Pictures of what was measured: bars of ratios, and the kernels under the machine's roofs.
-
-They need matplotlib, which is imported when a picture is drawn.
-"""
+"""Bars: ratios between contenders, and the parts of a training step. They need matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .measure import Result, Spread
+from .profile import Account
+from .style import (
+    BLUE,
+    SKY,
+    color_of,
+    figure_class,
+    heading,
+    plain_ticks,
+    save,
+    three_figures,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _BAR_INCHES = 0.17
 _LINEAR_UP_TO = 30.0  # with a larger ratio the axis is logarithmic, and its bars begin at 1
-_GAP = 0.7  # between the bars of one name and the next, in bars
+_GAP = 1.6  # between the bars of one name and the next, in bars: the name stands there
+_SMALL = 0.01  # of a training step: parts below share one bar
 
 
 class _Bar(NamedTuple):
-    name: str  # what the axis says beside the bar
-    series: str  # what the legend says of its colour
+    name: str  # what stands above its group
+    series: str  # what stands beside the bar
+    contender: str
     ratio: Spread
     place: float
 
@@ -55,38 +65,24 @@ def save_chart(
         ImportError: matplotlib is not installed.
         ValueError: there is nothing to show.
     """
-    Figure = _figure_class()
+    Figure = figure_class()
     bars = _place(results, contenders)
     if not bars:
         raise ValueError("there is no result with a contender to show")
-    height = 1.9 + _BAR_INCHES * bars[-1].place
+    height = 1.5 + 0.12 * note.count("\n") + _BAR_INCHES * bars[-1].place
     figure = Figure(figsize=(9.0, height), layout="constrained")
     axes = figure.subplots()
     wide = max(bar.ratio.high for bar in bars) > _LINEAR_UP_TO
     if wide:
         axes.set_xscale("log")
-    for color, series in enumerate(dict.fromkeys(bar.series for bar in bars)):
-        _draw(axes, [bar for bar in bars if bar.series == series], f"C{color}", float(wide))
+    _draw(axes, bars, float(wide))
     _label(axes, bars)
+    axes.axvline(1.0, color="0.2", linewidth=0.8, linestyle="--")
     axes.set_xlim(*_limits(bars) if wide else (0.0, 1.08 * max(bar.ratio.high for bar in bars)))
-    axes.set_xlabel(_axis(results))
-    return _save(figure, axes, path, title, note)
-
-
-def _figure_class() -> type[Figure]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        message = 'charts need matplotlib: pip install "convkit[examples]"'
-        raise ImportError(message) from error
-    return Figure
-
-
-def _save(figure: Figure, axes: Axes, path: str | PathLike[str], title: str, note: str) -> Path:
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    axes.set_title(note, loc="left", fontsize=7, color="0.35")
-    figure.savefig(Path(path), dpi=150)
-    return Path(path)
+    axes.set_xlabel(_axis(results), fontsize=9)
+    if wide:
+        plain_ticks(axes.xaxis)
+    return save(figure, path, title, note)
 
 
 def _place(results: Sequence[Result], contenders: Sequence[str] | None) -> list[_Bar]:
@@ -107,7 +103,7 @@ def _place(results: Sequence[Result], contenders: Sequence[str] | None) -> list[
             words += [f"of {result.base(contender)}"] if len(bases) > 1 else []
             words += [result.direction.replace("_", " ")] if by_direction else []
             series = ", ".join(words)
-            bars.append(_Bar(result.name, series, result.ratio(contender), place))
+            bars.append(_Bar(result.name, series, contender, result.ratio(contender), place))
     return bars
 
 
@@ -116,19 +112,17 @@ def _limits(bars: Sequence[_Bar]) -> tuple[float, float]:
     return 0.7 * min(1.0, *(bar.ratio.low for bar in bars)), 2 * max(bar.ratio.high for bar in bars)
 
 
-def _draw(axes: Axes, bars: Sequence[_Bar], color: str, origin: float) -> None:
-    """One series, with whiskers and, behind them, the medians in figures."""
-    places = [bar.place for bar in bars]
-    medians = [bar.ratio.median for bar in bars]
-    below = [bar.ratio.median - bar.ratio.low for bar in bars]
-    above = [bar.ratio.high - bar.ratio.median for bar in bars]
-    widths = [median - origin for median in medians]
-    axes.barh(places, widths, left=origin, height=0.9, color=color, label=bars[0].series)
-    axes.errorbar(medians, places, xerr=[below, above], fmt="none", ecolor="0.3", elinewidth=0.8)
+def _draw(axes: Axes, bars: Sequence[_Bar], origin: float) -> None:
+    """The bars, with whiskers and, behind them, the medians in figures."""
     for bar in bars:
+        median, low, high = bar.ratio.median, bar.ratio.low, bar.ratio.high
+        color = color_of(bar.contender)
+        axes.barh(bar.place, median - origin, left=origin, height=0.9, color=color)
+        whisker = [[median - low], [high - median]]
+        axes.errorbar(median, bar.place, xerr=whisker, fmt="none", ecolor="0.2", elinewidth=0.8)
         axes.annotate(
-            f"{bar.ratio.median:.{1 if bar.ratio.median >= 0.1 else 2}f}",
-            (max(bar.ratio.high, origin), bar.place),
+            three_figures(median),
+            (max(high, origin), bar.place),
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
@@ -137,38 +131,23 @@ def _draw(axes: Axes, bars: Sequence[_Bar], color: str, origin: float) -> None:
 
 
 def _label(axes: Axes, bars: Sequence[_Bar]) -> None:
-    places: dict[str, list[float]] = {}
-    for bar in bars:
-        places.setdefault(bar.name, []).append(bar.place)
-    centres = [sum(of_name) / len(of_name) for of_name in places.values()]
-    axes.set_yticks(centres, list(places), fontsize=8)
-    axes.set_ylim(bars[-1].place + 0.8, -0.8)
-    axes.axvline(1.0, color="0.2", linewidth=0.8, linestyle="--")
-    axes.grid(axis="x", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    """Each bar's name beside it, each group's above."""
+    axes.set_yticks([bar.place for bar in bars], [bar.series for bar in bars], fontsize=7)
+    for bar, before in zip(bars, [None, *bars], strict=False):
+        if before is None or before.name != bar.name:
+            heading(axes, bar.place, bar.name)
+    axes.set_ylim(bars[-1].place + 0.8, -1.8)
+    tidy(axes)
 
 
-def save_roofline(
-    results: Sequence[Result],
-    path: str | PathLike[str],
-    *,
-    peak: float,
-    bandwidth: float,
-    title: str,
-    note: str = "",
+def save_profile(
+    accounts: Sequence[Account], path: str | PathLike[str], *, title: str, note: str = ""
 ) -> Path:
-    """Save effective GFLOP/s against arithmetic intensity, under the machine's two roofs.
-
-    A point can be above the roof of the multiply-adds: its operations are counted as the direct
-    method needs them, and there are methods that need fewer. The other roof is the main memory's;
-    what fits into the caches can be above it too. (Williams, Waterman, Patterson: "Roofline", 2009)
+    """Save the parts of training steps as bars of time, each with its bound.
 
     Args:
-        results: those without operations or bytes are left out.
+        accounts: the steps, one below the other.
         path: of the picture; its suffix gives the format.
-        peak: of the multiply-adds, GFLOP/s.
-        bandwidth: of the main memory, GB/s.
         title: what the picture shows.
         note: on what it was measured, in small print.
 
@@ -177,43 +156,57 @@ def save_roofline(
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: there is nothing to show.
     """
-    Figure = _figure_class()
-    points: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for result in results:
-        flops, nbytes = result.facts.flops, result.facts.nbytes
-        for contender in result.values:
-            speed = result.gflops(contender)
-            if flops is not None and nbytes is not None and speed is not None:
-                series = points.setdefault((contender, result.direction), [])
-                series.append((flops / nbytes, speed))
-    if not points:
-        raise ValueError("there is no result with operations and bytes to show")
-    figure = Figure(figsize=(9.0, 6.0), layout="constrained")
+    Figure = figure_class()
+    names: list[str] = []
+    places: list[float] = []
+    rows: list[tuple[float, float]] = []  # milliseconds and their bound
+    headings: list[tuple[float, str]] = []
+    for each in accounts:
+        place = places[-1] + 1.0 + _GAP if places else 0.0
+        headings.append((place, f"{each.model}: {1e3 * each.whole.median:.1f} ms"))
+        for name, seconds, bound in _profile_rows(each):
+            names.append(name)
+            rows.append((1e3 * seconds, 1e3 * bound))
+            places.append(place)
+            place += 1.0
+    height = 1.5 + 0.12 * note.count("\n") + _BAR_INCHES * places[-1]
+    figure = Figure(figsize=(9.0, height), layout="constrained")
     axes = figure.subplots()
-    contenders = list(dict.fromkeys(contender for contender, _ in points))
-    directions = list(dict.fromkeys(direction for _, direction in points))
-    for (contender, direction), series in sorted(points.items()):
-        axes.plot(
-            *zip(*series, strict=True),
-            "o^sDv"[directions.index(direction) % 5],
-            color=f"C{contenders.index(contender)}",
-            label=f"{contender}, {direction.replace('_', ' ')}",
-            linestyle="none",
-            alpha=0.8,
-        )
-    intensities = [intensity for series in points.values() for intensity, _ in series]
-    ends = [min(*intensities, peak / bandwidth) / 2, max(*intensities, peak / bandwidth) * 2]
-    roof_label = f"multiply-add peak {peak:.0f} GFLOP/s, memory {bandwidth:.0f} GB/s"
-    corner = [ends[0], peak / bandwidth, ends[1]]
-    axes.plot(corner, [ends[0] * bandwidth, peak, peak], color="0.2", label=roof_label)
-    axes.set(xscale="log", yscale="log")
-    axes.set_xlabel("operations of the direct method per byte of inputs and outputs (flop/byte)")
-    axes.set_ylabel("effective GFLOP/s")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
-    return _save(figure, axes, path, title, note)
+    times, bounds = zip(*rows, strict=True)
+    axes.barh(places, times, height=0.8, color=SKY, label="time")
+    axes.barh(
+        places, bounds, height=0.36, color=BLUE, label="least time by the machine's measured speed"
+    )
+    for place, (taken, bound) in zip(places, rows, strict=True):
+        text = f"{three_figures(taken)} ms"
+        if bound:
+            text += f", {taken / bound:.1f} times"
+        end = (max(taken, bound, 0.0), place)
+        axes.annotate(text, end, xytext=(3, 0), textcoords="offset points", va="center", fontsize=6)
+    axes.set_yticks(places, names, fontsize=6)
+    for place, text in headings:
+        heading(axes, place, text)
+    axes.set_ylim(places[-1] + 0.8, -1.8)
+    axes.set_xlim(0.0, 1.2 * max(*times, *bounds))
+    axes.set_xlabel("milliseconds of a training step", fontsize=9)
+    tidy(axes)
+    figure.legend(loc="outside upper right", ncols=2, fontsize=8, frameon=False)
+    return save(figure, path, title, note)
+
+
+def _profile_rows(account: Account) -> Iterator[tuple[str, float, float]]:
+    """Name, seconds and bound of the parts worth a bar, of all others together, and of Python."""
+    small = [p for p in account.parts if p.seconds.median < _SMALL * account.whole.median]
+    bound = account.roofs.bound
+    for part in account.parts:
+        if part not in small:
+            name = " ".join(filter(None, (part.name, part.direction)))
+            yield name, part.seconds.median, bound(part.work)
+    if small:
+        seconds, least = (p.seconds.median for p in small), (bound(p.work) for p in small)
+        yield f"{len(small)} parts below {_SMALL:.0%}", sum(seconds), sum(least)
+    yield "Python", account.python, 0.0
 
 
 def _axis(results: Sequence[Result]) -> str:

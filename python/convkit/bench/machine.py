@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import importlib.util
 import os
@@ -25,6 +26,7 @@ class Machine:
 
     Attributes:
         cpu: the processor's name.
+        date: of the measurements, as ISO 8601 has it.
         cores: the cores this process may use.
         isa: convkit's instruction set.
         threads: convkit's threads.
@@ -37,6 +39,7 @@ class Machine:
     """
 
     cpu: str
+    date: str
     cores: int
     isa: str
     threads: int
@@ -49,7 +52,7 @@ class Machine:
     def lines(self) -> list[str]:
         """The same, for people."""
         lines = [
-            f"{self.cpu}, {self.cores} cores",
+            f"{self.cpu}, {self.cores} cores, {self.date}",
             f"convkit {self.versions['convkit']}: {self.isa}, {self.threads} threads",
             f"NumPy {self.versions['numpy']}: {self.blas}, {self.blas_threads} threads",
         ]
@@ -88,6 +91,7 @@ def machine(peers: Iterable[str] = ()) -> Machine:
         versions[name] = _version(name)
     return Machine(
         cpu=_cpu_name(),
+        date=datetime.date.today().isoformat(),
         cores=_cores(),
         isa=runtime.isa(),
         threads=runtime.get_num_threads(),
@@ -107,17 +111,38 @@ def peaks() -> dict[str, float]:
     """
     n = 1024
     a, b, c = (np.ones((n, n), np.float32) for _ in range(3))
-    source, target = np.ones(16 << 20, np.float32), np.zeros(16 << 20, np.float32)
+    product = _fastest(lambda: np.matmul(a, b, out=c))
+    return {
+        PEAK: multiply_add_rate() / 1e9,
+        "BLAS GFLOP/s": 2 * n**3 / product / 1e9,
+        BANDWIDTH: stream_rate(128 << 20) / 1e9,
+    }
+
+
+def multiply_add_rate() -> float:
+    """Operations a second of multiply-adds in registers, 2 each, on convkit's threads."""
     rounds = 1_000_000
     operations = runtime.multiply_add_peak(rounds)
-    registers = _fastest(lambda: runtime.multiply_add_peak(rounds))
-    product = _fastest(lambda: np.matmul(a, b, out=c))
+    return operations / _fastest(lambda: runtime.multiply_add_peak(rounds))
+
+
+def stream_rate(nbytes: int) -> float:
+    """Bytes a second of a pass over so many, half read and half written, on convkit's threads."""
+    source, target = np.ones(nbytes // 8, np.float32), np.zeros(nbytes // 8, np.float32)
     stream = _fastest(lambda: ops.relu_forward(source, out=target))
-    return {
-        PEAK: operations / registers / 1e9,
-        "BLAS GFLOP/s": 2 * n**3 / product / 1e9,
-        BANDWIDTH: 2 * source.nbytes / stream / 1e9,
-    }
+    return 2 * source.nbytes / stream
+
+
+def copy_rate(nbytes: int) -> float:
+    """The same of NumPy's copies on one core, times convkit's threads: for a core's own cache."""
+    source, target = np.ones(nbytes // 8, np.float32), np.zeros(nbytes // 8, np.float32)
+    repeats = 200
+
+    def copies() -> None:
+        for _ in range(repeats):
+            np.copyto(target, source)
+
+    return runtime.get_num_threads() * repeats * 2 * source.nbytes / _fastest(copies)
 
 
 def other_load(seconds: float = 0.3) -> float:

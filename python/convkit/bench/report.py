@@ -7,8 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .bounds import Work
 from .machine import Machine
 from .measure import Result, Spread
+from .profile import Account, Part
 
 RATIOS = (
     "Values are medians over the rounds, ratios medians of the ratios within a round; "
@@ -68,6 +70,70 @@ def listing(results: Sequence[Result]) -> str:
     return _aligned(rows, left=3)
 
 
+PROFILE = (
+    "ms: medians, in native functions; their sum and Python's share are the undisturbed step. "
+    "GFLOP: of the direct\nmethod, and as the algorithm needs them; MB: every array once; L2 MB: "
+    "Winograd's transformed tiles, written and read.\nbound: the least time by the slowest of "
+    "these at the machine's speed; ratio: how many times that the part takes."
+)
+
+
+def profile(account: Account) -> str:
+    """A row for each part of a training step, its sum, Python's share, and the whole."""
+    header = ["", "", "operation", "ms", "share", "GFLOP", "needed", "MB", "L2 MB"]
+    rows = [[*header, "bound ms", "by", "ratio", "GFLOP/s"]]
+    rows += [_profile_row(account, part) for part in account.parts]
+    native, whole = account.native, account.whole.median
+    share, bound = native / whole, account.bound
+    times = [f"{1e3 * bound:.3f}", "", f"{native / bound:.2f}", _rate(account.work, native)]
+    rows.append(["sum", "", "", _ms(native), _percent(share), *_amounts(account.work), *times])
+    rows.append(["Python", "", "", _ms(account.python), _percent(account.python / whole)])
+    rows.append(["step", "", "", _ms(whole), _percent(1.0)])
+    rows = [row + [""] * (len(rows[0]) - len(row)) for row in rows]
+    top = account.roofs
+    return "\n".join(
+        [
+            f"{account.model}, batch {account.batch_size}: "
+            f"{account.batch_size / whole:.0f} images/s, {1e3 * account.watched.median:.3f} ms "
+            f"a step while it was watched",
+            f"multiply-adds {top.peak / 1e9:.0f} GFLOP/s, memory {top.memory / 1e9:.0f} GB/s (over "
+            f"the {account.working_set / 1e6:.0f} MB of a step), L2 {top.cache / 1e9:.0f} GB/s",
+            "",
+            _aligned(rows, left=3),
+        ]
+    )
+
+
+def _profile_row(account: Account, part: Part) -> list[str]:
+    seconds, top = part.seconds.median, account.roofs
+    row = [part.name, part.direction, part.operation, _ms(seconds)]
+    row.append(_percent(seconds / account.whole.median))
+    if part.work.nbytes == 0.0:
+        return row
+    bound, limit = top.bound(part.work), top.limit(part.work)
+    row += [*_amounts(part.work), f"{1e3 * bound:.3f}", limit, f"{seconds / bound:.2f}"]
+    return [*row, _rate(part.work, seconds)]
+
+
+def _amounts(work: Work) -> list[str]:
+    flops = [f"{1e-9 * flops:.3f}" if flops else "" for flops in (work.direct_flops, work.flops)]
+    cache = f"{1e-6 * work.cache_bytes:.1f}" if work.cache_bytes else ""
+    return [*flops, f"{1e-6 * work.nbytes:.2f}", cache]
+
+
+def _rate(work: Work, seconds: float) -> str:
+    """Effective: of the direct method's operations."""
+    return f"{1e-9 * work.direct_flops / seconds:.0f}" if work.direct_flops else ""
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.3f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> str:
     """Rows as lines, a rule below the first; the first `left` columns aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -99,7 +165,9 @@ def _spread(spread: Spread, digits: int) -> str:
 
 
 def as_json(
-    results: Iterable[Result], machine: Machine, skipped: Mapping[str, str] | None = None
+    results: Iterable[Result] | Iterable[Account],
+    machine: Machine,
+    skipped: Mapping[str, str] | None = None,
 ) -> str:
     """Everything measured, as a JSON document: values in seconds or bytes, one for each round.
 
@@ -111,7 +179,10 @@ def as_json(
     document = {
         "machine": dataclasses.asdict(machine),
         "skipped": dict(skipped or {}),
-        "results": [_record(result) for result in results],
+        "results": [
+            _profile_record(result) if isinstance(result, Account) else _record(result)
+            for result in results
+        ],
     }
     return json.dumps(document, indent=2)
 
@@ -133,4 +204,14 @@ def _record(result: Result) -> dict[str, Any]:
     }
     if facts.flops is not None:
         record["gflops"] = {name: result.gflops(name) for name in result.values}
+    return record
+
+
+def _profile_record(account: Account) -> dict[str, Any]:
+    """The account, in seconds, operations and bytes, and what follows from it."""
+    top = account.roofs
+    record = dataclasses.asdict(account)
+    record |= {"native": account.native, "python": account.python, "bound": account.bound}
+    for fields, part in zip(record["parts"], account.parts, strict=True):
+        fields["bounds"] = top.seconds(part.work)
     return record

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ..models import Sequential
-from ..utils import set_random_seed
+from ..utils import clear_session, set_random_seed
 from .measure import CONVKIT, Call, Case, Facts
 from .peers import NUMPY_PEERS, PEERS
 from .shapes import MODELS, Array, Labels, TrainStep
@@ -45,8 +45,9 @@ def train_cases(
 
 
 def compiled(name: str) -> Sequential:
-    """A model out of `MODELS`, ready to train, with the same weights each time."""
+    """A model out of `MODELS`, ready to train, with the same weights and names each time."""
     set_random_seed(0)
+    clear_session()
     model = MODELS[name]()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=[])
     return model

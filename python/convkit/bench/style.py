@@ -1,0 +1,87 @@
+"""How the benchmark's pictures look, whichever they are.
+
+They need matplotlib, which is imported when a picture is drawn. Colours are those of Okabe and Ito,
+which all kinds of colour vision tell apart.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .measure import CONVKIT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_TICKS = (1.0, 2.0, 5.0)  # of each decade of a logarithmic axis
+
+BLUE, _ORANGE, _VERMILLION, _GREEN, SKY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#56B4E9"
+_COLORS = {CONVKIT: BLUE, "numpy": _ORANGE, "torch": _VERMILLION, "keras": _GREEN}
+
+
+def figure_class() -> type[Figure]:
+    """matplotlib's Figure; ImportError says what to install."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        message = 'charts need matplotlib: pip install "convkit[examples]"'
+        raise ImportError(message) from error
+    return Figure
+
+
+def save(figure: Figure, path: str | PathLike[str], title: str, note: str) -> Path:
+    """With the title above and the note below; nothing in the file but what can be seen."""
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color="0.35")
+    path = Path(path)
+    if path.suffix == ".svg":
+        figure.savefig(path, metadata={"Date": None})
+    else:
+        figure.savefig(path, dpi=150)
+    return path
+
+
+def plain_ticks(axis: Any) -> None:
+    """1, 2, 5, 10 ... in place of powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=_TICKS))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def color_of(contender: str) -> str:
+    """That of its family."""
+    return next((color for name, color in _COLORS.items() if contender.startswith(name)), BLUE)
+
+
+def three_figures(value: float) -> str:
+    """1.23, 12.3, 123."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def heading(axes: Axes, place: float, text: str) -> None:
+    """A group's name, above the name of its first bar."""
+    axes.annotate(
+        text,
+        (0.0, place - 1.0),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=8,
+        weight="bold",
+    )
+
+
+def tidy(axes: Axes) -> None:
+    """Nothing beside horizontal bars but a light grid behind them."""
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
