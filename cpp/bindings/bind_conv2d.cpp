@@ -99,7 +99,7 @@ void backward(const Floats& x, const Floats& w, const Floats& dy, const std::opt
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   py::gil_scoped_release nogil;
   ops::Scratch scratch;
-  const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, scratch);
+  const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb != nullptr, scratch);
   ops::conv2d_backward(s, px, pw, output, pdx, pdw, pdb);
 }
 

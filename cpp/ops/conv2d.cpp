@@ -19,8 +19,6 @@ namespace {
 constexpr std::int64_t kTilesPerTask = 8;
 // With fewer position tasks than this the columns are cut too.
 constexpr std::int64_t kEnoughTasks = 16;
-// A weight gradient is summed over at most this many pieces of the batch, each on its own.
-constexpr std::int64_t kBatchPieces = 8;
 // Input channels in one task of a weight gradient: a multiple of every kernel's rows.
 constexpr std::int64_t kChannelsPerTask = 192;
 
@@ -118,9 +116,7 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   problem.k = s.kw * s.c, problem.cols = s.oc, problem.ldw = weights.ldw;
   problem.taps = tap, problem.tap_count = s.kh;
   problem.zeros = padded;  // only for the rows that fill up the last tile, which nobody reads
-  const bool by_images = statistics && s.n >= kBatchPieces;
-  run_correlation(problem, by_images ? statistics : nullptr);
-  if (statistics && !by_images) statistics->add_all(y);
+  run_correlation(problem, statistics);
 }
 
 // Input rows h = phase + stride * q see the taps for which (h + pad - kh * dilation) is a multiple
@@ -291,7 +287,10 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
 
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                     float* y, const BatchStatistics* statistics) {
-  choose(kForward, s).run(s, x, w, b, relu, y, statistics);
+  // Statistics by images are a task an image: too few for several threads where these are few.
+  const bool by_images = s.n >= kBatchPieces;
+  choose(kForward, s).run(s, x, w, b, relu, y, by_images ? statistics : nullptr);
+  if (statistics && !by_images) statistics->add_all(y);
 }
 
 void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {

@@ -63,7 +63,7 @@ void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* 
   here.relu = norm.relu && !indices;
   BatchNormGradient gradient(output_blocks(s), here, scratch);
   const float* mask = norm.relu && indices ? y : nullptr;
-  const OutputGradient output(s, dy, mask, indices, &gradient, scratch);
+  const OutputGradient output(s, dy, mask, indices, &gradient, db != nullptr, scratch);
   output.reduce();
   gradient.finish(dgamma, dbeta);
   if (dx || dw || db) conv2d_backward(s, x, w, output, dx, dw, db);

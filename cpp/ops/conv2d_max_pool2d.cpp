@@ -33,7 +33,8 @@ void conv2d_max_pool2d_backward(const ConvShape& s, const float* x, const float*
                                 float* dw, float* db) {
   const ConvShape part = pooled_part(s);
   Scratch scratch;
-  const OutputGradient output(part, dy, relu ? y : nullptr, indices, nullptr, scratch);
+  const OutputGradient output(part, dy, relu ? y : nullptr, indices, nullptr, db != nullptr,
+                              scratch);
   conv2d_backward(part, x, w, output, dx, dw, db);
 }
 

@@ -18,8 +18,8 @@ constexpr std::int64_t kRowsPerBlock = 128;
 
 OutputGradient::OutputGradient(const ConvShape& s, const float* dy, const float* y,
                                const std::uint8_t* indices, const BatchNormGradient* norm,
-                               Scratch& scratch)
-    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm) {
+                               bool bias, Scratch& scratch)
+    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm), bias_(bias) {
   rows_ = indices ? (s.oh / 2) * (s.ow / 2) : s.oh * s.ow;
   bias_rows_ = norm ? s.oh * s.ow : rows_;
   bias_blocks_ = ceil_div(bias_rows_, kRowsPerBlock);
@@ -54,7 +54,7 @@ const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, floa
       if (y_) {
         float* out = masked + ((n - begin) * rows_ + row) * s_.oc;
         kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
-      } else if (!norm_) {
+      } else if (bias_ && !norm_) {
         kernel.sum_rows(dy_ + at, s_.oc, 0, count, sums);
       }
     }
@@ -79,6 +79,7 @@ const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* t
     const std::int64_t at = (blocks.first_row(block) - begin * blocks.rows) * s_.oc;
     norm_->apply(block, gradient + at, to + at);
   }
+  if (!bias_) return to;
   for (std::int64_t n = begin; n < end; ++n) {
     for (std::int64_t row = 0, block = 0; row < bias_rows_; row += kRowsPerBlock, ++block) {
       kernels().sum_rows(to + ((n - begin) * bias_rows_ + row) * s_.oc, s_.oc, 0,
@@ -102,6 +103,7 @@ void OutputGradient::reduce() const {
 
 const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
+  if (size == 0 && !bias_) return dy_;
   float* to = scratch.take(s_.n * size);
   float* masked = scratch.take(threads_for(s_.n, work) * scratch_size());
   parallel_for(s_.n, work, [&](std::int64_t n, int thread) {

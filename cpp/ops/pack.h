@@ -24,13 +24,15 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
                               Scratch& scratch);
 
 // The part of the images (N, H, W, C) that a convolution's windows cover, (N, height, width, C)
-// from
-// (-pad_top, -pad_left) on, with zeros for padding.
+// from (-pad_top, -pad_left) on, with zeros for padding.
 void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::int64_t width,
                 float* padded);
 
 // to (columns, rows) = the transpose of from (rows, columns).
 void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to);
+
+// A weight gradient is summed over at most this many pieces of the batch, each on its own.
+constexpr std::int64_t kBatchPieces = 8;
 
 // parts[0] += parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the same
 // tree for any number of threads.

@@ -22,9 +22,8 @@ constexpr std::int64_t kForwardBlock = 96 * 1024;
 constexpr std::int64_t kBackwardBlock = 160 * 1024;
 // A statistic is taken of as many images as have this many tiles.
 constexpr std::int64_t kMinStatisticsTiles = 32;
-// A backward pass is cut into this many pieces of the batch, whose weight gradients are added; but
-// where these are large, or the batch small, into channels.
-constexpr std::int64_t kPieces = 8;
+// A backward pass whose transformed weights are larger, or whose batch has fewer images than
+// pieces, is cut into channels instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
 // Input channels that a backward pass has in hand at a time; fewer where these are its tasks.
 constexpr std::int64_t kChannels = 32;
@@ -154,12 +153,12 @@ class Backward {
     a_ = winograd_shape(s, kernels().lanes, scratch);
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
-    by_channels_ = s.n < kPieces || kPoints * a_.matrix > kLargeGradient;
+    by_channels_ = s.n < kBatchPieces || kPoints * a_.matrix > kLargeGradient;
     a_.lc = std::min(lc_, round_up(by_channels_ ? kChannelsOfTask : kChannels, kernels().lanes));
     a_.matrix = a_.lc * a_.loc + kLine;
     size_ = kPoints * a_.matrix;
     chunks_ = ceil_div(lc_, a_.lc);
-    pieces_ = by_channels_ ? 1 : kPieces;
+    pieces_ = by_channels_ ? 1 : kBatchPieces;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
     const std::int64_t image = kPoints * image_tiles * (a_.lc + a_.loc);
     const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
@@ -291,9 +290,7 @@ bool winograd_accepts(const ConvShape& s) {
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                       float* y, const BatchStatistics* statistics) {
-  const bool by_images = statistics && s.n >= kPieces;
-  run_forward(s, x, w, b, relu, y, nullptr, by_images ? statistics : nullptr);
-  if (statistics && !by_images) statistics->add_all(y);
+  run_forward(s, x, w, b, relu, y, nullptr, statistics);
 }
 
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
@@ -303,13 +300,13 @@ void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* 
 
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
   Scratch scratch;
-  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, scratch);
+  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
   winograd_backward(s, nullptr, w, output, dx, nullptr);
 }
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
-  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, scratch);
+  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
   winograd_backward(s, x, nullptr, output, nullptr, dw);
 }
 
