@@ -64,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"storage", "training", *_ENGINE},
     "utils": {"layers", *_BASE},
     "zoo": {"models", "layers"},
-    "interop": {"models", "layers", "ops", "parameters"},
+    "interop": {"models", "layers", "regularizers", "ops", "parameters"},
     "onnx": {"interop", "models", "ops", "parameters", "__version__"},
     "datasets": set(),
     "plots": {"models", "layers"},

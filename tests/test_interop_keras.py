@@ -99,6 +99,51 @@ def own_activation(x: Any) -> Any:
     return x * x
 
 
+def test_penalties_come_along() -> None:
+    """The loss that is reported has the penalties in it, with the same arguments in both."""
+    of = convkit.regularizers
+    model = convkit.Sequential(
+        [
+            convkit.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, kernel_regularizer="l1", bias_regularizer=of.L2(0.3)),
+            layers.DepthwiseConv2D(
+                3,
+                bias_initializer="ones",
+                depthwise_regularizer=of.L1L2(0.1, 0.2),
+                bias_regularizer=of.L1(0.4),
+            ),
+            layers.BatchNormalization(beta_regularizer="l1", gamma_regularizer=of.L2(0.7)),
+            layers.Flatten(),
+            layers.Dense(3, "softmax", kernel_regularizer=of.L2(0.5), bias_regularizer="l1"),
+        ]
+    )
+    rng = np.random.default_rng(4)
+    model.set_weights([w + rng.random(w.shape, np.float32) / 4 for w in model.get_weights()])
+    network = interop.to_keras(model)
+    back = interop.from_keras(network)
+    x, labels = images(model, 12), np.arange(12) % 3
+    losses = []
+    for each in (model, network, back):
+        each.compile("sgd", "sparse_categorical_crossentropy")
+        losses.append(each.evaluate(x, labels, verbose=0))
+    # Keras holds a penalty's factors in float32.
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
+    for layer, copy in zip(model.layers, back.layers, strict=True):
+        for name, value in layer.get_config().items():
+            if name.endswith("_regularizer"):
+                assert value is not None
+                assert copy.get_config()[name]["config"] == pytest.approx(value["config"])
+
+
+def test_own_penalties_are_refused() -> None:
+    class Own(convkit.regularizers.L2):
+        """A user's own regularizer."""
+
+    model = convkit.Sequential([convkit.Input((3,)), layers.Dense(2, kernel_regularizer=Own())])
+    with pytest.raises(ValueError, match=r'"dense.*kernel_regularizer: Own.* has no counterpart'):
+        interop.to_keras(model)
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "LSTM": (lambda: keras.layers.LSTM(3, name="memory"), r'"memory" \(LSTM\): it has no counter'),
     "activation": (lambda: keras.layers.Dense(3, "softplus"), "activation 'softplus'"),
@@ -116,6 +161,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "constraint": (
         lambda: keras.layers.Dense(2, kernel_constraint="non_neg"),
         "no counterpart for kernel_constraint=",
+    ),
+    "penalty": (
+        lambda: keras.layers.Dense(2, kernel_regularizer="orthogonal_regularizer"),
+        "no counterpart for kernel_regularizer=.*OrthogonalRegularizer",
+    ),
+    "penalty of the output": (
+        lambda: keras.layers.Dense(2, activity_regularizer="l2"),
+        "no counterpart for activity_regularizer=",
     ),
     "noise": (
         lambda: keras.layers.Dropout(0.5, noise_shape=(1, 4, 4, 3)),

@@ -115,6 +115,16 @@ def test_regularized_normalisation() -> None:
     fit_both(ours, pair(ours), x, y)
 
 
+def test_regularized_depthwise_convolution() -> None:
+    convkit.utils.set_random_seed(3)
+    options = {"depthwise_regularizer": "l2", "bias_regularizer": regularizers.L1(0.02)}
+    depthwise = layers.DepthwiseConv2D(3, depth_multiplier=2, bias_initializer="ones", **options)
+    body = [depthwise, layers.ReLU(), layers.Flatten(), layers.Dense(3, "softmax")]
+    ours = convkit.Sequential([convkit.Input(SIZES), *body])
+    x, y, _ = samples()
+    fit_both(ours, pair(ours), x, y)
+
+
 @pytest.mark.parametrize("name", ["L1", "L2", "L1L2"])
 def test_penalties_of_one_array(name: str) -> None:
     w = np.random.default_rng(1).normal(size=(3, 3, 5, 7)).astype(np.float32)

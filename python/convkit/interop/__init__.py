@@ -6,8 +6,8 @@
     >>> keras_model = convkit.interop.to_keras(model)
 
 Each returns a new model with copies of the weights: architecture, weights, moving statistics and
-the settings of the layers, not optimizers, losses or regularizers. Keras and PyTorch themselves are
-imported when a function needs them.
+the settings of the layers, not optimizers or losses. Regularizers go to and from Keras; PyTorch's
+layers have none. Keras and PyTorch themselves are imported when a function needs them.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import layers
+from .. import layers, regularizers
 from ..models import Sequential
 from .packages import package
 
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 # The table: a layer of both libraries is one entry, with the arguments that both have.
 _WINDOW = ("strides", "padding")
-_CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", "use_bias")
+_BIAS = ("use_bias", "bias_regularizer")
+_CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", *_BIAS)
 _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Activation: ("activation",),
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
-    layers.BatchNormalization: ("momentum", "epsilon", "center", "scale"),
-    layers.Conv2D: ("filters", "groups", *_CONVOLUTION),
-    layers.Dense: ("units", "activation", "use_bias"),
-    layers.DepthwiseConv2D: ("depth_multiplier", *_CONVOLUTION),
+    layers.BatchNormalization: (
+        *("momentum", "epsilon", "center", "scale"),
+        *("beta_regularizer", "gamma_regularizer"),
+    ),
+    layers.Conv2D: ("filters", "groups", *_CONVOLUTION, "kernel_regularizer"),
+    layers.Dense: ("units", "activation", *_BIAS, "kernel_regularizer"),
+    layers.DepthwiseConv2D: ("depth_multiplier", *_CONVOLUTION, "depthwise_regularizer"),
     layers.Dropout: ("rate", "seed"),
     layers.ELU: ("alpha",),
     layers.Flatten: (),
@@ -86,6 +90,9 @@ def _from_layer(layer: Any) -> layers.Layer:
             raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
     if not isinstance(wanted.get("activation", ""), str | None):
         raise _error(layer, f"convkit has no such activation: {wanted['activation']!r}")
+    for name, value in wanted.items():
+        if name.endswith("_regularizer") and value is not None:
+            wanted[name] = _penalty(value, layer, name)
     return kind(name=layer.name, **wanted)
 
 
@@ -101,6 +108,19 @@ _FIXED: Mapping[str, tuple[Any, ...]] = {
 
 def _means_nothing(name: str, value: Any) -> bool:
     return value in _FIXED[name] if name in _FIXED else value in (None, False, 0.0)
+
+
+# Who penalises what, in both libraries with the same arguments.
+_PENALTIES = {kind.__name__: kind for kind in (regularizers.L1, regularizers.L2, regularizers.L1L2)}
+
+
+def _penalty(value: Mapping[str, Any], layer: Any, name: str) -> regularizers.Regularizer:
+    """A regularizer from Keras's description of its own."""
+    kind = _PENALTIES.get(value.get("class_name", ""))
+    # A class of somebody else's may have the same name; Keras then says so.
+    if kind is None or value.get("module") != "keras.regularizers":
+        raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
+    return kind(**value["config"])
 
 
 def _plain(value: Any) -> Any:
@@ -140,4 +160,9 @@ def _to_layer(layer: layers.Layer, theirs: Any) -> Any:
         )
     config = layer.get_config()
     wanted = {name: config[name] for name in arguments}
+    for name in wanted:
+        if name.endswith("_regularizer") and (ours := getattr(layer, name)) is not None:
+            if type(ours) not in _PENALTIES.values():
+                raise layer.error(f"{name}: {ours!r} has no counterpart in Keras")
+            wanted[name] = getattr(theirs.regularizers, type(ours).__name__)(**ours.get_config())
     return getattr(theirs.layers, type(layer).__name__)(name=layer.name, **wanted)

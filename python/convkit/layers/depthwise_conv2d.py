@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops
+from .. import initializers, ops, regularizers
 from ..parameters import Array, Parameter, Shape
 from .activation import Activation, check_activation
 from .base import EpilogueLayer, Layer, LayerOptions, Run
@@ -31,6 +31,8 @@ class DepthwiseConv2D(EpilogueLayer):
         activation: a name such as "relu", applied to the result.
         use_bias: whether to add a learnt bias to each output channel.
         depthwise_initializer, bias_initializer: names or objects of `convkit.initializers`.
+        depthwise_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or
+            None.
 
     Input: (N, H, W, C). Output: (N, OH, OW, C * M).
     Weights: kernel (KH, KW, C, M); bias (C * M,).
@@ -54,11 +56,12 @@ class DepthwiseConv2D(EpilogueLayer):
         use_bias: bool = True,
         depthwise_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
+        depthwise_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
-        check_data_format(data_format, self)
-        self.data_format = data_format
+        self.data_format = check_data_format(data_format, self)
         self.kernel_size = positive_pair(kernel_size, "kernel_size", self)
         self.strides = positive_pair(strides, "strides", self)
         self.padding = check_padding(padding, self)
@@ -68,6 +71,8 @@ class DepthwiseConv2D(EpilogueLayer):
         self.use_bias = bool(use_bias)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel: Parameter
         self.bias: Parameter | None = None
 
@@ -93,10 +98,14 @@ class DepthwiseConv2D(EpilogueLayer):
         channels = input_shape[-1]
         assert channels is not None
         shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.kernel = self.add_parameter("kernel", shape, self.depthwise_initializer)
+        self.kernel = self.add_parameter(
+            "kernel", shape, self.depthwise_initializer, self.depthwise_regularizer
+        )
         if self.use_bias:
             size = channels * self.depth_multiplier
-            self.bias = self.add_parameter("bias", (size,), self.bias_initializer)
+            self.bias = self.add_parameter(
+                "bias", (size,), self.bias_initializer, self.bias_regularizer
+            )
 
     def stages(self) -> tuple[Layer, ...]:
         """The convolution, then its activation."""

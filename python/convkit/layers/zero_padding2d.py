@@ -37,8 +37,7 @@ class ZeroPadding2D(Layer):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
-        check_data_format(data_format, self)
-        self.data_format = data_format
+        self.data_format = check_data_format(data_format, self)
         sides = _pair(padding, "padding", self)
         self.padding = (
             _pair_of_integers(sides[0], "padding[0]", self),
