@@ -1,8 +1,13 @@
-"""Fixtures: every instruction set of this machine, several thread counts, one random generator."""
+"""Fixtures: every instruction set of this machine, several thread counts, one random generator.
+
+And what the README counts: tests say what they are counted as, the end of the run prints the sums.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,3 +51,40 @@ def one_thread() -> Iterator[None]:
 def rng() -> np.random.Generator:
     """Return a generator with a fixed seed."""
     return np.random.default_rng(20150711)
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Count this test's outcome under a name, or, if it passes, the numbers that it gives."""
+
+    def tell(what: str, numbers: Mapping[str, int] | None = None) -> None:
+        request.node.user_properties.append(("count", (what, numbers)))
+
+    return tell
+
+
+@pytest.fixture
+def keras(monkeypatch: pytest.MonkeyPatch, count: Callable[..., None]) -> Any:
+    """Keras on PyTorch; the test is counted as a comparison with it."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    module = pytest.importorskip("keras", reason="Keras is not installed")
+    count("comparisons with Keras")
+    return module
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the counts as rows of the README's table, against which .ci/counts.py holds them."""
+    table: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            # A module that is skipped as a whole has no properties.
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "count":
+                    what, numbers = value
+                    given = numbers if numbers and outcome == "passed" else {outcome: 1}
+                    table.setdefault(what, Counter()).update(given)
+    if table:
+        terminalreporter.section("counts for the README")
+    for what, numbers in sorted(table.items()):
+        figures = ", ".join(f"{number} {outcome}" for outcome, number in numbers.items())
+        terminalreporter.write_line(f"| {what} | {figures} |")

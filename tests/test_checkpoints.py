@@ -30,12 +30,6 @@ from convkit.models import Sequential, load_model
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-@pytest.fixture
-def keras(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    return pytest.importorskip("keras", reason="Keras is not installed")
-
-
 class Model:
     """What a callback sees of a model, of Keras's or ours; it writes down what it is asked for."""
 

@@ -37,6 +37,7 @@ def close(a: Array, b: Array) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("keras")
 @pytest.mark.parametrize("name", [*ZOO, *LINES])
 def test_models_go_there_and_back(name: str) -> None:
     model = trained(name) if name in ZOO else of_line(name)
@@ -58,6 +59,7 @@ def test_models_go_there_and_back(name: str) -> None:
     np.testing.assert_array_equal(back.predict(x, verbose=0), expected)
 
 
+@pytest.mark.usefixtures("keras")
 def test_a_model_that_keras_trained_goes_on_learning_here() -> None:
     """The same weights, settings and moving statistics: the next step gives the same weights."""
     keras.utils.set_random_seed(9)
@@ -99,6 +101,7 @@ def own_activation(x: Any) -> Any:
     return x * x
 
 
+@pytest.mark.usefixtures("keras")
 def test_penalties_come_along() -> None:
     """The loss that is reported has the penalties in it, with the same arguments in both."""
     of = convkit.regularizers

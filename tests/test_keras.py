@@ -31,7 +31,10 @@ import keras  # noqa: E402 - only where it is
 import torch  # noqa: E402
 
 # Keras hands PyTorch's tensors to NumPy in a way that NumPy 2 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array:DeprecationWarning"),
+    pytest.mark.usefixtures("keras"),
+]
 
 Make = Callable[[Any], Any]  # from a module, keras or convkit, to an object of it
 

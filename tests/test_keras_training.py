@@ -11,7 +11,7 @@ import convkit
 from convkit import layers, regularizers
 from peer_keras import assert_same_history, assert_same_weights, keras, twin
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
 SIZES = (8, 8, 2)
 N = 45

@@ -21,6 +21,8 @@ from onnx.backend.test import BackendTest  # noqa: E402
 
 from convkit.onnx.backend import OPERATIONS, Backend  # noqa: E402
 
+VERSION = ".".join(onnx.__version__.split(".")[:2])
+
 # The tests of an operator begin with its name; pairs of these are of other operators.
 NODE_TESTS = re.compile(
     "test_(averagepool|basic_conv|batchnorm|conv|elu|flatten|gelu|gemm|globalaveragepool"
@@ -69,7 +71,9 @@ def reason_to_skip(name: str) -> str | None:
 
 
 @pytest.mark.parametrize("name", [*NODE_CASES, *CONVERTED_CASES])
-def test_onnx_case(name: str) -> None:
+def test_onnx_case(name: str, count: Callable[..., None]) -> None:
+    kind = "node tests" if name in NODE_CASES else "models converted from PyTorch's tests"
+    count(f"{kind} of ONNX {VERSION}")
     if why := reason_to_skip(name):
         pytest.skip(why)
     try:
@@ -90,7 +94,7 @@ def test_every_reason_is_needed() -> None:
         assert any(re.fullmatch(pattern, name) for name in [*NODE_CASES, *CONVERTED_CASES]), pattern
 
 
-def test_every_operator_has_cases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_operator_has_cases() -> None:
     """A pattern that matches nothing would prove nothing."""
     passed = [name for name in NODE_CASES if not reason_to_skip(name)]
     for op in OPERATIONS:
@@ -98,14 +102,6 @@ def test_every_operator_has_cases(capsys: pytest.CaptureFixture[str]) -> None:
         found = [name for name in passed if re.match(f"test_{prefix}(_|$)", name)]
         assert len(found) >= 2 or op == "Relu", op  # ReLU has one, and its expansion
     assert len(passed) >= 70
-    converted = [name for name in CONVERTED_CASES if not reason_to_skip(name)]
-    with capsys.disabled():
-        print(
-            f"\nONNX node tests of convkit's operators: {len(passed)} run and "
-            f"{len(NODE_CASES) - len(passed)} skipped with a reason; "
-            f"models converted from PyTorch: {len(converted)} run, "
-            f"{len(CONVERTED_CASES) - len(converted)} skipped"
-        )
 
 
 # What no case of ONNX's asks for.

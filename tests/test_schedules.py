@@ -42,11 +42,7 @@ STEPS = [*range(40), 99, 100, 101, 1000, 10**6]
         ("PiecewiseConstantDecay", {"boundaries": [1], "values": [0.1, 0.01]}),
     ],
 )
-def test_the_values_are_keras_s(
-    name: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras", reason="Keras is not installed")
+def test_the_values_are_keras_s(name: str, arguments: dict[str, Any], keras: Any) -> None:
     if name != "PiecewiseConstantDecay":
         arguments = {"initial_learning_rate": 0.1, **arguments}
     ours = getattr(schedules, name)(**arguments)
@@ -122,10 +118,8 @@ def store_of(count: int = 4) -> ParameterStore:
     return ParameterStore([Parameter("w", np.zeros(count, np.float32))])
 
 
-def test_each_step_has_the_rate_that_keras_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_has_the_rate_that_keras_gives_it(keras: Any) -> None:
     """With gradient 1, plain descent adds the rates up; the first step has the rate of step 0."""
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras", reason="Keras is not installed")
     arguments = {"boundaries": [1, 3], "values": [1.0, 0.25, 0.125]}
     theirs = keras.optimizers.SGD(keras.optimizers.schedules.PiecewiseConstantDecay(**arguments))
     variable = keras.Variable(np.zeros(4, np.float32))
