@@ -134,11 +134,42 @@ def _conv_groups() -> Iterator[Conv]:
     yield Conv("groups-3-tails", (2, 6, 7, 15), (3, 3, 5, 51), padding="same", groups=3)
     yield Conv("groups-4-stride-2", (2, 9, 8, 64), (3, 3, 16, 64), (2, 2), "same", groups=4)
     yield Conv("groups-1x1", (2, 5, 5, 32), (1, 1, 8, 20), groups=4)
-    for c in (1, 3, 16, 17, 33, 48):
+
+
+def _conv_depthwise() -> Iterator[Conv]:
+    """A group a channel: vectors run along the channels, tiles along the columns."""
+    for c in (*TAIL_CHANNELS, 64, 129):
         yield Conv(f"depthwise-{c}", (2, 7, 6, c), (3, 3, 1, c), padding="same", groups=c)
-        yield Conv(f"depthwise-{c}-twice", (1, 6, 7, c), (3, 3, 1, 2 * c), groups=c)
+    for c, times in ((1, 2), (3, 2), (2, 20), (5, 3), (16, 2), (17, 4), (33, 2), (48, 2), (20, 7)):
+        yield Conv(f"depthwise-{c}-by-{times}", (3, 6, 7, c), (3, 3, 1, times * c), groups=c)
+    # Wide enough for tiles of 8, 4 and 1 positions that see no padding.
+    for w in (10, 11, 14, 15, 22):
+        yield Conv(f"depthwise-width-{w}", (2, 5, w, 19), (3, 3, 1, 19), padding="same", groups=19)
+    for kh, kw in ((1, 1), (2, 4), (5, 5), (7, 7), (1, 9), (9, 1)):
+        name = f"depthwise-kernel-{kh}x{kw}"
+        yield Conv(name, (2, 9, 12, 18), (kh, kw, 1, 18), padding="same", groups=18)
     yield Conv("depthwise-stride-2", (2, 9, 8, 20), (3, 3, 1, 20), (2, 2), "same", groups=20)
+    yield Conv("depthwise-stride-2-by-2", (2, 9, 8, 9), (3, 3, 1, 18), (2, 2), "same", groups=9)
+    yield Conv("depthwise-stride-2x1", (2, 8, 13, 33), (3, 3, 1, 33), (2, 1), "same", groups=33)
+    yield Conv("depthwise-stride-1x3", (2, 5, 31, 17), (3, 3, 1, 17), (1, 3), groups=17)
+    yield Conv("depthwise-stride-beyond", (1, 11, 11, 18), (2, 2, 1, 18), (4, 3), groups=18)
     yield Conv("depthwise-dilated", (1, 9, 9, 18), (3, 3, 1, 18), (1, 1), "same", (2, 2), groups=18)
+    yield Conv("depthwise-both", (1, 13, 12, 20), (3, 2, 1, 20), (2, 3), "same", (2, 4), groups=20)
+    for name, padding in (
+        ("asymmetric", ((0, 2), (1, 0))),
+        ("beyond", ((5, 4), (0, 7))),
+        ("far-left", ((0, 0), (9, 1))),
+    ):
+        yield Conv(
+            f"depthwise-padding-{name}", (2, 6, 7, 21), (3, 3, 1, 21), (1, 2), padding, groups=21
+        )
+    yield Conv("depthwise-plane-1x1", (3, 1, 1, 24), (5, 5, 1, 24), padding="same", groups=24)
+    # Eight images and more, which both gradients together take an image at a time.
+    yield Conv("depthwise-batch-8", (8, 6, 11, 40), (3, 3, 1, 40), padding="same", groups=40)
+    yield Conv("depthwise-batch-11-by-2", (11, 5, 6, 10), (3, 3, 1, 20), (2, 2), groups=10)
+    # Large enough for threads, and for several tasks of rows and of channels.
+    yield Conv("depthwise-large", (9, 14, 14, 144), (3, 3, 1, 144), padding="same", groups=144)
+    yield Conv("depthwise-large-by-2", (4, 28, 28, 24), (5, 5, 1, 48), padding="same", groups=24)
 
 
 def _conv_kernels() -> Iterator[Conv]:
@@ -212,6 +243,7 @@ CONVOLUTIONS = (
     *_conv_channels(),
     *_conv_strides_and_dilation(),
     *_conv_groups(),
+    *_conv_depthwise(),
     *_conv_kernels(),
     *_conv_planes(),
     *_conv_tiles(),

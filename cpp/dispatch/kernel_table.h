@@ -22,6 +22,13 @@ struct KernelTable {
                                   std::int64_t c_begin, std::int64_t c_end, std::int64_t o_begin,
                                   std::int64_t o_end);
 
+  void (*depthwise_correlate)(const Correlation&, std::int64_t begin, std::int64_t end);
+  void (*depthwise_backward_weights)(const ConvShape&, const float* x, const float* dy, float* dw,
+                                     std::int64_t n_begin, std::int64_t n_end, std::int64_t c_begin,
+                                     std::int64_t c_end);
+  void (*repeat_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
+  void (*add_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
+
   void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
                            bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
                            std::int64_t end, const MemoryRange* ahead, float* scratch);

@@ -3,6 +3,7 @@
 #include "activation.h"
 #include "batchnorm.h"
 #include "conv2d.h"
+#include "depthwise.h"
 #include "dropout.h"
 #include "gather.h"
 #include "optimizer.h"
@@ -25,6 +26,10 @@ const KernelTable* kernel_table() {
       2 * kPeakChains * kLanes,
       correlate,
       conv2d_backward_weights,
+      depthwise_correlate,
+      depthwise_backward_weights,
+      repeat_channels,
+      add_channels,
       winograd_forward,
       winograd_output_gradients,
       winograd_backward,

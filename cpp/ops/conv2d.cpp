@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "../dispatch/cpu.h"
+#include "correlation.h"
+#include "depthwise.h"
 #include "output_gradient.h"
 #include "pack.h"
 #include "parallel.h"
@@ -19,7 +21,8 @@ namespace {
 constexpr std::int64_t kTilesPerTask = 8;
 // With fewer position tasks than this the columns are cut too.
 constexpr std::int64_t kEnoughTasks = 16;
-// Input channels in one task of a weight gradient: a multiple of every kernel's rows.
+// Input channels in one task of a weight gradient: whole register tiles of 12, 6 or 4 rows; NEON's
+// five leave one tile of two rows at a task's end.
 constexpr std::int64_t kChannelsPerTask = 192;
 
 // Runs one correlation over all threads.
@@ -56,21 +59,12 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
   std::fill(zeros, zeros + gc, 0.0f);
   Tap* tap = scratch.take<Tap>(taps);
   for (std::int64_t g = 0; g < s.groups; ++g) {
-    for (std::int64_t t = 0; t < taps; ++t) {
-      tap[t] = {t / s.kw * s.dilation_h - s.pad_top, t % s.kw * s.dilation_w - s.pad_left,
-                weights.data + g * weights.group_offset + t * weights.tap_stride};
-    }
-    Correlation problem = {};
+    forward_taps(s, weights.data + g * weights.group_offset, weights.tap_stride, tap);
+    Correlation problem = forward_correlation(s);
     problem.src = x + g * gc;
     problem.out = y + g * goc;
     problem.bias = b ? b + g * goc : nullptr;
     problem.relu = relu;
-    problem.n = s.n;
-    problem.src_h = s.h, problem.src_w = s.w, problem.src_ld = s.c;
-    problem.grid_h = s.oh, problem.grid_w = s.ow;
-    problem.src_step_h = s.stride_h, problem.src_step_w = s.stride_w;
-    problem.out_h = s.oh, problem.out_w = s.ow, problem.out_ld = s.oc;
-    problem.out_step_h = 1, problem.out_step_w = 1;
     problem.k = gc, problem.cols = goc, problem.ldw = weights.ldw;
     problem.taps = tap, problem.tap_count = taps;
     problem.zeros = zeros;
@@ -102,32 +96,16 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   Tap* tap = scratch.take<Tap>(s.kh);
   for (std::int64_t kh = 0; kh < s.kh; ++kh)
     tap[kh] = {kh * s.dilation_h, 0, weights.data + kh * s.kw * weights.tap_stride};
-  Correlation problem = {};
+  Correlation problem = forward_correlation(s);
   problem.src = padded;
+  problem.src_h = height, problem.src_w = width;
   problem.out = y;
   problem.bias = b;
   problem.relu = relu;
-  problem.n = s.n;
-  problem.src_h = height, problem.src_w = width, problem.src_ld = s.c;
-  problem.grid_h = s.oh, problem.grid_w = s.ow;
-  problem.src_step_h = s.stride_h, problem.src_step_w = s.stride_w;
-  problem.out_h = s.oh, problem.out_w = s.ow, problem.out_ld = s.oc;
-  problem.out_step_h = 1, problem.out_step_w = 1;
   problem.k = s.kw * s.c, problem.cols = s.oc, problem.ldw = weights.ldw;
   problem.taps = tap, problem.tap_count = s.kh;
   problem.zeros = padded;  // only for the rows that fill up the last tile, which nobody reads
   run_correlation(problem, statistics);
-}
-
-// Input rows h = phase + stride * q see the taps for which (h + pad - kh * dilation) is a multiple
-// of the stride; in terms of q their gradient comes from row q + offset. Returns the tap's offset,
-// or false when the tap never falls on this phase.
-bool tap_offset(std::int64_t phase, std::int64_t pad, std::int64_t dilated, std::int64_t stride,
-                std::int64_t* offset) {
-  const std::int64_t d = phase + pad - dilated;
-  if (d % stride != 0) return false;
-  *offset = d / stride;
-  return true;
 }
 
 void direct_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
@@ -137,32 +115,16 @@ void direct_backward_input(const ConvShape& s, const float* dy, const float* w, 
   float* zeros = scratch.take(goc);
   std::fill(zeros, zeros + goc, 0.0f);
   Tap* tap = scratch.take<Tap>(taps);
-  // Phases beyond the image have no rows, however large the stride.
-  const std::int64_t phases_h = std::min(s.stride_h, s.h), phases_w = std::min(s.stride_w, s.w);
-  for (std::int64_t task = 0; task < s.groups * phases_h * phases_w; ++task) {
-    const std::int64_t g = task / (phases_h * phases_w);
-    const std::int64_t phase_h = task / phases_w % phases_h, phase_w = task % phases_w;
-    std::int64_t count = 0;
-    for (std::int64_t t = 0; t < taps; ++t) {
-      Tap a;
-      if (!tap_offset(phase_h, s.pad_top, t / s.kw * s.dilation_h, s.stride_h, &a.h)) continue;
-      if (!tap_offset(phase_w, s.pad_left, t % s.kw * s.dilation_w, s.stride_w, &a.w)) continue;
-      a.weights = weights.data + g * weights.group_offset + t * weights.tap_stride;
-      tap[count++] = a;
-    }
-    Correlation problem = {};
+  const std::int64_t phases = Phases(s).count();
+  for (std::int64_t task = 0; task < s.groups * phases; ++task) {
+    const std::int64_t g = task / phases, phase = task % phases;
+    Correlation problem = backward_correlation(s, phase);
     problem.src = dy + g * goc;
     problem.out = dx + g * gc;
-    problem.n = s.n;
-    problem.src_h = s.oh, problem.src_w = s.ow, problem.src_ld = s.oc;
-    problem.grid_h = ceil_div(s.h - phase_h, s.stride_h);
-    problem.grid_w = ceil_div(s.w - phase_w, s.stride_w);
-    problem.src_step_h = 1, problem.src_step_w = 1;
-    problem.out_h = s.h, problem.out_w = s.w, problem.out_ld = s.c;
-    problem.out_first_h = phase_h, problem.out_first_w = phase_w;
-    problem.out_step_h = s.stride_h, problem.out_step_w = s.stride_w;
     problem.k = goc, problem.cols = gc, problem.ldw = weights.ldw;
-    problem.taps = tap, problem.tap_count = count;
+    problem.taps = tap;
+    problem.tap_count =
+        backward_taps(s, phase, weights.data + g * weights.group_offset, weights.tap_stride, tap);
     problem.zeros = zeros;
     run_correlation(problem);
   }
@@ -254,15 +216,18 @@ struct Algorithm {
 
 constexpr Algorithm<decltype(&direct_forward)> kForward[] = {
     {"winograd", winograd_allowed, winograd_forward},
+    {"depthwise", depthwise_accepts, depthwise_forward},
     {"direct rows", thin_accepts, thin_forward},
     {"direct", any_shape, direct_forward},
 };
 constexpr Algorithm<decltype(&direct_backward_input)> kBackwardInput[] = {
     {"winograd", winograd_allowed, winograd_backward_input},
+    {"depthwise", depthwise_accepts, depthwise_backward_input},
     {"direct", any_shape, direct_backward_input},
 };
 constexpr Algorithm<decltype(&direct_backward_weights)> kBackwardWeights[] = {
     {"winograd", winograd_allowed, winograd_backward_weights},
+    {"depthwise", depthwise_accepts, depthwise_backward_weights},
     {"direct", any_shape, direct_backward_weights},
 };
 
@@ -307,6 +272,8 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
   const bool many = s.n >= kBatchPieces;
   if ((dx || dw) && winograd_allowed(s)) {
     winograd_backward(s, x, w, output, dx, dw);
+  } else if (many && (dx || dw) && depthwise_accepts(s)) {
+    depthwise_backward(s, x, w, output, dx, dw);
   } else if (many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);
   } else {
