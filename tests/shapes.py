@@ -140,7 +140,7 @@ def _conv_depthwise() -> Iterator[Conv]:
     """A group a channel: vectors run along the channels, tiles along the columns."""
     for c in (*TAIL_CHANNELS, 64, 129):
         yield Conv(f"depthwise-{c}", (2, 7, 6, c), (3, 3, 1, c), padding="same", groups=c)
-    for c, times in ((1, 2), (3, 2), (2, 20), (5, 3), (16, 2), (17, 4), (33, 2), (48, 2), (20, 7)):
+    for c, times in ((1, 2), (3, 2), (2, 20), (5, 3), (16, 2), (17, 4), (33, 8), (48, 2), (20, 7)):
         yield Conv(f"depthwise-{c}-by-{times}", (3, 6, 7, c), (3, 3, 1, times * c), groups=c)
     # Wide enough for tiles of 8, 4 and 1 positions that see no padding.
     for w in (10, 11, 14, 15, 22):

@@ -242,7 +242,9 @@ inline void add_each(const float* x, std::int64_t count, float* out) {
 // the loop into permutations of vectors.
 void repeat_channels(const float* x, std::int64_t count, std::int64_t times, float* out) {
   if (times == 2) return repeat_each<2>(x, count, out);
+  if (times == 3) return repeat_each<3>(x, count, out);
   if (times == 4) return repeat_each<4>(x, count, out);
+  if (times == 8) return repeat_each<8>(x, count, out);
   for (std::int64_t i = 0; i < count; ++i)
     for (std::int64_t m = 0; m < times; ++m) out[i * times + m] = x[i];
 }
@@ -250,7 +252,9 @@ void repeat_channels(const float* x, std::int64_t count, std::int64_t times, flo
 // The sums of each `times` neighbours, from the first to the last: `count` of them.
 void add_channels(const float* x, std::int64_t count, std::int64_t times, float* out) {
   if (times == 2) return add_each<2>(x, count, out);
+  if (times == 3) return add_each<3>(x, count, out);
   if (times == 4) return add_each<4>(x, count, out);
+  if (times == 8) return add_each<8>(x, count, out);
   for (std::int64_t i = 0; i < count; ++i) {
     float sum = x[i * times];
     for (std::int64_t m = 1; m < times; ++m) sum += x[i * times + m];
