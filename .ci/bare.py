@@ -10,7 +10,7 @@ import numpy as np
 
 import convkit
 
-for optional in ("matplotlib", "onnx", "sklearn", "torch"):
+for optional in ("keras", "matplotlib", "onnx", "sklearn", "torch"):
     assert importlib.util.find_spec(optional) is None, f"{optional} is installed"
 
 convkit.runtime.set_num_threads(2)
@@ -20,13 +20,30 @@ x = np.random.default_rng(0).random((64, 28, 28, 1), np.float32)
 history = model.fit(x, np.arange(64) % 10, epochs=2, verbose=0)
 assert np.isfinite(history.history["loss"]).all()
 
-try:
-    convkit.plots.history(history)
-except ImportError as error:
-    advice = str(error)
-else:
-    sys.exit("a picture was drawn without matplotlib")
-assert 'pip install "convkit[examples]"' in advice, advice
+# What needs a package that is not here says how to install it.
+NEEDS = {
+    'pip install "convkit[examples]"': (
+        lambda: convkit.plots.history(history),
+        lambda: convkit.plots.confusion_matrix([0, 1], [0, 1]),
+        lambda: convkit.datasets.digits.load_data(),
+    ),
+    'pip install "convkit[onnx]"': (
+        lambda: convkit.onnx.export(model, "model.onnx"),
+        lambda: convkit.onnx.load("model.onnx"),
+    ),
+    'pip install "convkit[sklearn]"': (lambda: convkit.sklearn.ConvClassifier(),),
+    "pip install keras": (lambda: convkit.interop.to_keras(model),),
+    "pip install torch": (lambda: convkit.interop.to_torch(model),),
+}
+for command, uses in NEEDS.items():
+    for use in uses:
+        try:
+            use()
+        except ImportError as error:
+            if command not in str(error):
+                raise
+        else:
+            sys.exit(f"something worked without {command}")
 
 runtimes = {
     line.split()[-1]

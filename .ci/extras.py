@@ -5,25 +5,60 @@ Without a name, print the names: all extras that users install for what they do 
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+import tempfile
 from importlib import metadata
+from pathlib import Path
+
+import numpy as np
 
 import convkit
+from convkit import layers
 
 
 def examples() -> None:
-    convkit.plots.history({"loss": [1.0, 0.5]})
-    convkit.plots.confusion_matrix([0, 1], [0, 1])
+    history, matrix = {"loss": [1.0, 0.5]}, ([0, 1], [0, 1])
+    for picture in (convkit.plots.history(history), convkit.plots.confusion_matrix(*matrix)):
+        with tempfile.TemporaryFile() as file:
+            picture.savefig(file)
+            assert file.tell() > 1000
     assert convkit.datasets.digits.load_data()[0][0].shape == (1442, 8, 8)
 
 
-USES = {"examples": examples}
+def onnx() -> None:
+    model = convkit.Sequential(
+        [convkit.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)]
+    )
+    x = np.random.default_rng(0).random((5, 8, 8, 1), np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        convkit.onnx.export(model, path)
+        copy = convkit.onnx.load(path)
+    np.testing.assert_array_equal(copy.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def sklearn() -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import cross_val_score
+
+    x, y = load_digits(return_X_y=True)
+    classifier = convkit.sklearn.ConvClassifier(image_shape=(8, 8), epochs=3, random_state=0)
+    scores = cross_val_score(classifier, x / 16, y, cv=2, n_jobs=2)
+    assert scores.min() > 0.8, scores
+
+
+USES = {"examples": examples, "onnx": onnx, "sklearn": sklearn}
+# What no extra brings, so that none of them needs it.
+ELSEWHERE = ("keras", "onnxruntime", "torch")
 
 if __name__ == "__main__":
     extras = set(metadata.metadata("convkit").get_all("Provides-Extra")) - {"dev", "docs", "test"}
     if len(sys.argv) == 1:
         print(*sorted(extras))
     elif sys.argv[1] in USES:
+        here = [name for name in ELSEWHERE if importlib.util.find_spec(name)]
+        assert not here, f"{here} are installed"
         USES[sys.argv[1]]()
     else:
         sys.exit(f"say in USES what the extra {sys.argv[1]} brings")

@@ -20,7 +20,8 @@ from convkit.bench.machine import machine
 from convkit.bench.measure import Pace, Spread
 from convkit.bench.profile import Account, Part, account
 from convkit.bench.train import compiled, random_batches
-from convkit.plan import Plan, lower
+from convkit.lowering import lower
+from convkit.plan import Plan
 
 QUICK = Pace(rounds=2, run_seconds=0.0, settle_seconds=0.0)
 

@@ -12,8 +12,9 @@ import convkit
 from convkit import fusion, layers, losses, reference
 from convkit.layers.base import Layer, Run
 from convkit.losses import Loss
+from convkit.lowering import lower
 from convkit.parameters import ParameterStore
-from convkit.plan import Plan, lower
+from convkit.plan import Plan
 
 SEED = 11
 

@@ -25,7 +25,6 @@ from safetensors import safe_open
 import convkit
 from convkit import layers, optimizers, storage
 from convkit.models import Sequential, load_model
-from convkit.storage import file as file_module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -101,7 +100,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
     def fail(*arguments: Any, **options: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(file_module.os, call, fail)
+    monkeypatch.setattr(os, call, fail)
     with pytest.raises(type(error)):
         network().save(tmp_path / "m")
     monkeypatch.undo()

@@ -22,8 +22,9 @@ from .batches import Batches
 from .callbacks import CallbackList, History, Logs
 from .data import Samples
 from .layers.base import Layer, Run
+from .lowering import lower
 from .parameters import Array, ParameterStore
-from .plan import Bound, Plan, lower
+from .plan import Bound, Plan
 
 
 class Scores:

@@ -230,7 +230,7 @@ class MeanSquaredError(_ValueByValue):
 
 
 class MeanAbsoluteError(_ValueByValue):
-    """The mean of |y_true - y_pred| over all outputs of a sample.
+    """The mean of `|y_true - y_pred|` over all outputs of a sample.
 
     Args:
         name: by default `mean_absolute_error`.

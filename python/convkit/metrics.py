@@ -206,7 +206,7 @@ class MeanSquaredError(Metric):
 
 
 class MeanAbsoluteError(Metric):
-    """The mean of |y_true - y_pred|.
+    """The mean of `|y_true - y_pred|`.
 
     Args:
         name: by default `mean_absolute_error`.

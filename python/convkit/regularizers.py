@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Regularizer(Configurable):
-    """Base class: the penalty of an array w is l1 * sum |w| + l2 * sum w**2.
+    """Base class: the penalty of an array w is `l1 * sum |w| + l2 * sum w**2`.
 
     Attributes:
         l1, l2: the factors.
@@ -43,7 +43,7 @@ class Regularizer(Configurable):
 
 
 class L1(Regularizer):
-    """l1 * sum |w|.
+    """`l1 * sum |w|`.
 
     Args:
         l1: the factor, a finite number of at least 0.
@@ -54,7 +54,7 @@ class L1(Regularizer):
 
 
 class L2(Regularizer):
-    """l2 * sum w**2. (Adam's `weight_decay` is something else: see AdamW's paper.)
+    """`l2 * sum w**2`. (Adam's `weight_decay` is something else: see AdamW's paper.)
 
     Args:
         l2: the factor, a finite number of at least 0.
@@ -65,7 +65,7 @@ class L2(Regularizer):
 
 
 class L1L2(Regularizer):
-    """l1 * sum |w| + l2 * sum w**2.
+    """`l1 * sum |w| + l2 * sum w**2`.
 
     Args:
         l1, l2: the factors, finite numbers of at least 0.

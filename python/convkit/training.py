@@ -19,7 +19,7 @@ from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
 from .engine import Scores
 from .feeding import Feeder
-from .plan import lower
+from .lowering import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress, check_verbose
 
 if TYPE_CHECKING:

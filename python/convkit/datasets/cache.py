@@ -22,6 +22,8 @@ from typing import IO, Any
 
 from numpy.typing import NDArray
 
+from ..files import write_atomically
+
 # ((x_train, y_train), (x_test, y_test)). All are uint8, but typed as anything, because scripts go
 # on with `x_train = x_train.astype("float32") / 255`: the same name for another type.
 DataSet = tuple[tuple[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
@@ -116,9 +118,9 @@ def fetch(download: Download, files: Sequence[DataFile]) -> None:
         scratch = Path(name)
         arrived = _retrieve(download, scratch, folder, missing)
         if download.urls[0].endswith(".tar.gz"):
-            _place_members(arrived, missing, folder, scratch)
+            _place_members(arrived, missing, folder)
         else:
-            _place(arrived.read_bytes(), folder / missing[0].path, scratch)
+            write_atomically(folder / missing[0].path, arrived.read_bytes())
 
 
 def _verified(handle: IO[bytes], file: DataFile, name: str, advice: str) -> bytes:
@@ -214,7 +216,7 @@ class _BoundedFile:
         self._handle.flush()
 
 
-def _place_members(archive: Path, wanted: Sequence[DataFile], folder: Path, scratch: Path) -> None:
+def _place_members(archive: Path, wanted: Sequence[DataFile], folder: Path) -> None:
     """Put the wanted members of a .tar.gz in place; nothing else in it is looked at.
 
     The archive is never extracted: its own paths, links and permissions have no say in what is
@@ -236,23 +238,7 @@ def _place_members(archive: Path, wanted: Sequence[DataFile], folder: Path, scra
                     f"{member.name} in the archive",
                     f"Put the official file in {(folder / file.path).parent} yourself.",
                 )
-            _place(raw, folder / file.path, scratch)
+            write_atomically(folder / file.path, raw)
             del members[member.name]
     if members:
         raise ValueError(f"the archive lacks {', '.join(members)}; expected all of them in it")
-
-
-def _place(content: bytes, path: Path, scratch: Path) -> None:
-    """Write `content` to `path` atomically; `scratch` is a folder on the same file system."""
-    temporary = scratch / path.name
-    with temporary.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

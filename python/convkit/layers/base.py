@@ -1,8 +1,8 @@
 """What a layer is.
 
 A layer knows its parameters and its mathematics, and nothing of memory: whoever runs it hands it
-the arrays to read and the arrays to write. `convkit.plan` decides which those are. So a layer has
-three faces:
+the arrays to read and the arrays to write. `convkit.lowering` decides which. So a layer has three
+faces:
 
 - to the user: a name, weights, `count_params()`, `compute_output_shape()`, `get_config()`;
 - to the model: `build()`, which makes the parameters once the input shape is known;

@@ -20,7 +20,7 @@ class Reshape(Layer):
     Args:
         target_shape: without the batch; one size may be -1, which stands for what is left.
 
-    Input: (N, ...). Output: (N, *target_shape).
+    Input: (N, ...). Output: `(N, *target_shape)`.
 
     Example:
         >>> convkit.layers.Reshape((28, 28, 1))
@@ -45,7 +45,7 @@ class Reshape(Layer):
         return sizes
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """(N, *target_shape)."""
+        """`(N, *target_shape)`."""
         if len(input_shape) < 1 or any(size is None or size < 1 for size in input_shape[1:]):
             raise self.error(
                 f"every size of the input but the batch must be a positive integer, "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from ..files import write_atomically
 from ..interop.decompose import decompose
 from ..interop.operators import Operator
 from ..models import Sequential
@@ -33,8 +33,7 @@ _ROLES = {
 
 def write(model: Sequential, path: str | os.PathLike[str]) -> None:
     """See `convkit.onnx.export`."""
-    content = to_proto(model).SerializeToString()
-    _write_atomically(Path(path), content)
+    write_atomically(path, to_proto(model).SerializeToString())
 
 
 def to_proto(model: Sequential) -> onnx.ModelProto:
@@ -108,22 +107,3 @@ def _value(name: str, shape: Shape) -> onnx.ValueInfoProto:
 
 def _words(shape: Shape) -> str:
     return f"({', '.join(map(str, ('N', *shape[1:])))})"
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write a temporary file in the same folder, and let it take the other's place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -101,7 +101,7 @@ def mean_absolute_error(
     dy: Floats | None = None,
     losses: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """The mean of |y - target| over each sample's values; its slope at 0 is 0.
+    """The mean of `|y - target|` over each sample's values; its slope at 0 is 0.
 
     Args:
         y, target: arrays of the same shape, (N, ...).

@@ -14,7 +14,7 @@ _FLOAT32 = np.dtype(np.float32)
 def regularize(
     w: npt.ArrayLike, g: Floats | None = None, *, l1: float = 0.0, l2: float = 0.0
 ) -> float:
-    """The penalty l1 * sum |w| + l2 * sum w^2; its gradient is added to g.
+    """The penalty `l1 * sum |w| + l2 * sum w^2`; its gradient is added to g.
 
     Sums are taken over pieces of fixed size and added in double precision, in order, so that the
     bits do not depend on the number of threads.

@@ -128,7 +128,7 @@ def mean_absolute_error(
     dy: Array | None = None,
     losses: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Return (losses (N,), dy): the mean of |y - target| over all axes but the first."""
+    """Return (losses (N,), dy): the mean of `|y - target|` over all axes but the first."""
     y, target = _values(y, target)
     difference = y - target
     return _mean(y, np.abs(difference), np.sign(difference), sample_weight, dy, losses)

@@ -9,9 +9,9 @@ from ._arguments import Array, expect_shape, floating
 
 
 def regularize(w: ArrayLike, g: Array | None = None, *, l1: float = 0.0, l2: float = 0.0) -> float:
-    """Return l1 * sum |w| + l2 * sum w^2; add l1 * sign(w) + 2 * l2 * w to g (w's shape).
+    """Return `l1 * sum |w| + l2 * sum w^2`; add `l1 * sign(w) + 2 * l2 * w` to g (w's shape).
 
-    The subgradient of |w| at 0 is taken to be 0, as Keras's backends do.
+    The subgradient of `|w|` at 0 is taken to be 0, as Keras's backends do.
     """
     w = floating(w, "w")
     if g is not None:

@@ -11,11 +11,12 @@ import errno
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from ..files import write_atomically
 from ..parameters import Array
 from .document import Arrays
 
@@ -37,53 +38,21 @@ def write(
     arrays: Mapping[str, Array],
     overwrite: bool = True,
 ) -> None:
-    """Write a file, or leave what was there before.
-
-    Everything goes into a temporary file in the same folder, and reaches the disk before that file
-    takes the place of an older one in one step. A symbolic link is followed.
+    """Write the document and the arrays, as `convkit.files.write_atomically` writes.
 
     Raises:
         FileExistsError: `overwrite` is False and there is such a file.
-        OSError: the system could not write it; no temporary file remains.
+        OSError: the system could not write it; what was there before is there.
     """
     import json
 
     import safetensors.numpy
 
-    target = os.path.realpath(os.fsdecode(path))
-    if os.path.isdir(target):
-        raise IsADirectoryError(errno.EISDIR, "is a folder, and must be a file", target)
-    if not overwrite and os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "is there; give overwrite=True to replace it", target)
     # safetensors writes an array's memory as it lies there, whatever its strides are.
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-    _replace(target, safetensors.numpy.save(contiguous, metadata={_METADATA: text}))
-
-
-def _replace(target: str, data: bytes) -> None:
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
-    # Its name is short, whatever the target's is, and no other process chooses the same.
-    temporary = os.path.join(folder, f".convkit-{os.getpid()}-{os.urandom(6).hex()}.tmp")
-    try:
-        # Not by `tempfile`, whose files only their owner may read: here the umask decides.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the new name, too, is on the disk
-    finally:
-        os.close(directory)
+    data = safetensors.numpy.save(contiguous, metadata={_METADATA: text})
+    write_atomically(path, data, overwrite)
 
 
 @contextmanager
