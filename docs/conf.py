@@ -19,6 +19,7 @@ html_theme = "furo"
 templates_path = ["_templates"]
 default_role = "code"  # `x` is code, in docstrings as in Markdown
 napoleon_use_ivar = True
+strip_signature_backslash = True  # or the underscore of `classes_` makes it a link
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 # These stay as the source has them; spelled out they would fill lines.

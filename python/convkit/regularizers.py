@@ -27,7 +27,8 @@ class Regularizer(Configurable):
     """Base class: the penalty of an array w is `l1 * sum |w| + l2 * sum w**2`.
 
     Attributes:
-        l1, l2: the factors.
+        l1: the factor of the absolute values.
+        l2: the factor of the squares.
     """
 
     l1 = 0.0
