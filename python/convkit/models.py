@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import storage, summary
 from .config import serialize
-from .layers.base import Layer, assign, automatic_name
+from .layers.base import Layer
 from .layers.input import InputLayer
-from .parameters import Array, Parameter, Shape
+from .layers.naming import automatic_name
+from .parameters import Array, Parameter, Shape, assign
 from .training import Trainer
 
 if TYPE_CHECKING:

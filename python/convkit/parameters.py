@@ -205,3 +205,30 @@ class ParameterStore:
 
 def _padded(size: int) -> int:
     return math.ceil(size / _FLOATS) * _FLOATS
+
+
+def assign(
+    parameters: Sequence[Parameter], weights: Sequence[Array], owner: str, built: bool = True
+) -> None:
+    """Copy `weights` into `parameters`, all or none; ValueError names what does not fit."""
+    if not built:
+        raise ValueError(f"{owner}: it has no weights yet; build the model first")
+    arrays = [np.asarray(weight) for weight in weights]
+    if len(arrays) != len(parameters):
+        raise ValueError(
+            f"{owner}: expected {len(parameters)} weights "
+            f"({', '.join(p.path for p in parameters) or 'none'}), received {len(arrays)}"
+        )
+    for parameter, array in zip(parameters, arrays, strict=True):
+        if array.shape != parameter.shape:
+            raise ValueError(
+                f"{owner}: the weight {parameter.path} has shape {parameter.shape}, "
+                f"received {array.shape}"
+            )
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"{owner}: the weight {parameter.path} must be numbers, "
+                f"received dtype {array.dtype}"
+            )
+    for parameter, array in zip(parameters, arrays, strict=True):
+        np.copyto(parameter.value, array, casting="unsafe")

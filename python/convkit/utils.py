@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import random
-from .layers import base
+from .layers import naming
 from .parameters import Array
 
 
@@ -38,7 +38,7 @@ def set_random_seed(seed: int) -> None:
 
 def clear_session() -> None:
     """Begin again with automatic names: `conv2d`, `dense`, ..."""
-    base.reset_names()
+    naming.reset_names()
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import layers
-from ..layers.base import automatic_name
+from ..layers.naming import automatic_name
 from ..models import Sequential
 from ..parameters import Array
 from .operators import Operator, order_is_one

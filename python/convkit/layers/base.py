@@ -14,11 +14,8 @@ Shapes have the batch in front, as in Keras: `(None, 28, 28, 1)`.
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 
@@ -27,14 +24,13 @@ from numpy.typing import DTypeLike
 
 from ..config import Configurable
 from ..initializers import Initializer
-from ..parameters import Array, Parameter, Shape
+from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
 from .checks import check_sample_shape
+from .naming import automatic_name
 
 # Gives a parameter's first value in place of its initializer, by its path and shape.
 WeightSource = Callable[[str, tuple[int, ...]], Array]
-
-_name_counters: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
 
 class LayerOptions(TypedDict, total=False):
@@ -324,43 +320,3 @@ class EpilogueLayer(Layer):
     ) -> None:
         """As `Layer.backward`, where dy is the gradient behind the activation."""
         raise NotImplementedError
-
-
-def assign(
-    parameters: Sequence[Parameter], weights: Sequence[Array], owner: str, built: bool = True
-) -> None:
-    """Copy `weights` into `parameters`, all or none; ValueError names what does not fit."""
-    if not built:
-        raise ValueError(f"{owner}: it has no weights yet; build the model first")
-    arrays = [np.asarray(weight) for weight in weights]
-    if len(arrays) != len(parameters):
-        raise ValueError(
-            f"{owner}: expected {len(parameters)} weights "
-            f"({', '.join(p.path for p in parameters) or 'none'}), received {len(arrays)}"
-        )
-    for parameter, array in zip(parameters, arrays, strict=True):
-        if array.shape != parameter.shape:
-            raise ValueError(
-                f"{owner}: the weight {parameter.path} has shape {parameter.shape}, "
-                f"received {array.shape}"
-            )
-        if array.dtype.kind not in "fiub":
-            raise TypeError(
-                f"{owner}: the weight {parameter.path} must be numbers, "
-                f"received dtype {array.dtype}"
-            )
-    for parameter, array in zip(parameters, arrays, strict=True):
-        np.copyto(parameter.value, array, casting="unsafe")
-
-
-def reset_names() -> None:
-    """Begin again with `conv2d`, `dense`, ... for layers that are given no name."""
-    _name_counters.clear()
-
-
-def automatic_name(class_name: str) -> str:
-    """The next free name for an object of that class, by Keras's rule: conv2d, conv2d_1, ..."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
-    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    number = next(_name_counters[name])
-    return f"{name}_{number}" if number else name

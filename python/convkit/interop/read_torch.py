@@ -1,4 +1,4 @@
-"""PyTorch's nn.Sequential as a convkit model, and back.
+"""PyTorch's nn.Sequential as a convkit model.
 
 PyTorch is channels-first: its images are (N, C, H, W), its convolution kernels (OC, C, KH, KW), its
 Linear weights (OC, C), and its Flatten lays out (C, H, W). Its batch normalisation calls momentum
@@ -17,7 +17,6 @@ import numpy as np
 from ..models import Sequential
 from ..parameters import Array
 from .assemble import assemble
-from .decompose import decompose
 from .operators import Operator
 from .packages import package
 
@@ -190,7 +189,6 @@ def _simple(op: str, **attributes: str) -> Callable[[Any], _Parts]:
     return read
 
 
-# The table of modules, and below the way back.
 _READERS: dict[str, Callable[[Any], _Parts]] = {
     "AdaptiveAvgPool2d": _adaptive("GlobalAveragePool"),
     "AdaptiveMaxPool2d": _adaptive("GlobalMaxPool"),
@@ -216,129 +214,6 @@ _READERS: dict[str, Callable[[Any], _Parts]] = {
 }
 
 
-def to_torch(model: Sequential) -> torch.nn.Sequential:
-    """Make an nn.Sequential of a convkit model, with its weights.
-
-    It takes channels-first images, and is in evaluation mode; call `.train()` to train it. What the
-    model predicts for x, it makes of `torch.from_numpy(x).permute(0, 3, 1, 2)`. Where the model's
-    result is images, its own is channels-first.
-
-    Raises:
-        ValueError: the model is not built, or a layer has no counterpart in PyTorch.
-        ImportError: PyTorch is missing; the message says how to install it.
-    """
-    nn = package("torch").nn
-    operators = decompose(model)
-    # Its images are channels-first already, those that go in and those that come out.
-    if len(model.input_shape) > 2:
-        del operators[0]
-    if len(model.output_shape) > 2:
-        del operators[-1]
-    modules: list[Any] = []
-    rank = len(model.input_shape)
-    for operator in operators:
-        write = _WRITERS.get(operator.op)
-        if write is None:
-            raise operator.error("PyTorch has no module that does this")
-        modules += write(nn, operator, rank)
-        if operator.op in ("Flatten", "Reshape"):
-            rank = 1 + len(operator.attributes.get("sizes", (0,)))
-    network: torch.nn.Sequential = nn.Sequential(*modules)
-    return network.eval()
-
-
-def _to_conv2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    given, (kernel, *bias) = operator.attributes, operator.arrays
-    top, left, bottom, right = given["pads"]
-    even = (top, left) == (bottom, right)
-    module = nn.Conv2d(
-        kernel.shape[1] * given["group"],
-        kernel.shape[0],
-        given["kernel_shape"],
-        stride=given["strides"],
-        padding=(top, left) if even else 0,
-        dilation=given["dilations"],
-        groups=given["group"],
-        bias=bool(bias),
-    )
-    _assign(module, weight=kernel, bias=bias)
-    return [module] if even else [nn.ZeroPad2d((left, right, top, bottom)), module]
-
-
-def _to_linear(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    kernel, *bias = operator.arrays
-    module = nn.Linear(*kernel.shape, bias=bool(bias))
-    _assign(module, weight=kernel.T, bias=bias)
-    return [module]
-
-
-def _to_batchnorm(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    kinds = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
-    if rank not in kinds:
-        raise operator.error(f"PyTorch has no batch normalisation for inputs of rank {rank}")
-    scale, shift, mean, variance = operator.arrays
-    given = operator.attributes
-    module = kinds[rank](len(scale), eps=given["epsilon"], momentum=1.0 - given["momentum"])
-    _assign(module, weight=scale, bias=[shift], running_mean=mean, running_var=variance)
-    return [module]
-
-
-def _to_pool2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    """An uneven padding, one more behind than before, is a window that hangs over: ceil_mode."""
-    given, average = operator.attributes, operator.op == "AveragePool"
-    top, left, bottom, right = given["pads"]
-    uneven = bottom > top, right > left
-    options: dict[str, Any] = {"padding": (top, left), "ceil_mode": any(uneven)}
-    before: list[Any] = []
-    if any(more and stride == 1 for more, stride in zip(uneven, given["strides"], strict=True)):
-        # With stride 1 the window behind the last one is never begun.
-        if average:
-            raise operator.error(
-                "PyTorch has no mean over windows of even size with stride 1 and padding='same'"
-            )
-        before, options = [nn.ConstantPad2d((left, right, top, bottom), -np.inf)], {}
-    if average:
-        options["count_include_pad"] = False
-    kind = nn.AvgPool2d if average else nn.MaxPool2d
-    return [*before, kind(given["kernel_shape"], given["strides"], **options)]
-
-
-def _to_zero_pad2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    top, left, bottom, right = operator.attributes["pads"]
-    return [nn.ZeroPad2d((left, right, top, bottom))]
-
-
-def _to_unflatten(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    flatten = [nn.Flatten()] if rank > 2 else []
-    return [*flatten, nn.Unflatten(1, operator.attributes["sizes"])]
-
-
-def _to_gelu(nn: Any, operator: Operator, rank: int) -> list[Any]:
-    return [nn.GELU(operator.attributes["approximate"])]
-
-
-_WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
-    "AveragePool": _to_pool2d,
-    "BatchNormalization": _to_batchnorm,
-    "Conv": _to_conv2d,
-    "Dropout": lambda nn, operator, rank: [nn.Dropout(operator.attributes["ratio"])],
-    "Elu": lambda nn, operator, rank: [nn.ELU(operator.attributes["alpha"])],
-    "Flatten": lambda nn, operator, rank: [nn.Flatten()],
-    "Gelu": _to_gelu,
-    "Gemm": _to_linear,
-    "GlobalAveragePool": lambda nn, operator, rank: [nn.AdaptiveAvgPool2d(1)],
-    "GlobalMaxPool": lambda nn, operator, rank: [nn.AdaptiveMaxPool2d(1)],
-    "LeakyRelu": lambda nn, operator, rank: [nn.LeakyReLU(operator.attributes["alpha"])],
-    "MaxPool": _to_pool2d,
-    "Pad": _to_zero_pad2d,
-    "Relu": lambda nn, operator, rank: [nn.ReLU()],
-    "Reshape": _to_unflatten,
-    "Sigmoid": lambda nn, operator, rank: [nn.Sigmoid()],
-    "Softmax": lambda nn, operator, rank: [nn.Softmax(operator.attributes["axis"])],
-    "Tanh": lambda nn, operator, rank: [nn.Tanh()],
-}
-
-
 def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
@@ -353,11 +228,3 @@ def _array(tensor: Any) -> Array:
         raise _Unsupported(f"its weights must be float32, received {tensor.dtype}; use .float()")
     array: Array = tensor.detach().cpu().numpy()
     return array
-
-
-def _assign(module: Any, bias: Sequence[Array] = (), **arrays: Array) -> None:
-    """Copy arrays into a module's parameters and buffers of the same names."""
-    torch = package("torch")
-    with torch.no_grad():
-        for name, array in (*arrays.items(), *(("bias", each) for each in bias)):
-            getattr(module, name).copy_(torch.from_numpy(np.ascontiguousarray(array)))
