@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from convkit import runtime
+from convkit import Sequential, runtime
 
 Array = NDArray[Any]
 
@@ -122,6 +122,20 @@ def assert_same_bits(first: Any, second: Any) -> None:
         assert one.shape == other.shape
         assert one.dtype == other.dtype
         assert one.tobytes() == other.tobytes()
+
+
+def assert_same_weights(one: Sequential, two: Sequential) -> None:
+    """Assert that two models have the same weights bit for bit, under the same paths."""
+    assert [p.path for p in one.weights] == [p.path for p in two.weights]
+    assert_same_bits(tuple(one.get_weights()), tuple(two.get_weights()))
+
+
+def assert_same_training(one: Sequential, two: Sequential) -> None:
+    """Assert that two models reported the same numbers and have weights of the same bits."""
+    assert one.history is not None
+    assert two.history is not None
+    assert one.history.history == two.history.history
+    assert_same_bits(tuple(one.get_weights()), tuple(two.get_weights()))
 
 
 def assert_threads_agree(call: Callable[[], Any], counts: Iterable[int] = (1, 2, 3, 7)) -> None:

@@ -48,6 +48,16 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Keep PyTorch's threads from waiting, at full speed, beside those of convkit."""
+    torch = pytest.importorskip("torch")
+    former = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(former)
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     """Return a generator with a fixed seed."""
     return np.random.default_rng(20150711)

@@ -15,10 +15,11 @@ import pytest
 
 import convkit
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+if os.environ.setdefault("KERAS_BACKEND", "torch") != "torch":
+    pytest.skip(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    pytest.importorskip("torch", reason="Keras's PyTorch backend is compared with; it needs torch")
+    torch: Any = pytest.importorskip("torch", reason="Keras computes with PyTorch here")
     keras: Any = pytest.importorskip("keras", reason="Keras is compared with; pip install keras")
 
 # Both compute in float32, with sums in different orders. A few steps of a small network multiply

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,15 +12,8 @@ import pytest
 import convkit
 from compare import Array
 from convkit import interop, layers
+from peer_keras import keras
 from some_models import LINES, ZOO, images, of_line, trained
-
-for name in ("torch", "keras"):
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed", allow_module_level=True)
-if os.environ.setdefault("KERAS_BACKEND", "torch") != "torch":
-    pytest.skip(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}", allow_module_level=True)
-
-import keras  # noqa: E402 - only where it is
 
 # Keras hands PyTorch's tensors to NumPy in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import convkit
-from compare import assert_threads_agree
+from compare import assert_same_training, assert_threads_agree
 from convkit import layers
 from convkit.batches import ArrayBatches, IterableBatches, is_iterable_of_batches
 from convkit.callbacks import Callback, Logs
@@ -88,14 +88,6 @@ class Counts(Callback):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         assert batch == self.batches[-1]
         self.batches[-1] += 1
-
-
-def assert_same_training(one: convkit.Sequential, two: convkit.Sequential) -> None:
-    assert one.history is not None
-    assert two.history is not None
-    assert one.history.history == two.history.history
-    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 # The same as arrays.

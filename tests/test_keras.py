@@ -8,8 +8,6 @@ Trainings run as in a script, both sides in float32.
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,32 +18,15 @@ import convkit
 from compare import DIRECT, WINOGRAD, Array, assert_close, random_array
 from convkit.layers.base import Run
 from convkit.losses import Loss
-
-for name in ("torch", "keras"):
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed", allow_module_level=True)
-if os.environ.setdefault("KERAS_BACKEND", "torch") != "torch":
-    pytest.skip(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}", allow_module_level=True)
-
-import keras  # noqa: E402 - only where it is
-import torch  # noqa: E402
+from peer_keras import keras, torch
 
 # Keras hands PyTorch's tensors to NumPy in a way that NumPy 2 deprecates.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array:DeprecationWarning"),
-    pytest.mark.usefixtures("keras"),
+    pytest.mark.usefixtures("keras", "one_torch_thread"),
 ]
 
 Make = Callable[[Any], Any]  # from a module, keras or convkit, to an object of it
-
-
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Keep PyTorch's threads from waiting, at full speed, beside those of convkit."""
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(former)
 
 
 @pytest.fixture

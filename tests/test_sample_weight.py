@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convkit
-from compare import assert_threads_agree
+from compare import assert_same_training, assert_threads_agree
 from convkit import layers
 
 SIZES = (6, 6, 2)
@@ -44,14 +44,6 @@ def samples(loss: str = "sparse_categorical_crossentropy", n: int = N) -> tuple[
 
 
 LOSSES = ("sparse_categorical_crossentropy", "categorical_crossentropy", "mse")
-
-
-def assert_same_training(one: convkit.Sequential, two: convkit.Sequential) -> None:
-    assert one.history is not None
-    assert two.history is not None
-    assert one.history.history == two.history.history
-    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 # What weights mean.

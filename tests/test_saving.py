@@ -19,6 +19,7 @@ import safetensors.numpy
 from safetensors import safe_open
 
 import convkit
+from compare import assert_same_weights
 from convkit import initializers, layers, losses, metrics, optimizers, random, storage
 from convkit.models import Sequential, load_model
 from convkit.optimizers import schedules
@@ -57,12 +58,6 @@ def trained(optimizer: Any = "adam", epochs: int = 2) -> Sequential:
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy", "mse"][:1])
     model.fit(*images(), batch_size=16, epochs=epochs, verbose=0)
     return model
-
-
-def assert_same_weights(one: Sequential, two: Sequential) -> None:
-    assert [p.path for p in one.weights] == [p.path for p in two.weights]
-    for mine, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
 
 
 def assert_trains_on_alike(one: Sequential, two: Sequential) -> None:

@@ -23,6 +23,7 @@ import safetensors.numpy
 from safetensors import safe_open
 
 import convkit
+from compare import assert_same_weights
 from convkit import layers, optimizers, storage
 from convkit.models import Sequential, load_model
 
@@ -42,11 +43,6 @@ def network() -> Sequential:
             layers.Dense(3),
         ]
     )
-
-
-def assert_same_weights(one: Sequential, two: Sequential) -> None:
-    for mine, theirs in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
 
 
 # Writing.

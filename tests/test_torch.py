@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,7 @@ torch = pytest.importorskip("torch")
 functional = torch.nn.functional
 
 
-@pytest.fixture(autouse=True)
-def one_torch_thread() -> Iterator[None]:
-    """Keep PyTorch's threads from waiting, at full speed, beside those of convkit."""
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(former)
-
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 SEEDS = range(20)
 

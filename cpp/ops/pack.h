@@ -6,9 +6,6 @@
 
 namespace convkit::ops {
 
-// A weight gradient is summed over at most this many pieces of the batch, each on its own.
-constexpr std::int64_t kBatchPieces = 8;
-
 // The weights of a convolution as one matrix a group and tap, rows of whole vectors.
 struct TapWeights {
   const float* data;
