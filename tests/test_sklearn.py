@@ -38,6 +38,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from convkit.sklearn import ConvClassifier, default_cnn
+from estimators import scores, tiny_cnn, watched_cnn
 
 # The checks of scikit-learn that `ConvClassifier` fails, each with its reason. There are none.
 EXPECTED_FAILURES: dict[str, str] = {}
@@ -46,18 +47,6 @@ KNOWN_SKIPS = {
     "check_array_api_input": "SCIPY_ARRAY_API=1 is not in the environment",
     "check_classifier_data_not_an_array": "pandas is not installed",
 }
-
-
-def tiny_cnn(image_shape: tuple[int, int, int], n_classes: int, filters: int = 8) -> Any:
-    return convkit.Sequential(
-        [
-            convkit.Input(image_shape),
-            layers.Conv2D(filters, 3, padding="same", activation="relu"),
-            layers.Flatten(),
-            layers.Dropout(0.2),
-            layers.Dense(n_classes, activation="softmax"),
-        ]
-    )
 
 
 def classifier(**changes: Any) -> ConvClassifier:
@@ -379,25 +368,12 @@ def test_pipeline_and_search(digits: Any) -> None:
 MEETING = threading.Barrier(2)
 
 
-def watched_cnn(image_shape: Any, n_classes: int) -> Any:
-    """Notes how many threads convkit uses while the estimator is fitted."""
-    model = tiny_cnn(image_shape, n_classes)
-    model.threads_seen = runtime.get_num_threads()
-    return model
-
-
 def meeting_cnn(image_shape: Any, n_classes: int) -> Any:
-    """The same, once two estimators are being fitted at the same time."""
+    """`watched_cnn`, once two estimators are being fitted at the same time."""
     MEETING.wait(timeout=120)
     model = watched_cnn(image_shape, n_classes)
     MEETING.wait(timeout=120)  # neither goes on before both have looked
     return model
-
-
-def scores(estimator: Any, x: Any, y: Any) -> dict[str, float]:
-    losses = estimator.history_["loss"]
-    seen = estimator.model_.threads_seen
-    return {"accuracy": estimator.score(x, y), "loss": losses[-1], "threads": seen}
 
 
 @pytest.fixture
