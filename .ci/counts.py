@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def rows(text: str, heading: str) -> dict[str, str]:
     """The rows, what: figures, that follow a line with that heading."""
-    found = re.search(rf"^.*{heading}.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    found = re.search(rf"^.*{heading}.*\n\s*((?:\|.*\n)+)", text, re.MULTILINE)
     pairs = re.findall(r"^\| (.+) \| (.*\d.*) \|$", found[1] if found else "", re.MULTILINE)
     return dict(pairs)
 
