@@ -144,7 +144,7 @@ def test_every_part_of_a_step_is_there_in_its_order() -> None:
 
 def test_native_time_is_taken_and_pythons_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrapper that sleeps makes the step longer, and no part of it."""
-    nap = 0.02
+    nap = 0.1  # so long that what other processes take, some milliseconds a step, is no part of it
     dense_forward = ops.dense_forward
 
     def sleepy(*arguments: Any, **options: Any) -> Any:
@@ -154,7 +154,7 @@ def test_native_time_is_taken_and_pythons_is_not(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(ops, "dense_forward", sleepy)
     slow = account("small", small(), 4, QUICK)
     assert slow.whole.low > nap
-    assert slow.python > 0.9 * nap
+    assert slow.python > 0.8 * nap
     (part,) = (p for p in slow.parts if p.name == "4 dense" and p.direction == "forward")
     assert part.seconds.low < 0.5 * nap
 
