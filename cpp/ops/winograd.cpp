@@ -28,6 +28,8 @@ constexpr std::int64_t kLargeGradient = 256 * 1024;
 // Input channels that a backward pass has in hand at a time; fewer where these are its tasks.
 constexpr std::int64_t kChannels = 32;
 constexpr std::int64_t kChannelsOfTask = 16;
+// Rows of all points' weights in one task of their transforms.
+constexpr std::int64_t kWeightRows = 4;
 
 // The spans of 4, 3 and 2 that make up n >= 2 outputs with the fewest points.
 std::int64_t cut(std::int64_t n, TileSpan* spans) {
@@ -115,7 +117,7 @@ void run_forward(const ConvShape& s, const float* x, const float* w, const float
   Scratch scratch;
   const WinogradShape a = winograd_shape(s, kernels().lanes, scratch);
   float* u = scratch.take(kPoints * a.matrix);
-  parallel_ranges(a.lc, 4, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(a.lc, kWeightRows, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
     kernels().winograd_weights(a, w, s.oc, u, begin, end);
   });
   const std::int64_t image_tiles = a.tiles_h * a.tiles_w;
@@ -180,7 +182,7 @@ class Backward {
     float* blocks = scratch.take(threads_for(chunks_, work_) * block_size_);
     parallel_for(chunks_, work_, [&](std::int64_t i, int thread) {
       float* z = blocks + thread * block_size_;
-      transform_weights(i);
+      transform_weights(i, 0, a_.loc);
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
         const std::int64_t next = std::min(end + images_, s_.n);
@@ -191,13 +193,15 @@ class Backward {
             {dy + end * output_size(), dy + next * output_size()}};
         run_chunk(i, 0, n, end, z, n > 0, ahead);
       }
-      weight_gradient(i);
+      weight_gradient(i, 0, chunk(i).lc);
     });
   }
 
   void run_by_pieces() const {
     Scratch scratch;
-    parallel_for(chunks_, chunks_ * size_, [&](std::int64_t i, int) { transform_weights(i); });
+    each_of_weights(a_.loc, 1, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+      transform_weights(i, begin, end);
+    });
     const std::int64_t loaded = images_ * output_.image_size();
     const std::int64_t needed = block_size_ + loaded + images_ * output_.scratch_size();
     float* memory = scratch.take(threads_for(pieces_, work_) * needed);
@@ -219,8 +223,20 @@ class Backward {
         }
       }
     });
-    parallel_for(chunks_, pieces_ * chunks_ * size_,
-                 [&](std::int64_t i, int) { weight_gradient(i); });
+    each_of_weights(a_.lc, pieces_, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+      weight_gradient(i, begin, std::min(end, chunk(i).lc));
+    });
+  }
+
+  // Calls f(chunk, begin, end) for a few of the `rows` of each chunk's weights at a time; `arrays`
+  // of them are read.
+  template <class F>
+  void each_of_weights(std::int64_t rows, std::int64_t arrays, const F& f) const {
+    const std::int64_t cuts = ceil_div(rows, kWeightRows);
+    parallel_for(chunks_ * cuts, arrays * chunks_ * size_, [&](std::int64_t task, int) {
+      const std::int64_t begin = task % cuts * kWeightRows;
+      f(task / cuts, begin, std::min(begin + kWeightRows, rows));
+    });
   }
 
   void run_chunk(std::int64_t i, std::int64_t piece, std::int64_t begin, std::int64_t end, float* z,
@@ -231,21 +247,22 @@ class Backward {
                                 ahead, z + z_size_);
   }
 
-  // u of a chunk: from output channels to the chunk's input channels.
-  void transform_weights(std::int64_t i) const {
+  // u of a chunk: from output channels [begin, end) to the chunk's input channels.
+  void transform_weights(std::int64_t i, std::int64_t begin, std::int64_t end) const {
     if (!dx_) return;
     WinogradShape back = chunk(i);
     std::swap(back.lc, back.loc);
     back.c = s_.oc, back.oc = back.loc;
-    kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u_ + i * size_, 0,
-                               a_.loc);
+    kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u_ + i * size_, begin,
+                               end);
   }
 
-  void weight_gradient(std::int64_t i) const {
+  // dw for a chunk's input channels [begin, end), or as many as there are.
+  void weight_gradient(std::int64_t i, std::int64_t begin, std::int64_t end) const {
     if (!dw_) return;
     const std::int64_t first = i * a_.lc;
     kernels().winograd_weight_gradient(chunk(i), du_ + i * size_, pieces_, chunks_ * size_,
-                                       dw_ + first * s_.oc, 0, std::min(a_.lc, s_.c - first));
+                                       dw_ + first * s_.oc, begin, std::min(end, s_.c - first));
   }
 
   WinogradShape chunk(std::int64_t i) const {
