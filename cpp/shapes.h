@@ -77,13 +77,15 @@ struct WinogradShape {
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
 };
 
+constexpr std::int64_t kLine = 16;  // floats of a cache line
+
 // Ranges that are fetched ahead in the backward pass.
 constexpr int kRangesAhead = 4;
 
 // Memory that is wanted soon: rows of `width` floats, `stride` apart.
 struct MemoryRange {
   const float *begin = nullptr, *end = nullptr;
-  std::int64_t width = 16, stride = 16;
+  std::int64_t width = kLine, stride = kLine;
 };
 
 enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu };

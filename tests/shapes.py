@@ -202,6 +202,9 @@ def _conv_tiles() -> Iterator[Conv]:
         yield Conv(f"tiles-{h}x{w}", (n, h, w, 20), (3, 3, 20, 18), padding="same")
     for c, oc in ((16, 17), (33, 20), (65, 31), (48, 80)):
         yield Conv(f"tiles-{c}-{oc}", (2, 7, 6, c), (3, 3, c, oc))
+    # Few tiles and many output channels, which are then taken some at a time.
+    yield Conv("tiles-one-image", (1, 15, 14, 20), (3, 3, 20, 70))
+    yield Conv("tiles-two-images", (2, 12, 14, 17), (3, 3, 17, 49), padding="same")
     for name, padding in (
         ("one-side", ((0, 2), (1, 0))),
         ("two", ((2, 2), (2, 2))),
@@ -218,6 +221,7 @@ def _conv_batches() -> Iterator[Conv]:
     # So large a gradient is summed over fewer pieces of the batch.
     yield Conv("batch-9-tiles-large", (9, 4, 4, 96), (3, 3, 96, 96), padding="same")
     yield Conv("batch-8-tiles-plane", (8, 28, 28, 16), (3, 3, 16, 16), padding="same")
+    yield Conv("batch-9-tiles-channels", (9, 6, 6, 16), (3, 3, 16, 70), padding="same")
     yield Conv("batch-9-thin", (9, 7, 8, 3), (3, 3, 3, 20), padding="same")
     yield Conv("batch-11-groups", (11, 5, 6, 8), (3, 3, 4, 40), (2, 1), "same", groups=2)
 

@@ -30,8 +30,9 @@ struct KernelTable {
   void (*add_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
 
   void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
-                           bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
-                           std::int64_t end, const MemoryRange* ahead, float* scratch);
+                           bool relu, float* y, std::uint8_t* indices, std::int64_t first,
+                           std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
+                           float* scratch);
   void (*winograd_output_gradients)(const WinogradShape&, const float* dy, float* z,
                                     std::int64_t begin, std::int64_t end);
   void (*winograd_backward)(const WinogradShape&, const float* x, const float* z, const float* u,

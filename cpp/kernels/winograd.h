@@ -95,30 +95,31 @@ class Prefetch {
   }
 
  private:
-  static constexpr std::int64_t kLine = 16;  // floats
   const float *row_, *end_;
   std::int64_t stride_, lines_, line_ = 0, step_;
 };
 
-// y of tiles [begin, end) from transformed weights u, one (lc, loc) matrix a point. scratch holds
-// winograd_block_size() floats of c and of oc channels; two ranges of memory are fetched ahead.
-// With indices, y and they are max-pooled 2 x 2: oh and ow are even then, and all tiles of 4 or 2.
+// y of tiles [begin, end), loc output channels from `first` on, from their transformed weights u,
+// one (lc, loc) matrix a point. scratch holds winograd_block_size() floats of lc and of loc
+// channels; two ranges of memory are fetched ahead. With indices, y and they are max-pooled 2 x 2:
+// oh and ow are even then, and all tiles of 4 or 2.
 void winograd_forward(const WinogradShape& s, const float* x, const float* u, const float* bias,
-                      bool relu, float* y, std::uint8_t* indices, std::int64_t begin,
-                      std::int64_t end, const MemoryRange* ahead, float* scratch) {
+                      bool relu, float* y, std::uint8_t* indices, std::int64_t first,
+                      std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
+                      float* scratch) {
   PointRows v(scratch, end - begin, s.lc);
   PointRows products(v.end(), end - begin, s.loc);
   transform_inputs(s, x, 0, begin, end, v);
-  Prefetch first(ahead[0]), second(ahead[1]);
+  Prefetch inputs(ahead[0]), outputs(ahead[1]);
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
-      first.advance();
-      second.advance();
+      inputs.advance();
+      outputs.advance();
       multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.matrix, products.point(i, j),
                s.lc, s.loc);
     }
   }
-  transform_outputs(s, products, bias, relu, y, indices, begin, end);
+  transform_outputs(s, products, bias, relu, y, indices, first, begin, end);
 }
 
 // out += a^T b over k rows for Rows columns of a and a panel's columns of b; out is as wide as the

@@ -302,22 +302,23 @@ inline void store_pooled(const WinogradShape& s, const F32 (&a)[M][N], const Til
   }
 }
 
-// A^T m A of tiles [begin, end) to y, with bias and ReLU; with indices, pooled 2 x 2.
+// A^T m A of tiles [begin, end) to y, for the rows' channels from `first` on, with bias and ReLU;
+// with indices, pooled 2 x 2.
 inline void transform_outputs(const WinogradShape& s, PointRows& rows, const float* bias, bool relu,
-                              float* y, std::uint8_t* indices, std::int64_t begin,
-                              std::int64_t end) {
+                              float* y, std::uint8_t* indices, std::int64_t first,
+                              std::int64_t begin, std::int64_t end) {
   for (std::int64_t t = begin; t < end; ++t) {
     const TileAt at = tile_at(s, t);
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
-      for (std::int64_t c = 0; c < s.loc; c += kLanes) {
+      for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
         F32 half[M + 2][N];
         for (int i = 0; i < M + 2; ++i) {
           F32 p[N + 2];
           for (int j = 0; j < N + 2; ++j) p[j] = load(rows.at[i][j] + c);
           transform_output<N>(p, half[i]);
         }
-        const F32 b = bias ? load_part(bias + c, s.oc - c) : zero();
+        const F32 b = bias ? load_part(bias + first + c, s.oc - first - c) : zero();
         F32 outputs[M][N];
         for (int j = 0; j < N; ++j) {
           F32 p[M + 2], a[M];
@@ -329,9 +330,9 @@ inline void transform_outputs(const WinogradShape& s, PointRows& rows, const flo
           }
         }
         if (indices) {
-          store_pooled<M, N>(s, outputs, at, c, y, indices);
+          store_pooled<M, N>(s, outputs, at, first + c, y, indices);
         } else {
-          store_outputs<M, N>(s, outputs, at, c, y);
+          store_outputs<M, N>(s, outputs, at, first + c, y);
         }
       }
     });

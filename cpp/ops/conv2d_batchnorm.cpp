@@ -1,5 +1,7 @@
 #include "conv2d_batchnorm.h"
 
+#include <algorithm>
+
 #include "conv2d.h"
 #include "conv2d_max_pool2d.h"
 #include "output_gradient.h"
@@ -43,8 +45,9 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
     for (std::int64_t o = 0; o < s.oc; ++o) shift[o] += b[o] * scale[o];
   const std::int64_t rows = s.kh * s.kw * (s.c / s.groups);
   float* scaled = scratch.take(rows * s.oc);
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t o = 0; o < s.oc; ++o) scaled[i * s.oc + o] = w[i * s.oc + o] * scale[o];
+  float* zeros = scratch.take(s.oc);
+  std::fill(zeros, zeros + s.oc, 0.0f);
+  batchnorm_normalise(rows, s.oc, w, scale, zeros, false, scaled);
   if (indices) {
     conv2d_max_pool2d_forward(s, x, scaled, shift, relu, y, indices);
   } else {

@@ -1,146 +1,28 @@
-#include "winograd.h"
-
 #include <algorithm>
 #include <utility>
 
 #include "../dispatch/cpu.h"
 #include "pack.h"
-#include "parallel.h"
+#include "winograd.h"
+#include "winograd_shape.h"
 
 namespace convkit::ops {
 namespace {
 
-constexpr std::int64_t kPoints = 36;
-constexpr std::int64_t kLine = 16;  // floats
-// With fewer channels the transforms cost more than the products that they save.
-constexpr std::int64_t kMinChannels = 16;
-// With fewer tiles, transforming the weights costs more than the products save.
-constexpr std::int64_t kMinTiles = 24;
-// A block's transformed tiles and products, in floats: what stays in a second-level cache beside
-// the transformed weights.
-constexpr std::int64_t kForwardBlock = 96 * 1024;
+// A block's transformed tiles, in floats: what stays in a second-level cache beside the weights.
 constexpr std::int64_t kBackwardBlock = 160 * 1024;
-// A statistic is taken of as many images as have this many tiles.
-constexpr std::int64_t kMinStatisticsTiles = 32;
 // A backward pass whose transformed weights are larger, or whose batch has fewer images than
 // pieces, is cut into channels instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
 // Input channels that a backward pass has in hand at a time; fewer where these are its tasks.
 constexpr std::int64_t kChannels = 32;
 constexpr std::int64_t kChannelsOfTask = 16;
-// Rows of all points' weights in one task of their transforms.
-constexpr std::int64_t kWeightRows = 4;
-
-// The spans of 4, 3 and 2 that make up n >= 2 outputs with the fewest points.
-std::int64_t cut(std::int64_t n, TileSpan* spans) {
-  const std::int64_t fours = n % 4 == 1 ? n / 4 - 1 : n / 4;
-  std::int64_t count = 0;
-  std::int32_t start = 0;
-  const auto push = [&](std::int32_t size) {
-    spans[count++] = {start, size};
-    start += size;
-  };
-  for (std::int64_t i = 0; i < fours; ++i) push(4);
-  if (n % 4 == 1) push(3);
-  if (n % 4 == 3) push(3);
-  if (n % 4 == 1 || n % 4 == 2) push(2);
-  return count;
-}
-
-WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& scratch) {
-  WinogradShape a = {};
-  a.n = s.n, a.h = s.h, a.w = s.w, a.c = s.c;
-  a.oh = s.oh, a.ow = s.ow, a.oc = s.oc;
-  a.pad_top = s.pad_top, a.pad_left = s.pad_left;
-  TileSpan* rows = scratch.take<TileSpan>(s.oh / 4 + 2);
-  TileSpan* columns = scratch.take<TileSpan>(s.ow / 4 + 2);
-  a.tiles_h = cut(s.oh, rows);
-  a.tiles_w = cut(s.ow, columns);
-  a.tile_rows = rows;
-  a.tile_columns = columns;
-  a.lc = round_up(s.c, lanes);
-  a.loc = round_up(s.oc, lanes);
-  // Not a power of two: all points of one weight would share a few sets of a cache.
-  a.matrix = a.lc * a.loc + kLine;
-  return a;
-}
-
-std::int64_t tile_count(const WinogradShape& a) { return a.n * a.tiles_h * a.tiles_w; }
-
-std::int64_t block_size(std::int64_t tiles, std::int64_t channels) {
-  return kernels().winograd_block_size(tiles, channels);
-}
-
-// Vector operations of a convolution's products.
-std::int64_t vector_products(const WinogradShape& a) {
-  return tile_count(a) * kPoints * a.lc * a.loc / kernels().lanes;
-}
-
-// Floats of n images (h, rows of `row` floats) before the last input row of tile t: what a thread
-// that goes from tile to tile reads, if rows of tiles are taken to be read evenly.
-std::int64_t position(const WinogradShape& a, std::int64_t t, std::int64_t h, std::int64_t row) {
-  const std::int64_t n = t / (a.tiles_w * a.tiles_h), column = t % a.tiles_w;
-  const TileSpan& span = a.tile_rows[t / a.tiles_w % a.tiles_h];
-  const std::int64_t floats = (n * h + span.start + 5) * row + column * span.size * row / a.tiles_w;
-  return std::min(floats, a.n * h * row);
-}
-
-// The part of the input, or of memory of its shape, that goes with tiles [begin, end).
-MemoryRange inputs_of(const WinogradShape& a, const float* x, std::int64_t begin,
-                      std::int64_t end) {
-  const std::int64_t row = a.w * a.c;
-  return {x + position(a, begin, a.h, row), x + position(a, end, a.h, row)};
-}
-
-MemoryRange outputs_of(const WinogradShape& a, const float* y, std::int64_t begin,
-                       std::int64_t end) {
-  const std::int64_t row = a.ow * a.oc;
-  return {y + position(a, begin, a.oh, row), y + position(a, end, a.oh, row)};
-}
 
 // The part of a range that goes with steps [begin, end) of total.
 MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end,
                   std::int64_t total) {
   const std::int64_t size = range.end - range.begin;
   return {range.begin + size * begin / total, range.begin + size * std::min(end, total) / total};
-}
-
-// [0, total) in nearly even pieces of at most `most`: the size of all but the last.
-std::int64_t even_share(std::int64_t total, std::int64_t most) {
-  return ceil_div(total, ceil_div(total, most));
-}
-
-// y = x * w, pooled 2 x 2 when there are indices. Statistics are taken of whole images, while they
-// are in a core's cache.
-void run_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                 float* y, std::uint8_t* indices, const BatchStatistics* statistics) {
-  Scratch scratch;
-  const WinogradShape a = winograd_shape(s, kernels().lanes, scratch);
-  float* u = scratch.take(kPoints * a.matrix);
-  parallel_ranges(a.lc, kWeightRows, kPoints * a.loc, [&](std::int64_t begin, std::int64_t end) {
-    kernels().winograd_weights(a, w, s.oc, u, begin, end);
-  });
-  const std::int64_t image_tiles = a.tiles_h * a.tiles_w;
-  const std::int64_t images =
-      statistics ? std::min(ceil_div(kMinStatisticsTiles, image_tiles), s.n) : s.n;
-  // Each output is computed alone, so its bits do not depend on how the tiles are cut.
-  const std::int64_t most = std::max<std::int64_t>(kForwardBlock / (kPoints * (a.lc + a.loc)), 8);
-  const std::int64_t tiles = round_up(even_share(images * image_tiles, most), 4);
-  const std::int64_t block = block_size(tiles, a.lc) + block_size(tiles, a.loc);
-  const std::int64_t total = s.n * image_tiles, span = statistics ? images * image_tiles : tiles;
-  const std::int64_t tasks = ceil_div(total, span), work = vector_products(a);
-  float* blocks = scratch.take(threads_for(tasks, work) * block);
-  parallel_for(tasks, work, [&](std::int64_t task, int thread) {
-    const std::int64_t stop = std::min((task + 1) * span, total);
-    for (std::int64_t begin = task * span; begin < stop; begin += tiles) {
-      const std::int64_t end = std::min(begin + tiles, stop);
-      const MemoryRange ahead[] = {inputs_of(a, x, end, end + tiles),
-                                   outputs_of(a, y, begin, indices ? begin : end)};
-      kernels().winograd_forward(a, x, u, b, relu, y, indices, begin, end, ahead,
-                                 blocks + thread * block);
-    }
-    if (statistics) statistics->add_images(y, task * images, std::min((task + 1) * images, s.n));
-  });
 }
 
 // Both gradients, or one of them. The input channels are taken in chunks, and the batch in blocks
@@ -155,18 +37,18 @@ class Backward {
     a_ = winograd_shape(s, kernels().lanes, scratch);
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
-    by_channels_ = s.n < kBatchPieces || kPoints * a_.matrix > kLargeGradient;
+    by_channels_ = s.n < kBatchPieces || kWinogradPoints * a_.matrix > kLargeGradient;
     a_.lc = std::min(lc_, round_up(by_channels_ ? kChannelsOfTask : kChannels, kernels().lanes));
-    a_.matrix = a_.lc * a_.loc + kLine;
-    size_ = kPoints * a_.matrix;
+    a_.matrix = weights_stride(a_.lc, a_.loc);
+    size_ = kWinogradPoints * a_.matrix;
     chunks_ = ceil_div(lc_, a_.lc);
     pieces_ = by_channels_ ? 1 : kBatchPieces;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
-    const std::int64_t image = kPoints * image_tiles * (a_.lc + a_.loc);
+    const std::int64_t image = kWinogradPoints * image_tiles * (a_.lc + a_.loc);
     const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
     images_ = even_share(ceil_div(s.n, pieces_), most);
-    z_size_ = block_size(images_ * image_tiles, a_.loc);
-    block_size_ = z_size_ + block_size(images_ * image_tiles, a_.lc);
+    z_size_ = kernels().winograd_block_size(images_ * image_tiles, a_.loc);
+    block_size_ = z_size_ + kernels().winograd_block_size(images_ * image_tiles, a_.lc);
     if (dw) du_ = scratch.take(pieces_ * chunks_ * size_);
     if (!dx) return;
     weights_ = transposed_weights(s, w, kernels().lanes, scratch);
@@ -297,23 +179,6 @@ class Backward {
 };
 
 }  // namespace
-
-bool winograd_accepts(const ConvShape& s) {
-  return s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
-         s.dilation_w == 1 && s.groups == 1 && s.c >= kMinChannels && s.oc >= kMinChannels &&
-         s.oh >= 2 && s.ow >= 2 && s.h >= 2 && s.w >= 2 && s.pad_top <= 2 && s.pad_left <= 2 &&
-         s.n * ceil_div(s.oh, 4) * ceil_div(s.ow, 4) >= kMinTiles;
-}
-
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                      float* y, const BatchStatistics* statistics) {
-  run_forward(s, x, w, b, relu, y, nullptr, statistics);
-}
-
-void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                               bool relu, float* y, std::uint8_t* indices) {
-  run_forward(s, x, w, b, relu, y, indices, nullptr);
-}
 
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
   Scratch scratch;

@@ -1,0 +1,152 @@
+#include <algorithm>
+
+#include "../dispatch/cpu.h"
+#include "winograd.h"
+#include "winograd_shape.h"
+
+namespace convkit::ops {
+namespace {
+
+// A block's transformed tiles and products, in floats: what stays in a second-level cache beside
+// the transformed weights.
+constexpr std::int64_t kForwardBlock = 96 * 1024;
+// A statistic is taken of as many images as have this many tiles.
+constexpr std::int64_t kMinStatisticsTiles = 32;
+// With fewer tiles, tasks are chunks of this many output channels: there is more to transform in
+// the weights than in the images.
+constexpr std::int64_t kFewTiles = 48;
+constexpr std::int64_t kOutputsOfTask = 32;
+
+// Floats of n images (h, rows of `row` floats) before the last input row of tile t: what a thread
+// that goes from tile to tile reads, if rows of tiles are taken to be read evenly.
+std::int64_t position(const WinogradShape& a, std::int64_t t, std::int64_t h, std::int64_t row) {
+  const std::int64_t n = t / (a.tiles_w * a.tiles_h), column = t % a.tiles_w;
+  const TileSpan& span = a.tile_rows[t / a.tiles_w % a.tiles_h];
+  const std::int64_t floats = (n * h + span.start + 5) * row + column * span.size * row / a.tiles_w;
+  return std::min(floats, a.n * h * row);
+}
+
+// The part of the input, or of memory of its shape, that goes with tiles [begin, end).
+MemoryRange inputs_of(const WinogradShape& a, const float* x, std::int64_t begin,
+                      std::int64_t end) {
+  const std::int64_t row = a.w * a.c;
+  return {x + position(a, begin, a.h, row), x + position(a, end, a.h, row)};
+}
+
+MemoryRange outputs_of(const WinogradShape& a, const float* y, std::int64_t begin,
+                       std::int64_t end) {
+  const std::int64_t row = a.ow * a.oc;
+  return {y + position(a, begin, a.oh, row), y + position(a, end, a.oh, row)};
+}
+
+// y = x * w, pooled 2 x 2 when there are indices. Tasks are blocks of tiles; or they are chunks of
+// output channels with the whole batch, whose weights each task transforms for itself.
+class Forward {
+ public:
+  Forward(const ConvShape& s, const float* x, const float* b, bool relu, float* y,
+          std::uint8_t* indices, Scratch& scratch)
+      : s_(s), x_(x), b_(b), relu_(relu), y_(y), indices_(indices) {
+    a_ = winograd_shape(s, kernels().lanes, scratch);
+    image_tiles_ = a_.tiles_h * a_.tiles_w;
+    tiles_ = s.n * image_tiles_;
+    work_ = vector_products(a_);
+  }
+
+  void run(const float* w, const BatchStatistics* statistics) const {
+    const bool few = tiles_ < kFewTiles && a_.loc > kOutputsOfTask;
+    if (!few) return run_by_tiles(w, statistics);
+    run_by_channels(w);
+    if (statistics) statistics->add_all(y_);
+  }
+
+ private:
+  // Statistics are taken of whole images, while they are in a core's cache.
+  void run_by_tiles(const float* w, const BatchStatistics* statistics) const {
+    Scratch scratch;
+    float* u = scratch.take(kWinogradPoints * a_.matrix);
+    parallel_ranges(a_.lc, kWeightRows, kWinogradPoints * a_.loc,
+                    [&](std::int64_t begin, std::int64_t end) {
+                      kernels().winograd_weights(a_, w, s_.oc, u, begin, end);
+                    });
+    const std::int64_t images =
+        statistics ? std::min(ceil_div(kMinStatisticsTiles, image_tiles_), s_.n) : s_.n;
+    const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
+    const std::int64_t span = statistics ? images * image_tiles_ : block;
+    const std::int64_t tasks = ceil_div(tiles_, span);
+    const std::int64_t size = scratch_size(a_, block);
+    float* blocks = scratch.take(threads_for(tasks, work_) * size);
+    parallel_for(tasks, work_, [&](std::int64_t task, int thread) {
+      run_tiles(a_, u, 0, task * span, std::min((task + 1) * span, tiles_), block,
+                blocks + thread * size);
+      if (statistics)
+        statistics->add_images(y_, task * images, std::min((task + 1) * images, s_.n));
+    });
+  }
+
+  void run_by_channels(const float* w) const {
+    Scratch scratch;
+    WinogradShape most = a_;
+    most.loc = std::min(a_.loc, round_up(kOutputsOfTask, kernels().lanes));
+    most.matrix = weights_stride(most.lc, most.loc);
+    const std::int64_t tasks = ceil_div(a_.loc, most.loc), weights = kWinogradPoints * most.matrix;
+    const std::int64_t block = tiles_of_block(most, tiles_);
+    const std::int64_t size = weights + scratch_size(most, block);
+    float* blocks = scratch.take(threads_for(tasks, work_) * size);
+    parallel_for(tasks, work_, [&](std::int64_t task, int thread) {
+      const std::int64_t first = task * most.loc;
+      WinogradShape part = most;
+      part.loc = std::min(most.loc, a_.loc - first);
+      WinogradShape columns = part;
+      columns.oc = s_.oc - first;
+      float* u = blocks + thread * size;
+      kernels().winograd_weights(columns, w + first, s_.oc, u, 0, part.lc);
+      run_tiles(part, u, first, 0, tiles_, block, u + weights);
+    });
+  }
+
+  // Tiles [begin, end), `block` at a time, of the output channels of `a` from `first` on.
+  void run_tiles(const WinogradShape& a, const float* u, std::int64_t first, std::int64_t begin,
+                 std::int64_t end, std::int64_t block, float* scratch) const {
+    for (std::int64_t t = begin; t < end; t += block) {
+      const std::int64_t stop = std::min(t + block, end);
+      const MemoryRange ahead[] = {inputs_of(a, x_, stop, stop + block),
+                                   outputs_of(a, y_, t, indices_ ? t : stop)};
+      kernels().winograd_forward(a, x_, u, b_, relu_, y_, indices_, first, t, stop, ahead, scratch);
+    }
+  }
+
+  // Each output is computed alone, so its bits do not depend on how the tiles are cut.
+  static std::int64_t tiles_of_block(const WinogradShape& a, std::int64_t tiles) {
+    const std::int64_t most =
+        std::max<std::int64_t>(kForwardBlock / (kWinogradPoints * (a.lc + a.loc)), 8);
+    return round_up(even_share(tiles, most), 4);
+  }
+
+  static std::int64_t scratch_size(const WinogradShape& a, std::int64_t tiles) {
+    return kernels().winograd_block_size(tiles, a.lc) + kernels().winograd_block_size(tiles, a.loc);
+  }
+
+  ConvShape s_;
+  const float *x_, *b_;
+  bool relu_;
+  float* y_;
+  std::uint8_t* indices_;
+  WinogradShape a_;
+  std::int64_t image_tiles_, tiles_, work_;
+};
+
+}  // namespace
+
+void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
+                      float* y, const BatchStatistics* statistics) {
+  Scratch scratch;
+  Forward(s, x, b, relu, y, nullptr, scratch).run(w, statistics);
+}
+
+void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                               bool relu, float* y, std::uint8_t* indices) {
+  Scratch scratch;
+  Forward(s, x, b, relu, y, indices, scratch).run(w, nullptr);
+}
+
+}  // namespace convkit::ops

@@ -1,0 +1,27 @@
+// What both directions of a Winograd convolution know of its tiles.
+#pragma once
+
+#include "../shapes.h"
+#include "parallel.h"
+#include "scratch.h"
+
+namespace convkit::ops {
+
+constexpr std::int64_t kWinogradPoints = 36;
+// Rows of all points' weights in one task of their transforms.
+constexpr std::int64_t kWeightRows = 4;
+
+WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& scratch);
+
+// Floats from one point's (lc, loc) weights to the next point's.
+std::int64_t weights_stride(std::int64_t lc, std::int64_t loc);
+
+// Vector operations of a convolution's products.
+std::int64_t vector_products(const WinogradShape& a);
+
+// [0, total) in nearly even pieces of at most `most`: the size of all but the last.
+inline std::int64_t even_share(std::int64_t total, std::int64_t most) {
+  return ceil_div(total, ceil_div(total, most));
+}
+
+}  // namespace convkit::ops
