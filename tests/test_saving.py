@@ -419,12 +419,6 @@ def test_pickles_and_copies_go_on_alike(again: Callable[[Sequential], Sequential
     assert not unbuilt.built
 
 
-def test_safetensors_is_not_imported_before_it_is_needed() -> None:
-    script = "import sys, convkit; print('safetensors' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert run.stdout.strip() == "False"
-
-
 def test_another_thread_that_trains_keeps_savers_out(tmp_path: Path) -> None:
     import threading
 

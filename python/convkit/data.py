@@ -12,7 +12,6 @@ import math
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ _NAMED_CLASSES = 10  # so many are listed in a warning
 _USER = 5  # stack levels: here, split_validation, Feeder._split, fit, its caller
 
 
-@dataclass(frozen=True)
 class Samples:
     """Images and, for training, their targets, ready for the ops.
 
@@ -39,9 +37,12 @@ class Samples:
         weights: float32 (n,), the factors of the samples' losses, or None for ones.
     """
 
-    x: Array
-    y: Array | None = None
-    weights: Array | None = None
+    __slots__ = ("weights", "x", "y")
+
+    def __init__(self, x: Array, y: Array | None = None, weights: Array | None = None) -> None:
+        self.x = x
+        self.y = y
+        self.weights = weights
 
     def __len__(self) -> int:
         return len(self.x)
@@ -158,7 +159,7 @@ def weighted_by_class(samples: Samples, class_weight: Mapping[int, float] | None
         if not math.isfinite(weight):
             raise ValueError(f"class_weight of class {label} must be finite, received {weight!r}")
         weights[labels == label] = weight
-    return replace(samples, weights=weights)
+    return Samples(samples.x, samples.y, weights)
 
 
 def as_images(x: Any) -> Array:

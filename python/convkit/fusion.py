@@ -6,9 +6,8 @@ A new fusion is one row in `FUSIONS` and, if no layer can do it yet, one class t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .layers import Activation, BatchNormalization, Conv2D, MaxPooling2D
 from .layers.base import EpilogueLayer, Run, SavedArray
@@ -74,8 +73,7 @@ class FusedActivation:
         return f"{self.layer.describe(input_shape, training)} + {self.activation}"
 
 
-@dataclass(frozen=True)
-class LossHead:
+class LossHead(NamedTuple):
     """The end of a plan that knows the right answers.
 
     Attributes:
@@ -86,8 +84,7 @@ class LossHead:
     softmax: Activation | None = None
 
 
-@dataclass(frozen=True)
-class Fusion:
+class Fusion(NamedTuple):
     """Neighbouring stages, each accepted by one predicate of `pattern`, become `make(*stages)`."""
 
     name: str

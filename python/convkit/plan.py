@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -42,8 +42,7 @@ class Buffer:
         return self.memory[: math.prod(shape)].reshape(shape)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One stage with its buffers. Sizes are those of one sample.
 
     Attributes:
@@ -63,8 +62,7 @@ class Step:
     nbytes: int
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """A plan's steps tied to the arrays of one batch size.
 
     Attributes:
@@ -102,7 +100,6 @@ class Bound:
         return regularizers.penalty(self.regularized, add_gradients=True)
 
 
-@dataclass(repr=False)
 class Plan:
     """The steps of a model for one batch size; `str(plan)` is a table of them.
 
@@ -110,20 +107,36 @@ class Plan:
         regularized: the parameters whose penalties training adds to the loss.
     """
 
-    batch_size: int
-    training: bool
-    input_sizes: Sizes
-    output_sizes: Sizes
-    steps: list[Step]
-    head: LossHead | None
-    x: Buffer
-    output: Buffer
-    logits: Buffer
-    losses: Buffer
-    doutput: Buffer | None
-    nbytes: int
-    regularized: list[Parameter] = field(default_factory=list)
-    _bound: dict[int, Bound] = field(default_factory=dict)
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        training: bool,
+        input_sizes: Sizes,
+        output_sizes: Sizes,
+        steps: list[Step],
+        head: LossHead | None,
+        x: Buffer,
+        output: Buffer,
+        logits: Buffer,
+        losses: Buffer,
+        doutput: Buffer | None,
+        nbytes: int,
+    ) -> None:
+        self.batch_size = batch_size
+        self.training = training
+        self.input_sizes = input_sizes
+        self.output_sizes = output_sizes
+        self.steps = steps
+        self.head = head
+        self.x = x
+        self.output = output
+        self.logits = logits
+        self.losses = losses
+        self.doutput = doutput
+        self.nbytes = nbytes
+        self.regularized: list[Parameter] = []
+        self._bound: dict[int, Bound] = {}
 
     def bind(self, n: int) -> Bound:
         """The steps for n samples, 1 <= n <= batch_size."""

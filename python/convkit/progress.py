@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from .callbacks import Callback, Logs
@@ -26,6 +25,8 @@ def check_verbose(verbose: str | int) -> int:
 def bar_factory() -> Callable[..., Any] | None:
     """The tqdm class that suits where the output goes, or None where only lines make sense."""
     if "ipykernel" in sys.modules:
+        from importlib.util import find_spec  # here, because only notebooks need it
+
         if find_spec("ipywidgets") is None:
             return None
         return _tqdm("tqdm.notebook")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 
 import numpy as np
@@ -41,7 +40,6 @@ class LayerOptions(TypedDict, total=False):
     input_shape: Sequence[int] | None
 
 
-@dataclass(slots=True)
 class Run:
     """What a pass over the layers depends on besides its arrays.
 
@@ -51,17 +49,22 @@ class Run:
         step: the number of the training step, counted over the life of the model.
     """
 
-    training: bool = False
-    seed: int = 0
-    step: int = 0
+    __slots__ = ("seed", "step", "training")
+
+    def __init__(self, training: bool = False, seed: int = 0, step: int = 0) -> None:
+        self.training = training
+        self.seed = seed
+        self.step = step
 
 
-@dataclass(frozen=True, slots=True)
 class SavedArray:
     """An extra output of `forward` that `backward` reads, such as the indices of a max-pooling."""
 
-    shape: tuple[int, ...]
-    dtype: DTypeLike = np.float32
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> None:
+        self.shape = shape
+        self.dtype = dtype
 
     @property
     def nbytes(self) -> int:
