@@ -57,6 +57,7 @@ struct Correlation {
   std::int64_t ldw;   // floats between rows of a tap's weights; readable up to a whole vector
   const Tap* taps;
   std::int64_t tap_count;
+  std::int64_t first_h, last_h, first_w, last_w;  // of all taps' offsets and 0
   const float* zeros;  // at least k zeros, standing for positions outside the source
 };
 

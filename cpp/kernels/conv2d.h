@@ -12,8 +12,10 @@ CONVKIT_BEGIN_KERNELS
 struct TilePositions {
   std::int64_t n, qh, qw;
 
-  void advance(const Correlation& s) {
-    if (++qw < s.grid_w) return;
+  // By not more than what is left of a row.
+  void advance(const Correlation& s, std::int64_t by) {
+    qw += by;
+    if (qw < s.grid_w) return;
     qw = 0;
     if (++qh < s.grid_h) return;
     qh = 0;
@@ -21,27 +23,69 @@ struct TilePositions {
   }
 };
 
-inline void fill_pointers(const Correlation& s, TilePositions at, int rows, int tile_rows,
-                          const float** table, float** out) {
-  for (int m = 0; m < tile_rows; ++m) {
-    if (m >= rows) {
-      for (std::int64_t t = 0; t < s.tap_count; ++t) table[t * tile_rows + m] = s.zeros;
-      continue;
+// Where the taps of a register tile's rows fall: each row's corner is where a tap without offset
+// would.
+template <int Rows>
+struct Corners {
+  const float* corner[Rows];
+  std::int64_t h[Rows], w[Rows];
+  bool whole = true;  // no tap of any row falls outside its image
+
+  // Rows [m, m + count) are a part of one row of positions from `at` on.
+  void add(const Correlation& s, const TilePositions& at, int m, std::int64_t count) {
+    const std::int64_t h0 = at.qh * s.src_step_h, w0 = at.qw * s.src_step_w, step = s.src_step_w;
+    const float* first = s.src + ((at.n * s.src_h + h0) * s.src_w + w0) * s.src_ld;
+    for (std::int64_t i = 0; i < count; ++i) {
+      corner[m + i] = first + i * step * s.src_ld;
+      h[m + i] = h0;
+      w[m + i] = w0 + i * step;
     }
-    const float* image = s.src + at.n * s.src_h * s.src_w * s.src_ld;
-    const std::int64_t h0 = at.qh * s.src_step_h, w0 = at.qw * s.src_step_w;
-    for (std::int64_t t = 0; t < s.tap_count; ++t) {
-      const std::int64_t h = h0 + s.taps[t].h, w = w0 + s.taps[t].w;
-      // One unsigned comparison each covers both ends.
-      const bool inside = static_cast<std::uint64_t>(h) < static_cast<std::uint64_t>(s.src_h) &&
-                          static_cast<std::uint64_t>(w) < static_cast<std::uint64_t>(s.src_w);
-      table[t * tile_rows + m] = inside ? image + (h * s.src_w + w) * s.src_ld : s.zeros;
+    whole = whole && h0 + s.first_h >= 0 && h0 + s.last_h < s.src_h && w0 + s.first_w >= 0 &&
+            w0 + (count - 1) * step + s.last_w < s.src_w;
+  }
+
+  // table[t * Rows + m] for tap t and row m.
+  void fill(const Correlation& s, const float** table) const {
+    for (std::int64_t t = 0; t < s.tap_count; ++t, table += Rows) {
+      const Tap& tap = s.taps[t];
+      const std::int64_t offset = (tap.h * s.src_w + tap.w) * s.src_ld;
+      if (whole) {
+        each<Rows>([&](auto m) CONVKIT_LAMBDA { table[m] = corner[m] + offset; });
+        continue;
+      }
+      for (int m = 0; m < Rows; ++m) {
+        // One unsigned comparison each covers both ends.
+        const bool inside =
+            static_cast<std::uint64_t>(h[m] + tap.h) < static_cast<std::uint64_t>(s.src_h) &&
+            static_cast<std::uint64_t>(w[m] + tap.w) < static_cast<std::uint64_t>(s.src_w);
+        table[m] = inside ? corner[m] + offset : s.zeros;
+      }
     }
+  }
+};
+
+// Goes over the `rows` positions of a tile from `at` on, with `at` behind them in the end: fills
+// the table of where their taps fall, and out with where their outputs go.
+template <int Rows>
+inline void fill_pointers(const Correlation& s, TilePositions& at, int rows, const float** table,
+                          float** out) {
+  Corners<Rows> corners;
+  for (int m = 0; m < rows;) {
+    const std::int64_t left = s.grid_w - at.qw, count = left < rows - m ? left : rows - m;
+    corners.add(s, at, m, count);
     const std::int64_t oh = s.out_first_h + at.qh * s.out_step_h;
     const std::int64_t ow = s.out_first_w + at.qw * s.out_step_w;
-    out[m] = s.out + ((at.n * s.out_h + oh) * s.out_w + ow) * s.out_ld;
-    at.advance(s);
+    float* first = s.out + ((at.n * s.out_h + oh) * s.out_w + ow) * s.out_ld;
+    for (std::int64_t i = 0; i < count; ++i) out[m + i] = first + i * s.out_step_w * s.out_ld;
+    at.advance(s, count);
+    m += static_cast<int>(count);
   }
+  // Rows that fill up a tile read what the first one reads, and nobody uses it.
+  for (int m = rows; m < Rows; ++m) {
+    corners.corner[m] = corners.corner[0];
+    corners.h[m] = corners.h[0], corners.w[m] = corners.w[0];
+  }
+  corners.fill(s, table);
 }
 
 template <int Rows, int Vectors>
@@ -69,10 +113,10 @@ inline void correlate_columns(const Correlation& s, const float* const* table, f
 }
 
 template <int Rows>
-inline void correlate_tile(const Correlation& s, const TilePositions& at, int rows,
+inline void correlate_tile(const Correlation& s, TilePositions& at, int rows,
                            std::int64_t col_begin, std::int64_t col_end, const float** table) {
   float* out[Rows];
-  fill_pointers(s, at, rows, Rows, table, out);
+  fill_pointers<Rows>(s, at, rows, table, out);
   std::int64_t col = col_begin;
   for (; col + (kTileVectors - 1) * kLanes < col_end; col += kTileVectors * kLanes) {
     correlate_columns<Rows, kTileVectors>(s, table, out, rows, col);
@@ -95,7 +139,6 @@ void correlate(const Correlation& s, std::int64_t begin, std::int64_t end, std::
     } else {
       correlate_tile<2>(s, at, rows, col_begin, col_end, table);
     }
-    for (int m = 0; m < rows; ++m) at.advance(s);
     p += rows;
   }
 }
@@ -103,9 +146,10 @@ void correlate(const Correlation& s, std::int64_t begin, std::int64_t end, std::
 // One register tile of a weight gradient: one image, one kernel position, a few input channels and
 // at most two vectors of output channels.
 struct WeightTile {
-  const float* x;   // the image, at the tile's first input channel
-  const float* dy;  // the image's gradient, at the tile's first output channel
-  float* dw;        // added to
+  const float* x;    // the image, at the tile's first input channel
+  std::int64_t ldx;  // floats between neighbouring input positions
+  const float* dy;   // the image's gradient, at the tile's first output channel
+  float* dw;         // added to
   std::int64_t tap_h, tap_w;
   std::int64_t ow_begin, ow_end;  // output columns whose input column is inside the image
   std::int64_t cols;
@@ -119,9 +163,9 @@ inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
   for (std::int64_t oh = 0; oh < s.oh; ++oh) {
     const std::int64_t h = oh * s.stride_h + tile.tap_h;
     if (h < 0 || h >= s.h) continue;
-    const float* x = tile.x + (h * s.w + tile.ow_begin * s.stride_w + tile.tap_w) * s.c;
+    const float* x = tile.x + (h * s.w + tile.ow_begin * s.stride_w + tile.tap_w) * tile.ldx;
     const float* dy = tile.dy + (oh * s.ow + tile.ow_begin) * s.oc;
-    outer_tile<Rows, Vectors, Tail>(x, s.stride_w * s.c, dy, s.oc, tile.ow_end - tile.ow_begin,
+    outer_tile<Rows, Vectors, Tail>(x, s.stride_w * tile.ldx, dy, s.oc, tile.ow_end - tile.ow_begin,
                                     last, acc);
   }
   each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
@@ -132,8 +176,10 @@ inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
 }
 
 template <int Rows>
-inline void accumulate_rows(const ConvShape& s, const WeightTile& tile) {
-  if (tile.cols == 2 * kLanes) {
+inline void accumulate_rows(std::int64_t rows, const ConvShape& s, const WeightTile& tile) {
+  if (rows < Rows) {
+    if constexpr (Rows > 1) accumulate_rows<Rows - 1>(rows, s, tile);
+  } else if (tile.cols == 2 * kLanes) {
     accumulate_weights<Rows, 2, false>(s, tile);
   } else if (tile.cols > kLanes) {
     accumulate_weights<Rows, 2, true>(s, tile);
@@ -144,22 +190,11 @@ inline void accumulate_rows(const ConvShape& s, const WeightTile& tile) {
   }
 }
 
-// The channels [0, channels) of one kernel position, in the largest register tiles that fit.
+// The channels [0, channels) of one kernel position, in register tiles of nearly equal height.
 inline void accumulate_channels(const ConvShape& s, WeightTile tile, std::int64_t channels) {
-  while (channels > 0) {
-    const int rows = channels >= kOuterRows ? kOuterRows
-                     : channels >= 4        ? 4
-                     : channels >= 2        ? 2
-                                            : 1;
-    if (rows == kOuterRows) {
-      accumulate_rows<kOuterRows>(s, tile);
-    } else if (rows == 4) {
-      accumulate_rows<4>(s, tile);
-    } else if (rows == 2) {
-      accumulate_rows<2>(s, tile);
-    } else {
-      accumulate_rows<1>(s, tile);
-    }
+  for (std::int64_t tiles = (channels + kOuterRows - 1) / kOuterRows; tiles > 0; --tiles) {
+    const std::int64_t rows = (channels + tiles - 1) / tiles;
+    accumulate_rows<kOuterRows>(rows, s, tile);
     tile.x += rows;
     tile.dw += rows * s.oc;
     channels -= rows;
@@ -170,11 +205,12 @@ inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1
 
 // One task of the weight gradient: adds to dw (KH, KW, C / groups, OC) what images
 // [n_begin, n_end) give for the input channels [c_begin, c_end) of one group and the output
-// channels [o_begin, o_end) of the same group, at most 2 * kLanes of them.
-void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw,
-                             std::int64_t n_begin, std::int64_t n_end, std::int64_t group,
-                             std::int64_t c_begin, std::int64_t c_end, std::int64_t o_begin,
-                             std::int64_t o_end) {
+// channels [o_begin, o_end) of the same group, at most 2 * kLanes of them. Neighbouring positions
+// of x are ldx floats apart.
+void conv2d_backward_weights(const ConvShape& s, const float* x, std::int64_t ldx, const float* dy,
+                             float* dw, std::int64_t n_begin, std::int64_t n_end,
+                             std::int64_t group, std::int64_t c_begin, std::int64_t c_end,
+                             std::int64_t o_begin, std::int64_t o_end) {
   const std::int64_t group_c = s.c / s.groups;
   const std::int64_t o0 = group * (s.oc / s.groups) + o_begin;
   // One image at a time: its activations and gradient stay in cache for all the tiles.
@@ -187,7 +223,8 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy
       tile.ow_end = tile.tap_w < s.w ? ceil_div(s.w - tile.tap_w, s.stride_w) : 0;
       if (tile.ow_end > s.ow) tile.ow_end = s.ow;
       if (tile.ow_begin >= tile.ow_end) continue;
-      tile.x = x + n * s.h * s.w * s.c + group * group_c + c_begin;
+      tile.x = x + n * s.h * s.w * ldx + group * group_c + c_begin;
+      tile.ldx = ldx;
       tile.dy = dy + n * s.oh * s.ow * s.oc + o0;
       tile.dw = dw + (tap * group_c + c_begin) * s.oc + o0;
       tile.cols = o_end - o_begin;

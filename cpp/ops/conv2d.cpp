@@ -26,8 +26,12 @@ constexpr std::int64_t kEnoughTasks = 16;
 constexpr std::int64_t kChannelsPerTask = 192;
 
 // Runs one correlation over all threads.
-void run_correlation(const Correlation& s, const BatchStatistics* statistics = nullptr) {
+void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr) {
   Scratch scratch;
+  for (std::int64_t t = 0; t < s.tap_count; ++t) {
+    s.first_h = std::min(s.first_h, s.taps[t].h), s.last_h = std::max(s.last_h, s.taps[t].h);
+    s.first_w = std::min(s.first_w, s.taps[t].w), s.last_w = std::max(s.last_w, s.taps[t].w);
+  }
   const KernelTable& kernel = kernels();
   const std::int64_t positions = s.n * s.grid_h * s.grid_w;
   // Statistics are taken of whole images, while they are in a core's cache.
@@ -73,8 +77,16 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
   if (statistics) statistics->add_all(y);
 }
 
+// Images as a kernel meets them: neighbouring positions are ldx floats apart.
+struct Images {
+  ConvShape s;
+  const float* x;
+  std::int64_t ldx;
+};
+
 // With few input channels a whole row of the kernel is one run of KW * C floats: on a copy of the
-// images with their padding there are only KH taps, and none falls outside.
+// images with their padding the kernel has KH x 1 positions of so many channels, which overlap
+// with their neighbours', and none falls outside.
 constexpr std::int64_t kMaxRun = 32;
 
 bool thin_accepts(const ConvShape& s) {
@@ -85,26 +97,34 @@ bool thin_accepts(const ConvShape& s) {
   return s.groups == 1 && s.dilation_w == 1 && small_run && dense;
 }
 
+Images images_of(const ConvShape& s, const float* x, Scratch& scratch) {
+  if (!thin_accepts(s)) return {s, x, s.c};
+  ConvShape runs = s;
+  runs.h = (s.oh - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+  runs.w = (s.ow - 1) * s.stride_w + s.kw;
+  runs.c = s.kw * s.c, runs.kw = 1;
+  runs.pad_top = runs.pad_left = 0;
+  float* padded = scratch.take(s.n * runs.h * runs.w * s.c);
+  pad_images(s, x, runs.h, runs.w, padded);
+  return {runs, padded, s.c};
+}
+
 void thin_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
                   float* y, const BatchStatistics* statistics) {
   Scratch scratch;
-  const std::int64_t height = (s.oh - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
-  const std::int64_t width = (s.ow - 1) * s.stride_w + s.kw;
-  float* padded = scratch.take(s.n * height * width * s.c);
-  pad_images(s, x, height, width, padded);
-  const TapWeights weights = forward_weights(s, w, kernels().lanes, scratch);
-  Tap* tap = scratch.take<Tap>(s.kh);
-  for (std::int64_t kh = 0; kh < s.kh; ++kh)
-    tap[kh] = {kh * s.dilation_h, 0, weights.data + kh * s.kw * weights.tap_stride};
-  Correlation problem = forward_correlation(s);
-  problem.src = padded;
-  problem.src_h = height, problem.src_w = width;
+  const Images images = images_of(s, x, scratch);
+  const ConvShape& runs = images.s;
+  const TapWeights weights = forward_weights(runs, w, kernels().lanes, scratch);
+  Tap* tap = scratch.take<Tap>(runs.kh);
+  forward_taps(runs, weights.data, weights.tap_stride, tap);
+  Correlation problem = forward_correlation(runs);
+  problem.src = images.x, problem.src_ld = images.ldx;
   problem.out = y;
   problem.bias = b;
   problem.relu = relu;
-  problem.k = s.kw * s.c, problem.cols = s.oc, problem.ldw = weights.ldw;
-  problem.taps = tap, problem.tap_count = s.kh;
-  problem.zeros = padded;  // only for the rows that fill up the last tile, which nobody reads
+  problem.k = runs.c, problem.cols = s.oc, problem.ldw = weights.ldw;
+  problem.taps = tap, problem.tap_count = runs.kh;
+  problem.zeros = nullptr;  // no tap falls outside
   run_correlation(problem, statistics);
 }
 
@@ -142,8 +162,9 @@ struct ChannelBlocks {
   std::int64_t count(const ConvShape& s) const { return s.groups * c_tasks * o_tasks; }
 
   // part (+)= what images [n_begin, n_end) give for one block; unless add is set, it is cleared.
-  void accumulate(const ConvShape& s, const float* x, const float* dy, float* part, bool add,
+  void accumulate(const Images& images, const float* dy, float* part, bool add,
                   std::int64_t n_begin, std::int64_t n_end, std::int64_t block) const {
+    const ConvShape& s = images.s;
     const std::int64_t o = block % o_tasks * o_size, o_end = std::min(o + o_size, goc);
     const std::int64_t c = block / o_tasks % c_tasks * kChannelsPerTask;
     const std::int64_t c_end = std::min(c + kChannelsPerTask, gc), g = block / (o_tasks * c_tasks);
@@ -153,7 +174,8 @@ struct ChannelBlocks {
         std::fill(row + o, row + o_end, 0.0f);
       }
     }
-    kernels().conv2d_backward_weights(s, x, dy, part, n_begin, n_end, g, c, c_end, o, o_end);
+    kernels().conv2d_backward_weights(s, images.x, images.ldx, dy, part, n_begin, n_end, g, c,
+                                      c_end, o, o_end);
   }
 };
 
@@ -164,13 +186,14 @@ std::int64_t weight_work(const ConvShape& s) {
 
 void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
-  const ChannelBlocks blocks(s);
-  const std::int64_t size = s.kh * s.kw * blocks.gc * s.oc;
+  const Images images = images_of(s, x, scratch);
+  const ChannelBlocks blocks(images.s);
+  const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const std::int64_t pieces = std::min(s.n, kBatchPieces), count = blocks.count(s);
   float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
   parallel_for(pieces * count, weight_work(s), [&](std::int64_t task, int) {
     const std::int64_t piece = task / count;
-    blocks.accumulate(s, x, dy, parts + piece * size, false, piece * s.n / pieces,
+    blocks.accumulate(images, dy, parts + piece * size, false, piece * s.n / pieces,
                       (piece + 1) * s.n / pieces, task % count);
   });
   if (pieces == 1) return;
@@ -182,8 +205,9 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
 void direct_backward_by_images(const ConvShape& s, const float* x, const OutputGradient& output,
                                float* dw) {
   Scratch scratch;
-  const ChannelBlocks blocks(s);
-  const std::int64_t size = s.kh * s.kw * blocks.gc * s.oc, work = weight_work(s);
+  const Images images = images_of(s, x, scratch);
+  const ChannelBlocks blocks(images.s);
+  const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
   const int threads = threads_for(kBatchPieces, work);
   float* parts = scratch.take(kBatchPieces * size);
   float* gradients = scratch.take(threads * output.image_size());
@@ -191,11 +215,12 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   parallel_for(kBatchPieces, work, [&](std::int64_t piece, int thread) {
     const std::int64_t first = piece * s.n / kBatchPieces, last = (piece + 1) * s.n / kBatchPieces;
     for (std::int64_t n = first; n < last; ++n) {
+      Images image = images;
+      image.x += n * image.s.h * image.s.w * image.ldx;
       const float* dy = output.load(n, n + 1, gradients + thread * output.image_size(),
                                     masked + thread * output.scratch_size());
       for (std::int64_t block = 0; block < blocks.count(s); ++block)
-        blocks.accumulate(s, x + n * s.h * s.w * s.c, dy, parts + piece * size, n > first, 0, 1,
-                          block);
+        blocks.accumulate(image, dy, parts + piece * size, n > first, 0, 1, block);
     }
   });
   add_parts(parts, kBatchPieces, size);
