@@ -49,10 +49,7 @@ class Backward {
     images_ = even_share(ceil_div(s.n, pieces_), most);
     z_size_ = kernels().winograd_block_size(images_ * image_tiles, a_.loc);
     block_size_ = z_size_ + kernels().winograd_block_size(images_ * image_tiles, a_.lc);
-    if (dw) du_ = scratch.take(pieces_ * chunks_ * size_);
-    if (!dx) return;
-    weights_ = transposed_weights(s, w, kernels().lanes, scratch);
-    u_ = scratch.take(chunks_ * size_);
+    if (dx) weights_ = transposed_weights(s, w, kernels().lanes, scratch);
   }
 
   void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
@@ -61,10 +58,13 @@ class Backward {
   void run_by_channels() const {
     Scratch scratch;
     const float* dy = output_.load_all(scratch);
-    float* blocks = scratch.take(threads_for(chunks_, work_) * block_size_);
+    const std::int64_t needed = 2 * size_ + block_size_;
+    float* memory = scratch.take(threads_for(chunks_, work_) * needed);
     parallel_for(chunks_, work_, [&](std::int64_t i, int thread) {
-      float* z = blocks + thread * block_size_;
-      transform_weights(i, 0, a_.loc);
+      float* u = memory + thread * needed;
+      float* du = u + size_;
+      float* z = du + size_;
+      transform_weights(i, u, 0, a_.loc);
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
         const std::int64_t next = std::min(end + images_, s_.n);
@@ -73,16 +73,19 @@ class Backward {
             channels_of(x_, end, next, i),
             channels_of(dx_, n, end, i),
             {dy + end * output_size(), dy + next * output_size()}};
-        run_chunk(i, 0, n, end, z, n > 0, ahead);
+        run_chunk(i, u, du, n, end, z, n > 0, ahead);
       }
-      weight_gradient(i, 0, chunk(i).lc);
+      weight_gradient(i, du, 0, chunk(i).lc);
     });
   }
 
   void run_by_pieces() const {
     Scratch scratch;
+    const std::int64_t weights = chunks_ * size_;
+    float* u = dx_ ? scratch.take(weights) : nullptr;
+    float* du = dw_ ? scratch.take(pieces_ * weights) : nullptr;
     each_of_weights(a_.loc, 1, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-      transform_weights(i, begin, end);
+      transform_weights(i, u + i * size_, begin, end);
     });
     const std::int64_t loaded = images_ * output_.image_size();
     const std::int64_t needed = block_size_ + loaded + images_ * output_.scratch_size();
@@ -101,12 +104,13 @@ class Backward {
               more ? channels_of(x_, n, end, i + 1) : channels_of(x_, end, next, 0),
               channels_of(dx_, n, end, i), slice(output_.gradient_of(end, next), i, i + 1, chunks_),
               slice(output_.output_of(end, next), i, i + 1, chunks_)};
-          run_chunk(i, piece, n, end, z, n > first, ahead);
+          run_chunk(i, u + i * size_, du + piece * weights + i * size_, n, end, z, n > first,
+                    ahead);
         }
       }
     });
     each_of_weights(a_.lc, pieces_, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-      weight_gradient(i, begin, std::min(end, chunk(i).lc));
+      weight_gradient(i, du + i * size_, begin, std::min(end, chunk(i).lc));
     });
   }
 
@@ -121,30 +125,28 @@ class Backward {
     });
   }
 
-  void run_chunk(std::int64_t i, std::int64_t piece, std::int64_t begin, std::int64_t end, float* z,
-                 bool accumulate, const MemoryRange* ahead) const {
-    const float* u = dx_ ? u_ + i * size_ : nullptr;
-    float* du = dw_ ? du_ + (piece * chunks_ + i) * size_ : nullptr;
-    kernels().winograd_backward(chunk(i), x_, z, u, du, dx_, i * a_.lc, begin, end, accumulate,
-                                ahead, z + z_size_);
+  void run_chunk(std::int64_t i, const float* u, float* du, std::int64_t begin, std::int64_t end,
+                 float* z, bool accumulate, const MemoryRange* ahead) const {
+    kernels().winograd_backward(chunk(i), x_, z, u, dw_ ? du : nullptr, dx_, i * a_.lc, begin, end,
+                                accumulate, ahead, z + z_size_);
   }
 
   // u of a chunk: from output channels [begin, end) to the chunk's input channels.
-  void transform_weights(std::int64_t i, std::int64_t begin, std::int64_t end) const {
+  void transform_weights(std::int64_t i, float* u, std::int64_t begin, std::int64_t end) const {
     if (!dx_) return;
     WinogradShape back = chunk(i);
     std::swap(back.lc, back.loc);
     back.c = s_.oc, back.oc = back.loc;
-    kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u_ + i * size_, begin,
-                               end);
+    kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u, begin, end);
   }
 
   // dw for a chunk's input channels [begin, end), or as many as there are.
-  void weight_gradient(std::int64_t i, std::int64_t begin, std::int64_t end) const {
+  void weight_gradient(std::int64_t i, const float* du, std::int64_t begin,
+                       std::int64_t end) const {
     if (!dw_) return;
     const std::int64_t first = i * a_.lc;
-    kernels().winograd_weight_gradient(chunk(i), du_ + i * size_, pieces_, chunks_ * size_,
-                                       dw_ + first * s_.oc, begin, std::min(end, s_.c - first));
+    kernels().winograd_weight_gradient(chunk(i), du, pieces_, chunks_ * size_, dw_ + first * s_.oc,
+                                       begin, std::min(end, s_.c - first));
   }
 
   WinogradShape chunk(std::int64_t i) const {
@@ -175,7 +177,6 @@ class Backward {
   std::int64_t images_;               // in a block
   std::int64_t z_size_, block_size_;  // floats of a block's z; with a chunk's inputs
   TapWeights weights_ = {};           // transposed
-  float *u_ = nullptr, *du_ = nullptr;
 };
 
 }  // namespace
