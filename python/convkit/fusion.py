@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from .layers import Activation, BatchNormalization, Conv2D, MaxPooling2D
-from .layers.base import EpilogueLayer, Run, SavedArray
+from .layers.base import Run, SavedArray
 from .layers.conv2d_batchnorm import ConvBatchNorm
 from .layers.conv2d_max_pool2d import ConvMaxPool
+from .layers.epilogue import EpilogueLayer
 from .losses import Loss
 from .parameters import Array, Parameter
 

@@ -277,49 +277,47 @@ class Layer(Configurable):
             raise self.error(
                 f"expected inputs of rank {rank}, {meaning}, received shape {tuple(input_shape)}"
             )
-        if any(size is None or size < 1 for size in input_shape[1:]):
+        self._sample_sizes(input_shape)
+
+    def _sample_sizes(self, input_shape: Shape) -> tuple[int, ...]:
+        """The shape without the batch; ValueError if there is no batch, or a size is open or 0."""
+        sizes = tuple(size for size in input_shape[1:] if size is not None and size >= 1)
+        if len(sizes) != len(input_shape) - 1:
             raise self.error(
                 f"every size of the input but the batch must be a positive integer, "
                 f"received shape {tuple(input_shape)}"
             )
+        return sizes
+
+    def _image_sizes(self, input_shape: Shape) -> tuple[int, int, int]:
+        """(H, W, C); ValueError unless the input is images."""
+        self.expect_rank(input_shape, 4, "(N, H, W, C)")
+        height, width, channels = self._sample_sizes(input_shape)
+        return height, width, channels
+
+    def _channels(self, input_shape: Shape) -> int:
+        """C; ValueError unless the input is (N, ..., C)."""
+        channels = input_shape[-1] if len(input_shape) > 1 else None
+        if channels is None or channels < 1:
+            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        return channels
 
     def __repr__(self) -> str:
         state = f"{self.output_shape}" if self.built else "not built"
         return f"<{type(self).__name__} {self.name}, {state}>"
 
 
-class EpilogueLayer(Layer):
-    """A layer that can apply an activation while it writes its output.
+class ViewLayer(Layer):
+    """A layer whose output is its input's memory, perhaps under another shape. Costs nothing."""
 
-    The plan passes `activation` where it has fused the layer with the activation that follows.
+    def is_view(self, training: bool) -> bool:
+        """Always."""
+        return True
 
-    Attributes:
-        epilogue_keeps_output: with an activation fused in, `backward` reads y.
-    """
-
-    epilogues: ClassVar[frozenset[str]] = frozenset({"relu"})
-    epilogue_keeps_output: ClassVar[bool] = True
-
-    def forward(
-        self,
-        x: Array,
-        y: Array,
-        saved: tuple[Array, ...],
-        run: Run,
-        activation: str | None = None,
-    ) -> None:
-        """Compute y from x, with the activation applied."""
-        raise NotImplementedError
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """Nothing: y is x."""
 
     def backward(
-        self,
-        x: Array,
-        y: Array,
-        dy: Array,
-        dx: Array | None,
-        saved: tuple[Array, ...],
-        run: Run,
-        activation: str | None = None,
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
-        """As `Layer.backward`, where dy is the gradient behind the activation."""
-        raise NotImplementedError
+        """Nothing: dx is dy."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .. import ops, regularizers
 from ..initializers import Ones, Zeros
 from ..parameters import Array, Parameter, Shape, aligned_zeros
-from .base import EpilogueLayer, LayerOptions, Run, SavedArray
+from .base import LayerOptions, Run, SavedArray
+from .epilogue import EpilogueLayer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -74,8 +75,7 @@ class BatchNormalization(EpilogueLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
-        if len(input_shape) < 2 or input_shape[-1] is None or input_shape[-1] < 1:
-            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        self._channels(input_shape)
         if self.axis not in (-1, len(input_shape) - 1):
             raise self.error(
                 f"axis must be -1, the channels, which of inputs {tuple(input_shape)} is also "
@@ -85,8 +85,7 @@ class BatchNormalization(EpilogueLayer):
 
     def create_parameters(self, input_shape: Shape) -> None:
         """gamma, beta and the moving statistics, (C,) each."""
-        channels = input_shape[-1]
-        assert channels is not None
+        channels = self._channels(input_shape)
         shape = (channels,)
         if self.scale:
             self.gamma = self.add_parameter("gamma", shape, Ones(), self.gamma_regularizer)

@@ -52,26 +52,14 @@ def check_padding(value: str, layer: Layer) -> str:
 
 
 def output_plane(
-    plane: tuple[int, int],
-    kernel_size: tuple[int, int],
-    strides: tuple[int, int],
-    dilation_rate: tuple[int, int],
-    padding: str,
-    layer: Layer,
+    plane: Sequence[int], window: Sequence[int], strides: Sequence[int], padding: str
 ) -> tuple[int, int]:
-    """Return (OH, OW) of a convolution over (H, W); ValueError where its kernel does not fit."""
-    sizes = []
-    for size, kernel, stride, dilation in zip(
-        plane, kernel_size, strides, dilation_rate, strict=True
-    ):
-        extent = (kernel - 1) * dilation + 1
-        if padding == "valid" and extent > size:
-            raise layer.error(
-                f"kernel_size {kernel_size} with dilation_rate {dilation_rate} is larger than the "
-                f"input {plane}; use a smaller kernel, larger images or padding='same'"
-            )
-        sizes.append(-(-size // stride) if padding == "same" else (size - extent) // stride + 1)
-    return sizes[0], sizes[1]
+    """Return (OH, OW) of a window that walks over (H, W); below 1 where it does not fit."""
+    height, width = (
+        -(-size // stride) if padding == "same" else (size - extent) // stride + 1
+        for size, extent, stride in zip(plane, window, strides, strict=True)
+    )
+    return height, width
 
 
 def check_data_format(value: str | None, layer: Layer) -> str:

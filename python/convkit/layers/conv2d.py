@@ -6,16 +6,110 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
-from ..parameters import Array, Parameter, Shape
-from .activation import Activation, check_activation
-from .base import EpilogueLayer, Layer, LayerOptions, Run
+from ..parameters import Array, Shape
+from .base import LayerOptions, Run
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
+from .epilogue import KernelLayer, KernelOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Conv2D(EpilogueLayer):
+class BaseConv2D(KernelLayer):
+    """What Conv2D and DepthwiseConv2D share: the window, and the ops that compute both.
+
+    Args:
+        kernel_size, strides, padding, data_format, dilation_rate: as of `Conv2D`.
+
+    Attributes:
+        geometry: strides, padding, dilation and groups, as the ops take them.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int],
+        padding: str,
+        data_format: str | None,
+        dilation_rate: int | Sequence[int],
+        **options: Unpack[KernelOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.data_format = check_data_format(data_format, self)
+        self.kernel_size = positive_pair(kernel_size, "kernel_size", self)
+        self.strides = positive_pair(strides, "strides", self)
+        self.padding = check_padding(padding, self)
+        self.dilation_rate = positive_pair(dilation_rate, "dilation_rate", self)
+        self.geometry: dict[str, Any] = {
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation": self.dilation_rate,
+            "groups": 1,
+        }
+
+    def _output_channels(self, channels: int) -> int:
+        """OC for inputs of so many channels; ValueError if the layer cannot take them."""
+        raise NotImplementedError
+
+    def _grouped(self, kernel: Array) -> Array:
+        """The kernel, or its gradient, as the ops take it: (KH, KW, C // groups, OC)."""
+        return kernel
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """(N, OH, OW, OC)."""
+        *plane, channels = self._image_sizes(input_shape)
+        outputs = self._output_channels(channels)
+        window = [
+            (size - 1) * step + 1
+            for size, step in zip(self.kernel_size, self.dilation_rate, strict=True)
+        ]
+        sizes = output_plane(plane, window, self.strides, self.padding)
+        if min(sizes) < 1:
+            raise self.error(
+                f"kernel_size {self.kernel_size} with dilation_rate {self.dilation_rate} is larger "
+                f"than the input {tuple(plane)}; use a smaller kernel, larger images or "
+                f"padding='same'"
+            )
+        return (input_shape[0], *sizes, outputs)
+
+    def forward(
+        self,
+        x: Array,
+        y: Array,
+        saved: tuple[Array, ...],
+        run: Run,
+        activation: str | None = None,
+    ) -> None:
+        """y = activation(convolution of x with the kernel + bias)."""
+        w = self._grouped(self.kernel.value)
+        ops.conv2d_forward(x, w, self.bias_value, activation=activation, out=y, **self.geometry)
+
+    def backward(
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        run: Run,
+        activation: str | None = None,
+    ) -> None:
+        """The gradients of the kernel, the bias and the input."""
+        dw = self.kernel_gradient
+        ops.conv2d_backward(
+            x,
+            self._grouped(self.kernel.value),
+            dy,
+            y,
+            activation=activation,
+            dx=dx,
+            dw=None if dw is None else self._grouped(dw),
+            db=self.bias_gradient,
+            **self.geometry,
+        )
+
+
+class Conv2D(BaseConv2D):
     """Convolution (in fact cross-correlation) with a kernel that is learnt.
 
     Args:
@@ -34,15 +128,11 @@ class Conv2D(EpilogueLayer):
     Input: (N, H, W, C). Output: (N, OH, OW, OC).
     Weights: kernel (KH, KW, C // groups, OC); bias (OC,).
 
-    Attributes:
-        geometry: strides, padding, dilation and groups, as the ops take them.
-
     Example:
         >>> convkit.layers.Conv2D(32, 3, padding="same", activation="relu")
     """
 
     operation = "conv2d"
-    keeps_input = True
 
     def __init__(
         self,
@@ -61,109 +151,41 @@ class Conv2D(EpilogueLayer):
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(**options)
-        self.data_format = check_data_format(data_format, self)
+        super().__init__(
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            bias_initializer=bias_initializer,
+            bias_regularizer=bias_regularizer,
+            **options,
+        )
         self.filters = positive(filters, "filters", self)
-        self.kernel_size = positive_pair(kernel_size, "kernel_size", self)
-        self.strides = positive_pair(strides, "strides", self)
-        self.padding = check_padding(padding, self)
-        self.dilation_rate = positive_pair(dilation_rate, "dilation_rate", self)
         self.groups = positive(groups, "groups", self)
-        self.activation = check_activation(activation, self)
-        self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
         if self.filters % self.groups:
             raise self.error(
                 f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
             )
-        self.kernel: Parameter
-        self.bias: Parameter | None = None
-        self.geometry: dict[str, Any] = {
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation": self.dilation_rate,
-            "groups": self.groups,
-        }
+        self.geometry["groups"] = self.groups
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """(N, OH, OW, filters)."""
-        self.expect_rank(input_shape, 4, "(N, H, W, C)")
-        count, height, width, channels = input_shape
-        assert height is not None
-        assert width is not None
-        assert channels is not None
+    def _output_channels(self, channels: int) -> int:
+        """The filters."""
         if channels % self.groups:
             raise self.error(
                 f"the input's channels ({channels}) must be a multiple of groups ({self.groups})"
             )
-        plane = output_plane(
-            (height, width),
-            self.kernel_size,
-            self.strides,
-            self.dilation_rate,
-            self.padding,
-            self,
-        )
-        return (count, *plane, self.filters)
+        return self.filters
 
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (KH, KW, C // groups, OC) and the bias (OC,)."""
-        channels = input_shape[-1]
-        assert channels is not None
+        channels = self._channels(input_shape)
         shape = (*self.kernel_size, channels // self.groups, self.filters)
-        self.kernel = self.add_parameter(
-            "kernel", shape, self.kernel_initializer, self.kernel_regularizer
-        )
-        if self.use_bias:
-            self.bias = self.add_parameter(
-                "bias", (self.filters,), self.bias_initializer, self.bias_regularizer
-            )
-
-    def stages(self) -> tuple[Layer, ...]:
-        """The convolution, then its activation."""
-        if self.activation is None:
-            return (self,)
-        return (self, Activation(self.activation, name=self.name))
-
-    def forward(
-        self,
-        x: Array,
-        y: Array,
-        saved: tuple[Array, ...],
-        run: Run,
-        activation: str | None = None,
-    ) -> None:
-        """y = activation(convolution of x with the kernel + bias)."""
-        bias = None if self.bias is None else self.bias.value
-        ops.conv2d_forward(
-            x, self.kernel.value, bias, activation=activation, out=y, **self.geometry
-        )
-
-    def backward(
-        self,
-        x: Array,
-        y: Array,
-        dy: Array,
-        dx: Array | None,
-        saved: tuple[Array, ...],
-        run: Run,
-        activation: str | None = None,
-    ) -> None:
-        """The gradients of the kernel, the bias and the input."""
-        ops.conv2d_backward(
-            x,
-            self.kernel.value,
-            dy,
-            y,
-            activation=activation,
-            dx=dx,
-            dw=None if self.kernel.frozen else self.kernel.gradient,
-            db=None if self.bias is None or self.bias.frozen else self.bias.gradient,
-            **self.geometry,
-        )
+        self._add_kernel(shape, self.filters, self.kernel_initializer, self.kernel_regularizer)
 
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The algorithms of the directions that run."""

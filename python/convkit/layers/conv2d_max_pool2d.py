@@ -51,7 +51,7 @@ class ConvMaxPool:
         ops.conv2d_max_pool2d_forward(
             x,
             layer.kernel.value,
-            None if layer.bias is None else layer.bias.value,
+            layer.bias_value,
             activation=self.activation,
             out=y,
             indices=saved[0],
@@ -63,7 +63,6 @@ class ConvMaxPool:
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
         layer = self.layer
-        frozen = layer.kernel.frozen
         ops.conv2d_max_pool2d_backward(
             x,
             layer.kernel.value,
@@ -72,8 +71,8 @@ class ConvMaxPool:
             dy,
             activation=self.activation,
             dx=dx,
-            dw=None if frozen else layer.kernel.gradient,
-            db=None if frozen or layer.bias is None else layer.bias.gradient,
+            dw=layer.kernel_gradient,
+            db=layer.bias_gradient,
             **layer.geometry,
         )
 

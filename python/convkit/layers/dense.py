@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
-from ..parameters import Array, Parameter, Shape
-from .activation import Activation, check_activation
-from .base import EpilogueLayer, Layer, LayerOptions, Run
+from ..parameters import Array, Shape
+from .base import LayerOptions, Run
 from .checks import positive
+from .epilogue import KernelLayer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Dense(EpilogueLayer):
+class Dense(KernelLayer):
     """y = activation(x @ kernel + bias).
 
     Args:
@@ -31,7 +31,6 @@ class Dense(EpilogueLayer):
     """
 
     operation = "dense"
-    keeps_input = True
 
     def __init__(
         self,
@@ -44,16 +43,16 @@ class Dense(EpilogueLayer):
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(**options)
+        super().__init__(
+            activation=activation,
+            use_bias=use_bias,
+            bias_initializer=bias_initializer,
+            bias_regularizer=bias_regularizer,
+            **options,
+        )
         self.units = positive(units, "units", self)
-        self.activation = check_activation(activation, self)
-        self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel: Parameter
-        self.bias: Parameter | None = None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, units)."""
@@ -63,22 +62,8 @@ class Dense(EpilogueLayer):
 
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (C, units) and the bias (units,)."""
-        channels = input_shape[-1]
-        assert channels is not None
-        shape = (channels, self.units)
-        self.kernel = self.add_parameter(
-            "kernel", shape, self.kernel_initializer, self.kernel_regularizer
-        )
-        if self.use_bias:
-            self.bias = self.add_parameter(
-                "bias", (self.units,), self.bias_initializer, self.bias_regularizer
-            )
-
-    def stages(self) -> tuple[Layer, ...]:
-        """The matrix product, then its activation."""
-        if self.activation is None:
-            return (self,)
-        return (self, Activation(self.activation, name=self.name))
+        shape = (self._channels(input_shape), self.units)
+        self._add_kernel(shape, self.units, self.kernel_initializer, self.kernel_regularizer)
 
     def forward(
         self,
@@ -89,8 +74,7 @@ class Dense(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """y = activation(x @ kernel + bias)."""
-        bias = None if self.bias is None else self.bias.value
-        ops.dense_forward(x, self.kernel.value, bias, activation=activation, out=y)
+        ops.dense_forward(x, self.kernel.value, self.bias_value, activation=activation, out=y)
 
     def backward(
         self,
@@ -103,8 +87,7 @@ class Dense(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
-        kernel = self.kernel
-        db = None if self.bias is None or self.bias.frozen else self.bias.gradient
+        dw, db = self.kernel_gradient, self.bias_gradient
         if activation is None:
             if db is not None:
                 ops.bias_backward(dy, out=db)
@@ -112,7 +95,7 @@ class Dense(EpilogueLayer):
             ops.relu_backward(dy, y, out=dy)
         else:
             ops.bias_relu_backward(dy, y, out=dy, db=db)
-        if not kernel.frozen:
-            ops.dense_backward_weights(x, dy, out=kernel.gradient)
+        if dw is not None:
+            ops.dense_backward_weights(x, dy, out=dw)
         if dx is not None:
-            ops.dense_backward_input(dy, kernel.value, out=dx)
+            ops.dense_backward_input(dy, self.kernel.value, out=dx)

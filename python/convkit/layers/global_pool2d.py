@@ -24,8 +24,8 @@ class _GlobalPooling2D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, C)."""
-        self.expect_rank(input_shape, 4, "(N, H, W, C)")
-        return (input_shape[0], input_shape[-1])
+        *_, channels = self._image_sizes(input_shape)
+        return (input_shape[0], channels)
 
 
 class GlobalAveragePooling2D(_GlobalPooling2D):

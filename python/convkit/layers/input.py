@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..parameters import Array, Shape
-from .base import Layer, Run
+from ..parameters import Shape
+from .base import ViewLayer
 from .checks import check_sample_shape
 
 
-class InputLayer(Layer):
+class InputLayer(ViewLayer):
     """What `Input` makes: it computes nothing, and `model.layers` does not list it.
 
     Args:
@@ -26,18 +26,6 @@ class InputLayer(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
         return tuple(input_shape)
-
-    def is_view(self, training: bool) -> bool:
-        """The output is the input."""
-        return True
-
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
-        """Nothing: y is x."""
-
-    def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
-    ) -> None:
-        """Nothing: dx is dy."""
 
 
 def Input(shape: Sequence[int], *, name: str | None = None) -> InputLayer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run, SavedArray
-from .checks import check_data_format, check_padding, positive_pair
+from .checks import check_data_format, check_padding, output_plane, positive_pair
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,21 +35,14 @@ class _Pooling2D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, OH, OW, C)."""
-        self.expect_rank(input_shape, 4, "(N, H, W, C)")
-        count, height, width, channels = input_shape
-        assert height is not None
-        assert width is not None
-        sizes = []
-        for size, window, stride in zip((height, width), self.pool_size, self.strides, strict=True):
-            if self.padding == "valid" and window > size:
-                raise self.error(
-                    f"pool_size {self.pool_size} is larger than the input {(height, width)}; use "
-                    f"a smaller window, fewer poolings, larger images or padding='same'"
-                )
-            sizes.append(
-                -(-size // stride) if self.padding == "same" else (size - window) // stride + 1
+        *plane, channels = self._image_sizes(input_shape)
+        sizes = output_plane(plane, self.pool_size, self.strides, self.padding)
+        if min(sizes) < 1:
+            raise self.error(
+                f"pool_size {self.pool_size} is larger than the input {tuple(plane)}; use "
+                f"a smaller window, fewer poolings, larger images or padding='same'"
             )
-        return (count, sizes[0], sizes[1], channels)
+        return (input_shape[0], *sizes, channels)
 
 
 class MaxPooling2D(_Pooling2D):

@@ -46,10 +46,9 @@ class Rescaling(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
-        if len(input_shape) < 2 or input_shape[-1] is None or input_shape[-1] < 1:
-            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        channels = self._channels(input_shape)
         for what, values in (("scale", self.scale), ("offset", self.offset)):
-            if isinstance(values, list) and len(values) not in (1, input_shape[-1]):
+            if isinstance(values, list) and len(values) not in (1, channels):
                 raise self.error(
                     f"{what} has {len(values)} values, one for each channel, the last axis of the "
                     f"input, received shape {tuple(input_shape)}"
@@ -58,8 +57,7 @@ class Rescaling(Layer):
 
     def create_parameters(self, input_shape: Shape) -> None:
         """None; but the factors and offsets as the op reads them, (C,) each."""
-        channels = input_shape[-1]
-        assert channels is not None
+        channels = self._channels(input_shape)
         self._scale = np.resize(np.asarray(self.scale, np.float32), channels)
         self._offset = np.resize(np.asarray(self.offset, np.float32), channels)
 

@@ -7,14 +7,14 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run
+from ..parameters import Shape
+from .base import LayerOptions, ViewLayer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Reshape(Layer):
+class Reshape(ViewLayer):
     """Give each sample another shape, in C order. Costs nothing.
 
     Args:
@@ -46,12 +46,7 @@ class Reshape(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """`(N, *target_shape)`."""
-        if len(input_shape) < 1 or any(size is None or size < 1 for size in input_shape[1:]):
-            raise self.error(
-                f"every size of the input but the batch must be a positive integer, "
-                f"received shape {tuple(input_shape)}"
-            )
-        total = math.prod(size for size in input_shape[1:] if size is not None)
+        total = math.prod(self._sample_sizes(input_shape))
         known = math.prod(size for size in self.target_shape if size != -1)
         if total % known or (total != known and -1 not in self.target_shape):
             raise self.error(
@@ -60,15 +55,3 @@ class Reshape(Layer):
             )
         rest = total // known
         return (input_shape[0], *(rest if size == -1 else size for size in self.target_shape))
-
-    def is_view(self, training: bool) -> bool:
-        """The output is the input under another shape."""
-        return True
-
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
-        """Nothing: y is x."""
-
-    def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
-    ) -> None:
-        """Nothing: dx is dy."""

@@ -46,11 +46,9 @@ class ZeroPadding2D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, top + H + bottom, left + W + right, C)."""
-        self.expect_rank(input_shape, 4, "(N, H, W, C)")
-        count, height, width, channels = input_shape
-        assert height is not None
-        assert width is not None
-        return (count, height + sum(self.padding[0]), width + sum(self.padding[1]), channels)
+        height, width, channels = self._image_sizes(input_shape)
+        rows, columns = (sum(sides) for sides in self.padding)
+        return (input_shape[0], height + rows, width + columns, channels)
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = x with its zeros."""
