@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -56,6 +56,24 @@ def serialize(value: Described) -> dict[str, Any]:
     kind = type(value)
     module = ".".join(kind.__module__.split(".")[:2])
     return {"module": module, "class_name": kind.__name__, "config": value.get_config()}
+
+
+def not_negative(value: float, what: str, owner: Configurable) -> float:
+    """Return an argument as a float; ValueError unless it is a finite number of at least 0."""
+    if isinstance(value, bool | str) or not math.isfinite(number := float(value)) or number < 0:
+        raise ValueError(
+            f"{type(owner).__name__}: {what} must be a finite number of at least 0, "
+            f"received {value!r}"
+        )
+    return number
+
+
+def unknown(identifier: object, kind: str, known: Iterable[str], module: str) -> ValueError:
+    """The error of a `get` that knows no object of that name; it says which names there are."""
+    return ValueError(
+        f"unknown {kind} {identifier!r}: use one of {', '.join(sorted(known))}, "
+        f"or an object of {module}"
+    )
 
 
 def argument_names(kind: type[Configurable]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import random
-from .config import Configurable
+from .config import Configurable, unknown
 from .config import serialize as serialize  # Keras has it here
 from .parameters import Array
 
@@ -99,17 +99,21 @@ class RandomUniform(_Random):
         return np.asarray(drawn, np.float32)
 
 
-class RandomNormal(_Random):
+class _Normal(_Random):
+    """What the normal distributions share: their parameters."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean, self.stddev = float(mean), float(stddev)
+
+
+class RandomNormal(_Normal):
     """Normally distributed.
 
     Args:
         mean, stddev: of the distribution.
         seed: for the same values at every call.
     """
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.mean, self.stddev = float(mean), float(stddev)
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Normal values of the given shape."""
@@ -118,17 +122,13 @@ class RandomNormal(_Random):
         )
 
 
-class TruncatedNormal(_Random):
+class TruncatedNormal(_Normal):
     """Normally distributed, drawn again while beyond two standard deviations.
 
     Args:
         mean, stddev: of the distribution before it is cut off.
         seed: for the same values at every call.
     """
-
-    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
-        super().__init__(seed)
-        self.mean, self.stddev = float(mean), float(stddev)
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Truncated normal values of the given shape."""
@@ -332,10 +332,7 @@ def get(identifier: str | Initializer | dict[str, Any]) -> Initializer:
         return made(**identifier.get("config", {}))
     if isinstance(identifier, str) and (make := _BY_NAME.get(_snake(identifier))):
         return make()
-    raise ValueError(
-        f"unknown initializer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.initializers"
-    )
+    raise unknown(identifier, "initializer", _BY_NAME, "convkit.initializers")
 
 
 def _snake(name: str) -> str:

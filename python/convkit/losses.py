@@ -11,13 +11,13 @@ The cross-entropies come in two forms. On probabilities they do what Keras does 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .config import Configurable
+from .config import Configurable, unknown
 from .parameters import Array
 
 
@@ -64,7 +64,7 @@ class Loss(Configurable):
         sample_weight: Array | None = None,
     ) -> Array:
         """As `compute` behind a softmax, whose result is written into `probs`."""
-        result: Array = ops.softmax_cross_entropy(
+        return ops.softmax_cross_entropy(
             logits,
             targets,
             sample_weight=sample_weight,
@@ -72,7 +72,6 @@ class Loss(Configurable):
             dlogits=dlogits,
             losses=losses,
         )[0]
-        return result
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -88,13 +87,21 @@ class Loss(Configurable):
         return float(np.mean(self.compute(predicted, targets, sample_weight=weights)))
 
 
-class _CrossEntropy(Loss):
-    """What both cross-entropies share: which op computes them."""
+class _OneOp(Loss):
+    """What all losses here share: one op computes them and their gradient.
 
-    def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
-        self.from_logits = bool(from_logits)
-        self.fuses_softmax = not self.from_logits
+    Attributes:
+        op: that op, which returns the losses first.
+        gradient: what the op calls the gradient of the predictions.
+        options: the op's arguments besides the arrays.
+    """
+
+    op: Callable[..., tuple[Array, ...]]
+    gradient = "dy"
+
+    def __init__(self, *, name: str | None = None) -> None:
         self.name = name or self.name
+        self.options: dict[str, Any] = {}
 
     def compute(
         self,
@@ -105,15 +112,23 @@ class _CrossEntropy(Loss):
         dy: Array | None = None,
         sample_weight: Array | None = None,
     ) -> Array:
-        """Cross-entropy of the predictions, probabilities or logits, with the targets."""
+        """The loss of each sample."""
+        arrays = {"sample_weight": sample_weight, "losses": losses, self.gradient: dy}
+        return self.op(y_pred, targets, **arrays, **self.options)[0]
+
+
+class _CrossEntropy(_OneOp):
+    """What both cross-entropies share: of probabilities or of logits."""
+
+    op: Callable[..., tuple[Array, ...]] = staticmethod(ops.cross_entropy)
+    gradient = "dprobs"
+
+    def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.from_logits = bool(from_logits)
+        self.fuses_softmax = not self.from_logits
         if self.from_logits:
-            return self.compute_from_logits(
-                y_pred, targets, losses=losses, dlogits=dy, sample_weight=sample_weight
-            )
-        result: Array = ops.cross_entropy(
-            y_pred, targets, sample_weight=sample_weight, dprobs=dy, losses=losses
-        )[0]
-        return result
+            self.op, self.gradient = ops.softmax_cross_entropy, "dlogits"
 
 
 class SparseCategoricalCrossentropy(_CrossEntropy):
@@ -148,11 +163,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     name = "categorical_crossentropy"
 
     def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        *,
-        name: str | None = None,
+        self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None
     ) -> None:
         super().__init__(from_logits, name=name)
         self.label_smoothing = _smoothing(label_smoothing, self.name)
@@ -174,19 +185,8 @@ class CategoricalCrossentropy(_CrossEntropy):
         return rows
 
 
-class _ValueByValue(Loss):
-    """What the losses share that compare every output with a target of its own.
-
-    Attributes:
-        op: what computes the loss; `options` are its arguments besides the arrays.
-    """
-
-    op: ClassVar[Callable[..., tuple[Array, Array]]]
-    options: dict[str, Any]
-
-    def __init__(self, *, name: str | None = None) -> None:
-        self.name = name or self.name
-        self.options = {}
+class _ValueByValue(_OneOp):
+    """What the losses share that compare every output with a target of its own."""
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Return the targets as float32, in the shape of the predictions."""
@@ -201,20 +201,6 @@ class _ValueByValue(Loss):
             )
         return np.ascontiguousarray(values, np.float32)
 
-    def compute(
-        self,
-        y_pred: Array,
-        targets: Array,
-        *,
-        losses: Array | None = None,
-        dy: Array | None = None,
-        sample_weight: Array | None = None,
-    ) -> Array:
-        """The loss of each sample."""
-        return type(self).op(
-            y_pred, targets, sample_weight=sample_weight, dy=dy, losses=losses, **self.options
-        )[0]
-
 
 class MeanSquaredError(_ValueByValue):
     """The mean of (y_true - y_pred)**2 over all outputs of a sample.
@@ -226,7 +212,7 @@ class MeanSquaredError(_ValueByValue):
     """
 
     name = "mean_squared_error"
-    op = ops.mean_squared_error
+    op = staticmethod(ops.mean_squared_error)
 
 
 class MeanAbsoluteError(_ValueByValue):
@@ -239,7 +225,7 @@ class MeanAbsoluteError(_ValueByValue):
     """
 
     name = "mean_absolute_error"
-    op = ops.mean_absolute_error
+    op = staticmethod(ops.mean_absolute_error)
 
 
 class BinaryCrossentropy(_ValueByValue):
@@ -254,14 +240,10 @@ class BinaryCrossentropy(_ValueByValue):
     """
 
     name = "binary_crossentropy"
-    op = ops.binary_cross_entropy
+    op = staticmethod(ops.binary_cross_entropy)
 
     def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        *,
-        name: str | None = None,
+        self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None
     ) -> None:
         super().__init__(name=name)
         self.from_logits = bool(from_logits)
@@ -359,7 +341,4 @@ def get(identifier: str | Loss) -> Loss:
         return identifier
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier]()
-    raise ValueError(
-        f"unknown loss {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.losses"
-    )
+    raise unknown(identifier, "loss", _BY_NAME, "convkit.losses")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import losses, ops
-from .config import Configurable
+from .config import Configurable, unknown
 from .parameters import Array
 
 
@@ -190,7 +190,22 @@ class SparseTopKCategoricalAccuracy(_TopK):
     name = "sparse_top_k_categorical_accuracy"
 
 
-class MeanSquaredError(Metric):
+class _MeanError(Metric):
+    """What the metrics share that compare every output with a target of its own.
+
+    Attributes:
+        _magnitude: how much a difference counts.
+    """
+
+    _magnitude: ClassVar[np.ufunc]
+
+    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
+        """The sum of the samples' means."""
+        differences = y_true.reshape(y_pred.shape) - y_pred.astype(np.float64)
+        return _sum_of_means(self._magnitude(differences), weights)
+
+
+class MeanSquaredError(_MeanError):
     """The mean of (y_true - y_pred)**2.
 
     Args:
@@ -198,14 +213,10 @@ class MeanSquaredError(Metric):
     """
 
     name = "mean_squared_error"
-
-    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
-        """The sum of the samples' means."""
-        squares = np.square(y_true.reshape(y_pred.shape) - y_pred.astype(np.float64))
-        return _sum_of_means(squares, weights)
+    _magnitude = np.square
 
 
-class MeanAbsoluteError(Metric):
+class MeanAbsoluteError(_MeanError):
     """The mean of `|y_true - y_pred|`.
 
     Args:
@@ -213,11 +224,7 @@ class MeanAbsoluteError(Metric):
     """
 
     name = "mean_absolute_error"
-
-    def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
-        """The sum of the samples' means."""
-        distances = np.abs(y_true.reshape(y_pred.shape) - y_pred.astype(np.float64))
-        return _sum_of_means(distances, weights)
+    _magnitude = np.abs
 
 
 def _class_numbers(y_true: Array) -> Array:
@@ -262,10 +269,7 @@ def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
         return _Accuracy(name=identifier)
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier](name=identifier)
-    raise ValueError(
-        f"unknown metric {identifier!r}: use one of "
-        f"{', '.join(sorted([*_BY_NAME, *_ACCURACY]))}, or an object of convkit.metrics"
-    )
+    raise unknown(identifier, "metric", [*_BY_NAME, *_ACCURACY], "convkit.metrics")
 
 
 def get_all(identifiers: Any, loss: losses.Loss | None) -> list[Metric]:

@@ -8,14 +8,13 @@ frozen parameter has none.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from . import ops
-from .config import Configurable
+from .config import Configurable, not_negative, unknown
 from .config import serialize as serialize  # Keras has it here
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = _factor(l1, "l1", self)
+        self.l1 = not_negative(l1, "l1", self)
 
 
 class L2(Regularizer):
@@ -62,7 +61,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, l2: float = 0.01) -> None:
-        self.l2 = _factor(l2, "l2", self)
+        self.l2 = not_negative(l2, "l2", self)
 
 
 class L1L2(Regularizer):
@@ -73,7 +72,7 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = _factor(l1, "l1", self), _factor(l2, "l2", self)
+        self.l1, self.l2 = not_negative(l1, "l1", self), not_negative(l2, "l2", self)
 
 
 l1, l2, l1_l2 = L1, L2, L1L2
@@ -99,10 +98,7 @@ def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | 
         return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier]()
-    raise ValueError(
-        f"unknown regularizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.regularizers"
-    )
+    raise unknown(identifier, "regularizer", _BY_NAME, "convkit.regularizers")
 
 
 def regularized(layers: Sequence[Layer]) -> list[Parameter]:
@@ -119,12 +115,3 @@ def penalty(parameters: Sequence[Parameter], *, add_gradients: bool = False) -> 
             gradient = parameter.gradient if add_gradients else None
             total += ops.regularize(parameter.value, gradient, l1=of.l1, l2=of.l2)
     return total
-
-
-def _factor(value: float, what: str, owner: Regularizer) -> float:
-    if isinstance(value, bool | str) or not math.isfinite(number := float(value)) or number < 0:
-        raise ValueError(
-            f"{type(owner).__name__}: {what} must be a finite number of at least 0, "
-            f"received {value!r}"
-        )
-    return number

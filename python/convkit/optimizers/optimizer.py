@@ -7,12 +7,11 @@ own memory (the slots) has the layout of the parameters and is allocated once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..config import Configurable, serialize
+from ..config import Configurable, not_negative, serialize, unknown
 from ..parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
 from .schedules import LearningRateSchedule
@@ -49,7 +48,7 @@ class Optimizer(Configurable):
         self.learning_rate = learning_rate
         self.weight_decay = 0.0
         if weight_decay is not None:
-            self.weight_decay = _number(weight_decay, "weight_decay", self)
+            self.weight_decay = not_negative(weight_decay, "weight_decay", self)
         self.slots: dict[str, Array] = {}
         self._store: ParameterStore | None = None
         self._ranges: tuple[slice, ...] = ()
@@ -77,7 +76,7 @@ class Optimizer(Configurable):
                 f"{type(self.schedule).__name__}, and cannot be set; give the optimizer a number "
                 f"as learning_rate if something else shall change it"
             )
-        self._learning_rate = _number(value, "learning_rate", self)
+        self._learning_rate = not_negative(value, "learning_rate", self)
 
     def bind(self, store: ParameterStore) -> None:
         """Work for the model whose parameters live in `store`.
@@ -209,7 +208,7 @@ class Adam(Optimizer):
         super().__init__(learning_rate, weight_decay, name)
         self.beta_1 = _share(beta_1, "beta_1", self)
         self.beta_2 = _share(beta_2, "beta_2", self)
-        self.epsilon = _number(epsilon, "epsilon", self)
+        self.epsilon = not_negative(epsilon, "epsilon", self)
 
     def update(self, w: Array, g: Array, *slots: Array) -> None:
         """One step with the bias-corrected moments."""
@@ -252,7 +251,7 @@ class RMSprop(Optimizer):
         super().__init__(learning_rate, weight_decay, name)
         self.rho = _share(rho, "rho", self)
         self.momentum = _share(momentum, "momentum", self)
-        self.epsilon = _number(epsilon, "epsilon", self)
+        self.epsilon = not_negative(epsilon, "epsilon", self)
         self.slot_names = ("velocity", "momentum") if self.momentum else ("velocity",)
 
     def update(self, w: Array, g: Array, *slots: Array) -> None:
@@ -295,17 +294,8 @@ class AdamW(Adam):
         )
 
 
-def _number(value: float, what: str, owner: Optimizer) -> float:
-    if isinstance(value, bool | str) or not math.isfinite(number := float(value)) or number < 0:
-        raise ValueError(
-            f"{type(owner).__name__}: {what} must be a finite number of at least 0, "
-            f"received {value!r}"
-        )
-    return number
-
-
 def _share(value: float, what: str, owner: Optimizer) -> float:
-    number = _number(value, what, owner)
+    number = not_negative(value, what, owner)
     if number >= 1.0:
         raise ValueError(
             f"{type(owner).__name__}: {what} must be at least 0 and below 1, received {value!r}"
@@ -327,7 +317,4 @@ def get(identifier: str | Optimizer) -> Optimizer:
         return identifier
     if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
         return _BY_NAME[identifier.lower()]()
-    raise ValueError(
-        f"unknown optimizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.optimizers"
-    )
+    raise unknown(identifier, "optimizer", _BY_NAME, "convkit.optimizers")
