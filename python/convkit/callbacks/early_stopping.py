@@ -7,10 +7,10 @@ from typing import Any
 
 from ..parameters import Array
 from .base import Logs
-from .monitor import Monitor
+from .monitor import PatientMonitor
 
 
-class EarlyStopping(Monitor):
+class EarlyStopping(PatientMonitor):
     """Stop when a monitored value has not improved for some epochs.
 
     Args:
@@ -44,29 +44,18 @@ class EarlyStopping(Monitor):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta, patience, verbose)
         if patience < 0:
             raise ValueError(f"patience must be at least 0, received {patience!r}")
-        self.patience = patience
-        self.verbose = verbose
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
-        self._resumed = False
-        self._reset()
 
     def _reset(self) -> None:
-        self.wait = 0
+        super()._reset()
         self.stopped_epoch = 0
-        self.best = None
         self.best_epoch = 0
         self.best_weights: list[Array] | None = None
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forget an earlier training, unless its state was just loaded."""
-        if not self._resumed:
-            self._reset()
-        self._resumed = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare, remember, and stop if patience is over."""
@@ -115,15 +104,12 @@ class EarlyStopping(Monitor):
     def state_dict(self) -> dict[str, Any]:
         """The best value and its weights, and how long ago it was."""
         return {
-            "wait": self.wait,
-            "best": self.best,
+            **super().state_dict(),
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from an earlier training."""
-        self._reset()
-        self.wait, self.best = state["wait"], state["best"]
+        super().load_state_dict(state)
         self.best_epoch, self.best_weights = state["best_epoch"], state["best_weights"]
-        self._resumed = True

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .base import Callback, Logs
-from .monitor import Monitor
+from .monitor import PatientMonitor
 
 
 class _LearningRate(Callback):
@@ -31,7 +31,7 @@ class _LearningRate(Callback):
         self.model.optimizer.learning_rate = value
 
 
-class ReduceLROnPlateau(Monitor, _LearningRate):
+class ReduceLROnPlateau(PatientMonitor, _LearningRate):
     """Multiply the learning rate when a monitored value has not improved for some epochs.
 
     Args:
@@ -63,7 +63,7 @@ class ReduceLROnPlateau(Monitor, _LearningRate):
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode, min_delta, patience, verbose)
         if factor >= 1.0:
             raise ValueError(
                 f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}"
@@ -71,27 +71,16 @@ class ReduceLROnPlateau(Monitor, _LearningRate):
         if not factor >= 0.0:
             raise ValueError(f"factor must be at least 0 and below 1, received {factor!r}")
         self.factor = factor
-        self.patience = patience
-        self.verbose = verbose
         self.cooldown = cooldown
         self.min_lr = min_lr
-        self._resumed = False
-        self._reset()
 
     def _reset(self) -> None:
-        self.best = None
-        self.wait = 0
+        super()._reset()
         self.cooldown_counter = 0
 
     def in_cooldown(self) -> bool:
         """Whether a reduction was so recent that patience does not count."""
         return self.cooldown_counter > 0
-
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forget an earlier training, unless its state was just loaded."""
-        if not self._resumed:
-            self._reset()
-        self._resumed = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare, remember, and reduce the rate if patience is over."""
@@ -128,13 +117,12 @@ class ReduceLROnPlateau(Monitor, _LearningRate):
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, and how long ago it and the last reduction were."""
-        return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
+        return {**super().state_dict(), "cooldown_counter": self.cooldown_counter}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from an earlier training."""
-        self.best, self.wait = state["best"], state["wait"]
+        super().load_state_dict(state)
         self.cooldown_counter = state["cooldown_counter"]
-        self._resumed = True
 
 
 class LearningRateScheduler(_LearningRate):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from .base import Callback
+from .base import Callback, Logs
 
 
 class Monitor(Callback):
@@ -41,6 +42,48 @@ class Monitor(Callback):
         if self.mode == "max":
             return value - self.min_delta > reference
         return value + self.min_delta < reference
+
+
+class PatientMonitor(Monitor):
+    """A monitor that counts the epochs since the last improvement.
+
+    Args:
+        monitor, mode, min_delta: as of `Monitor`.
+        patience: after so many epochs it acts.
+        verbose: whether it says so.
+
+    Attributes:
+        wait: the epochs without improvement.
+    """
+
+    def __init__(
+        self, monitor: str, mode: str, min_delta: float, patience: int, verbose: int
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self._resumed = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best = None
+        self.wait = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget an earlier training, unless its state was just loaded."""
+        if not self._resumed:
+            self._reset()
+        self._resumed = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value, and how long ago it was."""
+        return {"best": self.best, "wait": self.wait}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from an earlier training."""
+        self._reset()
+        self.best, self.wait = state["best"], state["wait"]
+        self._resumed = True
 
 
 def direction(monitor: str) -> str:
