@@ -49,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "plan": {"fusion", "layers", "losses", "parameters", "regularizers", "summary"},
     "lowering": {"plan", "fusion", "layers", "losses", "regularizers"},
     "batches": {"data", "parameters"},
-    "arguments": {"batches", "callbacks"},
+    "arguments": {"batches", "callbacks", "progress"},
     "engine": {"lowering", "plan", "data", "batches", "callbacks", *_ENGINE},
     "feeding": {"engine", "data", "batches", *_BASE},
     "training": {

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from .batches import Batches
-from .callbacks import Callback, Logs
+from .callbacks import Callback, CallbackList, Logs
+from .progress import check_verbose
 
-
-def params(batches: Batches, verbose: int, epochs: int = 1) -> dict[str, Any]:
-    """What callbacks find in `params`."""
-    return {
-        "verbose": verbose,
-        "epochs": epochs,
-        "steps": batches.length,
-        "samples": batches.samples,
-        "batch_size": batches.batch_size,
-    }
+if TYPE_CHECKING:
+    from .models import Sequential
 
 
 def due(validation_freq: int | Sequence[int]) -> Callable[[int], bool]:
@@ -51,6 +45,34 @@ def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
     if callbacks is None:
         return []
     return [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+
+
+@contextmanager
+def hearing(
+    callbacks: Callback | Sequence[Callback] | None,
+    progress: Callable[[int], Callback],
+    verbose: str | int,
+    model: Sequential,
+    batches: Batches,
+    epochs: int = 1,
+) -> Iterator[CallbackList]:
+    """The callbacks of a pass, its progress last; they also hear what ends it before its time."""
+    everyone, shown = listed(callbacks), check_verbose(verbose)
+    if shown:
+        everyone.append(progress(shown))
+    params = {
+        "verbose": shown,
+        "epochs": epochs,
+        "steps": batches.length,
+        "samples": batches.samples,
+        "batch_size": batches.batch_size,
+    }
+    loop = CallbackList(everyone, model, params)
+    try:
+        yield loop
+    except BaseException as error:
+        loop.interrupted(error)
+        raise
 
 
 def flat(logs: Logs, return_dict: bool) -> Any:

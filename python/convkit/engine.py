@@ -23,7 +23,7 @@ from .callbacks import CallbackList, History, Logs
 from .data import Samples
 from .layers.base import Layer, Run
 from .lowering import lower
-from .parameters import Array, ParameterStore
+from .parameters import Array, Parameter, ParameterStore
 from .plan import Bound, Plan
 
 
@@ -86,6 +86,25 @@ class Engine(ABC):
     @abstractmethod
     def _sizes(self, images: Array | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of an input and an output sample; builds the model from images if need be."""
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, in the order of the layers."""
+        return [parameter for layer in self.layers for parameter in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that training changes by their gradients."""
+        return [parameter for layer in self.layers for parameter in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The other parameters, such as the moving statistics of BatchNormalization."""
+        return [parameter for layer in self.layers for parameter in layer.non_trainable_weights]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters."""
+        return [parameter.numpy() for parameter in self.weights]
 
     def _train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
         assert self.optimizer is not None
@@ -173,7 +192,7 @@ class Engine(ABC):
     def _parameters(self) -> ParameterStore:
         """The flat buffers, with every parameter in its place."""
         if self._store is None:
-            self._store = ParameterStore([p for layer in self.layers for p in layer.weights])
+            self._store = ParameterStore(self.weights)
         elif not self._store.is_current:
             self._store.adopt()
         return self._store

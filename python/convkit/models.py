@@ -11,7 +11,7 @@ from .config import serialize
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .layers.naming import automatic_name
-from .parameters import Array, Parameter, Shape, assign
+from .parameters import Array, Shape, assign
 from .training import Trainer
 
 if TYPE_CHECKING:
@@ -183,25 +183,6 @@ class Sequential(Trainer):
         self._trainable = bool(value)
         for layer in self._layers:
             layer.trainable = self._trainable
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """All parameters, in the order of the layers."""
-        return [parameter for layer in self._layers for parameter in layer.weights]
-
-    @property
-    def trainable_weights(self) -> list[Parameter]:
-        """The parameters that training changes by their gradients."""
-        return [parameter for layer in self._layers for parameter in layer.trainable_weights]
-
-    @property
-    def non_trainable_weights(self) -> list[Parameter]:
-        """The other parameters, such as the moving statistics of BatchNormalization."""
-        return [parameter for layer in self._layers for parameter in layer.non_trainable_weights]
-
-    def get_weights(self) -> list[Array]:
-        """Copies of all parameters."""
-        return [parameter.numpy() for parameter in self.weights]
 
     def set_weights(self, weights: Sequence[Array]) -> None:
         """Replace all parameters, or none; ValueError names the first that does not fit."""

@@ -98,6 +98,10 @@ class _Meter(Callback):
             self._bar.close()
             self._bar = None
 
+    def on_train_interrupted(self, error: BaseException) -> None:
+        """Leave the terminal in order."""
+        self._close()
+
 
 class TrainingProgress(_Meter):
     """One bar, or one line, for each epoch. The rate is that of training, without validation."""
@@ -113,10 +117,6 @@ class TrainingProgress(_Meter):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Draw the last state, validation included."""
         self._end(logs)
-
-    def on_train_interrupted(self, error: BaseException) -> None:
-        """Leave the terminal in order."""
-        self._close()
 
 
 class EvaluationProgress(_Meter):
@@ -134,10 +134,6 @@ class EvaluationProgress(_Meter):
         """Draw the last state."""
         self._end(logs)
 
-    def on_train_interrupted(self, error: BaseException) -> None:
-        """Leave the terminal in order."""
-        self._close()
-
 
 class PredictionProgress(_Meter):
     """One bar, or one line, for `predict`."""
@@ -153,7 +149,3 @@ class PredictionProgress(_Meter):
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """Draw the last state."""
         self._end(logs)
-
-    def on_train_interrupted(self, error: BaseException) -> None:
-        """Leave the terminal in order."""
-        self._close()

@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import data, losses, optimizers
 from . import metrics as metrics_module
-from .arguments import due, flat, integer, listed, optional, params
+from .arguments import due, flat, hearing, integer, listed, optional
 from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batch, Batches, no_batch, warn_of_the_end
 from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
 from .engine import Scores
 from .feeding import Feeder
 from .lowering import lower
-from .progress import EvaluationProgress, PredictionProgress, TrainingProgress, check_verbose
+from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
 
 if TYPE_CHECKING:
     from .models import Sequential
@@ -135,16 +135,10 @@ class Trainer(Feeder):
             first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
             validates = due(validation_freq)
             history = History()
-            everyone: list[Callback] = [*listed(callbacks), history]
-            if shown := check_verbose(verbose):
-                everyone.append(TrainingProgress(shown))
-            loop = CallbackList(everyone, self._self(), params(training, shown, epochs=last))
-            self.history, self.stop_training = history, False
-            try:
+            everyone, model = [*listed(callbacks), history], self._self()
+            with hearing(everyone, TrainingProgress, verbose, model, training, last) as loop:
+                self.history, self.stop_training = history, False
                 self._epoch_loop(range(first, last), training, validation, validates, seed, loop)
-            except BaseException as error:
-                loop.interrupted(error)
-                raise
             return history
 
     # What comes without return_dict depends on the metrics, which no type can say: it is Any.
@@ -203,15 +197,9 @@ class Trainer(Feeder):
             self._require_loss("evaluate")
             size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
             batches = self._batches("evaluate", x, y, sample_weight, size, steps)
-            everyone = listed(callbacks)
-            if shown := check_verbose(verbose):
-                everyone.append(EvaluationProgress(shown))
-            loop = CallbackList(everyone, self._self(), params(batches, shown))
-            try:
+            model = self._self()
+            with hearing(callbacks, EvaluationProgress, verbose, model, batches) as loop:
                 logs = self._evaluate(batches, loop)
-            except BaseException as error:
-                loop.interrupted(error)
-                raise
             if not logs:
                 raise no_batch("evaluate")
             return flat(logs, return_dict)
@@ -237,15 +225,9 @@ class Trainer(Feeder):
         with self._exclusive():
             size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
             batches = self._batches("", x, None, None, size, steps)
-            everyone = listed(callbacks)
-            if shown := check_verbose(verbose):
-                everyone.append(PredictionProgress(shown))
-            loop = CallbackList(everyone, self._self(), params(batches, shown))
-            try:
+            model = self._self()
+            with hearing(callbacks, PredictionProgress, verbose, model, batches) as loop:
                 outputs = self._predict(batches, loop)
-            except BaseException as error:
-                loop.interrupted(error)
-                raise
             if outputs is None:
                 raise no_batch("predict")
             return outputs
