@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -84,6 +85,44 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Sets the number of threads, between 1 and 4096. Results do not depend on it, to the bit."""
     _core.set_num_threads(n)
+
+
+class _SharedThreads:
+    """Divides the threads among those that compute inside it at the same time.
+
+    In a process of their own, joblib's loky has set ``OMP_NUM_THREADS`` to the worker's share, and
+    convkit has read it. Of threads in one process, and of a ``multiprocessing`` pool, whose workers
+    are daemons, nobody else takes care. Results do not depend on the number of threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._all = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._all = get_num_threads()
+            self._users += 1
+            self._divide()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            self._divide()
+
+    def _divide(self) -> None:
+        import multiprocessing  # not above: importing convkit does not need it
+
+        share = self._all
+        if self._users:
+            alone = not multiprocessing.current_process().daemon
+            share = max(1, self._all // self._users) if alone else 1
+        set_num_threads(share)
+
+
+shared_threads = _SharedThreads()
 
 
 def get_conv2d_algorithm() -> str:

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-import multiprocessing
 import operator
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -192,7 +190,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             settings["callbacks"] = EarlyStopping(
                 "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
             )
-        with _threads, random.seeded(seed):
+        with runtime.shared_threads, random.seeded(seed):
             self.model_ = self._make_model()
             self.model_.seed = seed
             self.model_.compile(
@@ -219,7 +217,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X must have images of shape {self.image_shape_}, as in fit, received {sizes}"
             )
         images = flat.reshape(-1, *self.image_shape_)
-        with _threads:
+        with runtime.shared_threads:
             return self.model_.predict(images, verbose=0)
 
     def predict(self, X: Any) -> Array:
@@ -292,42 +290,6 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with random.seeded(0):  # the weights come from elsewhere: draw nobody else's numbers
                 self.model_ = self._make_model()
             self.model_.set_weights(state["model_"])
-
-
-class _SharedThreads:
-    """Divides convkit's threads among the estimators that compute at the same time.
-
-    In a process of their own, joblib's loky has set `OMP_NUM_THREADS` to the worker's share, and
-    convkit has read it. Of threads in one process, and of a `multiprocessing` pool, whose workers
-    are daemons, nobody else takes care. Results do not depend on the number of threads.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._all = 1
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._users:
-                self._all = runtime.get_num_threads()
-            self._users += 1
-            self._divide()
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            self._divide()
-
-    def _divide(self) -> None:
-        share = self._all
-        if self._users:
-            alone = not multiprocessing.current_process().daemon
-            share = max(1, self._all // self._users) if alone else 1
-        runtime.set_num_threads(share)
-
-
-_threads = _SharedThreads()
 
 
 def _flattened(X: Any) -> tuple[tuple[int, ...] | None, Any]:
