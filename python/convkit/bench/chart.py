@@ -12,8 +12,8 @@ from .profile import Account
 from .style import (
     BLUE,
     SKY,
+    bar_figure,
     color_of,
-    figure_class,
     heading,
     plain_ticks,
     save,
@@ -24,7 +24,6 @@ from .style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BAR_INCHES = 0.17
 _LINEAR_UP_TO = 30.0  # with a larger ratio the axis is logarithmic, and its bars begin at 1
 _GAP = 1.6  # between the bars of one name and the next, in bars: the name stands there
 _SMALL = 0.01  # of a training step: parts below share one bar
@@ -65,13 +64,10 @@ def save_chart(
         ImportError: matplotlib is not installed.
         ValueError: there is nothing to show.
     """
-    Figure = figure_class()
     bars = _place(results, contenders)
     if not bars:
         raise ValueError("there is no result with a contender to show")
-    height = 1.5 + 0.12 * note.count("\n") + _BAR_INCHES * bars[-1].place
-    figure = Figure(figsize=(9.0, height), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = bar_figure(bars[-1].place, note)
     wide = max(bar.ratio.high for bar in bars) > _LINEAR_UP_TO
     if wide:
         axes.set_xscale("log")
@@ -136,7 +132,6 @@ def _label(axes: Axes, bars: Sequence[_Bar]) -> None:
     for bar, before in zip(bars, [None, *bars], strict=False):
         if before is None or before.name != bar.name:
             heading(axes, bar.place, bar.name)
-    axes.set_ylim(bars[-1].place + 0.8, -1.8)
     tidy(axes)
 
 
@@ -157,7 +152,6 @@ def save_profile(
     Raises:
         ImportError: matplotlib is not installed.
     """
-    Figure = figure_class()
     names: list[str] = []
     places: list[float] = []
     rows: list[tuple[float, float]] = []  # milliseconds and their bound
@@ -170,9 +164,7 @@ def save_profile(
             rows.append((1e3 * seconds, 1e3 * bound))
             places.append(place)
             place += 1.0
-    height = 1.5 + 0.12 * note.count("\n") + _BAR_INCHES * places[-1]
-    figure = Figure(figsize=(9.0, height), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = bar_figure(places[-1], note)
     times, bounds = zip(*rows, strict=True)
     axes.barh(places, times, height=0.8, color=SKY, label="time")
     axes.barh(
@@ -187,7 +179,6 @@ def save_profile(
     axes.set_yticks(places, names, fontsize=6)
     for place, text in headings:
         heading(axes, place, text)
-    axes.set_ylim(places[-1] + 0.8, -1.8)
     axes.set_xlim(0.0, 1.2 * max(*times, *bounds))
     axes.set_xlabel("milliseconds of a training step", fontsize=9)
     tidy(axes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .measure import Result
-from .style import color_of, figure_class, plain_ticks, save
+from .style import color_of, new_figure, plain_ticks, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,6 @@ def save_roofline(
         ImportError: matplotlib is not installed.
         ValueError: there is nothing to show.
     """
-    Figure = figure_class()
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for result in results:
         flops, nbytes = result.facts.flops, result.facts.nbytes
@@ -56,8 +55,7 @@ def save_roofline(
                 series.append((flops / nbytes, speed))
     if not points:
         raise ValueError("there is no result with operations and bytes to show")
-    figure = Figure(figsize=(9.0, 6.0), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_figure(6.0)
     directions = list(dict.fromkeys(direction for _, direction in points))
     markers = dict(zip(directions, "o^sDv", strict=False))
     # What was named first is drawn last, and lies on top.

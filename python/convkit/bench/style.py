@@ -16,20 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_BAR_INCHES = 0.17
 _TICKS = (1.0, 2.0, 5.0)  # of each decade of a logarithmic axis
 
 BLUE, _ORANGE, _VERMILLION, _GREEN, SKY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#56B4E9"
 _COLORS = {CONVKIT: BLUE, "numpy": _ORANGE, "torch": _VERMILLION, "keras": _GREEN}
 
 
-def figure_class() -> type[Figure]:
-    """matplotlib's Figure; ImportError says what to install."""
+def new_figure(inches: float) -> tuple[Figure, Axes]:
+    """A figure of that height with one pair of axes; ImportError says what to install."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         message = 'charts need matplotlib: pip install "convkit[examples]"'
         raise ImportError(message) from error
-    return Figure
+    figure = Figure(figsize=(9.0, inches), layout="constrained")
+    return figure, figure.subplots()
 
 
 def save(figure: Figure, path: str | PathLike[str], title: str, note: str) -> Path:
@@ -76,6 +78,13 @@ def heading(axes: Axes, place: float, text: str) -> None:
         fontsize=8,
         weight="bold",
     )
+
+
+def bar_figure(last: float, note: str) -> tuple[Figure, Axes]:
+    """A figure for horizontal bars from place 0 down to the last one, with a note below."""
+    figure, axes = new_figure(1.5 + 0.12 * note.count("\n") + _BAR_INCHES * last)
+    axes.set_ylim(last + 0.8, -1.8)
+    return figure, axes
 
 
 def tidy(axes: Axes) -> None:
