@@ -5,8 +5,13 @@ And what the README counts: tests say what they are counted as, the end of the r
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,24 +32,27 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     runtime.set_isa(former)
 
 
-@pytest.fixture(params=[1, 2, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Run the test with one, two and three threads."""
+@pytest.fixture
+def restore_threads() -> Iterator[None]:
+    """Give the number of threads back that the test found."""
     former = runtime.get_num_threads()
+    yield
+    runtime.set_num_threads(former)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest, restore_threads: None) -> int:
+    """Run the test with one, two and three threads."""
     count = int(request.param)
     runtime.set_num_threads(count)
     assert runtime.get_num_threads() == count
-    yield count
-    runtime.set_num_threads(former)
+    return count
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
+def one_thread(restore_threads: None) -> None:
     """Run the test with one thread: for thousands of tiny calls, where threads would only wait."""
-    former = runtime.get_num_threads()
     runtime.set_num_threads(1)
-    yield
-    runtime.set_num_threads(former)
 
 
 @pytest.fixture
@@ -80,6 +88,65 @@ def keras(monkeypatch: pytest.MonkeyPatch, count: Callable[..., None]) -> Any:
     module = pytest.importorskip("keras", reason="Keras is not installed")
     count("comparisons with Keras")
     return module
+
+
+@pytest.fixture
+def keras_float64(keras: Any) -> Iterator[None]:
+    """Let Keras compute in float64."""
+    former = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(former)
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder."""
+    monkeypatch.setenv("CONVKIT_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def no_pooch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing pooch, the way to the network, is an error."""
+    monkeypatch.setitem(sys.modules, "pooch", None)
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A web server: `files` maps paths to contents, `asked` lists the paths asked for."""
+    files: dict[str, bytes] = {}
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = files.get(self.path)
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            announced = len(content) + (1000 if "/cut/" in self.path else 0)
+            self.send_header("Content-Length", str(announced))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield SimpleNamespace(
+        url=f"http://127.0.0.1:{server.server_address[1]}", files=files, asked=asked
+    )
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

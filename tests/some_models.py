@@ -1,11 +1,13 @@
-"""Models for the tests of files and of other libraries: trained a little, and of every layer."""
+"""Models that several tests share: of the zoo and trained a little, of every layer, and small."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 import convkit
 from compare import Array
@@ -145,3 +147,70 @@ def of_line(name: str) -> convkit.Sequential:
         if parameter.name != "kernel":
             parameter.value[...] = rng.uniform(0.5, 1.5, parameter.shape)
     return model
+
+
+SMALL_IMAGES = (8, 8, 1)
+
+
+def small_cnn(seed: int = 0, compiled: bool = True) -> convkit.Sequential:
+    convkit.utils.set_random_seed(seed)
+    model = convkit.Sequential(
+        [
+            Input(SMALL_IMAGES),
+            Conv2D(6, 3, padding="same"),
+            BatchNormalization(),
+            Activation("relu"),
+            MaxPooling2D(),
+            Conv2D(8, 3, activation="relu"),
+            Flatten(),
+            Dropout(0.25),
+            Dense(10, activation="relu"),
+            Dense(3, activation="softmax"),
+        ]
+    )
+    if compiled:
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def stripes(n: int, seed: int = 0) -> tuple[Array, Array]:
+    """Images that a few steps can learn: the class is which third of the rows is bright."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    x = rng.normal(0, 0.3, (n, *SMALL_IMAGES)).astype(np.float32)
+    for i, label in enumerate(y):
+        x[i, 3 * label : 3 * label + 2] += 1.0
+    return x, y
+
+
+def few_weights() -> convkit.Sequential:
+    """A few weights of every kind."""
+    return convkit.Sequential(
+        [
+            Input((6, 6, 2)),
+            Conv2D(3, 3, padding="same", use_bias=False),
+            BatchNormalization(scale=False),
+            Flatten(),
+            Dense(3),
+        ]
+    )
+
+
+def saved_line(tmp_path: Path) -> tuple[convkit.Sequential, bytes]:
+    convkit.utils.set_random_seed(0)
+    model = convkit.Sequential([Input((2,)), Dense(1, name="d")], name="s")
+    model.compile(convkit.optimizers.SGD(0.1, 0.5), "mse")
+    model.fit(np.ones((2, 2)), np.ones(2), verbose=0)
+    model.save(tmp_path / "small")
+    return model, (tmp_path / "small").read_bytes()
+
+
+def assert_refused(path: Path, model: convkit.Sequential, message: str = "") -> None:
+    """Both ways of loading say what is wrong, and name the file; the model stays as it was."""
+    before = model.get_weights()
+    for load in (convkit.models.load_model, model.load_weights):
+        with pytest.raises(ValueError, match=message or None) as caught:
+            load(path)
+        assert str(path) in str(caught.value)
+    for mine, theirs in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -377,12 +377,9 @@ def meeting_cnn(image_shape: Any, n_classes: int) -> Any:
 
 
 @pytest.fixture
-def four_threads() -> Iterator[None]:
+def four_threads(restore_threads: None) -> None:
     """Run the test with four threads."""
-    former = runtime.get_num_threads()
     runtime.set_num_threads(4)
-    yield
-    runtime.set_num_threads(former)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
