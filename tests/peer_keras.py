@@ -2,18 +2,25 @@
 
 Keras runs on its PyTorch backend. Where it is not installed, the tests that import this module are
 skipped and say so. They ignore warnings: NumPy, PyTorch and Keras warn about one another.
+
+Most cases are one line that is run twice, with Keras's module and with convkit's, so they also show
+that names, argument order and defaults are Keras's. Layer by layer Keras computes in float64: a
+judge more exact than the judged, and the bounds are those of float32 alone (see `compare`).
+Trainings run as in a script, both sides in float32.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import convkit
+from compare import Array
 
 if os.environ.setdefault("KERAS_BACKEND", "torch") != "torch":
     pytest.skip(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}", allow_module_level=True)
@@ -25,6 +32,20 @@ with warnings.catch_warnings():
 # Both compute in float32, with sums in different orders. A few steps of a small network multiply
 # the first roundings (6e-8 of each number) some tens of times.
 CLOSE = {"rtol": 2e-5, "atol": 2e-6}
+
+
+# Keras hands PyTorch's tensors to NumPy in a way that NumPy 2 deprecates.
+WITH_KERAS = [
+    pytest.mark.filterwarnings("ignore:__array:DeprecationWarning"),
+    pytest.mark.usefixtures("keras", "one_torch_thread"),
+]
+
+Make = Callable[[Any], Any]  # from a module, keras or convkit, to an object of it
+
+
+def numbers(tensor: Any) -> Array:
+    """What a tensor of Keras holds."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
 def twin(model: convkit.Sequential) -> Any:
