@@ -7,16 +7,8 @@ mirrors. The tests on the real files run where `$CONVKIT_DATA` has them.
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
 import os
-import subprocess
 import sys
-import tarfile
-import threading
-import tracemalloc
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -25,54 +17,8 @@ import numpy as np
 import pytest
 
 from convkit import datasets
-from convkit.datasets import cache, cifar10, digits, fashion_mnist, idx, mnist
-
-CONTENT = bytes(range(256)) * 8
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content).hexdigest()
-
-
-def plain(path: str = "set/a.bin", content: bytes = CONTENT) -> cache.DataFile:
-    return cache.DataFile(path, len(content), sha256(content))
-
-
-def zipped(path: str = "set/a.gz", content: bytes = CONTENT) -> cache.DataFile:
-    return cache.DataFile(path, len(content), sha256(content))
-
-
-def archive_of(members: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
-    """A .tar.gz with regular files and symbolic links."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for name, destination in (links or {}).items():
-            info = tarfile.TarInfo(name)
-            info.type = tarfile.SYMTYPE
-            info.linkname = destination
-            archive.addfile(info)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data folder."""
-    monkeypatch.setenv("CONVKIT_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def no_pooch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Importing pooch, the way to the network, is an error."""
-    monkeypatch.setitem(sys.modules, "pooch", None)
+from convkit.datasets import cifar10, digits, fashion_mnist, idx, mnist
+from made_up_data import md5, put, sha256
 
 
 @pytest.fixture
@@ -84,281 +30,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError(f"no route to {url}")
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
-
-
-@pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A web server: `files` maps paths to contents, `asked` lists the paths asked for."""
-    files: dict[str, bytes] = {}
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            content = files.get(self.path)
-            if content is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            announced = len(content) + (1000 if "/cut/" in self.path else 0)
-            self.send_header("Content-Length", str(announced))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield SimpleNamespace(
-        url=f"http://127.0.0.1:{server.server_address[1]}", files=files, asked=asked
-    )
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def put(folder: Path, path: str, content: bytes) -> Path:
-    place = folder / path
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
-    return place
-
-
-# ------------------------------------------------------------------------------ the data folder
-
-
-def test_folder_is_the_one_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONVKIT_DATA", "~/somewhere")
-    assert cache.data_folder() == Path.home() / "somewhere"
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_folder_is_the_users_cache_otherwise(
-    value: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if value is None:
-        monkeypatch.delenv("CONVKIT_DATA", raising=False)
-    else:
-        monkeypatch.setenv("CONVKIT_DATA", value)
-    pooch = pytest.importorskip("pooch")
-    assert cache.data_folder() == Path(pooch.os_cache("convkit"))
-
-
-# ------------------------------------------------------------------------------ reading
-
-
-def test_read_plain_and_compressed(folder: Path) -> None:
-    put(folder, "set/a.bin", CONTENT)
-    put(folder, "set/a.gz", gzip.compress(CONTENT))
-    assert cache.read(plain()) == CONTENT
-    assert cache.read(zipped()) == CONTENT
-
-
-def test_read_a_gzip_file_that_compression_made_larger(folder: Path) -> None:
-    content = np.random.default_rng(0).bytes(100_000)
-    put(folder, "set/a.gz", gzip.compress(content, compresslevel=0))
-    assert cache.read(zipped(content=content)) == content
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "complaint"),
-    [
-        (plain(), b"", "truncated: 0 of 2,048 bytes"),
-        (plain(), CONTENT[:-1], "truncated: 2,047 of 2,048 bytes"),
-        (plain(), CONTENT + b"\0", "more than the expected 2,048 bytes"),
-        (plain(), CONTENT[:-1] + b"\0", "not the expected one"),
-        (zipped(), b"", "truncated"),
-        (zipped(), gzip.compress(CONTENT)[:-1], "truncated"),
-        (zipped(), gzip.compress(CONTENT)[:40], "truncated"),
-        (zipped(), gzip.compress(CONTENT[:-1]), "truncated: 2,047 of 2,048 bytes"),
-        (zipped(), gzip.compress(CONTENT + b"\0"), "more than the expected 2,048 bytes"),
-        (zipped(), gzip.compress(CONTENT[::-1]), "not the expected one"),
-        (zipped(), b"<html>Not found</html>", "not an intact gzip file"),
-        (zipped(), gzip.compress(CONTENT)[:-8] + bytes(8), "not an intact gzip file"),
-    ],
-)
-def test_read_damaged(folder: Path, file: cache.DataFile, content: bytes, complaint: str) -> None:
-    path = put(folder, file.path, content)
-    with pytest.raises(ValueError, match=complaint) as caught:
-        cache.read(file)
-    message = str(caught.value)
-    assert str(path) in message
-    assert file.sha256 in message
-    assert "Delete the file" in message
-
-
-def test_read_missing(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"a\.gz"):
-        cache.read(zipped())
-
-
-@pytest.mark.parametrize("compress", [True, False])
-def test_read_does_not_swallow_a_bomb(folder: Path, compress: bool) -> None:
-    huge = bytes(50_000_000)
-    file = zipped() if compress else plain()
-    put(folder, file.path, gzip.compress(huge) if compress else huge)
-    del huge
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match="more than the expected"):
-            cache.read(file)
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    finally:
-        tracemalloc.stop()
-
-
-# ------------------------------------------------------------------------------ downloading
-
-
-def offer(mirror: SimpleNamespace, content: bytes, *paths: str) -> cache.Download:
-    """A download of `content` from the given paths, in this order."""
-    urls = tuple(mirror.url + path for path in paths)
-    return cache.Download(urls, len(content), f"md5:{md5(content)}")
-
-
-def test_a_file_that_is_there_needs_no_network(folder: Path, no_pooch: None) -> None:
-    put(folder, "set/a.gz", gzip.compress(CONTENT))
-    cache.fetch(cache.Download(("https://nowhere.invalid/a.gz",), 1, "md5:0"), [zipped()])
-    assert cache.read(zipped()) == CONTENT
-
-
-def test_download(folder: Path, mirror: SimpleNamespace) -> None:
-    content = gzip.compress(CONTENT)
-    mirror.files["/one/a.gz"] = content
-    cache.fetch(offer(mirror, content, "/one/a.gz", "/two/a.gz"), [zipped()])
-    assert cache.read(zipped()) == CONTENT
-    assert (folder / "set/a.gz").read_bytes() == content
-    assert mirror.asked == ["/one/a.gz"]
-    assert [path.name for path in (folder / "set").iterdir()] == ["a.gz"]  # no scratch left
-
-
-def test_a_downloaded_file_has_the_usual_permissions(folder: Path, mirror: SimpleNamespace) -> None:
-    content = gzip.compress(CONTENT)
-    mirror.files["/a.gz"] = content
-    cache.fetch(offer(mirror, content, "/a.gz"), [zipped()])
-    usual = put(folder, "usual", b"").stat().st_mode
-    assert (folder / "set/a.gz").stat().st_mode == usual
-
-
-@pytest.mark.parametrize(
-    ("path", "sent"),
-    [
-        ("/missing/a.gz", None),
-        ("/other/a.gz", gzip.compress(CONTENT[::-1])),
-        ("/short/a.gz", gzip.compress(CONTENT)[:-5]),
-        ("/cut/a.gz", gzip.compress(CONTENT)[:-5]),
-        ("/endless/a.gz", gzip.compress(CONTENT) + bytes(1_000_000)),
-    ],
-)
-def test_the_next_mirror_is_asked(
-    folder: Path, mirror: SimpleNamespace, path: str, sent: bytes | None
-) -> None:
-    content = gzip.compress(CONTENT)
-    mirror.files["/good/a.gz"] = content
-    if sent is not None:
-        mirror.files[path] = sent
-    cache.fetch(offer(mirror, content, path, "/good/a.gz"), [zipped()])
-    assert cache.read(zipped()) == CONTENT
-    assert mirror.asked == [path, "/good/a.gz"]
-
-
-def test_no_mirror_delivers(folder: Path, mirror: SimpleNamespace) -> None:
-    content = gzip.compress(CONTENT)
-    mirror.files["/two/a.gz"] = content + b"more"
-    with pytest.raises(FileNotFoundError) as caught:
-        cache.fetch(offer(mirror, content, "/one/a.gz", "/two/a.gz"), [zipped()])
-    message = str(caught.value)
-    assert str(folder / "set/a.gz") in message
-    assert f"{mirror.url}/one/a.gz" in message
-    assert "404" in message
-    assert f"{mirror.url}/two/a.gz" in message
-    assert f"more than the expected {len(content)} bytes" in message
-    assert "CONVKIT_DATA" in message
-    assert list((folder / "set").iterdir()) == []
-
-
-def test_two_processes_fetch_at_once(folder: Path, mirror: SimpleNamespace) -> None:
-    content = np.random.default_rng(0).bytes(3_000_000)
-    mirror.files["/a.bin"] = content
-    file = plain(content=content)
-    program = (
-        "from convkit.datasets import cache\n"
-        f"file = cache.DataFile({file.path!r}, {file.size}, {file.sha256!r})\n"
-        f"cache.fetch(cache.Download(({mirror.url + '/a.bin'!r},), {file.size}, "
-        f"'sha256:{file.sha256}'), [file])\n"
-        "cache.read(file)\n"
-    )
-    running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [process.wait(timeout=60) for process in running] == [0, 0]
-    assert cache.read(file) == content
-    assert os.listdir(folder / "set") == ["a.bin"]
-
-
-# ------------------------------------------------------------------------------ archives
-
-
-MEMBERS = {f"batches/{name}.bin": name.encode() * 100 for name in "abc"}
-
-
-@pytest.fixture
-def fetch_archive(
-    folder: Path, mirror: SimpleNamespace
-) -> Callable[[bytes], tuple[cache.DataFile, ...]]:
-    """Fetch the files of MEMBERS from an archive of the given bytes."""
-
-    def fetch(content: bytes) -> tuple[cache.DataFile, ...]:
-        mirror.files["/all.tar.gz"] = content
-        files = tuple(plain(f"set/{name}", member) for name, member in MEMBERS.items())
-        cache.fetch(offer(mirror, content, "/all.tar.gz"), files)
-        return files
-
-    return fetch
-
-
-def test_archive(folder: Path, fetch_archive: Callable[..., Any], mirror: SimpleNamespace) -> None:
-    content = archive_of({"batches/readme.html": b"x", **MEMBERS, "../outside": b"y"})
-    files = fetch_archive(content)
-    assert [cache.read(file) for file in files] == list(MEMBERS.values())
-    assert sorted(os.listdir(folder / "set/batches")) == ["a.bin", "b.bin", "c.bin"]
-    assert not list(folder.rglob("outside"))
-    mirror.files.clear()
-    fetch_archive(content)
-    assert mirror.asked == ["/all.tar.gz"]
-
-
-def test_archive_fills_only_the_gaps(folder: Path, fetch_archive: Callable[..., Any]) -> None:
-    mine = put(folder, "set/batches/b.bin", b"mine")
-    files = fetch_archive(archive_of(MEMBERS))
-    assert mine.read_bytes() == b"mine"
-    assert cache.read(files[0]) == MEMBERS["batches/a.bin"]
-    with pytest.raises(ValueError, match=r"b\.bin"):
-        cache.read(files[1])
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (archive_of({**MEMBERS, "batches/b.bin": b"b" * 99}), "truncated: 99 of 100 bytes"),
-        (archive_of({**MEMBERS, "batches/b.bin": b"b" * 101}), "more than the expected 100"),
-        (archive_of({**MEMBERS, "batches/b.bin": b"c" * 100}), "not the expected one"),
-        (archive_of({"batches/a.bin": b"a" * 100}), r"lacks batches/b\.bin, batches/c\.bin"),
-        (
-            archive_of({}, links={"batches/b.bin": "/etc/hostname"}),
-            r"batches/b\.bin in the archive is not a regular file",
-        ),
-    ],
-)
-def test_archive_with_wrong_members(
-    folder: Path, fetch_archive: Callable[..., Any], content: bytes, complaint: str
-) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        fetch_archive(content)
-    left = {path.name for path in (folder / "set/batches").iterdir()}
-    assert left <= {"a.bin"}  # the member before the wrong one is whole and may stay
 
 
 # ------------------------------------------------------------------------------ IDX
@@ -382,7 +53,7 @@ def idx_set(arrays: list[np.ndarray], mirrors: tuple[str, ...]) -> tuple[idx.Idx
     return idx.IdxSet("tiny", mirrors, (train_x, train_y, test_x, test_y)), contents
 
 
-def test_idx_set_is_downloaded_and_read(folder: Path, mirror: SimpleNamespace) -> None:
+def test_idx_set_is_downloaded_and_read(data_folder: Path, mirror: SimpleNamespace) -> None:
     generator = np.random.default_rng(0)
     shapes = [(7, 4, 3), (7,), (2, 4, 3), (2,)]
     arrays = [generator.integers(0, 256, shape, np.uint8) for shape in shapes]
@@ -395,7 +66,7 @@ def test_idx_set_is_downloaded_and_read(folder: Path, mirror: SimpleNamespace) -
         assert array.dtype == np.uint8
         assert array.flags.writeable
         assert array.flags.c_contiguous
-    assert sorted(os.listdir(folder / "tiny")) == sorted(file.name for file in data_set.files)
+    assert sorted(os.listdir(data_folder / "tiny")) == sorted(file.name for file in data_set.files)
 
 
 @pytest.mark.parametrize(
@@ -421,16 +92,18 @@ def test_idx_with_a_wrong_header_or_length(raw: bytes, complaint: str) -> None:
 
 
 @pytest.mark.parametrize("module", [mnist, fashion_mnist])
-def test_idx_sets_name_the_damaged_file(module: ModuleType, folder: Path, no_pooch: None) -> None:
+def test_idx_sets_name_the_damaged_file(
+    module: ModuleType, data_folder: Path, no_pooch: None
+) -> None:
     for file in module._SET.files:
-        put(folder, f"{module._SET.folder}/{file.name}", gzip.compress(b"wrong"))
+        put(data_folder, f"{module._SET.folder}/{file.name}", gzip.compress(b"wrong"))
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz: it is truncated"):
         module.load_data()
 
 
-def test_cifar10_names_the_damaged_file(folder: Path, no_pooch: None) -> None:
+def test_cifar10_names_the_damaged_file(data_folder: Path, no_pooch: None) -> None:
     for file in (*cifar10._TRAIN, *cifar10._TEST):
-        put(folder, file.path, b"wrong")
+        put(data_folder, file.path, b"wrong")
     with pytest.raises(ValueError, match=r"data_batch_1\.bin: it is truncated: 5 of 30,730,000"):
         cifar10.load_data()
 
@@ -444,7 +117,7 @@ def test_cifar10_names_the_damaged_file(folder: Path, no_pooch: None) -> None:
     ],
 )
 def test_missing_without_a_network(
-    module: ModuleType, names: list[str], folder: Path, offline: None
+    module: ModuleType, names: list[str], data_folder: Path, offline: None
 ) -> None:
     with pytest.raises(FileNotFoundError, match="CONVKIT_DATA") as caught:
         module.load_data()
