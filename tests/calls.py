@@ -23,6 +23,12 @@ def _ones_to_three(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 def _convolutions() -> dict[str, dict[str, Any]]:
     options = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1), "groups": 1}
     x, w, dy = _ones_to_three(2, 5, 4, 2), _ones_to_three(3, 2, 2, 4), _ones_to_three(2, 3, 3, 4)
+
+    def normalised() -> dict[str, Any]:
+        parts = ("b", "gamma", "beta", "moving_mean", "moving_variance")
+        arrays = {name: _ones_to_three(4) for name in parts}  # of its own: ops may write into them
+        return {"x": x, "w": w, **arrays, "max_pool": True, **options}
+
     return {
         "conv2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
         "conv2d_backward_input": {"dy": dy, "w": w, "x_shape": x.shape, **options},
@@ -38,28 +44,8 @@ def _convolutions() -> dict[str, dict[str, Any]]:
             "activation": "relu",
             **options,
         },
-        "conv2d_batchnorm_forward": {
-            "x": x,
-            "w": w,
-            "b": _ones_to_three(4),
-            "gamma": _ones_to_three(4),
-            "beta": _ones_to_three(4),
-            "moving_mean": _ones_to_three(4),
-            "moving_variance": _ones_to_three(4),
-            "max_pool": True,
-            **options,
-        },
-        "conv2d_batchnorm_inference": {
-            "x": x,
-            "w": w,
-            "b": _ones_to_three(4),
-            "gamma": _ones_to_three(4),
-            "beta": _ones_to_three(4),
-            "moving_mean": _ones_to_three(4),
-            "moving_variance": _ones_to_three(4),
-            "max_pool": True,
-            **options,
-        },
+        "conv2d_batchnorm_forward": normalised(),
+        "conv2d_batchnorm_inference": normalised(),
         "conv2d_batchnorm_backward": {
             "x": x,
             "w": w,

@@ -61,6 +61,20 @@ def rms(array: ArrayLike) -> float:
     return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
 
 
+def finite_numbers(actual: Array, expected: ArrayLike) -> tuple[Array, Array]:
+    """Return both in float64, float32 `actual` first, where `expected` is finite.
+
+    Asserts that NaN and infinities are at the same places.
+    """
+    wanted = np.asarray(expected, np.float64)
+    assert isinstance(actual, np.ndarray)
+    assert actual.dtype == np.float32
+    assert actual.shape == wanted.shape
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(actual[~finite], wanted[~finite])
+    return actual.astype(np.float64)[finite], wanted[finite]
+
+
 def assert_close(
     actual: Array,
     expected: ArrayLike,
@@ -74,13 +88,8 @@ def assert_close(
     The largest difference may be factor * eps * sqrt(terms) * scale; scale is the rms of `expected`
     unless given. NaN and infinities must be at the same places.
     """
-    wanted = np.asarray(expected, np.float64)
-    assert isinstance(actual, np.ndarray)
-    assert actual.dtype == np.float32
-    assert actual.shape == wanted.shape
-    finite = np.isfinite(wanted)
-    np.testing.assert_array_equal(actual[~finite], wanted[~finite])
-    difference = np.abs(actual[finite].astype(np.float64) - wanted[finite])
+    got, wanted = finite_numbers(actual, expected)
+    difference = np.abs(got - wanted)
     if not difference.size:
         return
     bound = factor * EPS * np.sqrt(terms) * (rms(wanted) if scale is None else scale)
@@ -96,13 +105,7 @@ def assert_elementwise(
     `floor` is the size below which only the absolute error counts: an activation near zero is a
     difference of numbers near one. NaN and infinities must be at the same places.
     """
-    wanted = np.asarray(expected, np.float64)
-    assert isinstance(actual, np.ndarray)
-    assert actual.dtype == np.float32
-    assert actual.shape == wanted.shape
-    finite = np.isfinite(wanted)
-    np.testing.assert_array_equal(actual[~finite], wanted[~finite])
-    got, wanted = actual.astype(np.float64)[finite], wanted[finite]
+    got, wanted = finite_numbers(actual, expected)
     errors = np.abs(got - wanted) / (EPS * np.maximum(np.abs(wanted), floor))
     if errors.size:
         worst = int(np.argmax(errors))
