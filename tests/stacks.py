@@ -1,0 +1,125 @@
+"""Stacks of layers that have every step and every fusion, and plans of them run once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import convkit
+from convkit import layers
+from convkit.layers.base import Layer, Run
+from convkit.plan import Plan
+
+SEED = 11
+
+
+def build(stack: list[Layer], sizes: tuple[int, ...]) -> convkit.Sequential:
+    """A model with weights that are neither zero nor one anywhere."""
+    convkit.utils.set_random_seed(SEED)
+    model = convkit.Sequential([convkit.Input(sizes), *stack])
+    rng = np.random.default_rng(SEED)
+    model.set_weights(
+        [
+            rng.uniform(0.5, 1.5, w.shape) if "variance" in w.name else rng.normal(0, 0.3, w.shape)
+            for w in model.weights
+        ]
+    )
+    return model
+
+
+def convolutional() -> list[Layer]:
+    return [
+        layers.Conv2D(4, 3, padding="same", activation="relu"),
+        layers.Conv2D(6, 3, strides=2, groups=2, use_bias=False),
+        layers.BatchNormalization(),
+        layers.Activation("relu"),
+        layers.MaxPooling2D(2, strides=1),
+        layers.Flatten(),
+        layers.Dropout(0.4),
+        layers.Dense(7, activation="tanh"),
+        layers.Dense(6),
+        layers.ReLU(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def pooled() -> list[Layer]:
+    return [
+        layers.BatchNormalization(scale=False),
+        layers.Conv2D(5, (2, 3), dilation_rate=2, activation="gelu"),
+        layers.AveragePooling2D(2, padding="same"),
+        layers.Conv2D(4, 1, activation="leaky_relu"),
+        layers.Activation("elu"),
+        layers.Dropout(0.3),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(5, activation="sigmoid"),
+        layers.Activation("linear"),
+        layers.Dense(3),
+        layers.Softmax(),
+    ]
+
+
+def max_pooled() -> list[Layer]:
+    return [
+        layers.Conv2D(4, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.BatchNormalization(),
+        layers.Conv2D(5, 2, padding="same", use_bias=False),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def global_max() -> list[Layer]:
+    return [
+        layers.MaxPooling2D(3, strides=2, padding="same"),
+        layers.Activation("tanh"),
+        layers.Conv2D(5, 2, activation="elu"),
+        layers.BatchNormalization(center=False),
+        layers.ReLU(),
+        layers.GlobalMaxPooling2D(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def normalised() -> list[Layer]:
+    """Everything that a convolution and its normalisation can have behind them."""
+    return [
+        layers.Conv2D(4, 3, padding="same"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.MaxPooling2D(),
+        layers.Conv2D(5, 2, padding="same", use_bias=False),
+        layers.BatchNormalization(scale=False),
+        layers.Activation("relu"),
+        layers.Conv2D(5, 3, padding="same"),
+        layers.BatchNormalization(center=False),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(6, 1),
+        layers.BatchNormalization(),
+        layers.Flatten(),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+STACKS = {f.__name__: f for f in (convolutional, pooled, max_pooled, global_max, normalised)}
+SIZES = (7, 8, 2)
+
+
+def batch(n: int, sizes: tuple[int, ...] = SIZES) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(n)
+    return rng.normal(size=(n, *sizes)).astype(np.float32), rng.integers(0, 3, n)
+
+
+def execute(plan: Plan, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Run everything once; return the output and the losses."""
+    bound = plan.bind(len(x))
+    bound.x[...] = x
+    run = Run(plan.training, SEED, 3)
+    bound.forward(run)
+    if plan.head is not None:
+        bound.loss(y)
+    bound.backward(run)
+    return bound.output.copy(), bound.losses.copy()

@@ -1,0 +1,185 @@
+"""Fusions: the right gradients of whole models, the same with and without them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import fusion, layers, losses, reference
+from convkit.losses import Loss
+from convkit.lowering import lower
+from convkit.parameters import ParameterStore
+from stacks import SEED, SIZES, STACKS, batch, build, convolutional, execute, max_pooled, normalised
+
+
+def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y: Any) -> float:
+    """The training loss in float64, layer by layer from the reference; no plan, no fusion."""
+    left = list(weights)
+    for layer in model.layers:
+        own = [left.pop(0) for _ in layer.weights]
+        if isinstance(layer, layers.Conv2D):
+            x = reference.conv2d_forward(
+                x, *own, strides=layer.strides, padding=layer.padding,
+                dilation=layer.dilation_rate, groups=layer.groups,
+            )  # fmt: skip
+        elif isinstance(layer, layers.Dense):
+            x = reference.dense_forward(x, *own)
+        elif isinstance(layer, layers.BatchNormalization):
+            gamma = own.pop(0) if layer.scale else np.ones(x.shape[-1])
+            beta = own.pop(0) if layer.center else np.zeros(x.shape[-1])
+            statistics = [own[0].copy(), own[1].copy()]
+            x = reference.batchnorm_forward(x, gamma, beta, *statistics, epsilon=layer.epsilon)[0]
+        elif isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
+            maximum = isinstance(layer, layers.MaxPooling2D)
+            op = reference.max_pool2d_forward if maximum else reference.average_pool2d_forward
+            x = op(x, layer.pool_size, strides=layer.strides, padding=layer.padding)
+            x = x[0] if maximum else x
+        elif isinstance(layer, layers.GlobalAveragePooling2D):
+            x = reference.global_average_pool2d_forward(x)
+        elif isinstance(layer, layers.GlobalMaxPooling2D):
+            x = reference.global_max_pool2d_forward(x)[0]
+        elif isinstance(layer, layers.Flatten):
+            x = x.reshape(len(x), -1)
+        elif isinstance(layer, layers.Dropout):
+            offset = convkit.random.dropout_offset(3, layer.index)
+            x = reference.dropout_forward(x, layer.rate, seed=SEED, offset=offset)
+        name = getattr(layer, "activation", None)
+        if name is not None:
+            x = getattr(reference, f"{name}_forward")(x)
+    return float(reference.cross_entropy(x, y)[0].mean())
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("fuse", [True, False])
+def test_gradients_of_whole_models_agree_with_finite_differences(name: str, fuse: bool) -> None:
+    model = build(STACKS[name](), SIZES)
+    x, y = batch(4)
+    before = [w.astype(np.float64) for w in model.get_weights()]
+    store = ParameterStore(model.weights)
+    store.gradients[...] = np.nan  # whatever is not written stays visible
+    for parameter in model.weights:
+        parameter.gradient[...] = np.nan
+    plan = lower(model.layers, SIZES, 4, True, loss=losses.get("sparse_categorical_crossentropy"),
+                 fuse=fuse)  # fmt: skip
+    _, sample_losses = execute(plan, x, y)
+    x64 = x.astype(np.float64)
+    assert sample_losses.mean() == pytest.approx(oracle_loss(model, before, x64, y), rel=1e-5)
+    rng = np.random.default_rng(0)
+    step = 1e-6
+    for position, parameter in enumerate(model.weights):
+        if not parameter.trainable:
+            continue
+        assert np.isfinite(parameter.gradient).all(), parameter.path
+        for _ in range(5):
+            index = tuple(int(rng.integers(0, size)) for size in parameter.shape)
+            values = []
+            for sign in (1, -1):
+                moved = [w.copy() for w in before]
+                moved[position][index] += sign * step
+                values.append(oracle_loss(model, moved, x64, y))
+            expected = (values[0] - values[1]) / (2 * step)
+            assert parameter.gradient[index] == pytest.approx(expected, rel=2e-3, abs=2e-5), (
+                parameter.path
+            )
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("training", [True, False])
+def test_fused_equals_unfused(name: str, training: bool) -> None:
+    model = build(STACKS[name](), SIZES)
+    weights = model.get_weights()
+    x, y = batch(5)
+    loss = losses.get("sparse_categorical_crossentropy")
+    store = ParameterStore(model.weights)
+    results = []
+    for fuse in (True, False):
+        model.set_weights(weights)
+        store.gradients[...] = 0.0
+        plan = lower(model.layers, SIZES, 5, training, loss=loss, fuse=fuse)
+        results.append((*execute(plan, x, y), store.gradients.copy(), store.state.copy()))
+    for fused, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(fused, plain, rtol=2e-5, atol=2e-6)
+    assert results[0][2].any() == training, "gradients are written in training only"
+    model.set_weights(weights)
+    untouched = np.array_equal(store.state, results[0][3])
+    assert untouched != training, "so are the moving statistics"
+
+
+# Which stack has a fusion, and how the stage that it makes describes itself in the end.
+FUSED = {
+    "convolution, batch normalisation, ReLU, max-pool": (normalised, "relu + max_pool2d"),
+    "convolution, batch normalisation, max-pool": (normalised, "statistics + max_pool2d"),
+    "convolution, batch normalisation, ReLU": (normalised, "statistics + relu"),
+    "convolution, batch normalisation": (normalised, "batch statistics"),
+    "convolution, ReLU, max-pool": (max_pooled, "relu + max_pool2d"),
+    "convolution, max-pool": (max_pooled, "direct rows/direct + max_pool2d"),
+    "activation epilogue": (convolutional, "relu"),
+}
+
+
+@pytest.mark.parametrize("entry", fusion.FUSIONS, ids=lambda entry: entry.name)
+def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> None:
+    loss = losses.get("sparse_categorical_crossentropy")
+    stack, end = FUSED.get(entry.name, (convolutional, ""))
+    model = build(stack(), SIZES)
+    fused = lower(model.layers, SIZES, 2, True, loss=loss)
+    plain = lower(model.layers, SIZES, 2, True, loss=loss, fuse=False)
+    if entry.name not in FUSED:
+        assert entry.name == "softmax with cross-entropy"
+        assert fused.head is not None
+        assert plain.head is not None
+        assert fused.head.softmax is not None
+        assert plain.head.softmax is None
+        return
+    assert isinstance(entry.make, type)
+    steps = [step for step in fused.steps if isinstance(step.stage, entry.make)]
+    described = [step.stage.describe((2, *step.input_sizes), True) for step in steps]
+    assert any(text.endswith(end) for text in described), described
+    assert not any(isinstance(step.stage, entry.make) for step in plain.steps)
+
+
+def test_a_frozen_normalisation_is_not_fused() -> None:
+    model = build(normalised(), SIZES)
+    model.layers[1].trainable = False
+    plan = lower(model.layers, SIZES, 2, True, loss=losses.get("sparse_categorical_crossentropy"))
+    assert sum(isinstance(step.stage, fusion.ConvBatchNorm) for step in plan.steps) == 3
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu", "softmax", "sigmoid", "tanh", "gelu", "leaky_relu", "elu", "linear"]
+)
+def test_an_activation_inside_a_layer_is_one_behind_it(activation: str) -> None:
+    inside = build([layers.Dense(4, activation), layers.Dense(3, "softmax")], (6,))
+    behind = build(
+        [layers.Dense(4), layers.Activation(activation), layers.Dense(3, "softmax")], (6,)
+    )
+    x, y = batch(5, (6,))
+    loss = losses.get("sparse_categorical_crossentropy")
+    results = []
+    for model in (inside, behind):
+        store = ParameterStore(model.weights)
+        plan = lower(model.layers, (6,), 5, True, loss=loss)
+        results.append((*execute(plan, x, y), store.gradients))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy(from_logits=True),
+                                  losses.SparseCategoricalCrossentropy()])  # fmt: skip
+def test_logits_and_probabilities_meet(loss: Loss) -> None:
+    softmax = not getattr(loss, "from_logits")  # noqa: B009
+    model = build([layers.Dense(3, "softmax" if softmax else None)], (6,))
+    x, y = batch(4, (6,))
+    store = ParameterStore(model.weights)
+    output, values = execute(lower(model.layers, (6,), 4, True, loss=loss), x, y)
+    logits = x @ model.get_weights()[0] + model.get_weights()[1]
+    expected, probs, dlogits = reference.softmax_cross_entropy(logits.astype(np.float64), y)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    np.testing.assert_allclose(output, probs if softmax else logits, rtol=1e-4, atol=1e-6)
+    gradient = x.T @ dlogits
+    np.testing.assert_allclose(
+        store.gradients[: gradient.size].reshape(gradient.shape), gradient, rtol=1e-4, atol=1e-6
+    )
