@@ -1,4 +1,4 @@
-"""Iterables of batches: generators, loaders, steps, what happens at their end, and memory."""
+"""Iterables of batches: they train as arrays do, in little memory, and what is refused."""
 
 from __future__ import annotations
 
@@ -12,55 +12,10 @@ import pytest
 
 import convkit
 from compare import assert_same_training, assert_threads_agree
-from convkit import layers
-from convkit.batches import ArrayBatches, IterableBatches, is_iterable_of_batches
+from convkit.batches import IterableBatches, is_iterable_of_batches
 from convkit.callbacks import Callback, Logs
 from convkit.data import Samples
-
-SIZES = (6, 6, 1)
-N = 30
-ENDED = "Your input ran out of data; interrupting training"
-
-
-def model(built: bool = True, seed: int = 0) -> convkit.Sequential:
-    convkit.utils.set_random_seed(seed)
-    body = [
-        layers.Conv2D(4, 3, activation="relu"),
-        layers.Flatten(),
-        layers.Dropout(0.2),
-        layers.Dense(3, activation="softmax"),
-    ]
-    made = convkit.Sequential([convkit.Input(SIZES), *body] if built else body)
-    made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return made
-
-
-def samples(n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(n)
-    x = rng.normal(size=(n, *SIZES)).astype(np.float32)
-    return x, rng.integers(0, 3, n), rng.uniform(0, 2, n).astype(np.float32)
-
-
-def cut(*arrays: np.ndarray, sizes: Any = (8, 8, 8, 6)) -> Iterator[tuple[np.ndarray, ...]]:
-    """A generator of batches of those sizes."""
-    start = 0
-    for size in sizes:
-        yield tuple(array[start : start + size] for array in arrays)
-        start += size
-
-
-class Loader:
-    """What a data loader is: every iter() begins a new pass."""
-
-    def __init__(self, *arrays: np.ndarray, sizes: Any = (8, 8, 8, 6)) -> None:
-        self.arrays, self.sizes, self.passes = arrays, sizes, 0
-
-    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        self.passes += 1
-        return cut(*self.arrays, sizes=self.sizes)
-
-    def __len__(self) -> int:
-        return len(self.sizes)
+from loaders import SIZES, Loader, N, cut, model, samples
 
 
 class Numbered:
@@ -74,20 +29,6 @@ class Numbered:
 
     def __len__(self) -> int:
         return len(self.batches)
-
-
-class Counts(Callback):
-    """How many batches each epoch had."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self.batches.append(0)
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        assert batch == self.batches[-1]
-        self.batches[-1] += 1
 
 
 # The same as arrays.
@@ -186,154 +127,6 @@ def test_the_same_bits_with_any_number_of_threads() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the second epoch ends early; the validation is used up
         assert_threads_agree(train)
-
-
-# Steps, and the end of the data.
-
-
-def test_a_generator_goes_on_where_the_epoch_ended() -> None:
-    x, y, _ = samples()
-    one, two, taken = model(), model(), []
-
-    def forever() -> Iterator[tuple[np.ndarray, ...]]:
-        while True:
-            for part in cut(x, y):
-                taken.append(len(part[0]))
-                yield part
-
-    source = forever()
-    counts = Counts()
-    one.fit(source, epochs=3, steps_per_epoch=3, verbose=0, callbacks=counts)
-    assert counts.batches == [3, 3, 3]
-    assert taken == [8, 8, 8, 6, 8, 8, 8, 6, 8], "no more is taken than is used"
-    for part in [*cut(x, y), *cut(x, y), next(cut(x, y))]:
-        two.train_on_batch(*part)
-    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    one.evaluate(source, steps=2, verbose=0)
-    assert one.predict(source, steps=1, verbose=0).shape == (6, 3)
-    assert len(taken) == 12
-
-
-def test_training_ends_with_the_generator() -> None:
-    x, y, _ = samples()
-    for epochs, steps, expected in ((3, 3, [3, 1]), (3, 2, [2, 2]), (2, None, [4])):
-        each, counts = model(), Counts()
-        with pytest.warns(UserWarning, match=ENDED) as record:
-            history = each.fit(
-                cut(x, y), epochs=epochs, steps_per_epoch=steps, verbose=0, callbacks=counts
-            )
-        assert counts.batches == expected
-        assert history.epoch == list(range(len(expected)))
-        # Once where an epoch is short, once where there is none left: for the user's own line.
-        assert [warning.filename for warning in record] == [__file__] * (2 if steps == 3 else 1)
-
-
-def test_a_single_pass_needs_no_warning() -> None:
-    x, y, _ = samples()
-    each, counts = model(), Counts()
-    each.fit(cut(x, y), verbose=0, callbacks=counts)
-    each.fit(Loader(x, y), epochs=2, steps_per_epoch=4, verbose=0, callbacks=counts)
-    each.fit(cut(x, y), epochs=2, steps_per_epoch=2, verbose=0, callbacks=counts)
-    assert counts.batches == [4, 4, 4, 2, 2]
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"batch_size": 6, "steps_per_epoch": 2}, [2, 2, 1, 2]),  # five batches a pass
-        ({"batch_size": 6, "steps_per_epoch": 4}, [4, 1, 4, 1]),
-        ({"batch_size": 6, "steps_per_epoch": 5}, [5, 5, 5, 5]),
-        ({"batch_size": 6, "steps_per_epoch": 9}, [5, 5, 5, 5]),
-        ({"steps_per_epoch": 7}, [6, 6, 6, 6]),  # 5 samples each
-        ({"steps_per_epoch": 3}, [3, 3, 3, 3]),
-    ],
-    ids=str,
-)
-@pytest.mark.filterwarnings(f"ignore:{ENDED}")
-def test_passes_over_arrays_are_cut_as_in_keras(options: Any, expected: list[int]) -> None:
-    x, y, _ = samples()
-    each, counts = model(), Counts()
-    each.fit(x, y, epochs=4, verbose=0, callbacks=counts, **options)
-    assert counts.batches == expected
-
-
-def test_a_pass_that_spans_epochs_has_every_sample_once() -> None:
-    x, y, _ = samples()
-    batches = ArrayBatches(Samples(x, y), 4, 3, lambda n, epoch: np.arange(n)[::-1] + 100 * epoch)
-    first, second = ([i.tolist() for _, i in batches.epoch(e) or ()] for e in (0, 1))
-    assert [i for batch in first + second for i in batch] == list(range(N))[::-1][:24]
-    with pytest.warns(UserWarning, match=ENDED):
-        third = [i.tolist() for _, i in batches.epoch(2) or ()]
-    assert [len(batch) for batch in third] == [4, 2]
-    assert next(iter(batches.epoch(3) or ()))[1][0] == 300 + N - 1, "a new pass has a new order"
-
-
-def test_evaluate_and_predict_take_steps() -> None:
-    x, y, _ = samples()
-    each = model()
-    assert each.evaluate(x, y, 4, 0, steps=2) == each.evaluate(x[:8], y[:8], 4, 0)
-    assert each.predict(x, 4, 0, steps=2).shape == (8, 3)
-    np.testing.assert_array_equal(each.predict(x, steps=3, verbose=0), each.predict(x, 10, 0))
-    assert each.evaluate(cut(x, y), steps=2, verbose=0) == each.evaluate(x[:16], y[:16], 8, 0)
-    with pytest.warns(UserWarning, match=ENDED):
-        assert each.predict(cut(x), steps=9, verbose=0).shape == (N, 3)
-
-
-def test_the_warning_is_for_the_users_own_line() -> None:
-    x, y, _ = samples()
-    each = model()
-    short: dict[str, Any] = {"validation_data": (x, y), "validation_steps": 9}
-    for call in (
-        lambda: each.fit(cut(x, y), steps_per_epoch=9, verbose=0),
-        lambda: each.fit(x, y, 8, verbose=0, **short),
-        lambda: each.evaluate(cut(x, y), steps=9, verbose=0),
-        lambda: each.predict(cut(x), steps=9, verbose=0),
-    ):
-        with pytest.warns(UserWarning, match=ENDED) as record:
-            call()
-        assert [warning.filename for warning in record] == [__file__]
-
-
-def test_validation_with_iterables() -> None:
-    x, y, weights = samples()
-    options: dict[str, Any] = {"verbose": 0, "shuffle": False}
-    one, two, three = model(), model(), model()
-    loader = Loader(x, y, weights)
-    one.fit(x, y, 8, 2, validation_data=loader, **options)
-    two.fit(x, y, 8, 2, validation_data=(x, y, weights), **options)
-    assert_same_training(one, two)
-    three.fit(x, y, 8, 2, validation_data=loader, validation_steps=2, **options)
-    four = model()
-    four.fit(x, y, 8, 2, validation_data=(x[:16], y[:16], weights[:16]), **options)
-    assert_same_training(three, four)
-    five = model()
-    five.fit(x, y, 8, 2, validation_data=list(cut(x, y, weights)), **options)
-    assert_same_training(one, five)
-
-
-def test_a_validation_generator_goes_on_and_may_end() -> None:
-    x, y, _ = samples()
-    each = model()
-    with pytest.warns(UserWarning, match=ENDED):
-        history = each.fit(
-            x, y, 8, 3, 0, validation_data=cut(x, y), validation_steps=2, shuffle=False
-        ).history
-    assert (len(history["loss"]), len(history["val_loss"])) == (3, 2)
-
-
-@pytest.mark.parametrize(("freq", "expected"), [(2, [1, 3]), ([1, 4], [0, 3]), (9, [])])
-def test_validation_freq(freq: Any, expected: list[int]) -> None:
-    x, y, _ = samples()
-    seen: list[int] = []
-
-    class Look(Callback):
-        def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-            if "val_loss" in (logs or {}):
-                seen.append(epoch)
-
-    model().fit(x, y, 8, 4, 0, Look(), validation_data=(x, y), validation_freq=freq)
-    assert seen == expected
 
 
 # Memory.
