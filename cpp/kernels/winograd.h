@@ -240,19 +240,42 @@ inline F32 sum_parts(const float* p, std::int64_t count, std::int64_t stride) {
   return add(sum_parts(p, half, stride), sum_parts(p + half * stride, count - half, stride));
 }
 
+// Neighbouring vectors of a weight gradient whose parts are summed together: every point of every
+// part is a stream of its own, more than the hardware follows.
+constexpr int kSummedVectors = 8;
+using PointSums = float[kPoints * kPoints][kSummedVectors * kLanes];
+
+// dw of input channel i and output channels from o on, from vector `at` of the sums.
+inline void store_weight_gradient(const WinogradShape& s, const PointSums& sums, std::int64_t at,
+                                  std::int64_t i, std::int64_t o, float* dw) {
+  F32 t[kPoints][kPoints], g[3][3];
+  for (int p = 0; p < kPoints * kPoints; ++p) t[p / kPoints][p % kPoints] = load(sums[p] + at);
+  both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
+  for (int tap = 0; tap < 9; ++tap)
+    store_part(dw + (tap * s.c + i) * s.oc + o, g[tap / 3][tap % 3], s.oc - o);
+}
+
 // dw (9, c, oc) = G^T du G for input channels [begin, end), where du is the sum of `parts` arrays
 // `stride` floats apart.
 void winograd_weight_gradient(const WinogradShape& s, const float* du, std::int64_t parts,
                               std::int64_t stride, float* dw, std::int64_t begin,
                               std::int64_t end) {
-  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
-    F32 t[kPoints][kPoints], g[3][3];
-    for (int p = 0; p < kPoints * kPoints; ++p)
-      t[p / kPoints][p % kPoints] = sum_parts(du + p * s.matrix + at, parts, stride);
-    both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
-    for (int tap = 0; tap < 9; ++tap)
-      store_part(dw + (tap * s.c + i) * s.oc + o, g[tap / 3][tap % 3], s.oc - o);
-  });
+  PointSums sums;
+  for (std::int64_t o = 0; o < s.loc; o += kPanel) {
+    const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
+    const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;
+    for (std::int64_t from = 0; from < size; from += kSummedVectors * kLanes) {
+      const std::int64_t left = size - from;
+      const std::int64_t count = left < kSummedVectors * kLanes ? left : kSummedVectors * kLanes;
+      for (int p = 0; p < kPoints * kPoints; ++p) {
+        const float* point = du + p * s.matrix + first + from;
+        for (std::int64_t v = 0; v < count; v += kLanes)
+          store(sums[p] + v, sum_parts(point + v, parts, stride));
+      }
+      for (std::int64_t v = 0; v < count; v += kLanes)
+        store_weight_gradient(s, sums, v, begin + (from + v) / width, o + (from + v) % width, dw);
+    }
+  }
 }
 
 CONVKIT_END_KERNELS
