@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import convkit
+from convkit import callbacks
 from convkit.callbacks import Callback, EarlyStopping, History, Logs, direction
 
 
@@ -67,6 +68,18 @@ def test_it_leaves_the_weights_alone_unless_asked() -> None:
     model, _ = run(EarlyStopping(patience=1), [1.0, 2.0, 3.0])
     assert model.weights[0] == 1.0, "the last epoch's weights"
     assert model.stop_training
+
+
+def test_what_is_no_callback_is_named() -> None:
+    for wrong, message in (
+        (print, "received <built-in function print>"),
+        (["stop"], "received 'stop'"),
+        ([callbacks.EarlyStopping], r"write EarlyStopping\(...\)"),
+    ):
+        with pytest.raises(TypeError, match=f"must be objects of convkit.callbacks.*{message}"):
+            convkit.zoo.mnist_cnn().predict(np.zeros((1, 28, 28, 1)), callbacks=wrong)
+    with pytest.raises(TypeError, match=r"schedule must be a function of the epoch.*received 0\.1"):
+        callbacks.LearningRateScheduler(0.1)  # type: ignore[arg-type]
 
 
 def test_nan_is_never_the_best() -> None:

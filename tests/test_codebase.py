@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"config", "ops", "parameters", "losses"},
     "optimizers": {"config", "ops", "parameters"},
     "storage": {"files", "layers", "losses", "metrics", "optimizers", "regularizers", *_BASE},
-    "callbacks": {"parameters"},
+    "callbacks": {"config", "parameters"},
     "progress": {"callbacks"},
     "data": {"ops", "parameters", "losses"},
     "summary": {"runtime"},

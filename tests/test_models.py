@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import layers, runtime
+from convkit import layers, optimizers, runtime
 from convkit.callbacks import Callback, Logs
 
 SIZES = (8, 8, 1)
@@ -589,6 +589,11 @@ def test_training_before_compile() -> None:
         ({"optimizer": "adamm"}, "unknown optimizer 'adamm': use one of adam, adamw, rmsprop, sgd"),
         ({"loss": "entropy"}, "unknown loss 'entropy'.*sparse_categorical_crossentropy"),
         ({"metrics": ["accurate"]}, "unknown metric 'accurate'.*accuracy"),
+        ({"optimizer": "adamm"}, "did you mean 'adam'"),
+        ({"optimizer": optimizers.SGD}, r"for an object of this class write SGD\(...\)"),
+        ({"loss": "SparseCategoricalCrossentropy"}, "did you mean 'sparse_categorical_crossent"),
+        ({"loss": "cross_entropy"}, "'sparse_categorical_crossentropy' or 'categorical_crosse"),
+        ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
         ({"metrics": ["accuracy", "accuracy"]}, "different names"),
     ],
 )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import random
-from .config import Configurable
+from .config import Configurable, unknown
 from .config import serialize as serialize  # Keras has it here
 from .parameters import Array
 
@@ -332,10 +332,7 @@ def get(identifier: str | Initializer | dict[str, Any]) -> Initializer:
         return made(**identifier.get("config", {}))
     if isinstance(identifier, str) and (make := _BY_NAME.get(_snake(identifier))):
         return make()
-    raise ValueError(
-        f"unknown initializer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.initializers"
-    )
+    raise unknown("initializer", identifier, _BY_NAME)
 
 
 def _snake(name: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .config import Configurable
+from .config import Configurable, unknown
 from .parameters import Array
 
 
@@ -359,7 +359,4 @@ def get(identifier: str | Loss) -> Loss:
         return identifier
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier]()
-    raise ValueError(
-        f"unknown loss {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.losses"
-    )
+    raise unknown("loss", identifier, _BY_NAME)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import losses, ops
-from .config import Configurable
+from .config import Configurable, unknown
 from .parameters import Array
 
 
@@ -262,10 +262,7 @@ def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
         return _Accuracy(name=identifier)
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier](name=identifier)
-    raise ValueError(
-        f"unknown metric {identifier!r}: use one of "
-        f"{', '.join(sorted([*_BY_NAME, *_ACCURACY]))}, or an object of convkit.metrics"
-    )
+    raise unknown("metric", identifier, [*_BY_NAME, *_ACCURACY])
 
 
 def get_all(identifiers: Any, loss: losses.Loss | None) -> list[Metric]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from . import ops
-from .config import Configurable
+from .config import Configurable, unknown
 from .config import serialize as serialize  # Keras has it here
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ class Regularizer(Configurable):
     def __call__(self, x: ArrayLike) -> float:
         """The penalty of an array of any shape."""
         return ops.regularize(x, l1=self.l1, l2=self.l2)
-
-    def __repr__(self) -> str:
-        factors = ", ".join(f"{key}={value:g}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({factors})"
 
 
 class L1(Regularizer):
@@ -99,10 +95,7 @@ def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | 
         return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier]()
-    raise ValueError(
-        f"unknown regularizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.regularizers"
-    )
+    raise unknown("regularizer", identifier, _BY_NAME)
 
 
 def regularized(layers: Sequence[Layer]) -> list[Parameter]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import ops
+from ..config import suggestion
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run
 
@@ -45,6 +46,7 @@ def check_activation(activation: str | None, layer: Layer) -> str | None:
     if not isinstance(activation, str) or activation not in _FUNCTIONS:
         raise layer.error(
             f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}, or None"
+            f"{suggestion(activation, ACTIVATIONS)}"
         )
     return activation
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..config import Configurable, serialize
+from ..config import Configurable, serialize, unknown
 from ..parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
 from .schedules import LearningRateSchedule
@@ -327,7 +327,4 @@ def get(identifier: str | Optimizer) -> Optimizer:
         return identifier
     if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
         return _BY_NAME[identifier.lower()]()
-    raise ValueError(
-        f"unknown optimizer {identifier!r}: use one of {', '.join(sorted(_BY_NAME))}, "
-        f"or an object of convkit.optimizers"
-    )
+    raise unknown("optimizer", identifier, _BY_NAME)
