@@ -447,6 +447,8 @@ def test_wrong_arguments_with_iterables() -> None:
         (lambda: each.fit(cut(x, y), validation_split=0.2), "validation_split needs arrays"),
         (lambda: each.evaluate(cut(x), y), "evaluate: x is an iterable of batches"),
         (lambda: each.fit(cut(x)), "fit needs y"),
+        (lambda: each.fit((x, y)), r"x is a tuple: write fit\(x, y\)"),
+        (lambda: each.fit(zip(x, y, strict=True)), "an iterable must give batches, not samples"),
         (lambda: each.evaluate(cut(x)), "evaluate needs y"),
         (lambda: each.fit(x, y, validation_data=cut(x)), "validation_data needs y"),
         (lambda: each.fit(cut(x, y, weights, y)), "a batch must be .*received 4 items"),
@@ -466,6 +468,13 @@ def test_wrong_arguments_with_iterables() -> None:
     for source in (iter(["text"]), iter([None]), {"x": x}):
         with pytest.raises(TypeError, match="real numbers"):
             each.predict(source, verbose=0)
+
+
+def test_a_sparse_matrix_is_not_taken_for_batches() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x, y, _ = samples()
+    with pytest.raises(TypeError, match=r"give a dense array, x\.toarray\(\)"):
+        model().fit(sparse.csr_matrix(x.reshape(len(x), -1)), y, verbose=0)
 
 
 def test_an_error_in_the_generator_reaches_the_user() -> None:

@@ -496,7 +496,7 @@ def test_an_optimizer_cannot_serve_two_models() -> None:
     ("x", "message"),
     [
         (np.zeros((4, 8, 8), np.float32), r"\(N, 8, 8, 1\).*received \(4, 8, 8\).*newaxis"),
-        (np.zeros((4, 64), np.float32), r"reshape\(-1, 8, 8, 1\)"),
+        (np.zeros((4, 64), np.float32), r"reshape\(x, \(-1, 8, 8, 1\)\)"),
         (np.zeros((4, 8, 8, 3), np.float32), r"received \(4, 8, 8, 3\)"),
         (np.zeros((4, 9, 8, 1), np.float32), r"received \(4, 9, 8, 1\)"),
         (np.zeros((0, 8, 8, 1), np.float32), "at least one sample"),
@@ -554,6 +554,8 @@ def test_wrong_labels(y: Any, message: str) -> None:
         ({"validation_split": 1.0}, ValueError, "validation_split"),
         ({"validation_split": -0.5}, ValueError, "validation_split"),
         ({"validation_split": 0.01}, None, ""),
+        ({"validation_split": "0.2"}, ValueError, "validation_split"),
+        ({"validation_data": (np.zeros((4, 8, 8)), np.zeros(4))}, ValueError, "in validation_data"),
         ({"validation_data": 3}, ValueError, r"validation_data must be \(x, y\)"),
         ({"validation_batch_size": 0}, ValueError, "batch_size"),
         ({"verbose": 7}, ValueError, "verbose"),

@@ -24,7 +24,8 @@ from .data import Samples
 from .parameters import Array
 
 Batch = tuple[Samples, Array]  # some samples, and the indices of those that make the batch
-_PROTOCOLS = ("__array__", "__dlpack__", "__array_interface__")
+# An object with one of these is samples; the last one is that of SciPy's sparse matrices.
+_PROTOCOLS = ("__array__", "__dlpack__", "__array_interface__", "toarray")
 DEFAULT_BATCH_SIZE = 32
 
 

@@ -36,7 +36,7 @@ class Feeder(Engine):
             if not what:
                 return self._samples(x)
             samples = x if isinstance(x, Samples) else self._samples(x, y, sample_weight, what)
-            return data.weighted_by_class(samples, class_weight)
+            return data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
 
         if not is_iterable_of_batches(x, y, with_targets=bool(what)):
             return ArrayBatches(convert(x, y, sample_weight), batch_size, steps, order)
@@ -57,7 +57,10 @@ class Feeder(Engine):
                     f"batches, received {type(value).__name__}"
                 )
             x, y, sample_weight = data.unpack(value, "validation_data")
-        return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+        try:
+            return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"in validation_data: {error}") from error
 
     def _split(
         self, x: Any, y: Any, sample_weight: Any, fraction: float
@@ -74,10 +77,14 @@ class Feeder(Engine):
         return lambda count, epoch: random.permutation(count, seed, epoch, self._steps)
 
     def _samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
+        if what and y is None:
+            pair = isinstance(x, tuple) and len(x) in (2, 3)
+            hint = f"; x is a tuple: write {what}(x, y)" if pair else ""
+            raise ValueError(
+                f"{what} needs y, the targets; an iterable must give batches (x, y){hint}"
+            )
         images = data.as_images(x)
         sizes, output_sizes = self._sizes(images)
-        if what and y is None:
-            raise ValueError(f"{what} needs y, the targets")
         return data.samples(images, y, sizes, self.loss, output_sizes, sample_weight)
 
     def _require_loss(self, what: str) -> None:

@@ -262,7 +262,8 @@ class Trainer(Feeder):
         with self._exclusive(training=True):
             self._require_loss("train_on_batch")
             samples = self._samples(x, y, sample_weight, "train_on_batch")
-            samples, scores = data.weighted_by_class(samples, class_weight), Scores(self.metrics)
+            samples = data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
+            scores = Scores(self.metrics)
             self._train_step(samples, np.arange(len(samples)), scores, self._seed())
             return flat(scores.logs(), return_dict)
 
