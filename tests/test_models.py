@@ -571,6 +571,14 @@ def test_wrong_fit_arguments(arguments: dict[str, Any], error: Any, message: str
         model.fit(x, y, **{"verbose": 0, **arguments})
 
 
+def test_what_is_no_list_of_layers() -> None:
+    for wrong in (layers.Flatten(), layers.Flatten, 3):
+        with pytest.raises(TypeError, match="layers must be a list of layers"):
+            convkit.Sequential(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"one by one, as \*model.layers"):
+        convkit.Sequential([small()])  # type: ignore[list-item]
+
+
 def test_training_before_compile() -> None:
     model = small(compiled=False)
     x, y = stripes(8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import storage, summary
@@ -51,6 +51,11 @@ class Sequential(Trainer):
         self.name = name or automatic_name("Sequential")
         self._layers: list[Layer] = []
         self._input_sizes: tuple[int, ...] | None = None
+        if not isinstance(layers, Iterable | None):
+            raise TypeError(
+                f"Sequential: layers must be a list of layers, as Sequential([...]), received "
+                f"{layers!r}"
+            )
         for layer in layers or ():
             self.add(layer)
 
@@ -325,7 +330,9 @@ class Sequential(Trainer):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise TypeError(f"received the class {layer.__name__}; write {layer.__name__}(...)")
         if isinstance(layer, Sequential):
-            raise TypeError("a Sequential cannot be a layer; add its layers one by one")
+            raise TypeError(
+                "a Sequential cannot be a layer; add its layers one by one, as *model.layers"
+            )
         if not isinstance(layer, Layer):
             raise TypeError(f"a model consists of objects of convkit.layers, received {layer!r}")
         if any(layer is other for other in self._layers):
