@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "batches": {"data", "parameters"},
     "arguments": {"batches", "callbacks"},
     "engine": {"lowering", "plan", "data", "batches", "callbacks", *_ENGINE},
-    "feeding": {"engine", "data", "batches", *_BASE},
+    "feeding": {"engine", "data", "batches", "fusion", "losses", *_BASE},
     "training": {
         "feeding",
         "engine",

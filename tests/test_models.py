@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import layers, optimizers, runtime
+from convkit import layers, losses, optimizers, runtime
 from convkit.callbacks import Callback, Logs
 
 SIZES = (8, 8, 1)
@@ -624,6 +624,47 @@ def test_an_output_that_does_not_fit_the_loss() -> None:
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"\(None, 6, 6, 3\).*Flatten"):
         model.fit(np.zeros((4, *SIZES)), [0, 1, 2, 0], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("end", "loss", "message"),
+    [
+        ([layers.Dense(3)], "sparse_categorical_crossentropy", "'linear': give.*='softmax'"),
+        ([layers.Dense(3, activation="relu")], "categorical_crossentropy", "activation 'relu'"),
+        ([layers.Dense(3)], "binary_crossentropy", r"='sigmoid'.*BinaryCrossentropy\(from_logits"),
+        (
+            [layers.Dense(3), layers.Softmax()],
+            losses.SparseCategoricalCrossentropy(from_logits=True),
+            r"from_logits=True\) expects an output without.* ends with softmax",
+        ),
+        ([layers.Dense(3, activation="softmax")], "sparse_categorical_crossentropy", ""),
+        ([layers.Dense(3, activation="sigmoid"), layers.Flatten()], "binary_crossentropy", ""),
+        ([layers.Dense(3)], losses.CategoricalCrossentropy(from_logits=True), ""),
+        ([layers.Dense(3)], "mse", ""),
+        ([layers.Dense(3, activation="softmax"), layers.Rescaling(0.5)], "mse", ""),
+    ],
+)
+def test_a_loss_that_expects_another_end(end: list[Any], loss: Any, message: str) -> None:
+    x, y = stripes(8)
+    model = convkit.Sequential([layers.Flatten(), *end])
+    model.compile("adam", loss)
+    sparse = "sparse" in model.loss.name if model.loss else False
+    targets = y if sparse else convkit.utils.to_categorical(y, 3)
+    if not message:
+        model.fit(x, targets, verbose=0)
+        return
+    with pytest.warns(UserWarning, match=message) as record:
+        model.fit(x, targets, verbose=0, epochs=2)
+    assert [warning.filename for warning in record] == [__file__]
+
+
+def test_a_loss_that_becomes_nan_warns_once() -> None:
+    model = small()
+    x, y = stripes(8)
+    x[0, 0, 0, 0] = np.nan
+    with pytest.warns(UserWarning, match="the loss became nan in epoch 1") as record:
+        model.fit(x, y, epochs=3, verbose=0)
+    assert [warning.filename for warning in record] == [__file__]
 
 
 def test_sorted_labels_warn_and_name_the_missing_classes() -> None:

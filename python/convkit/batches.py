@@ -100,12 +100,15 @@ def no_batch(what: str) -> ValueError:
 
 def warn_of_the_end() -> None:
     """Warn in Keras's words that there are fewer batches than were asked for."""
-    warnings.warn(
+    warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or "
-        "generator can generate at least `steps_per_epoch * epochs` batches.",
-        UserWarning,
-        stacklevel=_levels_to_the_user(),
+        "generator can generate at least `steps_per_epoch * epochs` batches."
     )
+
+
+def warn(message: str) -> None:
+    """Warn as if the user's own line did, which is where it can be mended."""
+    warnings.warn(message, UserWarning, stacklevel=_levels_to_the_user())
 
 
 def _levels_to_the_user() -> int:

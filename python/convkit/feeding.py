@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import data, random
-from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
+from . import data, fusion, random
+from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches, warn
 from .data import Samples
 from .engine import Engine
+from .losses import BinaryCrossentropy
 from .parameters import Array
+
+_PROBABILITIES = ("softmax", "sigmoid")
 
 
 class Feeder(Engine):
@@ -95,3 +98,22 @@ class Feeder(Engine):
             )
         if self.loss is None:
             raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')
+
+    def _check_end(self) -> None:
+        """Warn where a cross-entropy is given what it does not expect, which trains badly."""
+        from_logits = getattr(self.loss, "from_logits", None)
+        end = fusion.end_of(self.layers)
+        if from_logits is None or end is None or from_logits != (end in _PROBABILITIES):
+            return
+        kind = type(self.loss).__name__
+        if from_logits:
+            warn(
+                f"{kind}(from_logits=True) expects an output without softmax or sigmoid, and the "
+                f"model ends with {end}: leave one of the two out"
+            )
+            return
+        fitting = "sigmoid" if isinstance(self.loss, BinaryCrossentropy) else "softmax"
+        warn(
+            f"{kind} expects probabilities, and the model ends with the activation {end!r}: give "
+            f"its last layer activation={fitting!r}, or the loss as {kind}(from_logits=True)"
+        )
