@@ -28,9 +28,7 @@ def set_random_seed(seed: int) -> None:
     """
     import random as python_random  # here, because importing it takes longer than this module
 
-    number = random.check_seed(seed)
-    if number >= 2**32:
-        raise ValueError(f"the seed must lie in 0 .. 2**32-1, received {number}")
+    number = random.check_seed(seed, bits=32)  # more NumPy's does not take
     random.set_seed(number)
     python_random.seed(number)
     np.random.seed(number)  # noqa: NPY002 - the users' own code may draw from it
