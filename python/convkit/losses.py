@@ -20,6 +20,20 @@ from . import ops
 from .config import Configurable, unknown
 from .parameters import Array
 
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "get",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Loss(Configurable):
     """Base class of the losses.

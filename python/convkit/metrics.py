@@ -17,6 +17,23 @@ from . import losses, ops
 from .config import Configurable, unknown
 from .parameters import Array
 
+__all__ = [
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "get",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Metric(Configurable):
     """Base class: a weighted mean over all samples seen since `reset_state`.

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Sequential", "load_model"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Sequential(Trainer):
     """A stack of layers, each fed by the one before it.
 

@@ -22,6 +22,22 @@ if TYPE_CHECKING:
     from .layers import Layer
     from .parameters import Parameter
 
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "Regularizer",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "serialize",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Regularizer(Configurable):
     """Base class: the penalty of an array w is `l1 * sum |w| + l2 * sum w**2`.

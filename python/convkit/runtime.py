@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def available_isas() -> list[str]:
     """The instruction sets that this build holds and this CPU runs, best first."""
     return _core.available_isas()

@@ -11,6 +11,16 @@ from . import random
 from .layers import naming
 from .parameters import Array
 
+__all__ = [
+    "clear_session",
+    "set_random_seed",
+    "to_categorical",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def set_random_seed(seed: int) -> None:
     """Make everything random that follows repeatable.

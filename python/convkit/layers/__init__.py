@@ -52,3 +52,7 @@ __all__ = [
     "Softmax",
     "ZeroPadding2D",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
