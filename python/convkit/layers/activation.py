@@ -104,7 +104,10 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(x, 0), as a layer of its own."""
+    """max(x, 0), as a layer of its own.
+
+    Input: (N, ...). Output: the same shape.
+    """
 
     def __init__(self, **options: Unpack[LayerOptions]) -> None:
         super().__init__("relu", **options)
@@ -115,6 +118,8 @@ class LeakyReLU(Activation):
 
     Args:
         negative_slope: at least 0; 0.3 by default, unlike the activation "leaky_relu" with its 0.2.
+
+    Input: (N, ...). Output: the same shape.
     """
 
     def __init__(self, negative_slope: float = 0.3, **options: Unpack[LayerOptions]) -> None:
@@ -128,6 +133,8 @@ class ELU(Activation):
 
     Args:
         alpha: at least 0.
+
+    Input: (N, ...). Output: the same shape.
     """
 
     def __init__(self, alpha: float = 1.0, **options: Unpack[LayerOptions]) -> None:
@@ -147,6 +154,8 @@ class Softmax(Activation):
 
     Args:
         axis: -1, the only axis there is.
+
+    Input: (N, ...). Output: the same shape.
     """
 
     def __init__(self, axis: int = -1, **options: Unpack[LayerOptions]) -> None:
