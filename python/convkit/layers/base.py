@@ -292,7 +292,7 @@ class Layer(Configurable):
         """Raise ValueError unless the input has that rank and no sizes that are open or zero."""
         if len(input_shape) != rank:
             hint = {
-                (3, 4): "; images of one channel have the shape (None, H, W, 1)",
+                (3, 4): "; with the batch, images of one channel have the shape (None, H, W, 1)",
                 (2, 4): "; put it before Flatten(), or Reshape((H, W, C)) before it",
             }.get((len(input_shape), rank), "")
             raise self.error(

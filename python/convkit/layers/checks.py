@@ -47,9 +47,10 @@ def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[
 def check_padding(value: str, layer: Layer) -> str:
     """Return "same" or "valid" in lower case; ValueError for anything else."""
     if not isinstance(value, str) or value.lower() not in ("same", "valid"):
+        number = not isinstance(value, str)
         raise layer.error(
-            f"padding must be 'same' or 'valid', received {value!r}; for so many zeros at each "
-            f"side, put ZeroPadding2D before it"
+            f"padding must be 'same' or 'valid', received {value!r}"
+            f"{'; for so many zeros at each side, put ZeroPadding2D before it' if number else ''}"
         )
     return value.lower()
 
