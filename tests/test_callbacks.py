@@ -78,6 +78,12 @@ def test_what_is_no_callback_is_named() -> None:
     ):
         with pytest.raises(TypeError, match=f"must be objects of convkit.callbacks.*{message}"):
             convkit.zoo.mnist_cnn().predict(np.zeros((1, 28, 28, 1)), callbacks=wrong)
+    with pytest.raises(TypeError, match="on_epoch_end must be a function, received 3"):
+        callbacks.LambdaCallback(on_epoch_end=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"monitor must be a key of the logs.*received 3"):
+        EarlyStopping(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="patience must be at least 0, received '3'"):
+        EarlyStopping(patience="3")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"schedule must be a function of the epoch.*received 0\.1"):
         callbacks.LearningRateScheduler(0.1)  # type: ignore[arg-type]
 

@@ -67,7 +67,7 @@ def test_booleans_and_strided_bytes() -> None:
         (None, TypeError, "NoneType"),
         ("a.png", TypeError, "read the files first"),
         (["a.png", "b.png"], TypeError, "read the files first"),
-        ({"x": np.zeros((2, 2))}, TypeError, "without the dictionary"),
+        ({"x": np.zeros((2, 2))}, TypeError, r"give one of its arrays: x\['x'\]"),
         (lambda: iter(()), TypeError, "call the generator function"),
         (np.array([np.zeros(2), np.zeros(3)], object), TypeError, r"one size.*numpy.stack\(x\)"),
         ([np.zeros((2, 2)), np.zeros((3, 2))], ValueError, "cannot become one array"),

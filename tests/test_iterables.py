@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -475,6 +476,16 @@ def test_a_sparse_matrix_is_not_taken_for_batches() -> None:
     x, y, _ = samples()
     with pytest.raises(TypeError, match=r"give a dense array, x\.toarray\(\)"):
         model().fit(sparse.csr_matrix(x.reshape(len(x), -1)), y, verbose=0)
+
+
+def test_an_archive_of_arrays_is_not_taken_for_batches(tmp_path: Path) -> None:
+    x, y, _ = samples()
+    np.savez(tmp_path / "data.npz", images=x, labels=y)
+    with (
+        np.load(tmp_path / "data.npz") as archive,
+        pytest.raises(TypeError, match=r"its arrays: x\['images'\], x\['labels'\]"),
+    ):
+        model().fit(archive, y, verbose=0)
 
 
 def test_an_error_in_the_generator_reaches_the_user() -> None:

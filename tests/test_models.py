@@ -571,6 +571,12 @@ def test_wrong_fit_arguments(arguments: dict[str, Any], error: Any, message: str
         model.fit(x, y, **{"verbose": 0, **arguments})
 
 
+def test_a_shape_to_build_for_that_is_none() -> None:
+    for wrong in (8, (8,), "(8, 8, 1)"):
+        with pytest.raises(ValueError, match=r"with the batch in front|must be a positive integer"):
+            convkit.Sequential([layers.Flatten()]).build(wrong)  # type: ignore[arg-type]
+
+
 def test_what_is_no_list_of_layers() -> None:
     for wrong in (layers.Flatten(), layers.Flatten, 3):
         with pytest.raises(TypeError, match="layers must be a list of layers"):

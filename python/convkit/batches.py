@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -200,6 +200,6 @@ def is_iterable_of_batches(x: Any, y: Any = None, with_targets: bool = True) -> 
     """
     if isinstance(x, list | tuple):
         return with_targets and y is None and len(x) > 0 and isinstance(x[0], tuple)
-    if isinstance(x, str | bytes | dict) or any(hasattr(x, name) for name in _PROTOCOLS):
+    if isinstance(x, str | bytes | Mapping) or any(hasattr(x, name) for name in _PROTOCOLS):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))

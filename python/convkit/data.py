@@ -216,14 +216,14 @@ def as_images(x: Any) -> Array:
 
 def _remedy(x: Any, array: Array) -> str:
     """What to do with `x`, of which NumPy made an `array` of no numbers; or ""."""
+    if isinstance(x, Mapping):  # such as what numpy.load makes of an .npz file
+        return f"; give one of its arrays: {', '.join(f'x[{key!r}]' for key in list(x)[:3])}"
     if array.dtype.kind in "US":
         return "; read the files first, for example x = [PIL.Image.open(name) for name in names]"
     if hasattr(x, "toarray"):
         return "; give a dense array, x.toarray()"
     if callable(x):
         return "; call the generator function, and give what it returns"
-    if isinstance(x, dict):
-        return "; give the array alone, without the dictionary"
     if array.dtype == object and array.ndim and _is_array(array.flat[0]):
         return "; bring all images to one size, and give numpy.stack(x)"
     return ""

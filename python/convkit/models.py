@@ -138,6 +138,11 @@ class Sequential(Trainer):
         if input_shape is None:
             self._sizes()
             return
+        if not isinstance(input_shape, Sequence) or len(input_shape) < 2:
+            raise ValueError(
+                f'model "{self.name}": build takes the shape with the batch in front, such as '
+                f"(None, 28, 28, 1), received {input_shape!r}"
+            )
         sizes = InputLayer(tuple(input_shape)[1:], name=self.name).shape  # type: ignore[arg-type]
         if self._input_sizes is not None:
             if sizes != self._input_sizes:

@@ -64,9 +64,9 @@ class ReduceLROnPlateau(Monitor, _LearningRate):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if factor >= 1.0:
+        if isinstance(factor, str) or factor >= 1.0:
             raise ValueError(
-                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}"
+                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor!r}"
             )
         if not factor >= 0.0:
             raise ValueError(f"factor must be at least 0 and below 1, received {factor!r}")
