@@ -25,7 +25,16 @@ autodoc_typehints_format = "short"
 # These stay as the source has them; spelled out they would fill lines.
 autodoc_type_aliases = {
     name: name.rpartition(".")[2]
-    for name in ("Array", "ArrayLike", "Floats", "Logs", "Shape", "Validation", "npt.ArrayLike")
+    for name in (
+        "Array",
+        "ArrayLike",
+        "Floats",
+        "Logs",
+        "Shape",
+        "Validation",
+        "cache.DataSet",
+        "npt.ArrayLike",
+    )
 }
 # Nothing is fetched from elsewhere, so references to other packages lead nowhere; ours must.
 nitpick_ignore_regex = [("py:.*", r"(?!convkit\.).*")]

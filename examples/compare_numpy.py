@@ -23,11 +23,14 @@ from convkit.bench.train import train_cases
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5, help="alternating runs of each side")
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--output", type=Path, default=Path("compare-numpy-output"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--batch-size", type=int, default=32, help="images in a step (%(default)s)")
+    add("--rounds", type=int, default=5, help="alternating runs of each side (%(default)s)")
+    add("--models", nargs="+", choices=list(MODELS), default=list(MODELS), help="(all)")
+    add("--output", type=Path, default="compare-numpy-output", metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
 

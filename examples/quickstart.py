@@ -1,11 +1,14 @@
 """Quickstart: train a small convolutional network on handwritten digits, in a few seconds.
 
-Needs no network and no arguments: the 1,797 digits of 8x8 pixels come with scikit-learn. The
-pictures go into the folder quickstart-output; two of them are kept in examples/figures.
+Needs no network: the 1,797 digits of 8x8 pixels come with scikit-learn. The
+pictures go into the folder quickstart-output, or where `--output` says; two of them are kept in
+examples/figures.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,14 @@ from convkit import layers, plots
 from convkit.datasets import digits
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--output", type=Path, default="quickstart-output", metavar="DIR")
+    folder = parser.parse_args(arguments).output
+    folder.mkdir(parents=True, exist_ok=True)
+
     convkit.utils.set_random_seed(0)
 
     (x_train, y_train), (x_test, y_test) = digits.load_data()
@@ -42,8 +52,6 @@ def main() -> None:
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"\ntest loss {loss:.4f}, test accuracy {100 * accuracy:.2f} %")
 
-    folder = Path("quickstart-output")
-    folder.mkdir(exist_ok=True)
     probabilities = model.predict(x_test, verbose=0)
     plots.history(history).savefig(folder / "history.png")
     plots.confusion_matrix(y_test, probabilities).savefig(folder / "confusion_matrix.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -173,6 +174,21 @@ def test_command_line_rejects_a_batch_of_nothing(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         command_line.main(["kernels", "--batch-size", "0"])
     assert "must be at least 1" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_is_refused_before_measuring(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(path: Path) -> str:
+        with pytest.raises(SystemExit):
+            command_line.main(["kernels", "--roofline", str(path)])
+        return capsys.readouterr().err
+
+    pytest.importorskip("matplotlib")
+    assert "must end with one of" in refused(tmp_path / "chart.xyz")
+    assert f"there is no folder {tmp_path / 'none'}" in refused(tmp_path / "none" / "chart.png")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert 'pip install "convkit[examples]"' in refused(tmp_path / "chart.png")
 
 
 def _example() -> ModuleType:

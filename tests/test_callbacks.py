@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import convkit
+from convkit import callbacks
 from convkit.callbacks import Callback, EarlyStopping, History, Logs
 
 
@@ -186,6 +187,24 @@ def test_something_else_as_a_callback() -> None:
 
 
 # What the user sees.
+
+
+def test_what_is_no_callback_is_named() -> None:
+    for wrong, message in (
+        (print, "received <built-in function print>"),
+        (["stop"], "received 'stop'"),
+        ([callbacks.EarlyStopping], r"write EarlyStopping\(...\)"),
+    ):
+        with pytest.raises(TypeError, match=f"must be objects of convkit.callbacks.*{message}"):
+            convkit.zoo.mnist_cnn().predict(np.zeros((1, 28, 28, 1)), callbacks=wrong)
+    with pytest.raises(TypeError, match="on_epoch_end must be a function, received 3"):
+        callbacks.LambdaCallback(on_epoch_end=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"monitor must be a key of the logs.*received 3"):
+        EarlyStopping(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="patience must be at least 0, received '3'"):
+        EarlyStopping(patience="3")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"schedule must be a function of the epoch.*received 0\.1"):
+        callbacks.LearningRateScheduler(0.1)  # type: ignore[arg-type]
 
 
 def test_without_a_terminal_there_is_one_plain_line_an_epoch(

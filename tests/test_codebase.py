@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"config", "ops", "parameters", "losses"},
     "optimizers": {"config", "ops", "parameters"},
     "storage": {"files", "layers", "losses", "metrics", "optimizers", "regularizers", *_BASE},
-    "callbacks": {"parameters"},
+    "callbacks": {"config", "parameters"},
     "progress": {"callbacks"},
     "data": {"ops", "parameters", "losses"},
     "summary": {"runtime"},
@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "batches": {"data", "parameters"},
     "arguments": {"batches", "callbacks", "progress"},
     "engine": {"lowering", "plan", "data", "batches", "callbacks", *_ENGINE},
-    "feeding": {"engine", "data", "batches", *_BASE},
+    "feeding": {"engine", "data", "batches", "fusion", "losses", *_BASE},
     "training": {
         "feeding",
         "engine",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import initializers, layers, losses, metrics, optimizers
-from convkit.config import Configurable, argument_names, serialize
+from convkit import callbacks, initializers, layers, losses, metrics, optimizers
+from convkit.config import Configurable, argument_names, serialize, suggestion
 from convkit.optimizers import schedules
 from convkit.storage import registry, revive
 
@@ -190,3 +190,34 @@ def test_a_model_has_a_configuration_too() -> None:
 def test_descriptions_that_name_nothing_of_convkit(description: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         revive(description, layers.Layer)
+
+
+def test_repr_is_the_call_that_makes_the_object() -> None:
+    for made, text in (
+        (optimizers.SGD(0.1, momentum=0.5), "SGD(learning_rate=0.1, momentum=0.5, nesterov=False,"),
+        (losses.BinaryCrossentropy(), "BinaryCrossentropy(from_logits=False,"),
+        (initializers.HeNormal(3), "HeNormal(seed=3)"),
+        (callbacks.EarlyStopping(patience=3), "EarlyStopping(monitor='val_loss', min_delta=0.0, "),
+        (callbacks.LearningRateScheduler(lambda epoch: 0.1), "LearningRateScheduler(verbose=0)"),
+        (callbacks.LambdaCallback(on_epoch_end=print), "LambdaCallback()"),
+    ):
+        assert repr(made).startswith(text)
+    again = eval(repr(optimizers.Adam(0.25)), {"Adam": optimizers.Adam})
+    assert again.get_config() == optimizers.Adam(0.25).get_config()
+
+
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [
+        ("ADAM", "'adam'"),
+        ("adma", "'adam'"),
+        ("ada", "'adam' or 'adam_w'"),
+        ("AdamW", "'adam_w'"),
+        ("x", None),
+        (0.5, None),
+        (None, None),
+    ],
+)
+def test_what_a_user_may_have_meant(received: Any, expected: str | None) -> None:
+    asked = suggestion(received, ["adam", "adam_w", "sgd"])
+    assert asked == ("" if expected is None else f"; did you mean {expected}?")

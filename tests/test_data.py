@@ -65,6 +65,11 @@ def test_booleans_and_strided_bytes() -> None:
         (np.zeros((2, 2), complex), TypeError, "complex"),
         (np.zeros(2, object), TypeError, "object"),
         (None, TypeError, "NoneType"),
+        ("a.png", TypeError, "read the files first"),
+        (["a.png", "b.png"], TypeError, "read the files first"),
+        ({"x": np.zeros((2, 2))}, TypeError, r"give one of its arrays: x\['x'\]"),
+        (lambda: iter(()), TypeError, "call the generator function"),
+        (np.array([np.zeros(2), np.zeros(3)], object), TypeError, r"one size.*numpy.stack\(x\)"),
         ([np.zeros((2, 2)), np.zeros((3, 2))], ValueError, "cannot become one array"),
     ],
 )
@@ -79,8 +84,11 @@ def test_what_cannot_be_images(x: Any, error: type[Exception], message: str) -> 
         ((5, 28, 28), r"x\[..., numpy.newaxis\]"),
         ((28, 28, 1), r"x\[numpy.newaxis\]"),
         ((5, 1, 28, 28), r"numpy.moveaxis\(x, 1, -1\)"),
-        ((5, 784), r"x.reshape\(-1, 28, 28, 1\)"),
-        ((5, 28, 28, 3), "change the images, or the input shape"),
+        ((5, 784), r"numpy.reshape\(x, \(-1, 28, 28, 1\)\)"),
+        ((28, 28), r"x\[numpy.newaxis, ..., numpy.newaxis\]"),
+        ((5, 28, 28, 3), "for 1 channels, use x.mean"),
+        ((5, 28, 28, 2), "change the images, or the input shape"),
+        ((5, 20, 28, 3), "change the images, or the input shape"),
         ((5,), "change the images"),
     ],
 )
@@ -125,8 +133,8 @@ def test_the_split_is_the_tail_as_in_keras(count: int, fraction: float, kept: in
     assert np.shares_memory(training.x, samples.x), "a split copies nothing"
 
 
-@pytest.mark.parametrize("fraction", [1.0, -0.1, 1.5, float("nan"), True])
-def test_a_fraction_out_of_range(fraction: float) -> None:
+@pytest.mark.parametrize("fraction", [1.0, -0.1, 1.5, float("nan"), True, "0.2"])
+def test_a_fraction_out_of_range(fraction: Any) -> None:
     with pytest.raises(ValueError, match="validation_split must lie between 0 and 1"):
         data.split_validation(Samples(np.zeros((4, 1))), fraction)
 

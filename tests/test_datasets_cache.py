@@ -170,6 +170,16 @@ def test_no_mirror_delivers(data_folder: Path, mirror: SimpleNamespace) -> None:
     assert list((data_folder / "set").iterdir()) == []
 
 
+def test_without_a_network_the_message_is_short(data_folder: Path) -> None:
+    nowhere = cache.Download(("http://127.0.0.1:9/all.tar.gz",), 1, "md5:0")
+    with pytest.raises(FileNotFoundError) as caught:
+        cache.fetch(nowhere, [plain(f"set/{name}.bin") for name in "abc"])
+    message = str(caught.value)
+    assert message.startswith(f"{data_folder / 'set/a.bin'}, b.bin, c.bin: not there")
+    assert "Connection refused" in message
+    assert "Max retries" not in message
+
+
 def test_two_processes_fetch_at_once(data_folder: Path, mirror: SimpleNamespace) -> None:
     content = np.random.default_rng(0).bytes(3_000_000)
     mirror.files["/a.bin"] = content

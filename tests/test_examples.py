@@ -81,7 +81,7 @@ def assert_pictures(folder: Path) -> None:
 def test_quickstart(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = subprocess.run(
-        [sys.executable, str(EXAMPLES / "quickstart.py")],
+        [sys.executable, str(EXAMPLES / "quickstart.py"), "--output", "new/pictures"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -97,8 +97,8 @@ def test_quickstart(tmp_path: Path) -> None:
     assert found, run.stdout
     assert float(found.group(1)) >= 97.0
     assert "Total params" in run.stdout
-    assert str(tmp_path / "quickstart-output") in run.stdout
-    assert_pictures(tmp_path / "quickstart-output")
+    assert str(tmp_path / "new/pictures") in run.stdout
+    assert_pictures(tmp_path / "new/pictures")
 
 
 @pytest.mark.parametrize(("study", "parameters"), STUDIES.items(), indirect=["study"])

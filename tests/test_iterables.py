@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,8 @@ def test_wrong_arguments_with_iterables() -> None:
         (lambda: each.fit(cut(x, y), validation_split=0.2), "validation_split needs arrays"),
         (lambda: each.evaluate(cut(x), y), "evaluate: x is an iterable of batches"),
         (lambda: each.fit(cut(x)), "fit needs y"),
+        (lambda: each.fit((x, y)), r"x is a tuple: write fit\(x, y\)"),
+        (lambda: each.fit(zip(x, y, strict=True)), "an iterable must give batches, not samples"),
         (lambda: each.evaluate(cut(x)), "evaluate needs y"),
         (lambda: each.fit(x, y, validation_data=cut(x)), "validation_data needs y"),
         (lambda: each.fit(cut(x, y, weights, y)), "a batch must be .*received 4 items"),
@@ -259,6 +262,23 @@ def test_wrong_arguments_with_iterables() -> None:
     for source in (iter(["text"]), iter([None]), {"x": x}):
         with pytest.raises(TypeError, match="real numbers"):
             each.predict(source, verbose=0)
+
+
+def test_a_sparse_matrix_is_not_taken_for_batches() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x, y, _ = samples()
+    with pytest.raises(TypeError, match=r"give a dense array, x\.toarray\(\)"):
+        model().fit(sparse.csr_matrix(x.reshape(len(x), -1)), y, verbose=0)
+
+
+def test_an_archive_of_arrays_is_not_taken_for_batches(tmp_path: Path) -> None:
+    x, y, _ = samples()
+    np.savez(tmp_path / "data.npz", images=x, labels=y)
+    with (
+        np.load(tmp_path / "data.npz") as archive,
+        pytest.raises(TypeError, match=r"its arrays: x\['images'\], x\['labels'\]"),
+    ):
+        model().fit(archive, y, verbose=0)
 
 
 def test_an_error_in_the_generator_reaches_the_user() -> None:

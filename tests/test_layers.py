@@ -238,9 +238,13 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Conv2D(4, 2**63), "kernel_size must be a positive integer"),
         (lambda: layers.Conv2D(4, 3, groups=3), r"filters \(4\) must be a multiple of groups"),
         (lambda: layers.Conv2D(4, 3, padding="full"), "padding must be 'same' or 'valid'"),
+        (lambda: layers.Conv2D(1, 32, 3, padding=1), "received 1; .* put ZeroPadding2D before it"),
         (lambda: layers.Conv2D(4, 3, data_format="channels_first"), "numpy.moveaxis"),
         (lambda: layers.Conv2D(4, 3, activation="rellu"), "unknown activation 'rellu'.*relu"),
         (lambda: layers.Conv2D(4, 3, kernel_initializer="glorot"), "unknown initializer"),
+        (lambda: layers.Conv2D(4, 3, activation="ReLU"), r"or None; did you mean 'relu'\?"),
+        (lambda: layers.Dense(4, activation=np.tanh), r"did you mean 'tanh'\?"),
+        (lambda: layers.Dense(4, activation=layers.ReLU()), r"did you mean 'relu'\?"),
         (lambda: layers.Dense(0), "units must be a positive integer"),
         (lambda: layers.Dense(3, activation="swish"), "linear, relu, softmax, sigmoid, tanh"),
         (lambda: layers.Activation("nothing"), "unknown activation 'nothing'"),
@@ -278,6 +282,7 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Dense(3, name=""), "name must be"),
         (lambda: layers.Input((28, -1)), "input shape.*positive integer"),
         (lambda: layers.Input((28, None, 1)), "input shape.*positive integer"),
+        (lambda: layers.Input((None, 28, 28, 1)), "one sample, without the batch"),
         (lambda: layers.Input(()), "at least one size"),
         (lambda: layers.Input(28), r"tuple such as \(28, 28, 1\)"),
         (lambda: layers.Input("28"), r"tuple such as \(28, 28, 1\)"),
@@ -291,12 +296,24 @@ def test_wrong_arguments(make: Any, message: str) -> None:
 def test_an_unknown_argument_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="kernel_constraint"):
         layers.Dense(3, kernel_constraint="l2")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^Conv2D\(\) got .* 'stride'; did you mean 'strides'\?$"):
+        layers.Conv2D(4, 3, stride=2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^Flatten\(\) got an unexpected .* 'shape'"):
+        layers.Flatten(shape=(3,))  # type: ignore[call-arg]
+
+
+def test_parameters_that_no_memory_holds_name_their_layer() -> None:
+    dense = layers.Dense(2**31 - 1, name="vast")
+    with pytest.raises(MemoryError, match=r'"vast" \(Dense\): no memory for the kernel of shape'):
+        dense.build((None, 2**20))
 
 
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
         (layers.Conv2D(4, 3, name="first"), (None, 28, 28), r'"first" \(Conv2D\).*rank 4'),
+        (layers.Conv2D(4, 3), (None, 28, 28), r"one channel have the shape \(None, H, W, 1\)"),
+        (layers.MaxPooling2D(), (None, 64), r"put it before Flatten\(\)"),
         (layers.Conv2D(4, 5), (None, 4, 9, 1), r"kernel_size \(5, 5\).*\(4, 9\).*padding='same'"),
         (layers.Conv2D(4, 3, dilation_rate=2), (None, 4, 9, 1), "dilation_rate"),
         (layers.Conv2D(4, 3, groups=2), (None, 9, 9, 3), r"channels \(3\).*groups \(2\)"),

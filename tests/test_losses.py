@@ -123,3 +123,10 @@ def test_names() -> None:
     for name in ("crossentropy", None, len):
         with pytest.raises(ValueError, match=r"unknown loss.*sparse_categorical_crossentropy"):
             losses.get(name)  # type: ignore[arg-type]
+
+
+def test_two_classes_in_one_unit_come_with_a_remedy() -> None:
+    with pytest.raises(ValueError, match="take loss='binary_crossentropy' for two classes"):
+        losses.SparseCategoricalCrossentropy().prepare([0, 1], (1,))
+    with pytest.raises(ValueError, match="one unit, or for integer labels take loss='sparse"):
+        losses.BinaryCrossentropy().prepare([0, 1, 2], (3,))

@@ -207,3 +207,17 @@ def test_an_optimizer_cannot_serve_two_models() -> None:
     one.fit(x, y, verbose=0)
     with pytest.raises(ValueError, match="already belongs to another model"):
         two.fit(x, y, verbose=0)
+
+
+def test_a_shape_to_build_for_that_is_none() -> None:
+    for wrong in (8, (8,), "(8, 8, 1)"):
+        with pytest.raises(ValueError, match=r"with the batch in front|must be a positive integer"):
+            convkit.Sequential([layers.Flatten()]).build(wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_list_of_layers() -> None:
+    for wrong in (layers.Flatten(), layers.Flatten, 3):
+        with pytest.raises(TypeError, match="layers must be a list of layers"):
+            convkit.Sequential(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"one by one, as \*model.layers"):
+        convkit.Sequential([small_cnn()])  # type: ignore[list-item]

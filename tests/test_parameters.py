@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import convkit
 from convkit import layers, optimizers
 from convkit.parameters import ALIGNMENT, Parameter, ParameterStore, aligned_empty
 
@@ -119,6 +120,24 @@ def test_a_parameter_is_readable_as_an_array() -> None:
     assert np.asarray(parameter, np.float64).dtype == np.float64
     assert repr(parameter) == "<Parameter dense/bias (3,)>"
     assert parameter.size == 3
+
+
+def test_a_value_that_is_set_stays_in_the_memory_of_training() -> None:
+    x, y = np.ones((4, 3), np.float32), [0, 1, 0, 1]
+    model = convkit.Sequential([layers.Dense(2, activation="softmax", input_shape=(3,))])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    kernel = model.layers[0].weights[0]
+    home = kernel.value
+    kernel.value = np.zeros((3, 2))  # as a callback does that clips weights
+    kernel.value += 1
+    assert kernel.value is home
+    assert (model.get_weights()[0] == 1).all()
+    model.fit(x, [0] * 4, verbose=0)
+    assert (model.get_weights()[0] != 1).all(), "training goes on with what was set"
+    for wrong, error in ((3, ValueError), (np.ones(3), ValueError), ([["a", "b"]] * 3, TypeError)):
+        with pytest.raises(error, match=r"the weight dense.*/kernel"):
+            kernel.value = wrong
 
 
 def test_layers_make_parameters_that_a_store_can_take() -> None:

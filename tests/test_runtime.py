@@ -108,6 +108,9 @@ def test_thread_counts_out_of_range(count: int) -> None:
     before = runtime.get_num_threads()
     with pytest.raises(ValueError, match="between 1 and 4096"):
         runtime.set_num_threads(count)
+    for wrong in ("2", 2.5, None):
+        with pytest.raises(TypeError, match="number of threads must be an integer, received"):
+            runtime.set_num_threads(wrong)  # type: ignore[arg-type]
     assert runtime.get_num_threads() == before
 
 

@@ -97,9 +97,9 @@ def test_class_weights_of_columns_and_of_numbers() -> None:
     data = convkit.data
     x = np.zeros((4, 1), np.float32)
     column = data.Samples(x, np.array([[0.0], [1.0], [2.0], [1.0]], np.float32))
-    weighted = data.weighted_by_class(column, {1: 2.0, np.int64(2): 4.0})
+    weighted = data.weighted_by_class(column, {1: 2.0, np.int64(2): 4.0}, 1)
     np.testing.assert_array_equal(weighted.weights, [1, 2, 4, 2])
-    assert data.weighted_by_class(column, None) is column
+    assert data.weighted_by_class(column, None, 1) is column
 
 
 def test_the_split_takes_the_weights_along_and_class_weights_are_for_training() -> None:
@@ -185,6 +185,8 @@ def test_wrong_weights(weights: Any, error: type[Exception], message: str) -> No
         ({"0": 1.0}, TypeError, "integers as keys, received '0'"),
         ({0.5: 1.0}, TypeError, "integers as keys, received 0.5"),
         ({1: float("nan")}, ValueError, "class_weight of class 1 must be finite"),
+        ({0: 1.0, 7: 2.0}, ValueError, "names the class 7, but the model's output has .* 0 .. 2"),
+        ({-1: 2.0}, ValueError, "names the class -1"),
     ],
 )
 def test_wrong_class_weights(table: Any, error: type[Exception], message: str) -> None:

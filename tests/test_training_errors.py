@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import layers
+from convkit import layers, losses, optimizers
 from convkit.callbacks import Callback, Logs
 from some_models import SMALL_IMAGES, small_cnn, stripes
 
@@ -18,7 +18,7 @@ from some_models import SMALL_IMAGES, small_cnn, stripes
     ("x", "message"),
     [
         (np.zeros((4, 8, 8), np.float32), r"\(N, 8, 8, 1\).*received \(4, 8, 8\).*newaxis"),
-        (np.zeros((4, 64), np.float32), r"reshape\(-1, 8, 8, 1\)"),
+        (np.zeros((4, 64), np.float32), r"reshape\(x, \(-1, 8, 8, 1\)\)"),
         (np.zeros((4, 8, 8, 3), np.float32), r"received \(4, 8, 8, 3\)"),
         (np.zeros((4, 9, 8, 1), np.float32), r"received \(4, 9, 8, 1\)"),
         (np.zeros((0, 8, 8, 1), np.float32), "at least one sample"),
@@ -76,6 +76,8 @@ def test_wrong_labels(y: Any, message: str) -> None:
         ({"validation_split": 1.0}, ValueError, "validation_split"),
         ({"validation_split": -0.5}, ValueError, "validation_split"),
         ({"validation_split": 0.01}, None, ""),
+        ({"validation_split": "0.2"}, ValueError, "validation_split"),
+        ({"validation_data": (np.zeros((4, 8, 8)), np.zeros(4))}, ValueError, "in validation_data"),
         ({"validation_data": 3}, ValueError, r"validation_data must be \(x, y\)"),
         ({"validation_batch_size": 0}, ValueError, "batch_size"),
         ({"verbose": 7}, ValueError, "verbose"),
@@ -111,6 +113,11 @@ def test_training_before_compile() -> None:
         ({"optimizer": "adamm"}, "unknown optimizer 'adamm': use one of adam, adamw, rmsprop, sgd"),
         ({"loss": "entropy"}, "unknown loss 'entropy'.*sparse_categorical_crossentropy"),
         ({"metrics": ["accurate"]}, "unknown metric 'accurate'.*accuracy"),
+        ({"optimizer": "adamm"}, "did you mean 'adam'"),
+        ({"optimizer": optimizers.SGD}, r"for an object of this class write SGD\(...\)"),
+        ({"loss": "SparseCategoricalCrossentropy"}, "did you mean 'sparse_categorical_crossent"),
+        ({"loss": "cross_entropy"}, "'sparse_categorical_crossentropy' or 'categorical_crosse"),
+        ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
         ({"metrics": ["accuracy", "accuracy"]}, "different names"),
     ],
 )
@@ -131,6 +138,47 @@ def test_an_output_that_does_not_fit_the_loss() -> None:
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"\(None, 6, 6, 3\).*Flatten"):
         model.fit(np.zeros((4, *SMALL_IMAGES)), [0, 1, 2, 0], verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("end", "loss", "message"),
+    [
+        ([layers.Dense(3)], "sparse_categorical_crossentropy", "'linear': give.*='softmax'"),
+        ([layers.Dense(3, activation="relu")], "categorical_crossentropy", "activation 'relu'"),
+        ([layers.Dense(3)], "binary_crossentropy", r"='sigmoid'.*BinaryCrossentropy\(from_logits"),
+        (
+            [layers.Dense(3), layers.Softmax()],
+            losses.SparseCategoricalCrossentropy(from_logits=True),
+            r"from_logits=True\) expects an output without.* ends with softmax",
+        ),
+        ([layers.Dense(3, activation="softmax")], "sparse_categorical_crossentropy", ""),
+        ([layers.Dense(3, activation="sigmoid"), layers.Flatten()], "binary_crossentropy", ""),
+        ([layers.Dense(3)], losses.CategoricalCrossentropy(from_logits=True), ""),
+        ([layers.Dense(3)], "mse", ""),
+        ([layers.Dense(3, activation="softmax"), layers.Rescaling(0.5)], "mse", ""),
+    ],
+)
+def test_a_loss_that_expects_another_end(end: list[Any], loss: Any, message: str) -> None:
+    x, y = stripes(8)
+    model = convkit.Sequential([layers.Flatten(), *end])
+    model.compile("adam", loss)
+    sparse = "sparse" in model.loss.name if model.loss else False
+    targets = y if sparse else convkit.utils.to_categorical(y, 3)
+    if not message:
+        model.fit(x, targets, verbose=0)
+        return
+    with pytest.warns(UserWarning, match=message) as record:
+        model.fit(x, targets, verbose=0, epochs=2)
+    assert [warning.filename for warning in record] == [__file__]
+
+
+def test_a_loss_that_becomes_nan_warns_once() -> None:
+    model = small_cnn()
+    x, y = stripes(8)
+    x[0, 0, 0, 0] = np.nan
+    with pytest.warns(UserWarning, match="the loss became nan in epoch 1") as record:
+        model.fit(x, y, epochs=3, verbose=0)
+    assert [warning.filename for warning in record] == [__file__]
 
 
 def test_sorted_labels_warn_and_name_the_missing_classes() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from inspect import isclass, ismodule
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,20 @@ def test_public_names_are_there() -> None:
     assert convkit.layers.Input is convkit.Input
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         convkit.nothing  # noqa: B018
+
+
+def test_completion_proposes_what_is_public() -> None:
+    names = set(convkit.__all__) - {"bench", "plots", "sklearn"}  # these need further packages
+    modules = [value for name in names if ismodule(value := getattr(convkit, name))]
+    for module in (*modules, convkit.optimizers.schedules, convkit.datasets.digits):
+        assert sorted(dir(module)) == sorted(module.__all__), module.__name__
+        assert all(hasattr(module, name) for name in module.__all__)
+        own = {
+            name
+            for name, value in vars(module).items()
+            if isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        }
+        assert own <= set(module.__all__), module.__name__
 
 
 def test_version_is_known_from_source_too() -> None:

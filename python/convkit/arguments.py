@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,9 @@ def integer(value: int, what: str, least: int = 1) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{what} must be an integer, received {value!r}") from None
+        import reprlib  # for the targets that somebody gave as the batch size
+
+        raise TypeError(f"{what} must be an integer, received {reprlib.repr(value)}") from None
     if isinstance(value, bool) or number < least:
         raise ValueError(f"{what} must be an integer of at least {least}, received {value!r}")
     return number
@@ -44,7 +46,9 @@ def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
     """None, one callback or several, as a new list."""
     if callbacks is None:
         return []
-    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        return [callbacks]  # what is no callback, `CallbackList` finds
+    return list(callbacks)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from .data import Samples
 from .parameters import Array
 
 Batch = tuple[Samples, Array]  # some samples, and the indices of those that make the batch
-_PROTOCOLS = ("__array__", "__dlpack__", "__array_interface__")
+# An object with one of these is samples; the last one is that of SciPy's sparse matrices.
+_PROTOCOLS = ("__array__", "__dlpack__", "__array_interface__", "toarray")
 DEFAULT_BATCH_SIZE = 32
 
 
@@ -99,12 +100,15 @@ def no_batch(what: str) -> ValueError:
 
 def warn_of_the_end() -> None:
     """Warn in Keras's words that there are fewer batches than were asked for."""
-    warnings.warn(
+    warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or "
-        "generator can generate at least `steps_per_epoch * epochs` batches.",
-        UserWarning,
-        stacklevel=_levels_to_the_user(),
+        "generator can generate at least `steps_per_epoch * epochs` batches."
     )
+
+
+def warn(message: str) -> None:
+    """Warn as if the user's own line did, which is where it can be mended."""
+    warnings.warn(message, UserWarning, stacklevel=_levels_to_the_user())
 
 
 def _levels_to_the_user() -> int:
@@ -196,6 +200,6 @@ def is_iterable_of_batches(x: Any, y: Any = None, with_targets: bool = True) -> 
     """
     if isinstance(x, list | tuple):
         return with_targets and y is None and len(x) > 0 and isinstance(x[0], tuple)
-    if isinstance(x, str | bytes | dict) or any(hasattr(x, name) for name in _PROTOCOLS):
+    if isinstance(x, str | bytes | Mapping) or any(hasattr(x, name) for name in _PROTOCOLS):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))

@@ -40,6 +40,9 @@ class Configurable:
         """A new object from what `get_config` returned."""
         return cls(**config)
 
+    def __repr__(self) -> str:
+        return call_of(self)
+
 
 class Described(Protocol):
     """What can say its configuration: every `Configurable`, and a model."""
@@ -68,15 +71,15 @@ def not_negative(value: float, what: str, owner: Configurable) -> float:
     return number
 
 
-def unknown(identifier: object, kind: str, known: Iterable[str], module: str) -> ValueError:
-    """The error of a `get` that knows no object of that name; it says which names there are."""
-    return ValueError(
-        f"unknown {kind} {identifier!r}: use one of {', '.join(sorted(known))}, "
-        f"or an object of {module}"
-    )
+def call_of(value: object) -> str:
+    """The call that makes such an object, for `repr`; without functions among its arguments."""
+    names = [name for name in argument_names(type(value)) if hasattr(value, name)]
+    values = {name: getattr(value, name) for name in names}
+    arguments = [f"{name}={each!r}" for name, each in values.items() if not callable(each)]
+    return f"{type(value).__name__}({', '.join(arguments)})"
 
 
-def argument_names(kind: type[Configurable]) -> tuple[str, ...]:
+def argument_names(kind: type[Any]) -> tuple[str, ...]:
     """The arguments of a class's constructor, in its order."""
     parameters = inspect.signature(kind.__init__).parameters
     names = [
@@ -89,7 +92,45 @@ def argument_names(kind: type[Configurable]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _base(kind: type[Configurable]) -> type[Configurable]:
+def unknown(kind: str, received: Any, names: Iterable[str]) -> ValueError:
+    """The error for a name, or what is no name, that none of the `names` of that kind is.
+
+    Args:
+        kind: such as "optimizer", whose objects are in `convkit.optimizers`.
+        received: what the user gave.
+        names: those that are known.
+    """
+    listed = ", ".join(sorted(names))
+    module = {"loss": "losses"}.get(kind, f"{kind}s")
+    return ValueError(
+        f"unknown {kind} {received!r}: use one of {listed}, or an object of convkit.{module}"
+        f"{suggestion(received, names)}"
+    )
+
+
+def suggestion(received: Any, names: Iterable[str]) -> str:
+    """What a user may have meant who gave something unknown: the end of a message, or ""."""
+    if isinstance(received, type) and issubclass(received, Configurable):
+        return f"; for an object of this class write {received.__name__}(...)"
+    if not isinstance(received, str):
+        received = getattr(received, "__name__", type(received).__name__)
+    plain = {name: _plain_name(name) for name in names}
+    meant = _plain_name(received)
+    near = [name for name in plain if plain[name] == meant]
+    near = near or [name for name in plain if len(meant) > 2 and meant in plain[name]]
+    if not near:
+        from difflib import get_close_matches  # only here: for a user who mistyped a name
+
+        close = get_close_matches(meant, plain.values(), n=1, cutoff=0.7)
+        near = [name for name in plain if plain[name] in close]
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _plain_name(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+def _base(kind: type[Any]) -> type[Any]:
     """The class of its ancestors that comes right after `Configurable`: Layer, Loss, ..."""
     line = [each for each in kind.__mro__ if issubclass(each, Configurable)]
     return line[-2] if len(line) > 1 else kind

@@ -24,6 +24,13 @@ from .parameters import Array
 
 Data = ArrayLike | Iterable[Any]  # what `as_images` takes, or batches of it
 
+# From so many channels to so many others.
+_CHANNELS = {
+    (1, 3): "use numpy.repeat(x, 3, axis=-1)",
+    (3, 1): "use x.mean(axis=-1, keepdims=True), or Pillow's image.convert('L')",
+    (4, 3): "leave out the transparency, x[..., :3]",
+    (4, 1): "use x[..., :3].mean(axis=-1, keepdims=True), or Pillow's image.convert('L')",
+}
 _NAMED_CLASSES = 10  # so many are listed in a warning
 _USER = 5  # stack levels: here, split_validation, Feeder._split, fit, its caller
 
@@ -130,14 +137,23 @@ def as_weights(sample_weight: ArrayLike, count: int) -> Array:
     return weights
 
 
-def weighted_by_class(samples: Samples, class_weight: Mapping[int, float] | None) -> Samples:
+def weighted_by_class(
+    samples: Samples, class_weight: Mapping[int, float] | None, classes: int
+) -> Samples:
     """Weight each sample by its class, as Keras does: a class that is not named counts 1.
 
     The class is the label; of one-hot labels it is the place of the largest, of other numbers the
     nearest integer.
 
+    Args:
+        samples: with targets.
+        class_weight: the weight of each class.
+        classes: the width of the model's output: so many classes there are, unless the targets are
+            numbers and no labels.
+
     Raises:
-        ValueError: the samples have weights already, or a weight is not finite.
+        ValueError: the samples have weights already, a weight is not finite, or there is no such
+            class.
         TypeError: no mapping from integers to numbers.
     """
     if class_weight is None:
@@ -156,6 +172,11 @@ def weighted_by_class(samples: Samples, class_weight: Mapping[int, float] | None
     for label, weight in class_weight.items():
         if isinstance(label, bool | str) or not hasattr(label, "__index__"):
             raise TypeError(f"class_weight must have integers as keys, received {label!r}")
+        if not 0 <= label < classes and (rows.shape[1] > 1 or samples.y.dtype == np.int64):
+            raise ValueError(
+                f"class_weight names the class {label}, but the model's output has the classes "
+                f"0 .. {classes - 1}"
+            )
         if not math.isfinite(weight):
             raise ValueError(f"class_weight of class {label} must be finite, received {weight!r}")
         weights[labels == label] = weight
@@ -185,13 +206,28 @@ def as_images(x: Any) -> Array:
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"x must be an array of real numbers, received {type(x).__name__} of dtype "
-            f"{array.dtype}"
+            f"{array.dtype}{_remedy(x, array)}"
         )
     if array.ndim == 0 or len(array) == 0:
         raise ValueError(f"x must have at least one sample, received shape {array.shape}")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     return np.ascontiguousarray(array, np.float32)
+
+
+def _remedy(x: Any, array: Array) -> str:
+    """What to do with `x`, of which NumPy made an `array` of no numbers; or ""."""
+    if isinstance(x, Mapping):  # such as what numpy.load makes of an .npz file
+        return f"; give one of its arrays: {', '.join(f'x[{key!r}]' for key in list(x)[:3])}"
+    if array.dtype.kind in "US":
+        return "; read the files first, for example x = [PIL.Image.open(name) for name in names]"
+    if hasattr(x, "toarray"):
+        return "; give a dense array, x.toarray()"
+    if callable(x):
+        return "; call the generator function, and give what it returns"
+    if array.dtype == object and array.ndim and _is_array(array.flat[0]):
+        return "; bring all images to one size, and give numpy.stack(x)"
+    return ""
 
 
 def _is_array(value: Any) -> bool:
@@ -248,11 +284,18 @@ def check_images(images: Array, sizes: tuple[int, ...]) -> None:
     if (*received, 1) == sizes:
         hint = "add the channel axis with x[..., numpy.newaxis]"
     elif images.shape == sizes:
-        hint = "for a single sample, add the batch axis with x[numpy.newaxis]"
+        hint = (
+            "for a single sample, add the batch axis with x[numpy.newaxis]; an iterable must give "
+            "batches, not samples"
+        )
+    elif (*images.shape, 1) == sizes:
+        hint = "for a single sample, add both axes with x[numpy.newaxis, ..., numpy.newaxis]"
     elif len(sizes) == 3 and len(received) == 3 and (*received[1:], received[0]) == sizes:
         hint = "move the channels to the end with numpy.moveaxis(x, 1, -1)"
     elif math.prod(received) == math.prod(sizes):
-        hint = f"use x.reshape(-1, {', '.join(map(str, sizes))})"
+        hint = f"use numpy.reshape(x, (-1, {', '.join(map(str, sizes))}))"
+    elif len(received) == 3 and received[:2] == sizes[:2] and (received[2], sizes[2]) in _CHANNELS:
+        hint = f"for {sizes[2]} channels, {_CHANNELS[received[2], sizes[2]]}"
     else:
         hint = "change the images, or the input shape of the model"
     raise ValueError(
@@ -269,8 +312,11 @@ def split_validation(data: Samples, fraction: float) -> tuple[Samples, Samples]:
     Raises:
         ValueError: the fraction is not within 0 .. 1, or one side would be empty.
     """
-    if isinstance(fraction, bool) or not 0.0 < fraction < 1.0:
-        raise ValueError(f"validation_split must lie between 0 and 1, received {fraction!r}")
+    if isinstance(fraction, bool | str) or not 0.0 < fraction < 1.0:
+        raise ValueError(
+            f"validation_split must lie between 0 and 1, such as 0.2 for a fifth of the samples, "
+            f"received {fraction!r}"
+        )
     count = len(data)
     split = math.floor(count * (1.0 - fraction))
     if split in (0, count):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import data, random
-from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
+from . import data, fusion, random
+from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches, warn
 from .data import Samples
 from .engine import Engine
+from .losses import BinaryCrossentropy
 from .parameters import Array
+
+_PROBABILITIES = ("softmax", "sigmoid")
 
 
 class Feeder(Engine):
@@ -36,7 +39,7 @@ class Feeder(Engine):
             if not what:
                 return self._samples(x)
             samples = x if isinstance(x, Samples) else self._samples(x, y, sample_weight, what)
-            return data.weighted_by_class(samples, class_weight)
+            return data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
 
         if not is_iterable_of_batches(x, y, with_targets=bool(what)):
             return ArrayBatches(convert(x, y, sample_weight), batch_size, steps, order)
@@ -57,7 +60,10 @@ class Feeder(Engine):
                     f"batches, received {type(value).__name__}"
                 )
             x, y, sample_weight = data.unpack(value, "validation_data")
-        return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+        try:
+            return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"in validation_data: {error}") from error
 
     def _split(
         self, x: Any, y: Any, sample_weight: Any, fraction: float
@@ -74,10 +80,14 @@ class Feeder(Engine):
         return lambda count, epoch: random.permutation(count, seed, epoch, self._steps)
 
     def _samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
+        if what and y is None:
+            pair = isinstance(x, tuple) and len(x) in (2, 3)
+            hint = f"; x is a tuple: write {what}(x, y)" if pair else ""
+            raise ValueError(
+                f"{what} needs y, the targets; an iterable must give batches (x, y){hint}"
+            )
         images = data.as_images(x)
         sizes, output_sizes = self._sizes(images)
-        if what and y is None:
-            raise ValueError(f"{what} needs y, the targets")
         return data.samples(images, y, sizes, self.loss, output_sizes, sample_weight)
 
     def _require_loss(self, what: str) -> None:
@@ -88,3 +98,22 @@ class Feeder(Engine):
             )
         if self.loss is None:
             raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')
+
+    def _check_end(self) -> None:
+        """Warn where a cross-entropy is given what it does not expect, which trains badly."""
+        from_logits = getattr(self.loss, "from_logits", None)
+        end = fusion.end_of(self.layers)
+        if from_logits is None or end is None or from_logits != (end in _PROBABILITIES):
+            return
+        kind = type(self.loss).__name__
+        if from_logits:
+            warn(
+                f"{kind}(from_logits=True) expects an output without softmax or sigmoid, and the "
+                f"model ends with {end}: leave one of the two out"
+            )
+            return
+        fitting = "sigmoid" if isinstance(self.loss, BinaryCrossentropy) else "softmax"
+        warn(
+            f"{kind} expects probabilities, and the model ends with the activation {end!r}: give "
+            f"its last layer activation={fitting!r}, or the loss as {kind}(from_logits=True)"
+        )

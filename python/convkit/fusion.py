@@ -9,8 +9,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from .layers import Activation, BatchNormalization, Conv2D, MaxPooling2D
-from .layers.base import Run, SavedArray
+from .layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+    Reshape,
+)
+from .layers.base import Layer, Run, SavedArray
 from .layers.conv2d_batchnorm import ConvBatchNorm
 from .layers.conv2d_max_pool2d import ConvMaxPool
 from .layers.epilogue import EpilogueLayer
@@ -170,3 +179,15 @@ def fuse(chain: Sequence[Any]) -> list[Any]:
             result.append(chain[position])
             position += 1
     return result
+
+
+def end_of(layers: Sequence[Layer]) -> str | None:
+    """The activation that made a model's output, "linear" for none; None if that is not known."""
+    for stage in reversed([stage for layer in layers for stage in layer.stages()]):
+        if isinstance(stage, Activation):
+            return stage.activation or "linear"
+        if isinstance(stage, Conv2D | Dense):
+            return "linear"
+        if not isinstance(stage, Flatten | Reshape | GlobalAveragePooling2D):
+            return None
+    return None

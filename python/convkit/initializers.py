@@ -22,6 +22,45 @@ from .config import Configurable, unknown
 from .config import serialize as serialize  # Keras has it here
 from .parameters import Array
 
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 # The standard deviation of a normal distribution cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
@@ -332,7 +371,7 @@ def get(identifier: str | Initializer | dict[str, Any]) -> Initializer:
         return made(**identifier.get("config", {}))
     if isinstance(identifier, str) and (make := _BY_NAME.get(_snake(identifier))):
         return make()
-    raise unknown(identifier, "initializer", _BY_NAME, "convkit.initializers")
+    raise unknown("initializer", identifier, _BY_NAME)
 
 
 def _snake(name: str) -> str:

@@ -20,6 +20,20 @@ from . import ops
 from .config import Configurable, unknown
 from .parameters import Array
 
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "get",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Loss(Configurable):
     """Base class of the losses.
@@ -195,9 +209,15 @@ class _ValueByValue(_OneOp):
             values = values[:, None]
         if values.shape[1:] != output_shape or values.ndim == 0:
             expected = ", ".join(["N", *map(str, output_shape)])
+            hint = ""
+            if values.ndim == len(output_shape) == 1:
+                hint = (
+                    "; give the last layer one unit, or for integer labels take "
+                    "loss='sparse_categorical_crossentropy'"
+                )
             raise ValueError(
                 f"{self.name} expects targets of shape ({expected}), that of the model's output, "
-                f"received {values.shape}"
+                f"received {values.shape}{hint}"
             )
         return np.ascontiguousarray(values, np.float32)
 
@@ -290,10 +310,13 @@ def check_labels(labels: ArrayLike, classes: int) -> Array:
             )
     wrong = (array < 0) | (array >= classes)
     if wrong.any():
+        other = "number the classes from 0"
+        if classes == 1:
+            other = "take loss='binary_crossentropy' for two classes in one unit"
         raise ValueError(
             f"labels must lie in 0 .. {classes - 1}, because the model's output has {classes} "
             f"classes; received {array[wrong][0]} at position {int(wrong.argmax())}. Give the "
-            f"last layer more units, or number the classes from 0"
+            f"last layer more units, or {other}"
         )
     return np.ascontiguousarray(array, np.int64)
 
@@ -341,4 +364,4 @@ def get(identifier: str | Loss) -> Loss:
         return identifier
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier]()
-    raise unknown(identifier, "loss", _BY_NAME, "convkit.losses")
+    raise unknown("loss", identifier, _BY_NAME)

@@ -17,6 +17,23 @@ from . import losses, ops
 from .config import Configurable, unknown
 from .parameters import Array
 
+__all__ = [
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
+    "get",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Metric(Configurable):
     """Base class: a weighted mean over all samples seen since `reset_state`.
@@ -269,7 +286,7 @@ def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
         return _Accuracy(name=identifier)
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier](name=identifier)
-    raise unknown(identifier, "metric", [*_BY_NAME, *_ACCURACY], "convkit.metrics")
+    raise unknown("metric", identifier, [*_BY_NAME, *_ACCURACY])
 
 
 def get_all(identifiers: Any, loss: losses.Loss | None) -> list[Metric]:

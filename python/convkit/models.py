@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import storage, summary
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Sequential", "load_model"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class Sequential(Trainer):
@@ -51,6 +55,11 @@ class Sequential(Trainer):
         self.name = name or automatic_name("Sequential")
         self._layers: list[Layer] = []
         self._input_sizes: tuple[int, ...] | None = None
+        if not isinstance(layers, Iterable | None):
+            raise TypeError(
+                f"Sequential: layers must be a list of layers, as Sequential([...]), received "
+                f"{layers!r}"
+            )
         for layer in layers or ():
             self.add(layer)
 
@@ -129,6 +138,11 @@ class Sequential(Trainer):
         if input_shape is None:
             self._sizes()
             return
+        if not isinstance(input_shape, Sequence) or len(input_shape) < 2:
+            raise ValueError(
+                f'model "{self.name}": build takes the shape with the batch in front, such as '
+                f"(None, 28, 28, 1), received {input_shape!r}"
+            )
         sizes = InputLayer(tuple(input_shape)[1:], name=self.name).shape  # type: ignore[arg-type]
         if self._input_sizes is not None:
             if sizes != self._input_sizes:
@@ -306,7 +320,9 @@ class Sequential(Trainer):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise TypeError(f"received the class {layer.__name__}; write {layer.__name__}(...)")
         if isinstance(layer, Sequential):
-            raise TypeError("a Sequential cannot be a layer; add its layers one by one")
+            raise TypeError(
+                "a Sequential cannot be a layer; add its layers one by one, as *model.layers"
+            )
         if not isinstance(layer, Layer):
             raise TypeError(f"a model consists of objects of convkit.layers, received {layer!r}")
         if any(layer is other for other in self._layers):

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 if TYPE_CHECKING:
     from .regularizers import Regularizer
@@ -61,13 +61,13 @@ class Parameter:
 
     __slots__ = (
         "_frozen",
+        "_value",
         "gradient",
         "name",
         "path",
         "regularizer",
         "store",
         "trainable",
-        "value",
     )
 
     def __init__(
@@ -84,9 +84,30 @@ class Parameter:
         self.trainable = trainable
         self.regularizer = regularizer
         self._frozen = False
-        self.value: Array = np.ascontiguousarray(value, np.float32)
+        self._value: Array = np.ascontiguousarray(value, np.float32)
         self.gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
         self.store: ParameterStore | None = None
+
+    @property
+    def value(self) -> Array:
+        """The numbers, float32, in the memory that training works on.
+
+        Setting it copies into that memory, as does `value[...] = x`.
+
+        Raises:
+            ValueError: set to an array of another shape.
+            TypeError: set to what is no array of numbers.
+        """
+        return self._value
+
+    @value.setter
+    def value(self, value: ArrayLike) -> None:
+        assign([self], [np.asarray(value)], "Parameter")
+
+    def move(self, home: Array) -> None:
+        """Live in other memory from now on, with the same numbers."""
+        np.copyto(home, self._value)
+        self._value = home
 
     @property
     def frozen(self) -> bool:
@@ -161,8 +182,7 @@ class ParameterStore:
                 parameter.store.is_current = False
             shape = parameter.shape
             home = (self.values if parameter.trainable else self.state)[place].reshape(shape)
-            np.copyto(home, parameter.value)
-            parameter.value = home
+            parameter.move(home)
             if parameter.trainable:
                 parameter.gradient = self.gradients[place].reshape(shape)
             parameter.store = self

@@ -21,7 +21,6 @@ from enum import IntEnum
 
 import numpy as np
 
-SEED_LIMIT = 2**64
 _LAYER_SHIFT = 48
 
 
@@ -48,14 +47,14 @@ def _current() -> _Process:
     return _instead.get() or _process
 
 
-def check_seed(seed: int) -> int:
-    """Return `seed` as an int; ValueError unless it lies in 0 .. 2**64-1."""
+def check_seed(seed: int, bits: int = 64) -> int:
+    """Return `seed` as an int; ValueError unless it has at most so many bits and no sign."""
     try:
         number = operator.index(seed)
     except TypeError:
         raise TypeError(f"a seed must be an integer, received {seed!r}") from None
-    if not 0 <= number < SEED_LIMIT:
-        raise ValueError(f"a seed must lie in 0 .. 2**64-1, received {number}")
+    if not 0 <= number < 2**bits:
+        raise ValueError(f"a seed must lie in 0 .. 2**{bits}-1, received {number}")
     return number
 
 

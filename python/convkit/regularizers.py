@@ -21,6 +21,22 @@ if TYPE_CHECKING:
     from .layers import Layer
     from .parameters import Parameter
 
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "Regularizer",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "serialize",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Regularizer(Configurable):
     """Base class: the penalty of an array w is `l1 * sum |w| + l2 * sum w**2`.
@@ -36,10 +52,6 @@ class Regularizer(Configurable):
     def __call__(self, x: ArrayLike) -> float:
         """The penalty of an array of any shape."""
         return ops.regularize(x, l1=self.l1, l2=self.l2)
-
-    def __repr__(self) -> str:
-        factors = ", ".join(f"{key}={value:g}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({factors})"
 
 
 class L1(Regularizer):
@@ -98,7 +110,7 @@ def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | 
         return _BY_NAME[identifier["class_name"]](**identifier.get("config", {}))
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier]()
-    raise unknown(identifier, "regularizer", _BY_NAME, "convkit.regularizers")
+    raise unknown("regularizer", identifier, _BY_NAME)
 
 
 def regularized(layers: Sequence[Layer]) -> list[Parameter]:

@@ -58,6 +58,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def available_isas() -> list[str]:
     """The instruction sets that this build holds and this CPU runs, best first."""
     return _core.available_isas()
@@ -83,7 +87,14 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Sets the number of threads, between 1 and 4096. Results do not depend on it, to the bit."""
+    """Sets the number of threads to ``n``. Results do not depend on it, to the bit.
+
+    Raises:
+        ValueError: ``n`` is not between 1 and 4096.
+        TypeError: ``n`` is no integer.
+    """
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"the number of threads must be an integer, received {n!r}")
     _core.set_num_threads(n)
 
 

@@ -39,6 +39,11 @@ from .parameters import Array
 
 __all__ = ["ConvClassifier", "default_cnn"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 ImageShape = tuple[int, int, int]
 Builder = Callable[[ImageShape, int], Sequential]
 

@@ -6,6 +6,7 @@ Arguments and data are checked here, once; `convkit.engine` then runs batch afte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
@@ -14,7 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 from . import data, losses, optimizers
 from . import metrics as metrics_module
 from .arguments import due, flat, hearing, integer, listed, optional
-from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batch, Batches, no_batch, warn_of_the_end
+from .batches import (
+    DEFAULT_BATCH_SIZE,
+    ArrayBatches,
+    Batch,
+    Batches,
+    no_batch,
+    warn,
+    warn_of_the_end,
+)
 from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
 from .engine import Scores
@@ -24,6 +33,11 @@ from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
 
 if TYPE_CHECKING:
     from .models import Sequential
+
+_LOST = (
+    "the loss became {} in epoch {}, and the weights are lost: scale the images to 0 .. 1, lower "
+    "the learning rate, or look for NaN and infinite values with numpy.isfinite(x).all()"
+)
 
 
 class Trainer(Feeder):
@@ -78,7 +92,8 @@ class Trainer(Feeder):
 
         The loss of a batch is the sum of its samples' losses times their weights, divided by the
         number of samples (not by the sum of the weights), plus the penalties of the regularizers.
-        Metrics count every sample alike. All as in Keras.
+        Metrics count every sample alike. All as in Keras. Warns where a cross-entropy is not given
+        what it expects (softmax forgotten, or twice), and where the loss becomes NaN or infinite.
 
         Args:
             x: images (n, ...): an array of NumPy or of another library, or a list of arrays or PIL
@@ -134,6 +149,7 @@ class Trainer(Feeder):
             )
             first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
             validates = due(validation_freq)
+            self._check_end()
             history = History()
             everyone, model = [*listed(callbacks), history], self._self()
             with hearing(everyone, TrainingProgress, verbose, model, training, last) as loop:
@@ -244,7 +260,8 @@ class Trainer(Feeder):
         with self._exclusive(training=True):
             self._require_loss("train_on_batch")
             samples = self._samples(x, y, sample_weight, "train_on_batch")
-            samples, scores = data.weighted_by_class(samples, class_weight), Scores(self.metrics)
+            samples = data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
+            scores = Scores(self.metrics)
             self._train_step(samples, np.arange(len(samples)), scores, self._seed())
             return flat(scores.logs(), return_dict)
 
@@ -307,7 +324,10 @@ class Trainer(Feeder):
                 warn_of_the_end()
                 break
             loop.call("on_epoch_begin", epoch)
+            lost = not isfinite(logs.get("loss", 0.0))
             logs = self._train(batches, seed, loop)
+            if not isfinite(logs["loss"]) and not lost:
+                warn(_LOST.format(logs["loss"], epoch + 1))
             if validation is not None and validates(epoch):
                 validated = self._evaluate(validation, loop)
                 if not validated:

@@ -11,6 +11,16 @@ from . import random
 from .layers import naming
 from .parameters import Array
 
+__all__ = [
+    "clear_session",
+    "set_random_seed",
+    "to_categorical",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def set_random_seed(seed: int) -> None:
     """Make everything random that follows repeatable.
@@ -28,9 +38,7 @@ def set_random_seed(seed: int) -> None:
     """
     import random as python_random  # here, because importing it takes longer than this module
 
-    number = random.check_seed(seed)
-    if number >= 2**32:
-        raise ValueError(f"the seed must lie in 0 .. 2**32-1, received {number}")
+    number = random.check_seed(seed, bits=32)  # more NumPy's does not take
     random.set_seed(number)
     python_random.seed(number)
     np.random.seed(number)  # noqa: NPY002 - the users' own code may draw from it

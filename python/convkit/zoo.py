@@ -17,6 +17,16 @@ from .layers import (
 )
 from .models import Sequential
 
+__all__ = [
+    "cifar10_cnn",
+    "fashion_mnist_cnn",
+    "mnist_cnn",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def mnist_cnn() -> Sequential:
     """The MNIST model: images (N, 28, 28, 1), 10 classes, 469,172 parameters.

@@ -20,6 +20,7 @@ from .profile import accounts
 from .roofline import save_roofline
 from .scaling import scaling_cases
 from .shapes import MODELS, layer_shapes
+from .style import new_figure
 from .train import train_cases
 
 
@@ -210,10 +211,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
-        _add_options(commands.add_parser(name, help=command.about), command)
+        about = f"Measure {command.about}."
+        _add_options(commands.add_parser(name, help=command.about, description=about), command)
     commands.choices["kernels"].add_argument(
         "--roofline",
-        type=Path,
+        type=_picture,
         metavar="FILE",
         help="save effective GFLOP/s against flop per byte, under the roofs measured in this run",
     )
@@ -257,7 +259,24 @@ def _add_options(options: argparse.ArgumentParser, command: Command) -> None:
         "--rounds", type=_positive, default=5, help="alternating runs of each side (default: 5)"
     )
     options.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options.add_argument("--chart", type=Path, metavar="FILE", help="save a bar chart, e.g. a PNG")
+    options.add_argument(
+        "--chart", type=_picture, metavar="FILE", help="save a bar chart, such as train.png"
+    )
+
+
+def _picture(text: str) -> Path:
+    """A file that can be drawn: who cannot have it hears so before minutes of measuring."""
+    try:
+        formats = new_figure(1.0)[0].canvas.get_supported_filetypes()
+    except ImportError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    path = Path(text)
+    if path.suffix.lower()[1:] not in formats:
+        known = ", ".join(f".{name}" for name in sorted(formats))
+        raise argparse.ArgumentTypeError(f"must end with one of {known}; received {text}")
+    if not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.absolute().parent}")
+    return path
 
 
 def _positive(text: str) -> int:

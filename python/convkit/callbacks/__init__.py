@@ -30,3 +30,7 @@ __all__ = [
     "TerminateOnNaN",
     "direction",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

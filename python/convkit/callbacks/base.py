@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from ..config import call_of
+
 if TYPE_CHECKING:
     from ..models import Sequential
 
@@ -30,6 +32,9 @@ class Callback:
 
     model: Sequential
     params: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return call_of(self)
 
     def set_model(self, model: Sequential) -> None:
         """Called before everything else."""
@@ -109,9 +114,10 @@ class CallbackList:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
+                name = callback.__name__ if isinstance(callback, type) else ""
                 raise TypeError(
                     f"callbacks must be objects of convkit.callbacks.Callback, received "
-                    f"{callback!r}"
+                    f"{callback!r}{name and f'; write {name}(...)'}"
                 )
         for callback in self.callbacks:
             callback.set_model(model)

@@ -45,7 +45,7 @@ class EarlyStopping(PatientMonitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta, patience, verbose)
-        if patience < 0:
+        if isinstance(patience, str) or patience < 0:
             raise ValueError(f"patience must be at least 0, received {patience!r}")
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights

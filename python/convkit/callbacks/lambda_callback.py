@@ -48,5 +48,7 @@ class LambdaCallback(Callback):
         for name, function in given.items():
             if not name.startswith("on_") or not hasattr(Callback, name):
                 raise TypeError(f"LambdaCallback: a callback has no hook {name!r}")
+            if function is not None and not callable(function):
+                raise TypeError(f"LambdaCallback: {name} must be a function, received {function!r}")
             if function is not None:
                 setattr(self, name, function)

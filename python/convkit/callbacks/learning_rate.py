@@ -64,9 +64,9 @@ class ReduceLROnPlateau(PatientMonitor, _LearningRate):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta, patience, verbose)
-        if factor >= 1.0:
+        if isinstance(factor, str) or factor >= 1.0:
             raise ValueError(
-                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}"
+                f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor!r}"
             )
         if not factor >= 0.0:
             raise ValueError(f"factor must be at least 0 and below 1, received {factor!r}")
@@ -137,13 +137,18 @@ class LearningRateScheduler(_LearningRate):
 
     Raises:
         ValueError: in `fit`, if the function returns something else.
-        TypeError: in `fit`, if the optimizer's rate follows a schedule.
+        TypeError: not a function; or, in `fit`, if the optimizer's rate follows a schedule.
 
     Example:
         >>> convkit.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.9)
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise TypeError(
+                f"LearningRateScheduler: schedule must be a function of the epoch, such as "
+                f"lambda epoch: 0.01 * 0.9**epoch, received {schedule!r}"
+            )
         self.schedule = schedule
         self.verbose = verbose
         self._takes_rate = _takes_two(schedule)

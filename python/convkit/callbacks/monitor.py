@@ -26,7 +26,11 @@ class Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', received {mode!r}")
-        if math.isnan(min_delta):
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"monitor must be a key of the logs, such as 'val_loss', received {monitor!r}"
+            )
+        if isinstance(min_delta, str) or math.isnan(min_delta):
             raise ValueError(f"min_delta must be a number, received {min_delta!r}")
         self.monitor = monitor
         self.mode = direction(monitor) if mode == "auto" else mode

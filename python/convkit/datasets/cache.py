@@ -179,13 +179,19 @@ def _retrieve(download: Download, scratch: Path, folder: Path, missing: Sequence
             )
             return Path(path)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
-            failures.append(f"  {url}\n    {type(error).__name__}: {error}")
-    names = ", ".join(str(folder / file.path) for file in missing)
+            failures.append(f"  {url}\n    {type(error).__name__}: {_reason(error)}")
+    paths = [folder / file.path for file in missing]  # of one folder, which is said once
+    names = ", ".join([str(paths[0]), *(path.name for path in paths[1:])])
     raise FileNotFoundError(
         f"{names}: not there, and no mirror delivered it:\n" + "\n".join(failures) + "\n"
         f"Try again with a network connection, put the official files there yourself, or set "
         f"{FOLDER_VARIABLE} to a folder that has them."
     )
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong; of "max retries exceeded" only the reason within tells it."""
+    return str(getattr(next(iter(error.args), None), "reason", error))
 
 
 def _bounded(http: Any, limit: int) -> Callable[[str, str, Any], None]:

@@ -15,6 +15,16 @@ from numpy.typing import NDArray
 
 from . import cache
 
+__all__ = [
+    "CLASS_NAMES",
+    "load_data",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 CLASS_NAMES = (
     "airplane",
     "automobile",

@@ -10,6 +10,16 @@ import numpy as np
 
 from . import cache
 
+__all__ = [
+    "CLASS_NAMES",
+    "load_data",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from . import cache, idx
 
+__all__ = [
+    "CLASS_NAMES",
+    "load_data",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 CLASS_NAMES = (
     "T-shirt/top",
     "Trouser",

@@ -9,6 +9,16 @@ from __future__ import annotations
 
 from . import cache, idx
 
+__all__ = [
+    "CLASS_NAMES",
+    "load_data",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 CLASS_NAMES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 _SET = idx.IdxSet(

@@ -17,3 +17,7 @@ from .read_torch import from_torch
 from .write_torch import to_torch
 
 __all__ = ["from_keras", "from_torch", "to_keras", "to_torch"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,9 @@
-"""The layers, with Keras's names, arguments and defaults. One layer, or one family, a file."""
+"""The layers, with Keras's names, arguments and defaults. One layer, or one family, a file.
+
+Besides its own arguments every layer takes `name`, `trainable` and, as the first of a model,
+`input_shape`, by keyword: see `Layer`. Inputs and outputs are float32 with the batch in front:
+images are (N, H, W, C), vectors (N, C).
+"""
 
 from __future__ import annotations
 
@@ -52,3 +57,7 @@ __all__ = [
     "Softmax",
     "ZeroPadding2D",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

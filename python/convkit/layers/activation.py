@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import ops
+from ..config import suggestion
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run
 
@@ -43,6 +44,7 @@ def check_activation(activation: str | None, layer: Layer) -> str | None:
     if not isinstance(activation, str) or activation not in _FUNCTIONS:
         raise layer.error(
             f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}, or None"
+            f"{suggestion(activation, ACTIVATIONS)}"
         )
     return activation
 
@@ -100,7 +102,10 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(x, 0), as a layer of its own."""
+    """max(x, 0), as a layer of its own.
+
+    Input: (N, ...). Output: the same shape.
+    """
 
     def __init__(self, **options: Unpack[LayerOptions]) -> None:
         super().__init__("relu", **options)
@@ -111,6 +116,8 @@ class LeakyReLU(Activation):
 
     Args:
         negative_slope: at least 0; 0.3 by default, unlike the activation "leaky_relu" with its 0.2.
+
+    Input: (N, ...). Output: the same shape.
     """
 
     def __init__(self, negative_slope: float = 0.3, **options: Unpack[LayerOptions]) -> None:
@@ -124,6 +131,8 @@ class ELU(Activation):
 
     Args:
         alpha: at least 0.
+
+    Input: (N, ...). Output: the same shape.
     """
 
     def __init__(self, alpha: float = 1.0, **options: Unpack[LayerOptions]) -> None:
@@ -143,6 +152,8 @@ class Softmax(Activation):
 
     Args:
         axis: -1, the only axis there is.
+
+    Input: (N, ...). Output: the same shape.
     """
 
     def __init__(self, axis: int = -1, **options: Unpack[LayerOptions]) -> None:

@@ -16,17 +16,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..config import Configurable
+from ..config import Configurable, argument_names, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
 from .checks import check_sample_shape
 from .naming import automatic_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # Gives a parameter's first value in place of its initializer, by its path and shape.
 WeightSource = Callable[[str, tuple[int, ...]], Array]
@@ -38,6 +41,10 @@ class LayerOptions(TypedDict, total=False):
     name: str | None
     trainable: bool
     input_shape: Sequence[int] | None
+
+
+class _NoOptions(TypedDict):
+    """No further ones: type checkers refuse them, and `Layer` says which it received."""
 
 
 class Run:
@@ -103,7 +110,13 @@ class Layer(Configurable):
         name: str | None = None,
         trainable: bool = True,
         input_shape: Sequence[int] | None = None,
+        **unknown: Unpack[_NoOptions],
     ) -> None:
+        for option in unknown:
+            raise TypeError(
+                f"{type(self).__name__}() got an unexpected keyword argument {option!r}"
+                f"{suggestion(option, argument_names(type(self)))}"
+            )
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(
                 f"a layer's name must be a non-empty string without '/', received {name!r}"
@@ -213,7 +226,14 @@ class Layer(Configurable):
         """Make a parameter and count it among the layer's weights."""
         path = f"{self.name}/{name}"
         source = self.weight_source
-        value = np.asarray(initializer(shape) if source is None else source(path, tuple(shape)))
+        try:
+            value = np.asarray(initializer(shape) if source is None else source(path, tuple(shape)))
+        except MemoryError as error:
+            raise MemoryError(
+                f"{self.error(f'no memory for the {name} of shape {tuple(shape)}')}, "
+                f"{4 * math.prod(shape):,} bytes as float32; make it smaller, for example with "
+                f"pooling before it"
+            ) from error
         if value.shape != tuple(shape):
             raise self.error(
                 f"{type(initializer).__name__} returned shape {value.shape} for the {name} "
@@ -274,8 +294,13 @@ class Layer(Configurable):
     def expect_rank(self, input_shape: Shape, rank: int, meaning: str) -> None:
         """Raise ValueError unless the input has that rank and no sizes that are open or zero."""
         if len(input_shape) != rank:
+            hint = {
+                (3, 4): "; with the batch, images of one channel have the shape (None, H, W, 1)",
+                (2, 4): "; put it before Flatten(), or Reshape((H, W, C)) before it",
+            }.get((len(input_shape), rank), "")
             raise self.error(
-                f"expected inputs of rank {rank}, {meaning}, received shape {tuple(input_shape)}"
+                f"expected inputs of rank {rank}, {meaning}, received shape "
+                f"{tuple(input_shape)}{hint}"
             )
         self._sample_sizes(input_shape)
 

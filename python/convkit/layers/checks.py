@@ -47,7 +47,11 @@ def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[
 def check_padding(value: str, layer: Layer) -> str:
     """Return "same" or "valid" in lower case; ValueError for anything else."""
     if not isinstance(value, str) or value.lower() not in ("same", "valid"):
-        raise layer.error(f"padding must be 'same' or 'valid', received {value!r}")
+        number = not isinstance(value, str)
+        raise layer.error(
+            f"padding must be 'same' or 'valid', received {value!r}"
+            f"{'; for so many zeros at each side, put ZeroPadding2D before it' if number else ''}"
+        )
     return value.lower()
 
 
@@ -80,6 +84,11 @@ def check_sample_shape(shape: Sequence[int], layer: Layer) -> tuple[int, ...]:
         )
     if not shape:
         raise layer.error("the input shape must have at least one size, received ()")
+    if None in shape:
+        raise layer.error(
+            f"every size of the input shape {tuple(shape)} must be a positive integer, received "
+            f"None; give the sizes of one sample, without the batch"
+        )
     return tuple(
         positive(size, f"every size of the input shape {tuple(shape)}", layer) for size in shape
     )

@@ -31,6 +31,9 @@ class _GlobalPooling2D(Layer):
 class GlobalAveragePooling2D(_GlobalPooling2D):
     """The mean of every channel.
 
+    Args:
+        data_format: None or "channels_last", the only layout there is.
+
     Input: (N, H, W, C). Output: (N, C).
     """
 

@@ -17,6 +17,10 @@ from ..models import Sequential
 __all__ = ["export", "load"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def export(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a model as an ONNX file that computes what `model.predict` computes.
 

@@ -137,3 +137,7 @@ __all__ = [
     "zero_padding2d_backward",
     "zero_padding2d_forward",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,3 +6,7 @@ from . import schedules
 from .optimizer import SGD, Adam, AdamW, Optimizer, RMSprop, get
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "get", "schedules"]
+
+
+def __dir__() -> list[str]:
+    return __all__

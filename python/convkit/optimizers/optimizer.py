@@ -317,4 +317,4 @@ def get(identifier: str | Optimizer) -> Optimizer:
         return identifier
     if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
         return _BY_NAME[identifier.lower()]()
-    raise unknown(identifier, "optimizer", _BY_NAME, "convkit.optimizers")
+    raise unknown("optimizer", identifier, _BY_NAME)

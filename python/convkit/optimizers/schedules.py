@@ -13,6 +13,19 @@ from typing import Any
 
 from ..config import Configurable
 
+__all__ = [
+    "CosineDecay",
+    "ExponentialDecay",
+    "LearningRateSchedule",
+    "OneCycle",
+    "PiecewiseConstantDecay",
+    "get",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class LearningRateSchedule(Configurable):
     """Base class: `schedule(step)` is the learning rate of the step that has `step` before it."""

@@ -17,3 +17,7 @@ from .maps import activations, filters
 from .matrix import confusion_matrix
 
 __all__ = ["activations", "confusion_matrix", "filters", "history", "samples"]
+
+
+def __dir__() -> list[str]:
+    return __all__
