@@ -14,9 +14,11 @@ constexpr std::int64_t kBackwardBlock = 160 * 1024;
 // A backward pass whose transformed weights are larger, or whose batch has fewer images than
 // pieces, is cut into channels instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
-// Input channels that a backward pass has in hand at a time; fewer where these are its tasks.
+// Input channels that a backward pass has in hand at a time; fewer where they would make too few
+// tasks.
 constexpr std::int64_t kChannels = 32;
-constexpr std::int64_t kChannelsOfTask = 16;
+constexpr std::int64_t kFewChannels = 16;
+constexpr std::int64_t kEnoughTasks = 4;
 
 // The part of a range that goes with steps [begin, end) of total.
 MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end,
@@ -38,7 +40,8 @@ class Backward {
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
     by_channels_ = s.n < kBatchPieces || kWinogradPoints * a_.matrix > kLargeGradient;
-    a_.lc = std::min(lc_, round_up(by_channels_ ? kChannelsOfTask : kChannels, kernels().lanes));
+    const bool few = by_channels_ && lc_ < kEnoughTasks * kChannels;
+    a_.lc = std::min(lc_, round_up(few ? kFewChannels : kChannels, kernels().lanes));
     a_.matrix = weights_stride(a_.lc, a_.loc);
     size_ = kWinogradPoints * a_.matrix;
     chunks_ = ceil_div(lc_, a_.lc);
