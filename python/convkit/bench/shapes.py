@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import layers, zoo
 from ..models import Sequential
+from ..parameters import aligned_empty
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -119,6 +120,11 @@ class LayerShape:
         return 4 * sum(math.prod(shape) for shape in shapes)
 
 
+def empty(shape: Shape) -> Array:
+    """An uninitialised array that starts on a cache line, as those of a model do."""
+    return aligned_empty(math.prod(shape)).reshape(shape)
+
+
 class LayerArrays:
     """Inputs of one shape, standard normal and the same in every process.
 
@@ -133,7 +139,7 @@ class LayerArrays:
         generator = np.random.default_rng(0)
 
         def normal(size: Shape) -> Array:
-            return generator.standard_normal(size, dtype=np.float32)
+            return generator.standard_normal(dtype=np.float32, out=empty(size))
 
         channels = shape.y_shape[-1:]
         self.x, self.dy = normal(shape.x_shape), normal(shape.y_shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ... import ops
-from ..shapes import Array, Calls, LayerArrays, LayerShape
+from ..shapes import Array, Calls, LayerArrays, LayerShape, empty
 
 
 def convkit_calls(shape: LayerShape, arrays: LayerArrays) -> Calls:
@@ -15,7 +15,7 @@ def convkit_calls(shape: LayerShape, arrays: LayerArrays) -> Calls:
 
 def _conv2d(shape: LayerShape, a: LayerArrays) -> Calls:
     activation = "relu" if shape.relu else None
-    y, dx, dw, db = (np.empty_like(like) for like in (a.dy, a.x, a.w, a.b))
+    y, dx, dw, db = (empty(like.shape) for like in (a.dy, a.x, a.w, a.b))
 
     def backward_weights() -> tuple[Array, Array]:
         ops.conv2d_backward_weights(a.x, a.dy, shape.w_shape, padding=shape.padding, out=dw)
@@ -35,7 +35,7 @@ def _conv2d(shape: LayerShape, a: LayerArrays) -> Calls:
 
 def _dense(shape: LayerShape, a: LayerArrays) -> Calls:
     activation = "relu" if shape.relu else None
-    y, dx, dw, db = (np.empty_like(like) for like in (a.dy, a.x, a.w, a.b))
+    y, dx, dw, db = (empty(like.shape) for like in (a.dy, a.x, a.w, a.b))
 
     def backward_weights() -> tuple[Array, Array]:
         ops.dense_backward_weights(a.x, a.dy, out=dw)
@@ -50,8 +50,8 @@ def _dense(shape: LayerShape, a: LayerArrays) -> Calls:
 
 
 def _max_pool2d(shape: LayerShape, a: LayerArrays) -> Calls:
-    y, indices = ops.max_pool2d_forward(a.x)
-    dx = np.empty_like(a.x)
+    y, indices = ops.max_pool2d_forward(a.x, out=empty(a.dy.shape))
+    dx = empty(a.x.shape)
     return {
         "forward": lambda: ops.max_pool2d_forward(a.x, out=y, indices=indices),
         "backward": lambda: ops.max_pool2d_backward(a.dy, indices, shape.x_shape, out=dx),
@@ -62,9 +62,15 @@ def _batchnorm(shape: LayerShape, a: LayerArrays) -> Calls:
     activation = "relu" if shape.relu else None
     moving_mean, moving_variance = np.zeros_like(a.b), np.ones_like(a.b)
     y, mean, rstd = ops.batchnorm_forward(
-        a.x, a.gamma, a.b, moving_mean, moving_variance, activation=activation
+        a.x,
+        a.gamma,
+        a.b,
+        moving_mean,
+        moving_variance,
+        activation=activation,
+        out=empty(a.x.shape),
     )
-    dx, dgamma, dbeta = (np.empty_like(like) for like in (a.x, a.b, a.b))
+    dx, dgamma, dbeta = (empty(like.shape) for like in (a.x, a.b, a.b))
     return {
         "forward": lambda: ops.batchnorm_forward(
             a.x,
@@ -93,7 +99,7 @@ def _batchnorm(shape: LayerShape, a: LayerArrays) -> Calls:
 
 
 def _relu(shape: LayerShape, a: LayerArrays) -> Calls:
-    y, dx = ops.relu_forward(a.x), np.empty_like(a.x)
+    y, dx = ops.relu_forward(a.x, out=empty(a.x.shape)), empty(a.x.shape)
     return {
         "forward": lambda: ops.relu_forward(a.x, out=y),
         "backward": lambda: ops.relu_backward(a.dy, y, out=dx),

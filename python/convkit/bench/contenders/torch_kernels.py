@@ -34,20 +34,20 @@ def torch_calls(memory: torch.memory_format, shape: LayerShape, arrays: LayerArr
         return {}
 
     def tensor(array: Array, order: tuple[int, ...]) -> torch.Tensor:
-        result = torch.from_numpy(array.copy())
+        result = torch.tensor(array)
         return result.permute(order).contiguous(memory_format=memory) if order else result
 
     planes = (0, 3, 1, 2) if len(shape.x_shape) == 4 else ()
     x, dy = tensor(arrays.x, planes), tensor(arrays.dy, planes)
-    b = torch.from_numpy(arrays.b.copy())
+    b = torch.tensor(arrays.b)
     if shape.operation == "conv2d":
         w = tensor(arrays.w, (3, 2, 0, 1))
         return _with_weights(partial(_conv2d, padding=shape.padding), x, w, b, dy, shape.relu)
     if shape.operation == "dense":
-        w = torch.from_numpy(arrays.w.T.copy())
+        w = torch.tensor(arrays.w.T).contiguous()
         return _with_weights(functional.linear, x, w, b, dy, shape.relu)
     if shape.operation == "batchnorm":
-        gamma = torch.from_numpy(arrays.gamma.copy())
+        gamma = torch.tensor(arrays.gamma)
         return _batchnorm(x, gamma, b, dy, shape.relu)
     if shape.operation == "max_pool2d":
         return _without_weights(lambda t: functional.max_pool2d(t, 2), x, dy)
