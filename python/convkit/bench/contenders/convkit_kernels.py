@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ... import ops
@@ -61,7 +63,8 @@ def _max_pool2d(shape: LayerShape, a: LayerArrays) -> Calls:
 def _batchnorm(shape: LayerShape, a: LayerArrays) -> Calls:
     activation = "relu" if shape.relu else None
     moving_mean, moving_variance = np.zeros_like(a.b), np.ones_like(a.b)
-    y, mean, rstd = ops.batchnorm_forward(
+    forward = partial(
+        ops.batchnorm_forward,
         a.x,
         a.gamma,
         a.b,
@@ -70,19 +73,10 @@ def _batchnorm(shape: LayerShape, a: LayerArrays) -> Calls:
         activation=activation,
         out=empty(a.x.shape),
     )
+    _, mean, rstd = forward()
     dx, dgamma, dbeta = (empty(like.shape) for like in (a.x, a.b, a.b))
     return {
-        "forward": lambda: ops.batchnorm_forward(
-            a.x,
-            a.gamma,
-            a.b,
-            moving_mean,
-            moving_variance,
-            activation=activation,
-            out=y,
-            mean=mean,
-            rstd=rstd,
-        ),
+        "forward": partial(forward, mean=mean, rstd=rstd),
         "backward": lambda: ops.batchnorm_backward(
             a.dy,
             a.x,
