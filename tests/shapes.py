@@ -195,13 +195,23 @@ def _conv_planes() -> Iterator[Conv]:
 
 
 def _conv_tiles() -> Iterator[Conv]:
-    """3 x 3, stride 1, many channels: what minimal filtering cuts into tiles of 4 x 4 outputs."""
-    planes = ((2, 2), (3, 5), (4, 4), (5, 5), (6, 7), (8, 9), (13, 4), (33, 17))
-    for index, (h, w) in enumerate(planes):
-        n = (1, 2, 5)[index % 3]
+    """3 x 3, stride 1, many channels: what minimal filtering cuts into tiles of 4 x 4 outputs.
+
+    Of each as many images as make it worth while; test_conv2d.py holds them to it.
+    """
+    for n, h, w in (
+        (12, 2, 2),
+        (6, 3, 5),
+        (13, 4, 4),
+        (3, 5, 5),
+        (3, 6, 7),
+        (5, 8, 9),
+        (3, 13, 4),
+        (2, 33, 17),
+    ):
         yield Conv(f"tiles-{h}x{w}", (n, h, w, 20), (3, 3, 20, 18), padding="same")
     for c, oc in ((16, 17), (33, 20), (65, 31), (48, 80)):
-        yield Conv(f"tiles-{c}-{oc}", (2, 7, 6, c), (3, 3, c, oc))
+        yield Conv(f"tiles-{c}-{oc}", (6, 7, 6, c), (3, 3, c, oc))
     # Few tiles and many output channels, which are then taken some at a time.
     yield Conv("tiles-one-image", (1, 15, 14, 20), (3, 3, 20, 70))
     yield Conv("tiles-two-images", (2, 12, 14, 17), (3, 3, 17, 49), padding="same")
@@ -209,20 +219,25 @@ def _conv_tiles() -> Iterator[Conv]:
         ("one-side", ((0, 2), (1, 0))),
         ("two", ((2, 2), (2, 2))),
         ("beyond", ((2, 9), (0, 5))),
-        ("far-beyond", ((6, 0), (3, 3))),
     ):
-        yield Conv(f"tiles-padding-{name}", (2, 5, 6, 16), (3, 3, 16, 24), padding=padding)
+        yield Conv(f"tiles-padding-{name}", (3, 5, 6, 16), (3, 3, 16, 24), padding=padding)
+    # Tiles would begin outside the image.
+    yield Conv("far-beyond", (3, 5, 6, 16), (3, 3, 16, 24), padding=((6, 0), (3, 3)))
 
 
 def _conv_batches() -> Iterator[Conv]:
     """Eight images and more, which all gradients together take some images at a time."""
-    yield Conv("batch-8-tiles", (8, 6, 7, 20), (3, 3, 20, 18), padding="same")
-    yield Conv("batch-17-tiles-valid", (17, 5, 7, 16), (3, 3, 16, 33))
+    yield Conv("tiles-batch-8", (8, 6, 7, 20), (3, 3, 20, 18), padding="same")
+    yield Conv("tiles-batch-17-valid", (17, 5, 7, 16), (3, 3, 16, 33))
+    # More input channels than are taken at a time, with fewer left for the last time.
+    yield Conv("tiles-batch-10-chunks", (10, 5, 6, 41), (3, 3, 41, 20), padding="same")
     # So large a gradient is summed over fewer pieces of the batch.
-    yield Conv("batch-9-tiles-large", (9, 4, 4, 96), (3, 3, 96, 96), padding="same")
-    yield Conv("batch-8-tiles-plane", (8, 28, 28, 16), (3, 3, 16, 16), padding="same")
-    yield Conv("batch-9-tiles-channels", (9, 6, 6, 16), (3, 3, 16, 70), padding="same")
+    yield Conv("tiles-batch-13-large", (13, 4, 4, 96), (3, 3, 96, 96), padding="same")
+    # A piece of the batch is more images than are taken at a time.
+    yield Conv("tiles-batch-17-plane", (17, 28, 28, 16), (3, 3, 16, 16), padding="same")
+    yield Conv("tiles-batch-9-channels", (9, 6, 6, 16), (3, 3, 16, 70), padding="same")
     yield Conv("batch-9-thin", (9, 7, 8, 3), (3, 3, 3, 20), padding="same")
+    yield Conv("batch-8-thin-strided", (8, 12, 9, 3), (3, 3, 3, 20), (2, 3), "same", (2, 1))
     yield Conv("batch-11-groups", (11, 5, 6, 8), (3, 3, 4, 40), (2, 1), "same", groups=2)
 
 

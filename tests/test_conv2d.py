@@ -304,6 +304,14 @@ def test_a_group_a_channel_is_depthwise(direction: str) -> None:
         assert (algorithm(problem, direction) == "depthwise") == alone
 
 
+@pytest.mark.parametrize("direction", ["forward", "backward_input", "backward_weights"])
+def test_what_is_meant_for_winograd_is_computed_so(direction: str) -> None:
+    meant = [problem for problem in CONVOLUTIONS if problem.name.startswith("tiles-")]
+    assert meant
+    for problem in meant:
+        assert algorithm(problem, direction) == "winograd", problem
+
+
 def test_algorithm_rejects_an_unknown_direction() -> None:
     options: dict[str, Any] = CONVOLUTIONS[0].options
     with pytest.raises(ValueError, match="sideways"):
