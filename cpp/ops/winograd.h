@@ -16,7 +16,7 @@ void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* 
                                bool relu, float* y, std::uint8_t* indices);
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
-// Both gradients, some images at a time, for at least 8 images; dx may be null.
+// Both gradients from one transform of the output's; dx or dw may be null, and then w or x too.
 void winograd_backward(const ConvShape& s, const float* x, const float* w,
                        const OutputGradient& output, float* dx, float* dw);
 

@@ -36,7 +36,7 @@ class Backward {
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
            float* dx, float* dw, Scratch& scratch)
       : s_(s), x_(x), output_(output), dx_(dx), dw_(dw) {
-    a_ = winograd_shape(s, kernels().lanes, scratch);
+    a_ = winograd_shape(s, scratch);
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
     by_channels_ = s.n < kBatchPieces || kWinogradPoints * a_.matrix > kLargeGradient;
@@ -67,7 +67,7 @@ class Backward {
       float* u = memory + thread * needed;
       float* du = u + size_;
       float* z = du + size_;
-      transform_weights(i, u, 0, a_.loc);
+      if (dx_) transform_weights(i, u, 0, a_.loc);
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
         const std::int64_t next = std::min(end + images_, s_.n);
@@ -76,9 +76,9 @@ class Backward {
             channels_of(x_, end, next, i),
             channels_of(dx_, n, end, i),
             {dy + end * output_size(), dy + next * output_size()}};
-        run_chunk(i, u, du, n, end, z, n > 0, ahead);
+        run_chunk(i, u, dw_ ? du : nullptr, n, end, z, n > 0, ahead);
       }
-      weight_gradient(i, du, 0, chunk(i).lc);
+      if (dw_) weight_gradient(i, du, 0, a_.lc);
     });
   }
 
@@ -87,9 +87,11 @@ class Backward {
     const std::int64_t weights = chunks_ * size_;
     float* u = dx_ ? scratch.take(weights) : nullptr;
     float* du = dw_ ? scratch.take(pieces_ * weights) : nullptr;
-    each_of_weights(a_.loc, 1, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-      transform_weights(i, u + i * size_, begin, end);
-    });
+    if (dx_) {
+      each_of_weights(a_.loc, 1, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+        transform_weights(i, u + i * size_, begin, end);
+      });
+    }
     const std::int64_t loaded = images_ * output_.image_size();
     const std::int64_t needed = block_size_ + loaded + images_ * output_.scratch_size();
     float* memory = scratch.take(threads_for(pieces_, work_) * needed);
@@ -107,14 +109,16 @@ class Backward {
               more ? channels_of(x_, n, end, i + 1) : channels_of(x_, end, next, 0),
               channels_of(dx_, n, end, i), slice(output_.gradient_of(end, next), i, i + 1, chunks_),
               slice(output_.output_of(end, next), i, i + 1, chunks_)};
-          run_chunk(i, u + i * size_, du + piece * weights + i * size_, n, end, z, n > first,
-                    ahead);
+          run_chunk(i, dx_ ? u + i * size_ : nullptr,
+                    dw_ ? du + piece * weights + i * size_ : nullptr, n, end, z, n > first, ahead);
         }
       }
     });
-    each_of_weights(a_.lc, pieces_, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-      weight_gradient(i, du + i * size_, begin, std::min(end, chunk(i).lc));
-    });
+    if (dw_) {
+      each_of_weights(a_.lc, pieces_, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+        weight_gradient(i, du + i * size_, begin, end);
+      });
+    }
   }
 
   // Calls f(chunk, begin, end) for a few of the `rows` of each chunk's weights at a time; `arrays`
@@ -130,23 +134,21 @@ class Backward {
 
   void run_chunk(std::int64_t i, const float* u, float* du, std::int64_t begin, std::int64_t end,
                  float* z, bool accumulate, const MemoryRange* ahead) const {
-    kernels().winograd_backward(chunk(i), x_, z, u, dw_ ? du : nullptr, dx_, i * a_.lc, begin, end,
-                                accumulate, ahead, z + z_size_);
+    kernels().winograd_backward(chunk(i), x_, z, u, du, dx_, i * a_.lc, begin, end, accumulate,
+                                ahead, z + z_size_);
   }
 
   // u of a chunk: from output channels [begin, end) to the chunk's input channels.
   void transform_weights(std::int64_t i, float* u, std::int64_t begin, std::int64_t end) const {
-    if (!dx_) return;
     WinogradShape back = chunk(i);
     std::swap(back.lc, back.loc);
     back.c = s_.oc, back.oc = back.loc;
     kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u, begin, end);
   }
 
-  // dw for a chunk's input channels [begin, end), or as many as there are.
+  // dw for a chunk's input channels [begin, end), of those that there are.
   void weight_gradient(std::int64_t i, const float* du, std::int64_t begin,
                        std::int64_t end) const {
-    if (!dw_) return;
     const std::int64_t first = i * a_.lc;
     kernels().winograd_weight_gradient(chunk(i), du, pieces_, chunks_ * size_, dw_ + first * s_.oc,
                                        begin, std::min(end, s_.c - first));

@@ -46,7 +46,7 @@ class Forward {
   Forward(const ConvShape& s, const float* x, const float* b, bool relu, float* y,
           std::uint8_t* indices, Scratch& scratch)
       : s_(s), x_(x), b_(b), relu_(relu), y_(y), indices_(indices) {
-    a_ = winograd_shape(s, kernels().lanes, scratch);
+    a_ = winograd_shape(s, scratch);
     image_tiles_ = a_.tiles_h * a_.tiles_w;
     tiles_ = s.n * image_tiles_;
     work_ = vector_products(a_);

@@ -29,7 +29,8 @@ std::int64_t cut(std::int64_t n, TileSpan* spans) {
 
 }  // namespace
 
-WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& scratch) {
+WinogradShape winograd_shape(const ConvShape& s, Scratch& scratch) {
+  const std::int64_t lanes = kernels().lanes;
   WinogradShape a = {};
   a.n = s.n, a.h = s.h, a.w = s.w, a.c = s.c;
   a.oh = s.oh, a.ow = s.ow, a.oc = s.oc;

@@ -11,7 +11,8 @@ constexpr std::int64_t kWinogradPoints = 36;
 // Rows of all points' weights in one task of their transforms.
 constexpr std::int64_t kWeightRows = 4;
 
-WinogradShape winograd_shape(const ConvShape& s, std::int64_t lanes, Scratch& scratch);
+// The tiles of a convolution, in vectors of the active instruction set; their spans are in scratch.
+WinogradShape winograd_shape(const ConvShape& s, Scratch& scratch);
 
 // Floats from one point's (lc, loc) weights to the next point's.
 std::int64_t weights_stride(std::int64_t lc, std::int64_t loc);
