@@ -218,7 +218,7 @@ std::int64_t winograd_block_size(std::int64_t tiles, std::int64_t channels) {
 }
 
 // u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
-// up vectors are zeros. flip turns the kernel by 180 degrees, for the input gradient.
+// up vectors are zeros.
 void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, float* u,
                       std::int64_t begin, std::int64_t end) {
   each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {

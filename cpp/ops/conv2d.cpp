@@ -21,8 +21,8 @@ namespace {
 constexpr std::int64_t kTilesPerTask = 8;
 // With fewer position tasks than this the columns are cut too.
 constexpr std::int64_t kEnoughTasks = 16;
-// Input channels in one task of a weight gradient: whole register tiles of 12, 6 or 4 rows; NEON's
-// five leave one tile of two rows at a task's end.
+// Input channels in one task of a weight gradient: whole register tiles of 12, 6 or 4 rows; where
+// tiles have five, the last few of a task have four.
 constexpr std::int64_t kChannelsPerTask = 192;
 
 // Runs one correlation over all threads.
