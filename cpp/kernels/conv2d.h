@@ -54,10 +54,7 @@ struct Corners {
         continue;
       }
       for (int m = 0; m < Rows; ++m) {
-        // One unsigned comparison each covers both ends.
-        const bool inside =
-            static_cast<std::uint64_t>(h[m] + tap.h) < static_cast<std::uint64_t>(s.src_h) &&
-            static_cast<std::uint64_t>(w[m] + tap.w) < static_cast<std::uint64_t>(s.src_w);
+        const bool inside = is_inside(h[m] + tap.h, s.src_h) && is_inside(w[m] + tap.w, s.src_w);
         table[m] = inside ? corner[m] + offset : s.zeros;
       }
     }
@@ -192,16 +189,14 @@ inline void accumulate_rows(std::int64_t rows, const ConvShape& s, const WeightT
 
 // The channels [0, channels) of one kernel position, in register tiles of nearly equal height.
 inline void accumulate_channels(const ConvShape& s, WeightTile tile, std::int64_t channels) {
-  for (std::int64_t tiles = (channels + kOuterRows - 1) / kOuterRows; tiles > 0; --tiles) {
-    const std::int64_t rows = (channels + tiles - 1) / tiles;
+  for (std::int64_t tiles = ceil_div(channels, kOuterRows); tiles > 0; --tiles) {
+    const std::int64_t rows = ceil_div(channels, tiles);
     accumulate_rows<kOuterRows>(rows, s, tile);
     tile.x += rows;
     tile.dw += rows * s.oc;
     channels -= rows;
   }
 }
-
-inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 // One task of the weight gradient: adds to dw (KH, KW, C / groups, OC) what images
 // [n_begin, n_end) give for the input channels [c_begin, c_end) of one group and the output

@@ -27,11 +27,6 @@ CONVKIT_INLINE void store_channels(float* p, F32 a, std::int64_t n) {
   }
 }
 
-// One unsigned comparison covers both ends.
-CONVKIT_INLINE bool is_inside(std::int64_t i, std::int64_t size) {
-  return static_cast<std::uint64_t>(i) < static_cast<std::uint64_t>(size);
-}
-
 // The grid columns [begin, end) for which w0 + q * step is inside the source for every w0 in
 // [first, last].
 struct InsideColumns {
@@ -39,8 +34,8 @@ struct InsideColumns {
 
   InsideColumns(std::int64_t first, std::int64_t last, std::int64_t step, std::int64_t size,
                 std::int64_t grid) {
-    begin = first < 0 ? (-first + step - 1) / step : 0;
-    end = last < size ? (size - last + step - 1) / step : 0;
+    begin = first < 0 ? ceil_div(-first, step) : 0;
+    end = last < size ? ceil_div(size - last, step) : 0;
     if (begin > grid) begin = grid;
     if (end > grid) end = grid;
     if (end < begin) end = begin;

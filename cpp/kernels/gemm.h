@@ -8,6 +8,13 @@
 
 CONVKIT_BEGIN_KERNELS
 
+inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// One unsigned comparison covers both ends.
+CONVKIT_INLINE bool is_inside(std::int64_t i, std::int64_t size) {
+  return static_cast<std::uint64_t>(i) < static_cast<std::uint64_t>(size);
+}
+
 template <int N>
 struct Index {
   constexpr operator int() const { return N; }

@@ -63,8 +63,8 @@ inline void multiply_exactly(std::int64_t rows, const float* a, const float* b, 
 // Any number of rows, in register tiles of nearly equal height.
 inline void multiply(std::int64_t rows, const float* a, const float* b, float* out, std::int64_t k,
                      std::int64_t n) {
-  for (std::int64_t tiles = (rows + kTileRows - 1) / kTileRows; tiles > 0; --tiles) {
-    const std::int64_t height = (rows + tiles - 1) / tiles;
+  for (std::int64_t tiles = ceil_div(rows, kTileRows); tiles > 0; --tiles) {
+    const std::int64_t height = ceil_div(rows, tiles);
     multiply_exactly<kTileRows>(height, a, b, out, k, n);
     a += height * k;
     out += height * n;
@@ -81,7 +81,7 @@ class Prefetch {
       : row_(range.begin),
         end_(range.end),
         stride_(range.stride),
-        lines_((range.width + kLine - 1) / kLine),
+        lines_(ceil_div(range.width, kLine)),
         step_((end_ - row_) / stride_ * lines_ / (kPoints * kPoints) + 1) {}
 
   void advance() {
@@ -149,8 +149,8 @@ template <int Vectors>
 inline void add_panel(const float* a, const float* b, float* out, std::int64_t k, std::int64_t lda,
                       std::int64_t ldb, bool accumulate) {
   std::int64_t c = 0;
-  for (std::int64_t tiles = (lda + kOuterRows - 1) / kOuterRows; tiles > 0; --tiles) {
-    const std::int64_t height = (lda - c + tiles - 1) / tiles;
+  for (std::int64_t tiles = ceil_div(lda, kOuterRows); tiles > 0; --tiles) {
+    const std::int64_t height = ceil_div(lda - c, tiles);
     add_exactly<kOuterRows, Vectors>(height, a + c, b, out + c * Vectors * kLanes, k, lda, ldb,
                                      accumulate);
     c += height;
