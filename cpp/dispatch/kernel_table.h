@@ -18,7 +18,7 @@ struct KernelTable {
   void (*correlate)(const Correlation&, std::int64_t begin, std::int64_t end,
                     std::int64_t col_begin, std::int64_t col_end, const float** table);
   void (*conv2d_backward_weights)(const ConvShape&, const float* x, std::int64_t ldx,
-                                  const float* dy, float* dw, std::int64_t n_begin,
+                                  const float* dy, float* dw, bool accumulate, std::int64_t n_begin,
                                   std::int64_t n_end, std::int64_t group, std::int64_t c_begin,
                                   std::int64_t c_end, std::int64_t o_begin, std::int64_t o_end);
 

@@ -96,7 +96,12 @@ inline void correlate_columns(const Correlation& s, const float* const* table, f
     each<Rows>([&](auto m) CONVKIT_LAMBDA { acc[m][v] = start; });
   });
   for (std::int64_t t = 0; t < s.tap_count; ++t) {
-    multiply_tile<Rows, Vectors>(table + t * Rows, s.taps[t].weights + col, s.ldw, s.k, acc);
+    const float* weights = s.taps[t].weights + col;
+    if (s.k > 2 * kRowsAhead) {
+      multiply_tile<Rows, Vectors, true>(table + t * Rows, weights, s.ldw, s.k, acc);
+    } else {
+      multiply_tile<Rows, Vectors, false>(table + t * Rows, weights, s.ldw, s.k, acc);
+    }
   }
   // The row count is a constant in the loop, so that the accumulators stay in registers.
   each<Rows>([&](auto m) CONVKIT_LAMBDA {
@@ -146,7 +151,8 @@ struct WeightTile {
   const float* x;    // the image, at the tile's first input channel
   std::int64_t ldx;  // floats between neighbouring input positions
   const float* dy;   // the image's gradient, at the tile's first output channel
-  float* dw;         // added to
+  float* dw;
+  bool accumulate;  // to what dw holds
   std::int64_t tap_h, tap_w;
   std::int64_t ow_begin, ow_end;  // output columns whose input column is inside the image
   std::int64_t cols;
@@ -156,7 +162,11 @@ template <int Rows, int Vectors, bool Tail>
 inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
   const int last = static_cast<int>(tile.cols - (Vectors - 1) * kLanes);
   F32 acc[Rows][Vectors];
-  each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA { acc[m][v] = zero(); });
+  // What is written in the end is on its way meanwhile.
+  each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
+    __builtin_prefetch(tile.dw + m * s.oc + v * kLanes, 1);
+    acc[m][v] = zero();
+  });
   for (std::int64_t oh = 0; oh < s.oh; ++oh) {
     const std::int64_t h = oh * s.stride_h + tile.tap_h;
     if (h < 0 || h >= s.h) continue;
@@ -168,7 +178,7 @@ inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
   each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
     float* p = tile.dw + m * s.oc + v * kLanes;
     const int n = (Tail && v == Vectors - 1) ? last : kLanes;
-    store_part(p, add(load_part(p, n), acc[m][v]), n);
+    store_part(p, tile.accumulate ? add(load_part(p, n), acc[m][v]) : acc[m][v], n);
   });
 }
 
@@ -198,12 +208,12 @@ inline void accumulate_channels(const ConvShape& s, WeightTile tile, std::int64_
   }
 }
 
-// One task of the weight gradient: adds to dw (KH, KW, C / groups, OC) what images
-// [n_begin, n_end) give for the input channels [c_begin, c_end) of one group and the output
-// channels [o_begin, o_end) of the same group, at most 2 * kLanes of them. Neighbouring positions
-// of x are ldx floats apart.
+// One task of the weight gradient: dw (KH, KW, C / groups, OC) (+)= what images [n_begin, n_end)
+// give for the input channels [c_begin, c_end) of one group and the output channels
+// [o_begin, o_end) of the same group, at most 2 * kLanes of them. Neighbouring positions of x are
+// ldx floats apart. Unless accumulate is set, dw is only written.
 void conv2d_backward_weights(const ConvShape& s, const float* x, std::int64_t ldx, const float* dy,
-                             float* dw, std::int64_t n_begin, std::int64_t n_end,
+                             float* dw, bool accumulate, std::int64_t n_begin, std::int64_t n_end,
                              std::int64_t group, std::int64_t c_begin, std::int64_t c_end,
                              std::int64_t o_begin, std::int64_t o_end) {
   const std::int64_t group_c = s.c / s.groups;
@@ -217,11 +227,12 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, std::int64_t ld
       tile.ow_begin = tile.tap_w < 0 ? ceil_div(-tile.tap_w, s.stride_w) : 0;
       tile.ow_end = tile.tap_w < s.w ? ceil_div(s.w - tile.tap_w, s.stride_w) : 0;
       if (tile.ow_end > s.ow) tile.ow_end = s.ow;
-      if (tile.ow_begin >= tile.ow_end) continue;
+      if (tile.ow_begin > tile.ow_end) tile.ow_begin = tile.ow_end;
       tile.x = x + n * s.h * s.w * ldx + group * group_c + c_begin;
       tile.ldx = ldx;
       tile.dy = dy + n * s.oh * s.ow * s.oc + o0;
       tile.dw = dw + (tap * group_c + c_begin) * s.oc + o0;
+      tile.accumulate = accumulate || n > n_begin;
       tile.cols = o_end - o_begin;
       accumulate_channels(s, tile, c_end - c_begin);
     }

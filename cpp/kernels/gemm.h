@@ -46,8 +46,13 @@ CONVKIT_INLINE void multiply_add(const A& a, const F32 (&b)[Vectors], F32 (&acc)
   });
 }
 
-// acc[m][v] += sum over k of a[m][k] * b[k * ldb + v * kLanes ...]. Reads whole vectors of b.
-template <int Rows, int Vectors>
+// Rows of b that multiply_tile fetches ahead: as far as a third-level cache is away. The hardware
+// does not foresee the rows of a panel that is narrower than its matrix.
+constexpr int kRowsAhead = 16;
+
+// acc[m][v] += sum over k of a[m][k] * b[k * ldb + v * kLanes ...]. Reads whole vectors of b, and
+// with Ahead fetches those to come.
+template <int Rows, int Vectors, bool Ahead>
 CONVKIT_INLINE void multiply_tile(const float* const* a, const float* b, std::int64_t ldb,
                                   std::int64_t k, F32 (&acc)[Rows][Vectors]) {
   // Copies, for the compiler to keep in registers where the tile leaves it enough.
@@ -55,7 +60,10 @@ CONVKIT_INLINE void multiply_tile(const float* const* a, const float* b, std::in
   each<Rows>([&](auto m) CONVKIT_LAMBDA { row[m] = a[m]; });
   for (std::int64_t i = 0; i < k; ++i) {
     F32 bv[Vectors];
-    each<Vectors>([&](auto v) CONVKIT_LAMBDA { bv[v] = load(b + v * kLanes); });
+    each<Vectors>([&](auto v) CONVKIT_LAMBDA {
+      bv[v] = load(b + v * kLanes);
+      if constexpr (Ahead) __builtin_prefetch(b + kRowsAhead * ldb + v * kLanes);
+    });
     b += ldb;
     multiply_add<Rows, Vectors>([&](auto m) CONVKIT_LAMBDA { return row[m][i]; }, bv, acc);
   }

@@ -30,7 +30,7 @@ inline void multiply_panel(const float* const (&row)[Rows], const float* panel, 
                            std::int64_t k, std::int64_t n) {
   F32 acc[Rows][Vectors];
   each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA { acc[m][v] = zero(); });
-  multiply_tile<Rows, Vectors>(row, panel, Vectors * kLanes, k, acc);
+  multiply_tile<Rows, Vectors, true>(row, panel, Vectors * kLanes, k, acc);
   each_of_tile<Rows, Vectors>([&](auto m, auto v)
                                   CONVKIT_LAMBDA { store(out + m * n + v * kLanes, acc[m][v]); });
 }

@@ -161,20 +161,14 @@ struct ChannelBlocks {
   }
   std::int64_t count(const ConvShape& s) const { return s.groups * c_tasks * o_tasks; }
 
-  // part (+)= what images [n_begin, n_end) give for one block; unless add is set, it is cleared.
+  // part (+)= what images [n_begin, n_end) give for one block; unless add is set, it is written.
   void accumulate(const Images& images, const float* dy, float* part, bool add,
                   std::int64_t n_begin, std::int64_t n_end, std::int64_t block) const {
     const ConvShape& s = images.s;
     const std::int64_t o = block % o_tasks * o_size, o_end = std::min(o + o_size, goc);
     const std::int64_t c = block / o_tasks % c_tasks * kChannelsPerTask;
     const std::int64_t c_end = std::min(c + kChannelsPerTask, gc), g = block / (o_tasks * c_tasks);
-    for (std::int64_t t = 0; t < s.kh * s.kw && !add; ++t) {
-      for (std::int64_t i = c; i < c_end; ++i) {
-        float* row = part + (t * gc + i) * s.oc + g * goc;
-        std::fill(row + o, row + o_end, 0.0f);
-      }
-    }
-    kernels().conv2d_backward_weights(s, images.x, images.ldx, dy, part, n_begin, n_end, g, c,
+    kernels().conv2d_backward_weights(s, images.x, images.ldx, dy, part, add, n_begin, n_end, g, c,
                                       c_end, o, o_end);
   }
 };
