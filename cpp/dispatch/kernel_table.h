@@ -99,6 +99,8 @@ struct KernelTable {
                   std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
   void (*gather_bytes)(const std::uint8_t* source, float scale, float* out, std::int64_t n);
   void (*gather_floats)(const float* source, float scale, float* out, std::int64_t n);
+  void (*transpose)(const float* from, std::int64_t ld_from, std::int64_t rows,
+                    std::int64_t columns, float* to, std::int64_t ld_to, std::int64_t width);
   float (*multiply_add_peak)(std::int64_t rounds);
 };
 

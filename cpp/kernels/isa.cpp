@@ -10,6 +10,7 @@
 #include "peak.h"
 #include "pool2d.h"
 #include "regularizer.h"
+#include "transpose.h"
 #include "winograd.h"
 
 #define CONVKIT_STRING_OF(name) #name
@@ -59,6 +60,7 @@ const KernelTable* kernel_table() {
       dropout,
       gather_bytes,
       gather_floats,
+      transpose,
       multiply_add_peak,
   };
   return &table;

@@ -49,6 +49,14 @@ inline Mask either(Mask a, Mask b) { return _mm256_or_ps(a, b); }
 inline Mask without(Mask a, Mask b) { return _mm256_andnot_ps(b, a); }
 inline F32 select(Mask m, F32 a, F32 b) { return _mm256_blendv_ps(b, a, m); }
 
+// The lanes of a and b in turn, from the first on; and from the middle on.
+inline F32 interleave_low(F32 a, F32 b) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+inline F32 interleave_high(F32 a, F32 b) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
+
 inline I32 set1_i(int a) { return _mm256_set1_epi32(a); }
 inline I32 select_i(Mask m, I32 a, I32 b) {
   return _mm256_blendv_epi8(b, a, _mm256_castps_si256(m));

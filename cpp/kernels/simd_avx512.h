@@ -44,6 +44,16 @@ inline Mask either(Mask a, Mask b) { return static_cast<Mask>(a | b); }
 inline Mask without(Mask a, Mask b) { return static_cast<Mask>(a & ~b); }
 inline F32 select(Mask m, F32 a, F32 b) { return _mm512_mask_blend_ps(m, b, a); }
 
+// The lanes of a and b in turn, from the first on; and from the middle on.
+inline F32 interleave_low(F32 a, F32 b) {
+  const I32 from = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return _mm512_permutex2var_ps(a, from, b);
+}
+inline F32 interleave_high(F32 a, F32 b) {
+  const I32 from = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return _mm512_permutex2var_ps(a, from, b);
+}
+
 inline I32 set1_i(int a) { return _mm512_set1_epi32(a); }
 inline I32 select_i(Mask m, I32 a, I32 b) { return _mm512_mask_blend_epi32(m, b, a); }
 inline Mask eq_i(I32 a, I32 b) { return _mm512_cmpeq_epi32_mask(a, b); }

@@ -57,6 +57,10 @@ inline Mask unordered(F32 a, F32 b) { return (a != a) | (b != b); }
 inline Mask either(Mask a, Mask b) { return a | b; }
 inline Mask without(Mask a, Mask b) { return a & ~b; }
 
+// The lanes of a and b in turn, from the first on; and from the middle on.
+inline F32 interleave_low(F32 a, F32 b) { return F32{a[0], b[0], a[1], b[1]}; }
+inline F32 interleave_high(F32 a, F32 b) { return F32{a[2], b[2], a[3], b[3]}; }
+
 inline I32 set1_i(int a) { return I32{a, a, a, a}; }
 inline I32 select_i(Mask m, I32 a, I32 b) { return (a & m) | (b & ~m); }
 inline Mask eq_i(I32 a, I32 b) { return a == b; }

@@ -55,6 +55,10 @@ inline F32 select(Mask m, F32 a, F32 b) { return vbslq_f32(m, a, b); }
 inline F32 max(F32 a, F32 b) { return select(gt(a, b), a, b); }
 inline F32 min(F32 a, F32 b) { return select(gt(b, a), a, b); }
 
+// The lanes of a and b in turn, from the first on; and from the middle on.
+inline F32 interleave_low(F32 a, F32 b) { return vzip1q_f32(a, b); }
+inline F32 interleave_high(F32 a, F32 b) { return vzip2q_f32(a, b); }
+
 inline I32 set1_i(int a) { return vdupq_n_s32(a); }
 inline I32 select_i(Mask m, I32 a, I32 b) { return vbslq_s32(m, a, b); }
 inline Mask eq_i(I32 a, I32 b) { return vceqq_s32(a, b); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../dispatch/cpu.h"
 #include "parallel.h"
 
 namespace convkit::ops {
@@ -43,13 +44,9 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
     const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
     const std::int64_t c_begin = task % blocks * kTransposeBlock;
     const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
-    const float* from = w + tap * gc * s.oc + g * goc;
-    float* to = packed + (g * taps + tap) * goc * ldw;
-    for (std::int64_t o0 = 0; o0 < goc; o0 += kTransposeBlock) {
-      const std::int64_t o1 = std::min(o0 + kTransposeBlock, goc);
-      for (std::int64_t c = c_begin; c < c_end; ++c)
-        for (std::int64_t o = o0; o < o1; ++o) to[o * ldw + c] = c < gc ? from[c * s.oc + o] : 0.0f;
-    }
+    const float* from = w + (tap * gc + c_begin) * s.oc + g * goc;
+    float* to = packed + (g * taps + tap) * goc * ldw + c_begin;
+    kernels().transpose(from, s.oc, std::min(c_end, gc) - c_begin, goc, to, ldw, c_end - c_begin);
   });
   return {packed, ldw, goc * ldw, taps * goc * ldw};
 }
@@ -83,8 +80,8 @@ void transpose(std::int64_t rows, std::int64_t columns, const float* from, float
         const std::int64_t r = task % down * kTransposeBlock, c = task / down * kTransposeBlock;
         const std::int64_t r_end = std::min(r + kTransposeBlock, rows);
         const std::int64_t c_end = std::min(c + kTransposeBlock, columns);
-        for (std::int64_t i = r; i < r_end; ++i)
-          for (std::int64_t j = c; j < c_end; ++j) to[j * rows + i] = from[i * columns + j];
+        kernels().transpose(from + r * columns + c, columns, r_end - r, c_end - c,
+                            to + c * rows + r, rows, r_end - r);
       });
 }
 
