@@ -15,6 +15,7 @@ from compare import (
     all_float64,
     assert_close,
     assert_out_is_used,
+    assert_same_bits,
     assert_threads_agree,
     direct_convolutions,
     random_array,
@@ -135,6 +136,17 @@ def test_all_gradients_together(problem: Conv, activation: str | None) -> None:
         alone, expected[1:], terms_of_gradients(problem)[1:], strict=True
     ):
         assert_close(array, wanted, terms=terms, factor=factor)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_the_gradient_of_the_input_may_take_its_place(problem: Conv) -> None:
+    data = data_of(problem)
+    y = ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **problem.options)
+    apart = all_gradients(ops, problem, data.x, data.w, data.dy, y, activation="relu")
+    x = data.x.copy()
+    over = all_gradients(ops, problem, x, data.w, data.dy, y, activation="relu", dx=x)
+    assert_same_bits(tuple(over), tuple(apart))
 
 
 @every_problem

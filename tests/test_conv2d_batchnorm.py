@@ -13,6 +13,7 @@ from compare import (
     Array,
     all_float64,
     assert_close,
+    assert_same_bits,
     assert_threads_agree,
     float64,
     random_array,
@@ -180,6 +181,23 @@ def test_backward(problem: Conv, activation: str | None, max_pool: bool) -> None
         alone[1:], wanted[1:], terms[1:], scales[1:], strict=True
     ):
         assert_close(array, other, terms=count, factor=error, scale=scale)
+
+
+@every_problem
+@every_epilogue
+@pytest.mark.usefixtures("isa")
+def test_the_gradient_of_the_input_may_take_its_place(
+    problem: Conv, activation: str | None, max_pool: bool
+) -> None:
+    arrays = inputs(problem)
+    options: dict[str, Any] = {"activation": activation}
+    y, z, mean, rstd, indices, *_ = forward(ops, problem, arrays, max_pool=max_pool, **options)
+    pooled = (y, indices) if max_pool else (None, None)
+    given = (*arrays[1:2], z, *arrays[3:5], mean, rstd, gradient_of(problem, max_pool), *pooled)
+    apart = backward(ops, problem, arrays[0], *given, **options)
+    x = arrays[0].copy()
+    over = backward(ops, problem, x, *given, dx=x, **options)
+    assert_same_bits((x, *over[1:]), apart)
 
 
 @every_problem

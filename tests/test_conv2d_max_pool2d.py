@@ -130,6 +130,17 @@ def test_whole_numbers_are_exactly_those_of_the_parts(
 
 
 @every_problem
+@pytest.mark.usefixtures("isa")
+def test_the_gradient_of_the_input_may_take_its_place(problem: Conv) -> None:
+    x, w, b, dy = inputs(problem)
+    y, indices = ops.conv2d_max_pool2d_forward(x, w, b, **problem.options)
+    apart = gradients(ops, problem, x, w, y, indices, dy, activation=None)
+    over, dw = x.copy(), np.full_like(w, 7)
+    ops.conv2d_max_pool2d_backward(over, w, y, indices, dy, dx=over, dw=dw, **problem.options)
+    assert_same_bits((over, dw), apart[:2])
+
+
+@every_problem
 def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
     x, w, b, dy = inputs(problem)
 

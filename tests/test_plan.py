@@ -35,12 +35,20 @@ def test_a_partial_batch_uses_the_front_of_the_same_memory() -> None:
             large.bind(n)
 
 
-def test_training_keeps_activations_and_gradients_walk_between_two_buffers() -> None:
+def test_training_keeps_activations_until_their_gradients_take_their_place() -> None:
     model = build(convolutional(), SIZES)
     loss = losses.get("sparse_categorical_crossentropy")
     plan = lower(model.layers, SIZES, 4, True, loss=loss)
-    gradients = {id(b) for step in plan.steps for b in (step.dy, step.dx) if b is not None}
-    assert len(gradients) == 2
+    backward = [step for step in plan.steps if step.dy is not None]
+    over = [i for i, step in enumerate(backward) if step.dx is step.x]
+    for i in over:
+        x = backward[i].x
+        assert not any(step.stage.keeps_input and step.x is x for step in backward[:i])
+        assert not any(step.stage.keeps_output and step.y is x for step in backward[:i])
+    assert over, "the second convolution's input is not read again"
+    activations = {id(step.y) for step in plan.steps}
+    gradients = {id(b) for step in backward for b in (step.dy, step.dx) if b is not None}
+    assert len(gradients - activations) <= 2, "the other gradients walk between two buffers"
     kept = [step for step in plan.steps if step.stage.keeps_input]
     assert len({id(step.x) for step in kept}) == len(kept)
     assert plan.steps[0].dx is None, "nobody needs the gradient of the images"

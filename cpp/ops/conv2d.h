@@ -27,7 +27,8 @@ void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, 
 // dw (KH, KW, C / groups, OC).
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
-// All gradients together, from that behind the convolution. Each of dx, dw, db may be null.
+// All gradients together, from that behind the convolution. Each of dx, dw, db may be null; dx may
+// be x: an algorithm writes nothing that it has still to read.
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
                      const OutputGradient& output, float* dx, float* dw, float* db);
 

@@ -41,6 +41,8 @@ class Stage(Protocol):
     @property
     def in_place(self) -> bool: ...
     @property
+    def dx_over_x(self) -> bool: ...
+    @property
     def trainable_weights(self) -> list[Parameter]: ...
     def is_view(self, training: bool) -> bool: ...
     def output_sizes(self, input_sizes: Sizes) -> Sizes: ...
@@ -63,6 +65,7 @@ class FusedActivation:
         self.activation = activation.activation
         self.names = tuple(dict.fromkeys((*layer.names, *activation.names)))
         self.keeps_input = layer.keeps_input
+        self.dx_over_x = layer.dx_over_x
         self.keeps_output = layer.epilogue_keeps_output
         self.saved_arrays = layer.saved_arrays
         self.output_sizes = layer.output_sizes

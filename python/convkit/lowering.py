@@ -3,8 +3,9 @@
 `lower` is a pure function of its arguments. It cuts the layers into stages, replaces runs of
 stages that the table of `convkit.fusion` knows by one, and gives every stage its buffers:
 
-- in training, each stage's output stays until backward has read it, and the gradients walk between
-  two buffers of the largest size;
+- in training, each stage's output stays until backward has read it. Then the gradient takes its
+  place, which is still in a core's cache; where something before reads the output, too, gradients
+  walk between two buffers;
 - otherwise the activations themselves walk between two buffers;
 - a stage that is only another view of its input, or may write over it, gets no buffer at all.
 """
@@ -79,7 +80,7 @@ class _Allocator:
         source = self.buffer(self.elements(input_sizes))
         activations = self._activations(stages, sizes, source)
         saved = self._saved(stages, sizes)
-        gradients, doutput = self._gradients(stages, sizes, head)
+        gradients, doutput = self._gradients(stages, sizes, activations, head)
         steps = []
         for i, stage in enumerate(stages):
             x, y = activations[i], activations[i + 1]
@@ -165,7 +166,11 @@ class _Allocator:
         ]
 
     def _gradients(
-        self, stages: list[Stage], sizes: list[Sizes], head: LossHead | None
+        self,
+        stages: list[Stage],
+        sizes: list[Sizes],
+        activations: list[Buffer],
+        head: LossHead | None,
     ) -> tuple[list[tuple[Buffer | None, Buffer | None]], Buffer | None]:
         """(dy, dx) of every stage, and the gradient of the output."""
         pairs: list[tuple[Buffer | None, Buffer | None]] = [(None, None)] * len(stages)
@@ -174,7 +179,12 @@ class _Allocator:
         if not self.training:
             return pairs, self.buffer(self.elements(sizes[-1]))
         first = next((i for i, s in enumerate(stages) if s.trainable_weights), len(stages))
-        largest = max(self.elements(s) for s in (*sizes[first + 1 :], sizes[-1]))
+        walking = [
+            i
+            for i in range(first + 1, len(stages))
+            if not (stages[i].in_place or _gives_way(stages, activations, first, i))
+        ]
+        largest = max(self.elements(s) for s in (*(sizes[i] for i in walking), sizes[-1]))
         two = (self.buffer(largest), self.buffer(largest))
         current = doutput = two[0]
         for i in reversed(range(first, len(stages))):
@@ -183,7 +193,23 @@ class _Allocator:
                 continue
             dx = None
             if i > first:
-                dx = current if stage.in_place else two[current is two[0]]
+                there = activations[i] if i not in walking else two[current is two[0]]
+                dx = current if stage.in_place else there
             pairs[i] = (current, dx)
             current = dx or current
         return pairs, doutput
+
+
+def _gives_way(stages: list[Stage], activations: list[Buffer], first: int, i: int) -> bool:
+    """Whether the gradient of stage i's input may be written over the input itself.
+
+    So it is if the stage can do that, and if neither backward from stage `first` to the one before
+    it nor, behind the model, a metric reads what is there.
+    """
+    x, stage = activations[i], stages[i]
+    read = any(
+        (stages[j].keeps_input and activations[j] is x)
+        or (stages[j].keeps_output and activations[j + 1] is x)
+        for j in range(first, i)
+    )
+    return (stage.dx_over_x or not stage.keeps_input) and not read and x is not activations[-1]

@@ -93,6 +93,7 @@ class Layer(Configurable):
         keeps_input: `backward` reads x again.
         keeps_output: `backward` reads y again.
         in_place: `forward` may write y over x, and `backward` dx over dy.
+        dx_over_x: `backward` may write dx over x, for it has read of x by then what it needs.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
         weight_source: where `build` takes the weights from, None for the initializers.
@@ -101,6 +102,7 @@ class Layer(Configurable):
     keeps_input: bool = False
     keeps_output: bool = False
     in_place: bool = False
+    dx_over_x: bool = False
     epilogues: ClassVar[frozenset[str]] = frozenset()
     operation: ClassVar[str] = "layer"
 

@@ -25,6 +25,7 @@ class ConvBatchNorm:
 
     in_place = False
     keeps_input = True
+    dx_over_x = True
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ class ConvMaxPool:
 
     in_place = False
     keeps_input = True
+    dx_over_x = True
 
     def __init__(self, layer: Conv2D, *behind: Activation | MaxPooling2D) -> None:
         self.layer = layer

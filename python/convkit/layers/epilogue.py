@@ -71,6 +71,7 @@ class KernelLayer(EpilogueLayer):
     """
 
     keeps_input = True
+    dx_over_x = True
 
     def __init__(
         self,

@@ -192,7 +192,7 @@ def conv2d_backward(
         y: what it returned; only read where there is an activation.
         strides, padding, dilation, groups, activation: the forward pass's.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
-            overlap the inputs.
+            overlap the inputs, but dx may be x itself, whose place it then takes.
 
     Raises:
         ValueError: shapes disagree, or y is missing where there is an activation.

@@ -185,7 +185,7 @@ def conv2d_batchnorm_backward(
         y, indices: what it returned where there was a pool; None without.
         strides, padding, dilation, groups, activation: the forward pass's.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
-            overlap the inputs.
+            overlap the inputs, but dx may be x itself, whose place it then takes.
         dgamma, dbeta: float32 (OC,) to write into.
 
     Returns:

@@ -87,7 +87,8 @@ def conv2d_max_pool2d_backward(
         y, indices: what it returned.
         dy: gradient with respect to y.
         strides, padding, dilation, groups, activation: the forward pass's.
-        dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted.
+        dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; dx may be
+            x itself, whose place it then takes.
 
     Raises:
         ValueError: an index is not in [0, 4), or shapes disagree.
