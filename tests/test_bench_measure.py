@@ -66,12 +66,14 @@ RESULTS = [
         "forward",
         {CONVKIT: [1e-3, 2e-3, 4e-3], "numpy": [5e-3, 6e-3, 4e-3]},
         Facts(flops=8e9, nbytes=1e8, images=32),
+        [4e12, 5e12, 4e12],
     ),
     Result(
         "conv2d a",
         "backward_input",
         {CONVKIT: [1e-3], "numpy": [2e-3]},
         Facts(flops=8e9, nbytes=1e8, images=32),
+        [5e12],
     ),
     Result("relu b", "forward", {CONVKIT: [1e-3], "torch": [3e-3]}),
 ]
@@ -81,7 +83,10 @@ STEPS = Result(
     "batch size",
     "step",
     {"batch 16": [1e-3, 2e-3], "batch 32": [2e-3, 6e-3], "batch 64": [4e-3, 6e-3]},
-    Facts(images={"batch 16": 16, "batch 32": 32, "batch 64": 64}, chained=True),
+    Facts(
+        images={"batch 16": 16, "batch 32": 32, "batch 64": 64},
+        bases={"batch 32": "batch 16", "batch 64": "batch 32"},
+    ),
 )
 MEMORY = Result("mnist", "peak", {CONVKIT: [5e7, 7e7], "torch": [2e8, 2.1e8]}, Facts(unit="B"))
 
@@ -92,7 +97,9 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert first.value("numpy").median == 5e-3
     assert first.gflops() == pytest.approx(4000)
     assert first.images_per_second() == pytest.approx(16000)
+    assert first.share_of_peak() == Spread(0.8, 0.5, 2.0)
     assert RESULTS[2].gflops() is None
+    assert RESULTS[2].share_of_peak() is None
 
 
 def test_a_chain_compares_each_with_the_one_before() -> None:
@@ -100,6 +107,28 @@ def test_a_chain_compares_each_with_the_one_before() -> None:
     assert STEPS.ratio("batch 32") == Spread(2.5, 2.0, 3.0)
     assert STEPS.ratio("batch 64") == Spread(1.5, 1.0, 2.0)
     assert STEPS.images_per_second("batch 64") == pytest.approx(64 / 5e-3)
+
+
+def test_who_is_its_own_base_has_no_ratio() -> None:
+    values = {"1 thread": [4e-3], "adds, 1 thread": [2e-3], "adds, 2 threads": [1e-3]}
+    bases = dict.fromkeys(("adds, 1 thread", "adds, 2 threads"), "adds, 1 thread")
+    result = Result("threads", "step", values, Facts(bases=bases))
+    assert result.contenders == ["adds, 2 threads"]
+    assert result.ratio("adds, 2 threads").median == 0.5
+    assert "of adds, 1 thread" in report.listing([result]).splitlines()[-1]
+
+
+def test_the_peak_is_measured_behind_the_first_contender_of_every_round() -> None:
+    log: list[str] = []
+
+    def peak() -> float:
+        log.append("peak")
+        return 1e12
+
+    calls = {name: (lambda name=name: log.append(name)) for name in (CONVKIT, "numpy")}
+    result = measure(Case("c", "forward", calls, Facts(flops=1.0), peak), Pace(2, 0.0, 0.0))
+    assert result.peaks == [1e12, 1e12]
+    assert log[4:] == [CONVKIT, CONVKIT, "peak", "numpy", "numpy"] * 2
 
 
 def test_calls_that_report_are_not_timed() -> None:
@@ -126,12 +155,12 @@ def test_the_best_of_a_family_stands_for_it() -> None:
 
 def test_table() -> None:
     lines = report.table(RESULTS).splitlines()
-    assert " ".join(lines[0].split()) == "convkit ms GFLOP/s numpy ms ratio torch ms ratio"
-    assert "2.000     4000     5.000  3.00 (1.00 to 5.00)" in lines[2]
+    assert " ".join(lines[0].split()) == (
+        "convkit ms GFLOP/s of peak numpy ms ratio torch ms ratio"
+    )
+    assert "2.000     4000     80 %     5.000  3.00 (1.00 to 5.00)" in lines[2]
     assert lines[4].startswith("relu b    forward")
     assert lines[4].endswith("3.000  3.00 (3.00 to 3.00)")
-    lines = report.table(RESULTS, peak=5000.0).splitlines()
-    assert "4000     80 %" in lines[2]
     assert "%" not in lines[4], "a ReLU has no operations to count"
     steps = Result("mnist", "step", {CONVKIT: [0.01]}, Facts(images=32))
     assert report.table([steps]).splitlines()[2].split()[-1] == "3200"
@@ -226,14 +255,14 @@ def test_large_ratios_get_a_logarithmic_axis(
 
 def test_roofline_is_a_picture(tmp_path: Path) -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    path, roofs = tmp_path / "roofline.png", {"peak": 200.0, "bandwidth": 20.0}
-    save_roofline(RESULTS, path, **roofs, title="Title", note="on a machine")
+    path = tmp_path / "roofline.png"
+    save_roofline(RESULTS, path, bandwidth=20.0, title="Title", note="on a machine")
     picture = pyplot.imread(path)
     assert picture.shape[0] > 600
     assert picture.shape[1] > 800
     assert 0.2 < picture[..., :3].mean() < 0.999
     with pytest.raises(ValueError, match="no result with operations"):
-        save_roofline(RESULTS[2:], path, **roofs, title="Title")
+        save_roofline(RESULTS[2:], path, bandwidth=20.0, title="Title")
 
 
 def test_chart_without_matplotlib_says_what_to_install(

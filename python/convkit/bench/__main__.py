@@ -12,7 +12,7 @@ from .. import runtime
 from . import chart, report
 from .infer import infer_cases
 from .kernels import NUMPY, Side, kernel_cases, with_best
-from .machine import BANDWIDTH, PEAK, Machine, machine, set_blas_threads
+from .machine import BANDWIDTH, Machine, machine, set_blas_threads
 from .measure import Case, Pace, Result, measure_all
 from .peers import PEERS, modules, present
 from .processes import memory_cases, startup_cases
@@ -170,7 +170,7 @@ def _show(
     if arguments.json:
         print(report.as_json(results, here, skipped))
     elif arguments.command == "kernels":
-        print(report.table(shown, here.peaks[PEAK]), report.RATIOS, sep="\n\n")
+        print(report.table(shown), report.RATIOS, sep="\n\n")
     else:
         print(report.listing(shown), report.RATIOS, sep="\n\n")
     title = _title(command, arguments)
@@ -178,8 +178,9 @@ def _show(
     if arguments.chart is not None:
         chart.save_chart(shown, arguments.chart, title=title, note=note)
     if getattr(arguments, "roofline", None) is not None:
-        roofs = {"peak": here.peaks[PEAK], "bandwidth": here.peaks[BANDWIDTH]}
-        save_roofline(shown, arguments.roofline, **roofs, title=title, note=note)
+        save_roofline(
+            shown, arguments.roofline, bandwidth=here.peaks[BANDWIDTH], title=title, note=note
+        )
 
 
 def _profile(command: Command, arguments: argparse.Namespace, here: Machine) -> None:

@@ -3,6 +3,9 @@
 Every side gets the same arrays and does the same work: a forward pass includes bias and ReLU where
 the layer has them, `backward_weights` the bias's gradient. convkit and NumPy write into arrays of
 their own that exist beforehand; PyTorch allocates its results, as it does for its users.
+
+The peak of multiply-adds is measured in every round, for it changes: with the processor's clock,
+and where two cores of a virtual machine are now two cores, now two threads of one.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import replace
 
 from .contenders.convkit_kernels import convkit_calls
 from .contenders.numpy_kernels import numpy_calls
+from .machine import sustained_multiply_add_rate
 from .measure import CONVKIT, Case, Facts, Result
 from .shapes import Calls, LayerArrays, LayerShape
 
@@ -39,7 +43,7 @@ def kernel_cases(shapes: Iterable[LayerShape], sides: Mapping[str, Side] = NUMPY
                 if direction in directions
             }
             facts = Facts(flops=shape.flops, nbytes=shape.nbytes, images=shape.x_shape[0])
-            yield Case(shape.name, direction, by_side, facts)
+            yield Case(shape.name, direction, by_side, facts, sustained_multiply_add_rate)
 
 
 def with_best(results: Sequence[Result], name: str) -> list[Result]:

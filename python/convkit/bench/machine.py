@@ -128,6 +128,14 @@ def multiply_add_rate() -> float:
     return operations / _fastest(lambda: runtime.multiply_add_peak(rounds))
 
 
+def sustained_multiply_add_rate(seconds: float = 0.04) -> float:
+    """The same as a mean over so long, as kernels are timed, not at its best."""
+    operations, start = 0.0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        operations += runtime.multiply_add_peak(100_000)
+    return operations / elapsed
+
+
 def stream_rate(nbytes: int) -> float:
     """Bytes a second of a pass over so many, half read and half written, on convkit's threads."""
     source, target = np.ones(nbytes // 8, np.float32), np.zeros(nbytes // 8, np.float32)

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import SupportsFloat, cast
 
 Call = Callable[[], object]
@@ -45,11 +45,11 @@ class Facts:
         flops: floating-point operations a call would need if done directly; None where that says
             nothing.
         nbytes: what a call must at least read and write, in bytes; None where nobody counts it.
-        images: the number of images a call handles, for all contenders or for each; None where
+        images: the number of images a call handles, for all contenders or for some; None where
             that says nothing.
         unit: of the values, "s" or "B".
         reports: a call returns its value (of a process of its own, say) instead of being timed.
-        chained: ratios are taken against the contender before, not against the first.
+        bases: whom a contender's ratio is taken against, where that is not the first.
     """
 
     flops: float | None = None
@@ -57,7 +57,7 @@ class Facts:
     images: int | Mapping[str, int] | None = None
     unit: str = "s"
     reports: bool = False
-    chained: bool = False
+    bases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,30 @@ class Case:
         name: of the layer shape or the model.
         direction: "forward", "backward_input", "backward_weights", "backward", "step", "predict".
         calls: the contenders by name, first the one that ratios are taken against.
+        peak: returns the operations a second that the machine reaches at that moment; measured
+            right behind the first contender in every round. None where nobody asks.
     """
 
     name: str
     direction: str
     calls: Mapping[str, Call]
     facts: Facts = Facts()
+    peak: Callable[[], float] | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """The values of a `Case` in `facts.unit`: for each contender one a round, for one call."""
+    """The values of a `Case` in `facts.unit`: for each contender one a round, for one call.
+
+    Attributes:
+        peaks: operations a second that the machine reached, one a round; none where nobody asked.
+    """
 
     name: str
     direction: str
     values: Mapping[str, list[float]]
     facts: Facts = Facts()
+    peaks: list[float] = field(default_factory=list)
 
     @property
     def first(self) -> str:
@@ -92,13 +100,12 @@ class Result:
 
     @property
     def contenders(self) -> list[str]:
-        """The names of the others, in the order they were given."""
-        return list(self.values)[1:]
+        """The names of those that have a ratio, in the order they were given."""
+        return [name for name in self.values if self.base(name) != name]
 
     def base(self, contender: str) -> str:
         """Whom the contender's ratio is taken against."""
-        names = list(self.values)
-        return names[names.index(contender) - 1] if self.facts.chained else names[0]
+        return self.facts.bases.get(contender, self.first)
 
     def value(self, contender: str | None = None) -> Spread:
         """Seconds or bytes per call, of the first contender unless another is named."""
@@ -114,11 +121,19 @@ class Result:
         flops = self.facts.flops
         return None if flops is None else flops / self.value(contender).median / 1e9
 
+    def share_of_peak(self) -> Spread | None:
+        """The first contender's effective operations over the machine's peak of the same round."""
+        flops = self.facts.flops
+        if flops is None or not self.peaks:
+            return None
+        pairs = zip(self.values[self.first], self.peaks, strict=True)
+        return Spread.of([flops / seconds / peak for seconds, peak in pairs])
+
     def images_per_second(self, contender: str | None = None) -> float | None:
         """Images per second at the median time."""
         images = self.facts.images
         if isinstance(images, Mapping):
-            images = images[contender or self.first]
+            images = images.get(contender or self.first)
         return None if images is None else images / self.value(contender).median
 
 
@@ -147,8 +162,9 @@ class Pace:
 def measure(case: Case, pace: Pace | None = None) -> Result:
     """Measure a case's contenders in alternating runs."""
     pace = pace or Pace()
-    values = _collect(case, pace.rounds) if case.facts.reports else _time(case, pace)
-    return Result(case.name, case.direction, values, case.facts)
+    if case.facts.reports:
+        return Result(case.name, case.direction, _collect(case, pace.rounds), case.facts)
+    return Result(case.name, case.direction, *_time(case, pace))
 
 
 def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
@@ -162,12 +178,13 @@ def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
     return values
 
 
-def _time(case: Case, pace: Pace) -> dict[str, list[float]]:
-    """Seconds per call.
+def _time(case: Case, pace: Pace) -> tuple[dict[str, list[float]], Facts, list[float]]:
+    """Seconds per call, what was known before, and the machine's peaks.
 
     Garbage collection is off meanwhile, as in `timeit`: a collection would hit one side by chance.
     """
     seconds: dict[str, list[float]] = {name: [] for name in case.calls}
+    peaks: list[float] = []
     repeats = {name: _calibrate(call, pace.run_seconds) for name, call in case.calls.items()}
     collecting = gc.isenabled()
     gc.collect()
@@ -177,10 +194,12 @@ def _time(case: Case, pace: Pace) -> dict[str, list[float]]:
             for name, call in case.calls.items():
                 _settle(call, pace.settle_seconds)
                 seconds[name].append(_run(call, repeats[name]))
+                if case.peak is not None and len(peaks) < len(seconds[name]):
+                    peaks.append(case.peak())
     finally:
         if collecting:
             gc.enable()
-    return seconds
+    return seconds, case.facts, peaks
 
 
 def measure_all(

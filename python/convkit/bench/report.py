@@ -18,19 +18,20 @@ RATIOS = (
 )
 
 
-def table(results: Sequence[Result], peak: float | None = None) -> str:
+def table(results: Sequence[Result]) -> str:
     """A row for each result, its contenders side by side: many results, few contenders.
 
     Times are in milliseconds; a ratio says how many times as long as the first the contender takes.
+    Where the machine's peak was measured, a column says what share of it the first reaches.
 
     Args:
         results: times, of the same first contender.
-        peak: GFLOP/s of the machine; given, a column says what share of it the first reaches.
     """
     contenders = list(dict.fromkeys(name for result in results for name in result.contenders))
     rate = any(result.gflops() is not None for result in results)
     header = ["", "", f"{results[0].first} ms", "GFLOP/s" if rate else "images/s"]
-    header += [] if peak is None else ["of peak"]
+    peaks = any(result.peaks for result in results)
+    header += ["of peak"] if peaks else []
     for contender in contenders:
         header += [f"{contender} ms", "ratio"]
     rows = [header]
@@ -38,7 +39,8 @@ def table(results: Sequence[Result], peak: float | None = None) -> str:
         row = [result.name, result.direction, f"{1e3 * result.value().median:.3f}"]
         speed = result.gflops() if rate else result.images_per_second()
         row.append(_rounded(speed))
-        row += [] if peak is None else ["" if speed is None else f"{100 * speed / peak:.0f} %"]
+        share = result.share_of_peak()
+        row += ["" if share is None else f"{100 * share.median:.0f} %"] if peaks else []
         for contender in contenders:
             if contender in result.values:
                 milliseconds = f"{1e3 * result.value(contender).median:.3f}"
@@ -62,10 +64,10 @@ def listing(results: Sequence[Result]) -> str:
             row = [result.name, result.direction] if first else ["", ""]
             row += [contender, _value(result.value(contender), result.facts.unit)]
             row += [_rounded(result.images_per_second(contender))] if rate else []
-            if first:
-                row.append("")
-            else:
+            if contender in result.contenders:
                 row.append(f"{_spread(result.ratio(contender), 2)} of {result.base(contender)}")
+            else:
+                row.append("")
             rows.append(row)
     return _aligned(rows, left=3)
 
@@ -202,6 +204,8 @@ def _record(result: Result) -> dict[str, Any]:
             for name in result.contenders
         },
     }
+    if result.peaks:
+        record["peaks"] = result.peaks
     if facts.flops is not None:
         record["gflops"] = {name: result.gflops(name) for name in result.values}
     return record

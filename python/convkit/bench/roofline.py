@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,6 @@ def save_roofline(
     results: Sequence[Result],
     path: str | PathLike[str],
     *,
-    peak: float,
     bandwidth: float,
     title: str,
     note: str = "",
@@ -31,9 +31,9 @@ def save_roofline(
     what fits into the caches can be above it too. (Williams, Waterman, Patterson: "Roofline", 2009)
 
     Args:
-        results: those without operations or bytes are left out.
+        results: those without operations, bytes or peaks are left out. The roof of the
+            multiply-adds is the median of all peaks.
         path: of the picture; its suffix gives the format.
-        peak: of the multiply-adds, GFLOP/s.
         bandwidth: of the main memory, GB/s.
         title: what the picture shows.
         note: on what it was measured, in small print.
@@ -46,15 +46,19 @@ def save_roofline(
         ValueError: there is nothing to show.
     """
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    peaks: list[float] = []
     for result in results:
         flops, nbytes = result.facts.flops, result.facts.nbytes
+        if not result.peaks:
+            continue
+        peaks += result.peaks
         for contender in result.values:
             speed = result.gflops(contender)
             if flops is not None and nbytes is not None and speed is not None:
                 series = points.setdefault((contender, result.direction), [])
                 series.append((flops / nbytes, speed))
     if not points:
-        raise ValueError("there is no result with operations and bytes to show")
+        raise ValueError("there is no result with operations, bytes and peaks to show")
     figure, axes = new_figure(6.0)
     directions = list(dict.fromkeys(direction for _, direction in points))
     markers = dict(zip(directions, "o^sDv", strict=False))
@@ -69,7 +73,7 @@ def save_roofline(
             linestyle="none",
         )
     intensities = [intensity for series in points.values() for intensity, _ in series]
-    _draw_roofs(axes, intensities, peak, bandwidth)
+    _draw_roofs(axes, intensities, statistics.median(peaks) / 1e9, bandwidth)
     axes.set_xlabel(
         "operations of the direct method per byte of inputs and outputs (flop/byte)", fontsize=9
     )
