@@ -78,6 +78,9 @@ struct WinogradShape {
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
 };
 
+// A weight gradient is summed over at most this many pieces of the batch, each on its own.
+constexpr std::int64_t kBatchPieces = 8;
+
 constexpr std::int64_t kLine = 16;  // floats of a cache line
 
 // Ranges that are fetched ahead in the backward pass.

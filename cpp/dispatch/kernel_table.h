@@ -42,9 +42,11 @@ struct KernelTable {
   std::int64_t (*winograd_block_size)(std::int64_t tiles, std::int64_t channels);
   void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, float* u,
                            std::int64_t begin, std::int64_t end);
-  void (*winograd_weight_gradient)(const WinogradShape&, const float* du, std::int64_t parts,
-                                   std::int64_t stride, float* dw, std::int64_t begin,
-                                   std::int64_t end);
+  void (*winograd_weight_gradient)(const WinogradShape&, const float* du, float* dw,
+                                   std::int64_t begin, std::int64_t end);
+  void (*winograd_weight_gradient_of_pieces)(const WinogradShape&, const float* du,
+                                             std::int64_t stride, float* dw, std::int64_t begin,
+                                             std::int64_t end);
 
   void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
                              std::int64_t begin, std::int64_t end);

@@ -37,6 +37,7 @@ const KernelTable* kernel_table() {
       winograd_block_size,
       winograd_weights,
       winograd_weight_gradient,
+      winograd_weight_gradient_of_pieces,
       max_pool2d_forward,
       max_pool2d_backward,
       average_pool2d_forward,

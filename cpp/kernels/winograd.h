@@ -223,57 +223,72 @@ void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, 
                       std::int64_t begin, std::int64_t end) {
   each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
     F32 g[3][3], t[kPoints][kPoints];
-    for (int tap = 0; tap < 9; ++tap) {
-      const float* from = w + (tap * s.c + i) * ldw + o;
-      g[tap / 3][tap % 3] = i < s.c ? load_part(from, s.oc - o) : zero();
-    }
+    each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
+      const float* from = w + ((3 * h + v) * s.c + i) * ldw + o;
+      g[h][v] = i < s.c ? load_part(from, s.oc - o) : zero();
+    });
     both_axes(g, t, transform_weights, transform_weights);
-    for (int p = 0; p < kPoints * kPoints; ++p)
-      store(u + p * s.matrix + at, t[p / kPoints][p % kPoints]);
+    each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
+      store(u + (h * kPoints + v) * s.matrix + at, t[h][v]);
+    });
   });
 }
 
-// The sum of `count` vectors `stride` floats apart: pairs, then pairs of pairs.
-inline F32 sum_parts(const float* p, std::int64_t count, std::int64_t stride) {
-  if (count == 1) return load(p);
-  const std::int64_t half = count / 2;
-  return add(sum_parts(p, half, stride), sum_parts(p + half * stride, count - half, stride));
+// The sum of `Parts` vectors `stride` floats apart: pairs, then pairs of pairs.
+template <int Parts>
+CONVKIT_INLINE F32 sum_parts(const float* p, std::int64_t stride) {
+  if constexpr (Parts == 1) {
+    return load(p);
+  } else {
+    constexpr int kHalf = Parts / 2;
+    return add(sum_parts<kHalf>(p, stride), sum_parts<Parts - kHalf>(p + kHalf * stride, stride));
+  }
 }
 
-// Neighbouring vectors of a weight gradient whose parts are summed together: every point of every
-// part is a stream of its own, more than the hardware follows.
-constexpr int kSummedVectors = 8;
-using PointSums = float[kPoints * kPoints][kSummedVectors * kLanes];
-
-// dw of input channel i and output channels from o on, from vector `at` of the sums.
-inline void store_weight_gradient(const WinogradShape& s, const PointSums& sums, std::int64_t at,
+// dw of input channel i and output channels from o on, from its points' vectors, `stride` floats
+// apart.
+inline void store_weight_gradient(const WinogradShape& s, const float* points, std::int64_t stride,
                                   std::int64_t i, std::int64_t o, float* dw) {
   F32 t[kPoints][kPoints], g[3][3];
-  for (int p = 0; p < kPoints * kPoints; ++p) t[p / kPoints][p % kPoints] = load(sums[p] + at);
+  each_of_tile<kPoints, kPoints>(
+      [&](auto h, auto v) CONVKIT_LAMBDA { t[h][v] = load(points + (h * kPoints + v) * stride); });
   both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
-  for (int tap = 0; tap < 9; ++tap)
-    store_part(dw + (tap * s.c + i) * s.oc + o, g[tap / 3][tap % 3], s.oc - o);
+  each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
+    store_part(dw + ((3 * h + v) * s.c + i) * s.oc + o, g[h][v], s.oc - o);
+  });
 }
 
-// dw (9, c, oc) = G^T du G for input channels [begin, end), where du is the sum of `parts` arrays
-// `stride` floats apart.
-void winograd_weight_gradient(const WinogradShape& s, const float* du, std::int64_t parts,
-                              std::int64_t stride, float* dw, std::int64_t begin,
-                              std::int64_t end) {
-  PointSums sums;
+// dw (9, c, oc) = G^T du G for input channels [begin, end).
+void winograd_weight_gradient(const WinogradShape& s, const float* du, float* dw,
+                              std::int64_t begin, std::int64_t end) {
+  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
+    store_weight_gradient(s, du + at, s.matrix, i, o, dw);
+  });
+}
+
+// Neighbouring vectors whose parts are summed together: every point of every part is a stream of
+// its own, more than the hardware follows.
+constexpr std::int64_t kSummed = 8 * kLanes;
+
+// The same where du is the sum of kBatchPieces arrays `stride` floats apart.
+void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
+                                        std::int64_t stride, float* dw, std::int64_t begin,
+                                        std::int64_t end) {
+  float sums[kPoints * kPoints * kSummed];
   for (std::int64_t o = 0; o < s.loc; o += kPanel) {
     const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
     const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;
-    for (std::int64_t from = 0; from < size; from += kSummedVectors * kLanes) {
-      const std::int64_t left = size - from;
-      const std::int64_t count = left < kSummedVectors * kLanes ? left : kSummedVectors * kLanes;
+    for (std::int64_t from = 0; from < size; from += kSummed) {
+      const std::int64_t count = size - from < kSummed ? size - from : kSummed;
       for (int p = 0; p < kPoints * kPoints; ++p) {
         const float* point = du + p * s.matrix + first + from;
         for (std::int64_t v = 0; v < count; v += kLanes)
-          store(sums[p] + v, sum_parts(point + v, parts, stride));
+          store(sums + p * kSummed + v, sum_parts<kBatchPieces>(point + v, stride));
       }
-      for (std::int64_t v = 0; v < count; v += kLanes)
-        store_weight_gradient(s, sums, v, begin + (from + v) / width, o + (from + v) % width, dw);
+      for (std::int64_t v = 0; v < count; v += kLanes) {
+        const std::int64_t at = from + v;
+        store_weight_gradient(s, sums + v, kSummed, begin + at / width, o + at % width, dw);
+      }
     }
   }
 }

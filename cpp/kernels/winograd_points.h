@@ -9,7 +9,7 @@
 // per point, so that smaller tiles cost only the products that they need.
 #pragma once
 
-#include "simd.h"
+#include "gemm.h"
 
 CONVKIT_BEGIN_KERNELS
 
@@ -175,13 +175,13 @@ template <int Rows, int Columns, int ToRows, int ToColumns, class Row, class Col
 inline void both_axes(const F32 (&from)[Rows][Columns], F32 (&to)[ToRows][ToColumns],
                       const Row& row, const Column& column) {
   F32 half[ToRows][Columns];
-  for (int j = 0; j < Columns; ++j) {
+  each<Columns>([&](auto j) CONVKIT_LAMBDA {
     F32 in[Rows], out[ToRows];
-    for (int i = 0; i < Rows; ++i) in[i] = from[i][j];
+    each<Rows>([&](auto i) CONVKIT_LAMBDA { in[i] = from[i][j]; });
     row(in, out);
-    for (int i = 0; i < ToRows; ++i) half[i][j] = out[i];
-  }
-  for (int i = 0; i < ToRows; ++i) column(half[i], to[i]);
+    each<ToRows>([&](auto i) CONVKIT_LAMBDA { half[i][j] = out[i]; });
+  });
+  each<ToRows>([&](auto i) CONVKIT_LAMBDA { column(half[i], to[i]); });
 }
 
 CONVKIT_END_KERNELS

@@ -31,9 +31,6 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
 // to (columns, rows) = the transpose of from (rows, columns).
 void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to);
 
-// A weight gradient is summed over at most this many pieces of the batch, each on its own.
-constexpr std::int64_t kBatchPieces = 8;
-
 // parts[0] += parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the same
 // tree for any number of threads.
 void add_parts(float* parts, std::int64_t count, std::int64_t size);

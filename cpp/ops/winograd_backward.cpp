@@ -150,8 +150,10 @@ class Backward {
   void weight_gradient(std::int64_t i, const float* du, std::int64_t begin,
                        std::int64_t end) const {
     const std::int64_t first = i * a_.lc;
-    kernels().winograd_weight_gradient(chunk(i), du, pieces_, chunks_ * size_, dw_ + first * s_.oc,
-                                       begin, std::min(end, s_.c - first));
+    float* dw = dw_ + first * s_.oc;
+    end = std::min(end, s_.c - first);
+    if (by_channels_) return kernels().winograd_weight_gradient(chunk(i), du, dw, begin, end);
+    kernels().winograd_weight_gradient_of_pieces(chunk(i), du, chunks_ * size_, dw, begin, end);
   }
 
   WinogradShape chunk(std::int64_t i) const {
