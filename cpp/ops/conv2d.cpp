@@ -21,6 +21,8 @@ namespace {
 constexpr std::int64_t kTilesPerTask = 8;
 // With fewer position tasks than this the columns are cut too.
 constexpr std::int64_t kEnoughTasks = 16;
+// Reading a vector of weights takes as long as so many multiply-adds.
+constexpr std::int64_t kWeightsRead = 4;
 // Input channels in one task of a weight gradient: whole register tiles of 12, 6 or 4 rows; where
 // tiles have five, the last few of a task have four.
 constexpr std::int64_t kChannelsPerTask = 192;
@@ -42,7 +44,8 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr)
                                    : kernel.tile_columns;
   const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t tasks = position_tasks * column_tasks;
-  const std::int64_t work = positions * s.tap_count * s.k * ceil_div(s.cols, kernel.lanes);
+  const std::int64_t weights = s.tap_count * s.k * ceil_div(s.cols, kernel.lanes);
+  const std::int64_t work = (positions + kWeightsRead) * weights;
   const std::int64_t table_size = kernel.tile_rows * std::max<std::int64_t>(s.tap_count, 1);
   const float** tables = scratch.take<const float*>(threads_for(tasks, work) * table_size);
   parallel_for(tasks, work, [&](std::int64_t task, int thread) {
