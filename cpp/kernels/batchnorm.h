@@ -3,52 +3,90 @@
 // caller in a fixed order, so that they are accurate and do not depend on the number of threads.
 #pragma once
 
+#include "gemm.h"
 #include "pool2d.h"
-#include "simd.h"
 
 CONVKIT_BEGIN_KERNELS
+
+// Vectors of a row that are taken together, for rows to be read from end to end where they are
+// short, and the constants of all to find room in registers.
+constexpr int kRowVectors = 2;
+
+// N neighbouring vectors of channels, the last of which may be a part.
+template <int N>
+struct Columns {
+  static constexpr int count = N;
+  std::int64_t first, left;  // channels: the first, and those from there on
+
+  CONVKIT_INLINE F32 load(const float* row, int v) const {
+    return load_part(row + first + v * kLanes, left - v * kLanes);
+  }
+  CONVKIT_INLINE void store(float* row, int v, F32 a) const {
+    store_part(row + first + v * kLanes, a, left - v * kLanes);
+  }
+  CONVKIT_INLINE I32 load_index(const std::uint8_t* row, int v) const {
+    return load_indices(row + first + v * kLanes, left - v * kLanes);
+  }
+  CONVKIT_INLINE void store_index(std::uint8_t* row, int v, I32 a) const {
+    store_indices(row + first + v * kLanes, a, left - v * kLanes);
+  }
+};
+
+// Calls f with all columns of c channels.
+template <class F>
+CONVKIT_INLINE void each_columns(std::int64_t c, const F& f) {
+  std::int64_t j = 0;
+  for (; j + (kRowVectors - 1) * kLanes < c; j += kRowVectors * kLanes)
+    f(Columns<kRowVectors>{j, c - j});
+  if (j < c) f(Columns<1>{j, c - j});
+}
 
 // The mean and the sum of squared deviations of rows [begin, end), per channel.
 void batchnorm_statistics(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
                           float* mean, float* deviations) {
   const F32 count = set1(static_cast<float>(end - begin));
-  for (std::int64_t j = 0; j < c; j += kLanes) {
-    const std::int64_t n = c - j;
-    F32 sum[2] = {zero(), zero()};
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 sum[2][V], m[V], squares[2][V];
+    each_of_tile<2, V>([&](auto i, auto v) CONVKIT_LAMBDA { sum[i][v] = squares[i][v] = zero(); });
+    const auto add_row = [&](std::int64_t r, auto i) CONVKIT_LAMBDA {
+      each<V>([&](auto v)
+                  CONVKIT_LAMBDA { sum[i][v] = add(sum[i][v], columns.load(x + r * c, v)); });
+    };
+    const auto add_squares = [&](std::int64_t r, auto i) CONVKIT_LAMBDA {
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        const F32 d = sub(columns.load(x + r * c, v), m[v]);
+        squares[i][v] = fma(d, d, squares[i][v]);
+      });
+    };
     std::int64_t r = begin;
-    for (; r + 1 < end; r += 2) {
-      sum[0] = add(sum[0], load_part(x + r * c + j, n));
-      sum[1] = add(sum[1], load_part(x + (r + 1) * c + j, n));
-    }
-    if (r < end) sum[0] = add(sum[0], load_part(x + r * c + j, n));
-    const F32 m = div(add(sum[0], sum[1]), count);
-    F32 squares[2] = {zero(), zero()};
-    for (r = begin; r + 1 < end; r += 2) {
-      const F32 d0 = sub(load_part(x + r * c + j, n), m);
-      const F32 d1 = sub(load_part(x + (r + 1) * c + j, n), m);
-      squares[0] = fma(d0, d0, squares[0]);
-      squares[1] = fma(d1, d1, squares[1]);
-    }
-    if (r < end) {
-      const F32 d0 = sub(load_part(x + r * c + j, n), m);
-      squares[0] = fma(d0, d0, squares[0]);
-    }
-    store_part(mean + j, m, n);
-    store_part(deviations + j, add(squares[0], squares[1]), n);
-  }
+    for (; r + 1 < end; r += 2) add_row(r, Index<0>{}), add_row(r + 1, Index<1>{});
+    if (r < end) add_row(r, Index<0>{});
+    each<V>([&](auto v) CONVKIT_LAMBDA { m[v] = div(add(sum[0][v], sum[1][v]), count); });
+    for (r = begin; r + 1 < end; r += 2) add_squares(r, Index<0>{}), add_squares(r + 1, Index<1>{});
+    if (r < end) add_squares(r, Index<0>{});
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      columns.store(mean, v, m[v]);
+      columns.store(deviations, v, add(squares[0][v], squares[1][v]));
+    });
+  });
 }
 
 // y = x * scale + shift, then ReLU when asked for, for rows [begin, end).
 void batchnorm_normalise(const float* x, const float* scale, const float* shift, bool relu,
                          float* y, std::int64_t c, std::int64_t begin, std::int64_t end) {
-  for (std::int64_t j = 0; j < c; j += kLanes) {
-    const std::int64_t n = c - j;
-    const F32 a = load_part(scale + j, n), b = load_part(shift + j, n);
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 a[V], b[V];
+    each<V>([&](auto v)
+                CONVKIT_LAMBDA { a[v] = columns.load(scale, v), b[v] = columns.load(shift, v); });
     for (std::int64_t r = begin; r < end; ++r) {
-      const F32 v = fma(load_part(x + r * c + j, n), a, b);
-      store_part(y + r * c + j, relu ? max(zero(), v) : v, n);
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        const F32 z = fma(columns.load(x + r * c, v), a[v], b[v]);
+        columns.store(y + r * c, v, relu ? max(zero(), z) : z);
+      });
     }
-  }
+  });
 }
 
 // The same, then max-pooled by windows of 2 x 2: output rows [begin, end) of N * OH, and the
@@ -58,25 +96,29 @@ void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale
                           std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = begin; row < end; ++row) {
     const float* top = x + (row / s.oh * s.h + row % s.oh * 2) * s.w * s.c;
-    for (std::int64_t j = 0; j < s.c; j += kLanes) {
-      const std::int64_t n = s.c - j;
-      const F32 a = load_part(scale + j, n), b = load_part(shift + j, n);
+    each_columns(s.c, [&](auto columns) {
+      constexpr int V = decltype(columns)::count;
+      F32 a[V], b[V];
+      each<V>([&](auto v)
+                  CONVKIT_LAMBDA { a[v] = columns.load(scale, v), b[v] = columns.load(shift, v); });
       for (std::int64_t ow = 0; ow < s.ow; ++ow) {
-        const float* corner = top + 2 * ow * s.c + j;
-        F32 best = zero();
-        I32 where = set1_i(0);
-        for (int k = 0; k < 4; ++k) {
-          const F32 z = fma(load_part(corner + (k / 2 * s.w + k % 2) * s.c, n), a, b);
-          const F32 v = relu ? max(zero(), z) : z;
-          const Mask m = takes_over(v, best);
-          best = k == 0 ? v : select(m, v, best);
-          where = k == 0 ? where : select_i(m, set1_i(k), where);
-        }
-        const std::int64_t out = (row * s.ow + ow) * s.c + j;
-        store_part(y + out, best, n);
-        store_indices(indices + out, where, n);
+        const float* corner = top + 2 * ow * s.c;
+        const std::int64_t out = (row * s.ow + ow) * s.c;
+        each<V>([&](auto v) CONVKIT_LAMBDA {
+          F32 best = zero();
+          I32 where = set1_i(0);
+          each<4>([&](auto k) CONVKIT_LAMBDA {
+            const F32 z = fma(columns.load(corner + (k / 2 * s.w + k % 2) * s.c, v), a[v], b[v]);
+            const F32 here = relu ? max(zero(), z) : z;
+            const Mask m = takes_over(here, best);
+            best = k == 0 ? here : select(m, here, best);
+            where = k == 0 ? where : select_i(m, set1_i(k), where);
+          });
+          columns.store(y + out, v, best);
+          columns.store_index(indices + out, v, where);
+        });
       }
-    }
+    });
   }
 }
 
@@ -90,20 +132,26 @@ inline F32 through_relu(F32 dy, F32 x, F32 scale, F32 shift, bool relu) {
 void batchnorm_reduce(const float* dy, const float* x, const float* scale, const float* shift,
                       const float* mean, const float* rstd, bool relu, std::int64_t c,
                       std::int64_t begin, std::int64_t end, float* sum_dy, float* sum_dy_xhat) {
-  for (std::int64_t j = 0; j < c; j += kLanes) {
-    const std::int64_t n = c - j;
-    const F32 a = load_part(scale + j, n), b = load_part(shift + j, n);
-    const F32 m = load_part(mean + j, n);
-    F32 s0 = zero(), s1 = zero();
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 a[V], b[V], m[V], s0[V], s1[V];
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      a[v] = columns.load(scale, v), b[v] = columns.load(shift, v), m[v] = columns.load(mean, v);
+      s0[v] = s1[v] = zero();
+    });
     for (std::int64_t r = begin; r < end; ++r) {
-      const F32 xv = load_part(x + r * c + j, n);
-      const F32 g = through_relu(load_part(dy + r * c + j, n), xv, a, b, relu);
-      s0 = add(s0, g);
-      s1 = fma(g, sub(xv, m), s1);
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        const F32 xv = columns.load(x + r * c, v);
+        const F32 g = through_relu(columns.load(dy + r * c, v), xv, a[v], b[v], relu);
+        s0[v] = add(s0[v], g);
+        s1[v] = fma(g, sub(xv, m[v]), s1[v]);
+      });
     }
-    store_part(sum_dy + j, s0, n);
-    store_part(sum_dy_xhat + j, mul(s1, load_part(rstd + j, n)), n);
-  }
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      columns.store(sum_dy, v, s0[v]);
+      columns.store(sum_dy_xhat, v, mul(s1[v], columns.load(rstd, v)));
+    });
+  });
 }
 
 // The same where the output was max-pooled by windows of 2 x 2, for pooled rows [begin, end) of
@@ -113,30 +161,34 @@ void batchnorm_reduce_pooled(const PoolShape& s, const float* dy, const float* y
                              const std::uint8_t* indices, const float* x, const float* mean,
                              const float* rstd, std::int64_t begin, std::int64_t end, float* sum_dy,
                              float* sum_dy_xhat) {
-  for (std::int64_t j = 0; j < s.c; j += kLanes) {
-    const std::int64_t n = s.c - j;
-    const F32 m = load_part(mean + j, n);
-    F32 s0 = zero(), s1 = zero();
+  each_columns(s.c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 m[V], s0[V], s1[V];
+    each<V>([&](auto v) CONVKIT_LAMBDA { m[v] = columns.load(mean, v), s0[v] = s1[v] = zero(); });
     for (std::int64_t row = begin; row < end; ++row) {
-      const float* top = x + (row / s.oh * s.h + row % s.oh * 2) * s.w * s.c + j;
+      const float* top = x + (row / s.oh * s.h + row % s.oh * 2) * s.w * s.c;
       for (std::int64_t ow = 0; ow < s.ow; ++ow) {
-        const std::int64_t at = (row * s.ow + ow) * s.c + j;
+        const std::int64_t at = (row * s.ow + ow) * s.c;
         const float* corner = top + 2 * ow * s.c;
-        const I32 where = load_indices(indices + at, n);
-        F32 v = zero();
-        for (int k = 0; k < 4; ++k) {
-          const F32 here = load_part(corner + (k / 2 * s.w + k % 2) * s.c, n);
-          v = k == 0 ? here : select(eq_i(where, set1_i(k)), here, v);
-        }
-        const F32 d = load_part(dy + at, n);
-        const F32 g = y ? select(gt(load_part(y + at, n), zero()), d, zero()) : d;
-        s0 = add(s0, g);
-        s1 = fma(g, sub(v, m), s1);
+        each<V>([&](auto v) CONVKIT_LAMBDA {
+          const I32 where = columns.load_index(indices + at, v);
+          F32 z = columns.load(corner, v);
+          each<4, 1>([&](auto k) CONVKIT_LAMBDA {
+            const F32 here = columns.load(corner + (k / 2 * s.w + k % 2) * s.c, v);
+            z = select(eq_i(where, set1_i(k)), here, z);
+          });
+          const F32 d = columns.load(dy + at, v);
+          const F32 g = y ? select(gt(columns.load(y + at, v), zero()), d, zero()) : d;
+          s0[v] = add(s0[v], g);
+          s1[v] = fma(g, sub(z, m[v]), s1[v]);
+        });
       }
     }
-    store_part(sum_dy + j, s0, n);
-    store_part(sum_dy_xhat + j, mul(s1, load_part(rstd + j, n)), n);
-  }
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      columns.store(sum_dy, v, s0[v]);
+      columns.store(sum_dy_xhat, v, mul(s1[v], columns.load(rstd, v)));
+    });
+  });
 }
 
 // dx = scale * (dy - mean_dy - xhat * mean_dy_xhat) for rows [begin, end).
@@ -144,48 +196,67 @@ void batchnorm_backward(const float* dy, const float* x, const float* scale, con
                         const float* mean, const float* rstd, const float* mean_dy,
                         const float* mean_dy_xhat, bool relu, float* dx, std::int64_t c,
                         std::int64_t begin, std::int64_t end) {
-  for (std::int64_t j = 0; j < c; j += kLanes) {
-    const std::int64_t n = c - j;
-    const F32 a = load_part(scale + j, n), b = load_part(shift + j, n);
-    const F32 m = load_part(mean + j, n), mg = load_part(mean_dy + j, n);
-    const F32 k = mul(load_part(rstd + j, n), load_part(mean_dy_xhat + j, n));
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 a[V], b[V], m[V], mg[V], k[V];
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      a[v] = columns.load(scale, v), b[v] = columns.load(shift, v);
+      m[v] = columns.load(mean, v), mg[v] = columns.load(mean_dy, v);
+      k[v] = mul(columns.load(rstd, v), columns.load(mean_dy_xhat, v));
+    });
     for (std::int64_t r = begin; r < end; ++r) {
-      const F32 xv = load_part(x + r * c + j, n);
-      const F32 g = through_relu(load_part(dy + r * c + j, n), xv, a, b, relu);
-      const F32 centred = fnma(sub(xv, m), k, sub(g, mg));
-      store_part(dx + r * c + j, mul(a, centred), n);
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        const F32 xv = columns.load(x + r * c, v);
+        const F32 g = through_relu(columns.load(dy + r * c, v), xv, a[v], b[v], relu);
+        const F32 centred = fnma(sub(xv, m[v]), k[v], sub(g, mg[v]));
+        columns.store(dx + r * c, v, mul(a[v], centred));
+      });
     }
-  }
+  });
 }
 
 // Column sums of rows [begin, end): bias gradients.
 void sum_rows(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end, float* sum) {
-  for (std::int64_t j = 0; j < c; j += kLanes) {
-    const std::int64_t n = c - j;
-    F32 s[4] = {zero(), zero(), zero(), zero()};
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 s[4][V];
+    each_of_tile<4, V>([&](auto i, auto v) CONVKIT_LAMBDA { s[i][v] = zero(); });
     std::int64_t r = begin;
-    for (; r + 3 < end; r += 4)
-      for (int i = 0; i < 4; ++i) s[i] = add(s[i], load_part(x + (r + i) * c + j, n));
-    for (; r < end; ++r) s[0] = add(s[0], load_part(x + r * c + j, n));
-    store_part(sum + j, add(add(s[0], s[1]), add(s[2], s[3])), n);
-  }
+    for (; r + 3 < end; r += 4) {
+      each_of_tile<4, V>([&](auto i, auto v) CONVKIT_LAMBDA {
+        s[i][v] = add(s[i][v], columns.load(x + (r + i) * c, v));
+      });
+    }
+    for (; r < end; ++r) {
+      each<V>([&](auto v) CONVKIT_LAMBDA { s[0][v] = add(s[0][v], columns.load(x + r * c, v)); });
+    }
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      columns.store(sum, v, add(add(s[0][v], s[1][v]), add(s[2][v], s[3][v])));
+    });
+  });
 }
 
 // out = dy where y > 0, else 0, and its column sums: ReLU and bias in one pass over rows
 // [begin, end). out may be dy.
 void relu_sum_rows(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
                    std::int64_t end, float* out, float* sum) {
-  for (std::int64_t j = 0; j < c; j += kLanes) {
-    const std::int64_t n = c - j;
-    F32 s[2] = {zero(), zero()};
-    for (std::int64_t r = begin; r < end; ++r) {
-      const F32 v = load_part(y + r * c + j, n);
-      const F32 g = select(gt(v, zero()), load_part(dy + r * c + j, n), zero());
-      store_part(out + r * c + j, g, n);
-      s[r & 1] = add(s[r & 1], g);
-    }
-    store_part(sum + j, add(s[0], s[1]), n);
-  }
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 s[2][V];
+    each_of_tile<2, V>([&](auto i, auto v) CONVKIT_LAMBDA { s[i][v] = zero(); });
+    const auto add_row = [&](std::int64_t r, auto i) CONVKIT_LAMBDA {
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        const F32 open = columns.load(y + r * c, v);
+        const F32 g = select(gt(open, zero()), columns.load(dy + r * c, v), zero());
+        columns.store(out + r * c, v, g);
+        s[i][v] = add(s[i][v], g);
+      });
+    };
+    std::int64_t r = begin;
+    for (; r + 1 < end; r += 2) add_row(r, Index<0>{}), add_row(r + 1, Index<1>{});
+    if (r < end) add_row(r, Index<0>{});
+    each<V>([&](auto v) CONVKIT_LAMBDA { columns.store(sum, v, add(s[0][v], s[1][v])); });
+  });
 }
 
 CONVKIT_END_KERNELS
