@@ -58,7 +58,8 @@ struct Correlation {
   const Tap* taps;
   std::int64_t tap_count;
   std::int64_t first_h, last_h, first_w, last_w;  // of all taps' offsets and 0
-  const float* zeros;  // at least k zeros, standing for positions outside the source
+  const float* zeros;  // at least k zeros, standing for positions outside the source; null where
+                       // no tap falls outside
 };
 
 // A 3 x 3 stride-1 convolution cut into tiles of outputs. Tiles are numbered along (n, tile row,

@@ -23,6 +23,13 @@ struct TilePositions {
   }
 };
 
+// Where a position's output goes.
+inline float* output_of(const Correlation& s, const TilePositions& at) {
+  const std::int64_t oh = s.out_first_h + at.qh * s.out_step_h;
+  const std::int64_t ow = s.out_first_w + at.qw * s.out_step_w;
+  return s.out + ((at.n * s.out_h + oh) * s.out_w + ow) * s.out_ld;
+}
+
 // Where the taps of a register tile's rows fall: each row's corner is where a tap without offset
 // would.
 template <int Rows>
@@ -70,9 +77,7 @@ inline void fill_pointers(const Correlation& s, TilePositions& at, int rows, con
   for (int m = 0; m < rows;) {
     const std::int64_t left = s.grid_w - at.qw, count = left < rows - m ? left : rows - m;
     corners.add(s, at, m, count);
-    const std::int64_t oh = s.out_first_h + at.qh * s.out_step_h;
-    const std::int64_t ow = s.out_first_w + at.qw * s.out_step_w;
-    float* first = s.out + ((at.n * s.out_h + oh) * s.out_w + ow) * s.out_ld;
+    float* first = output_of(s, at);
     for (std::int64_t i = 0; i < count; ++i) out[m + i] = first + i * s.out_step_w * s.out_ld;
     at.advance(s, count);
     m += static_cast<int>(count);
@@ -85,16 +90,42 @@ inline void fill_pointers(const Correlation& s, TilePositions& at, int rows, con
   corners.fill(s, table);
 }
 
+// A register tile's first sums: the bias, or nothing, for columns from `col` on.
+template <int Rows, int Vectors>
+CONVKIT_INLINE void start_with_bias(const Correlation& s, std::int64_t col,
+                                    F32 (&acc)[Rows][Vectors]) {
+  each<Vectors>([&](auto v) CONVKIT_LAMBDA {
+    const std::int64_t n = s.cols - col - v * kLanes;
+    const F32 start = s.bias ? load_part(s.bias + col + v * kLanes, n) : zero();
+    each<Rows>([&](auto m) CONVKIT_LAMBDA { acc[m][v] = start; });
+  });
+}
+
+// One position's sums to its outputs from column `col` on, through ReLU when asked for.
+template <int Vectors>
+CONVKIT_INLINE void store_sums(const Correlation& s, const F32 (&acc)[Vectors], float* out,
+                               std::int64_t col) {
+  each<Vectors>([&](auto v) CONVKIT_LAMBDA {
+    // max(0, a) keeps a NaN, as ReLU should.
+    const F32 y = s.relu ? max(zero(), acc[v]) : acc[v];
+    store_part(out + col + v * kLanes, y, s.cols - col - v * kLanes);
+  });
+}
+
+// Calls f(vectors, col) for columns [begin, end), as many vectors at a time as a register tile has.
+template <class F>
+CONVKIT_INLINE void each_of_columns(std::int64_t begin, std::int64_t end, const F& f) {
+  std::int64_t col = begin;
+  for (; col + (kTileVectors - 1) * kLanes < end; col += kTileVectors * kLanes)
+    f(Index<kTileVectors>{}, col);
+  for (; col < end; col += kLanes) f(Index<1>{}, col);
+}
+
 template <int Rows, int Vectors>
 inline void correlate_columns(const Correlation& s, const float* const* table, float* const* out,
                               int rows, std::int64_t col) {
   F32 acc[Rows][Vectors];
-  const std::int64_t left = s.cols - col;
-  each<Vectors>([&](auto v) CONVKIT_LAMBDA {
-    const std::int64_t n = left - v * kLanes;
-    const F32 start = s.bias ? load_part(s.bias + col + v * kLanes, n) : zero();
-    each<Rows>([&](auto m) CONVKIT_LAMBDA { acc[m][v] = start; });
-  });
+  start_with_bias(s, col, acc);
   for (std::int64_t t = 0; t < s.tap_count; ++t) {
     const float* weights = s.taps[t].weights + col;
     if (s.k > 2 * kRowsAhead) {
@@ -105,12 +136,7 @@ inline void correlate_columns(const Correlation& s, const float* const* table, f
   }
   // The row count is a constant in the loop, so that the accumulators stay in registers.
   each<Rows>([&](auto m) CONVKIT_LAMBDA {
-    if (m >= rows) return;
-    each<Vectors>([&](auto v) CONVKIT_LAMBDA {
-      // max(0, a) keeps a NaN, as ReLU should.
-      const F32 a = acc[m][v], y = s.relu ? max(zero(), a) : a;
-      store_part(out[m] + col + v * kLanes, y, left - v * kLanes);
-    });
+    if (m < rows) store_sums(s, acc[m], out[m], col);
   });
 }
 
@@ -119,17 +145,72 @@ inline void correlate_tile(const Correlation& s, TilePositions& at, int rows,
                            std::int64_t col_begin, std::int64_t col_end, const float** table) {
   float* out[Rows];
   fill_pointers<Rows>(s, at, rows, table, out);
-  std::int64_t col = col_begin;
-  for (; col + (kTileVectors - 1) * kLanes < col_end; col += kTileVectors * kLanes) {
-    correlate_columns<Rows, kTileVectors>(s, table, out, rows, col);
+  each_of_columns(col_begin, col_end, [&](auto vectors, std::int64_t col) {
+    correlate_columns<Rows, decltype(vectors)::value>(s, table, out, rows, col);
+  });
+}
+
+// Positions of one row, Step floats apart, none of whose taps falls outside: the first one's
+// pointer is enough for all, and there is no table to fill.
+template <int Rows, int Step>
+inline void correlate_run(const Correlation& s, const float* src, float* out,
+                          std::int64_t col_begin, std::int64_t col_end) {
+  each_of_columns(col_begin, col_end, [&](auto vectors, std::int64_t col) {
+    constexpr int Vectors = decltype(vectors)::value;
+    F32 acc[Rows][Vectors];
+    start_with_bias(s, col, acc);
+    for (std::int64_t t = 0; t < s.tap_count; ++t) {
+      const Tap& tap = s.taps[t];
+      const float* a = src + (tap.h * s.src_w + tap.w) * s.src_ld;
+      const float* b = tap.weights + col;
+      for (std::int64_t i = 0; i < s.k; ++i, ++a, b += s.ldw) {
+        F32 bv[Vectors];
+        each<Vectors>([&](auto v) CONVKIT_LAMBDA { bv[v] = load(b + v * kLanes); });
+        multiply_add<Rows, Vectors>([&](auto m) CONVKIT_LAMBDA { return a[m * Step]; }, bv, acc);
+      }
+    }
+    each<Rows>([&](auto m) CONVKIT_LAMBDA {
+      store_sums(s, acc[m], out + m * s.out_step_w * s.out_ld, col);
+    });
+  });
+}
+
+// `count` positions of one row, in tiles of Rows and then of about half as many.
+template <int Rows, int Step>
+inline void correlate_runs(const Correlation& s, const float* src, float* out, std::int64_t count,
+                           std::int64_t col_begin, std::int64_t col_end) {
+  for (; count >= Rows; count -= Rows) {
+    correlate_run<Rows, Step>(s, src, out, col_begin, col_end);
+    src += Rows * Step;
+    out += Rows * s.out_step_w * s.out_ld;
   }
-  for (; col < col_end; col += kLanes) correlate_columns<Rows, 1>(s, table, out, rows, col);
+  if constexpr (Rows > 1)
+    correlate_runs<(Rows + 1) / 2, Step>(s, src, out, count, col_begin, col_end);
+}
+
+// Positions [begin, end) row by row.
+template <int Step>
+inline void correlate_rows(const Correlation& s, std::int64_t begin, std::int64_t end,
+                           std::int64_t col_begin, std::int64_t col_end) {
+  TilePositions at{begin / (s.grid_h * s.grid_w), begin / s.grid_w % s.grid_h, begin % s.grid_w};
+  for (std::int64_t p = begin; p < end;) {
+    const std::int64_t left = s.grid_w - at.qw, count = left < end - p ? left : end - p;
+    const std::int64_t row = (at.n * s.src_h + at.qh * s.src_step_h) * s.src_w;
+    const float* src = s.src + (row + at.qw * s.src_step_w) * s.src_ld;
+    correlate_runs<kTileRows, Step>(s, src, output_of(s, at), count, col_begin, col_end);
+    at.advance(s, count);
+    p += count;
+  }
 }
 
 // Positions [begin, end) and columns [col_begin, col_end), which start and end at multiples of
 // kTileVectors * kLanes or at the last column.
 void correlate(const Correlation& s, std::int64_t begin, std::int64_t end, std::int64_t col_begin,
                std::int64_t col_end, const float** table) {
+  // Images of one channel or three, copied with their padding.
+  const std::int64_t step = s.src_step_w * s.src_ld;
+  if (!s.zeros && step == 1) return correlate_rows<1>(s, begin, end, col_begin, col_end);
+  if (!s.zeros && step == 3) return correlate_rows<3>(s, begin, end, col_begin, col_end);
   TilePositions at{begin / (s.grid_h * s.grid_w), begin / s.grid_w % s.grid_h, begin % s.grid_w};
   for (std::int64_t p = begin; p < end;) {
     const std::int64_t left = end - p;

@@ -17,6 +17,7 @@ CONVKIT_INLINE bool is_inside(std::int64_t i, std::int64_t size) {
 
 template <int N>
 struct Index {
+  static constexpr int value = N;
   constexpr operator int() const { return N; }
 };
 

@@ -7,11 +7,6 @@
 
 CONVKIT_BEGIN_KERNELS
 
-template <int N>
-struct Size {
-  static constexpr int value = N;
-};
-
 // A tile in its image: the corner of its outputs, and how many it has.
 struct TileAt {
   std::int64_t n, oh, ow;
@@ -26,9 +21,9 @@ inline TileAt tile_at(const WinogradShape& s, std::int64_t t) {
 
 template <int Rows, class F>
 inline void with_columns(int columns, const F& f) {
-  if (columns == 4) return f(Size<Rows>{}, Size<4>{});
-  if (columns == 3) return f(Size<Rows>{}, Size<3>{});
-  f(Size<Rows>{}, Size<2>{});
+  if (columns == 4) return f(Index<Rows>{}, Index<4>{});
+  if (columns == 3) return f(Index<Rows>{}, Index<3>{});
+  f(Index<Rows>{}, Index<2>{});
 }
 
 // Calls f with the tile's sizes as constants.
