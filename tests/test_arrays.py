@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import data, layers, ops
+from convkit import data, feeding, layers, ops
+from convkit.images import as_images
 
 SHAPE = (4, 6, 6, 3)
 
@@ -80,7 +81,7 @@ def assert_trains_alike(x: Any, y: Any, array: np.ndarray) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_memory_of_others_is_used_as_it_is(wrap: Any, dtype: Any) -> None:
     array = pixels(dtype)
-    converted = data.as_images(wrap(array))
+    converted = as_images(wrap(array))
     assert np.shares_memory(converted, array)
     assert converted.dtype == dtype
     prepared = data.samples(array, None, SHAPE[1:], None, (2,))
@@ -91,20 +92,20 @@ def test_memory_of_others_is_used_as_it_is(wrap: Any, dtype: Any) -> None:
 @pytest.mark.parametrize("wrap", [OnlyArray, OnlyDLPack])
 def test_other_types_are_converted_once(wrap: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     array = pixels(np.float64)
-    converted = data.as_images(wrap(array))
+    converted = as_images(wrap(array))
     assert converted.dtype == np.float32
     assert not np.shares_memory(converted, array)
     np.testing.assert_array_equal(converted, array)
     calls: list[Any] = []
-    original = data.as_images
 
     def counted(x: Any) -> np.ndarray:
-        result = original(x)
+        result = as_images(x)
         if result is not x:
             calls.append(x)
         return result
 
-    monkeypatch.setattr(data, "as_images", counted)
+    for module in (feeding, data):
+        monkeypatch.setattr(module, "as_images", counted)
     model().fit(wrap(array), [0, 1, 1, 0], 1, 3, 0)
     assert len(calls) == 1, "not once a batch or an epoch"
 
@@ -129,7 +130,7 @@ def torch_or_skip() -> Any:
 def test_tensors_are_not_copied(dtype: str) -> None:
     torch = torch_or_skip()
     tensor = torch.from_numpy(pixels(dtype))
-    assert np.shares_memory(data.as_images(tensor), tensor.numpy())
+    assert np.shares_memory(as_images(tensor), tensor.numpy())
     assert_trains_alike(tensor, torch.tensor([0, 1, 1, 0]), pixels(dtype))
 
 
@@ -144,7 +145,7 @@ def test_tensors_of_other_types_and_layouts() -> None:
         list(tensor),
         tuple(tensor.to(torch.uint8)),
     ):
-        converted = data.as_images(variant)
+        converted = as_images(variant)
         np.testing.assert_array_equal(converted, pixels())
         assert converted.flags.c_contiguous
     weights = torch.tensor([1.0, 0.0, 2.0, 1.0])
@@ -184,7 +185,7 @@ def test_tensors_that_cannot_be_read() -> None:
 def test_jax_arrays() -> None:
     jnp = pytest.importorskip("jax.numpy", reason="JAX's arrays are tried with jax")
     array = jnp.asarray(pixels())
-    assert np.shares_memory(data.as_images(array), np.asarray(array))
+    assert np.shares_memory(as_images(array), np.asarray(array))
     assert_trains_alike(array, jnp.asarray([0, 1, 1, 0]), pixels())
 
 
@@ -193,21 +194,21 @@ def test_jax_arrays() -> None:
 
 def test_lists_of_arrays_become_one() -> None:
     images = list(pixels(np.uint8))
-    stacked = data.as_images(images)
+    stacked = as_images(images)
     assert stacked.dtype == np.uint8
     np.testing.assert_array_equal(stacked, pixels())
     mixed = [images[0], images[1].astype(np.float64), images[2]]
-    converted = data.as_images(mixed)
+    converted = as_images(mixed)
     assert converted.dtype == np.float32
     np.testing.assert_array_equal(converted, pixels()[:3])
-    wrapped = data.as_images([OnlyArray(images[0]), OnlyDLPack(images[1])])
+    wrapped = as_images([OnlyArray(images[0]), OnlyDLPack(images[1])])
     np.testing.assert_array_equal(wrapped, pixels()[:2])
     with pytest.raises(
         ValueError, match=r"x cannot become one array: x\[2\] has shape \(5, 6, 3\)"
     ):
-        data.as_images([images[0], images[1], images[2][:5]])
+        as_images([images[0], images[1], images[2][:5]])
     with pytest.raises(TypeError, match=r"x\[1\] must hold real numbers"):
-        data.as_images([images[0], images[1].astype(complex)])
+        as_images([images[0], images[1].astype(complex)])
 
 
 def pil_or_skip() -> Any:
@@ -218,7 +219,7 @@ def test_lists_of_pictures() -> None:
     image = pil_or_skip()
     array = pixels(np.uint8)
     pictures = [image.fromarray(each) for each in array]
-    stacked = data.as_images(pictures)
+    stacked = as_images(pictures)
     assert stacked.dtype == np.uint8
     np.testing.assert_array_equal(stacked, array)
     assert_trains_alike(pictures, [0, 1, 1, 0], array)
@@ -239,7 +240,7 @@ def test_lists_of_pictures() -> None:
 )
 def test_every_picture_has_channels(mode: str, channels: int, dtype: Any) -> None:
     image = pil_or_skip()
-    stacked = data.as_images([image.new(mode, (5, 7), 1), image.new(mode, (5, 7), 0)])
+    stacked = as_images([image.new(mode, (5, 7), 1), image.new(mode, (5, 7), 0)])
     assert stacked.shape == (2, 7, 5, channels)
     assert stacked.dtype == dtype
     assert stacked[0].flat[0] == 1

@@ -43,7 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "storage": {"files", "layers", "losses", "metrics", "optimizers", "regularizers", *_BASE},
     "callbacks": {"config", "parameters"},
     "progress": {"callbacks"},
-    "data": {"ops", "parameters", "losses"},
+    "images": {"ops", "parameters"},
+    "data": {"ops", "parameters", "losses", "images"},
     "summary": {"runtime"},
     "fusion": {"layers", "losses", "parameters"},
     "plan": {"fusion", "layers", "losses", "parameters", "regularizers", "summary"},
@@ -51,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     "batches": {"data", "parameters"},
     "arguments": {"batches", "callbacks", "progress"},
     "engine": {"lowering", "plan", "data", "batches", "callbacks", *_ENGINE},
-    "feeding": {"engine", "data", "batches", "fusion", "losses", *_BASE},
+    "feeding": {"engine", "data", "images", "batches", "fusion", "losses", *_BASE},
     "training": {
         "feeding",
         "engine",

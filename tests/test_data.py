@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convkit import data, losses
+from convkit import data, images, losses
 from convkit.data import Samples
 
 LOSS = losses.SparseCategoricalCrossentropy()
@@ -17,7 +17,7 @@ LOSS = losses.SparseCategoricalCrossentropy()
 def test_float32_and_uint8_are_used_as_they_are() -> None:
     for dtype in (np.float32, np.uint8):
         x = np.ones((4, 3, 3, 1), dtype)
-        assert data.as_images(x) is x
+        assert images.as_images(x) is x
         assert data.Samples(x).part(1, 3).x.base is x
 
 
@@ -37,19 +37,19 @@ def test_float32_and_uint8_are_used_as_they_are() -> None:
 )
 def test_other_arrays_are_converted_once(make: Any) -> None:
     x = np.arange(24, dtype=np.float32).reshape(2, 3, 4, 1)
-    converted = data.as_images(make(x))
+    converted = images.as_images(make(x))
     np.testing.assert_array_equal(converted, x)
     assert converted.dtype == np.float32
     assert converted.dtype.isnative
     assert converted.flags.c_contiguous
-    assert data.as_images(converted) is converted
+    assert images.as_images(converted) is converted
 
 
 def test_booleans_and_strided_bytes() -> None:
     flags = np.array([[True, False]])
-    assert data.as_images(flags).dtype == np.float32
+    assert images.as_images(flags).dtype == np.float32
     sliced = np.arange(24, dtype=np.uint8).reshape(2, 12)[:, ::2]
-    converted = data.as_images(sliced)
+    converted = images.as_images(sliced)
     assert converted.dtype == np.uint8
     assert converted.flags.c_contiguous
     np.testing.assert_array_equal(converted, sliced)
@@ -75,7 +75,7 @@ def test_booleans_and_strided_bytes() -> None:
 )
 def test_what_cannot_be_images(x: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        data.as_images(x)
+        images.as_images(x)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_cannot_be_images(x: Any, error: type[Exception], message: str) -> 
 )
 def test_wrong_shapes_come_with_a_remedy(shape: tuple[int, ...], hint: str) -> None:
     with pytest.raises(ValueError, match=rf"\(N, 28, 28, 1\).*received .*{hint}"):
-        data.check_images(np.zeros(shape, np.float32), (28, 28, 1))
+        images.check_images(np.zeros(shape, np.float32), (28, 28, 1))
 
 
 def test_lengths_must_agree() -> None:

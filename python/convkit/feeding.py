@@ -9,6 +9,7 @@ from . import data, fusion, random
 from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches, warn
 from .data import Samples
 from .engine import Engine
+from .images import as_images
 from .losses import BinaryCrossentropy
 from .parameters import Array
 
@@ -86,7 +87,7 @@ class Feeder(Engine):
             raise ValueError(
                 f"{what} needs y, the targets; an iterable must give batches (x, y){hint}"
             )
-        images = data.as_images(x)
+        images = as_images(x)
         sizes, output_sizes = self._sizes(images)
         return data.samples(images, y, sizes, self.loss, output_sizes, sample_weight)
 
