@@ -11,8 +11,8 @@ namespace {
 
 // A block's transformed tiles, in floats: what stays in a second-level cache beside the weights.
 constexpr std::int64_t kBackwardBlock = 160 * 1024;
-// A backward pass whose transformed weights are larger, or whose batch has fewer images than
-// pieces, is cut into channels instead of pieces of the batch.
+// A backward pass with a larger gradient of the transformed weights, or whose batch has fewer
+// images than pieces, is cut into channels instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
 // Input channels that a backward pass has in hand at a time; fewer where they would make too few
 // tasks.
@@ -39,7 +39,8 @@ class Backward {
     a_ = winograd_shape(s, scratch);
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
-    by_channels_ = s.n < kBatchPieces || kWinogradPoints * a_.matrix > kLargeGradient;
+    const bool large = dw && kWinogradPoints * a_.matrix > kLargeGradient;
+    by_channels_ = s.n < kBatchPieces || large;
     const bool few = by_channels_ && lc_ < kEnoughTasks * kChannels;
     a_.lc = std::min(lc_, round_up(few ? kFewChannels : kChannels, kernels().lanes));
     a_.matrix = weights_stride(a_.lc, a_.loc);
