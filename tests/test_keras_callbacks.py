@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import convkit
 from convkit import callbacks, optimizers
 from convkit.callbacks import (
     CSVLogger,
@@ -197,6 +198,48 @@ def test_a_lost_loss_ends_training(
         assert capsys.readouterr().out == "Batch 0: Invalid loss, terminating training\n"
         with pytest.raises(RuntimeError, match="NaN or Inf loss encountered at batch 0"):
             drive(kind(raise_error=True), Driven(), [{"loss": loss}], batches=1)
+
+
+def heard(library: Any, functions: bool) -> dict[str, set[tuple[str, ...]]]:
+    """The types of what each hook is called with, by a class or by functions that demand it all."""
+    made: dict[str, set[tuple[str, ...]]] = {}
+    hooks = {}
+    for moment in (
+        "train",
+        "epoch",
+        "train_batch",
+        "test",
+        "test_batch",
+        "predict",
+        "predict_batch",
+    ):
+        for end in ("begin", "end"):
+            name = f"on_{moment}_{end}"
+            types = made.setdefault(name, set())
+            if moment.endswith(("epoch", "batch")):
+                hooks[name] = lambda at, logs, types=types: types.add(
+                    (type(at).__name__, type(logs).__name__)
+                )
+            else:
+                hooks[name] = lambda logs, types=types: types.add((type(logs).__name__,))
+    if functions:
+        callback = library.callbacks.LambdaCallback(**hooks)
+    else:
+        methods = {name: staticmethod(hook) for name, hook in hooks.items()}
+        callback = type("Demanding", (library.callbacks.Callback,), methods)()
+    model = library.Sequential([library.layers.Input((2,)), library.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.zeros((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    model.fit(x, y, 2, 1, 0, callbacks=[callback], validation_data=(x, y))
+    model.predict(x, verbose=0, callbacks=[callback])
+    return made
+
+
+@pytest.mark.parametrize("functions", [True, False])
+def test_hooks_are_given_what_keras_gives(keras: Any, functions: bool) -> None:
+    ours = heard(convkit, functions)
+    assert ours == heard(keras, functions)
+    assert all(ours.values()), "a hook was not called"
 
 
 def test_functions_as_callbacks(keras: Any) -> None:

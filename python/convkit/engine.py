@@ -150,9 +150,9 @@ class Engine(ABC):
             if penalty is None:  # the weights stay as they are
                 penalty = regularizers.penalty(regularizers.regularized(self.layers))
             scores.add(bound, targets, penalty)
-            loop.call("on_test_batch_end", batch, scores.logs())
+            loop.call("on_test_batch_end", batch, logs=scores.logs())
         logs = scores.logs()
-        loop.call("on_test_end", logs)
+        loop.call("on_test_end", logs=logs)
         return logs
 
     def _predict(self, batches: Batches, loop: CallbackList) -> Array | None:

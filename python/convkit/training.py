@@ -333,10 +333,10 @@ class Trainer(Feeder):
                 if not validated:
                     warn_of_the_end()
                 logs.update({f"val_{key}": value for key, value in validated.items()})
-            loop.call("on_epoch_end", epoch, logs)
+            loop.call("on_epoch_end", epoch, logs=logs)
             if self.stop_training:
                 break
-        loop.call("on_train_end", logs)
+        loop.call("on_train_end", logs=logs)
 
     def _train(self, batches: Iterator[Batch], seed: int, loop: CallbackList) -> Logs:
         """Train on the batches of an epoch; return the means over it."""
@@ -344,7 +344,7 @@ class Trainer(Feeder):
         for batch, (samples, indices) in enumerate(batches):
             loop.call("on_train_batch_begin", batch)
             self._train_step(samples, indices, scores, seed)
-            loop.call("on_train_batch_end", batch, scores.logs())
+            loop.call("on_train_batch_end", batch, logs=scores.logs())
             if self.stop_training:
                 break
         return scores.logs()

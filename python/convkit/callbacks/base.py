@@ -123,10 +123,14 @@ class CallbackList:
             callback.set_model(model)
             callback.set_params(params)
 
-    def call(self, hook: str, *arguments: Any) -> None:
-        """Call the hook of that name on all."""
+    def call(self, hook: str, *moment: int, logs: Logs | None = None) -> None:
+        """Call the hook of that name on all, with the epoch or batch, if it has one, and logs.
+
+        Without logs an empty dictionary is passed, as Keras does, for hooks that demand some.
+        """
+        logs = {} if logs is None else logs
         for callback in self.callbacks:
-            getattr(callback, hook)(*arguments)
+            getattr(callback, hook)(*moment, logs)
 
     def interrupted(self, error: BaseException) -> None:
         """Tell all of the exception; each is told even if one before it fails."""
