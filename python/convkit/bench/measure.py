@@ -164,7 +164,8 @@ def measure(case: Case, pace: Pace | None = None) -> Result:
     pace = pace or Pace()
     if case.facts.reports:
         return Result(case.name, case.direction, _collect(case, pace.rounds), case.facts)
-    return Result(case.name, case.direction, *_time(case, pace))
+    seconds, peaks = _time(case, pace)
+    return Result(case.name, case.direction, seconds, case.facts, peaks)
 
 
 def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
@@ -178,8 +179,8 @@ def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
     return values
 
 
-def _time(case: Case, pace: Pace) -> tuple[dict[str, list[float]], Facts, list[float]]:
-    """Seconds per call, what was known before, and the machine's peaks.
+def _time(case: Case, pace: Pace) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds per call, and the machine's peaks.
 
     Garbage collection is off meanwhile, as in `timeit`: a collection would hit one side by chance.
     """
@@ -199,7 +200,7 @@ def _time(case: Case, pace: Pace) -> tuple[dict[str, list[float]], Facts, list[f
     finally:
         if collecting:
             gc.enable()
-    return seconds, case.facts, peaks
+    return seconds, peaks
 
 
 def measure_all(
