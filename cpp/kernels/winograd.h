@@ -200,6 +200,7 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
   for (int i = 0; i < kPoints; ++i) {
     for (int j = 0; j < kPoints; ++j) {
       for (Prefetch& f : fetch) f.advance();
+      if (rows[i][j] == 0) continue;
       const int p = i * kPoints + j;
       const float* zp = z + p * z_stride;
       if (du)
@@ -218,9 +219,10 @@ std::int64_t winograd_block_size(std::int64_t tiles, std::int64_t channels) {
 }
 
 // u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
-// up vectors are zeros.
+// up vectors are zeros. Points that no tile uses are left as they are.
 void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, float* u,
                       std::int64_t begin, std::int64_t end) {
+  const UsedPoints used(s);
   each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
     F32 g[3][3], t[kPoints][kPoints];
     each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
@@ -229,7 +231,7 @@ void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, 
     });
     both_axes(g, t, transform_weights, transform_weights);
     each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
-      store(u + (h * kPoints + v) * s.matrix + at, t[h][v]);
+      if (used.contain(h, v)) store(u + (h * kPoints + v) * s.matrix + at, t[h][v]);
     });
   });
 }
@@ -245,13 +247,15 @@ CONVKIT_INLINE F32 sum_parts(const float* p, std::int64_t stride) {
   }
 }
 
-// dw of input channel i and output channels from o on, from its points' vectors, `stride` floats
-// apart.
-inline void store_weight_gradient(const WinogradShape& s, const float* points, std::int64_t stride,
-                                  std::int64_t i, std::int64_t o, float* dw) {
+// dw of input channel i and output channels from o on, from the vectors of the points in use,
+// `stride` floats apart.
+inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used,
+                                  const float* points, std::int64_t stride, std::int64_t i,
+                                  std::int64_t o, float* dw) {
   F32 t[kPoints][kPoints], g[3][3];
-  each_of_tile<kPoints, kPoints>(
-      [&](auto h, auto v) CONVKIT_LAMBDA { t[h][v] = load(points + (h * kPoints + v) * stride); });
+  each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
+    t[h][v] = used.contain(h, v) ? load(points + (h * kPoints + v) * stride) : zero();
+  });
   both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
   each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
     store_part(dw + ((3 * h + v) * s.c + i) * s.oc + o, g[h][v], s.oc - o);
@@ -261,8 +265,9 @@ inline void store_weight_gradient(const WinogradShape& s, const float* points, s
 // dw (9, c, oc) = G^T du G for input channels [begin, end).
 void winograd_weight_gradient(const WinogradShape& s, const float* du, float* dw,
                               std::int64_t begin, std::int64_t end) {
+  const UsedPoints used(s);
   each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
-    store_weight_gradient(s, du + at, s.matrix, i, o, dw);
+    store_weight_gradient(s, used, du + at, s.matrix, i, o, dw);
   });
 }
 
@@ -274,6 +279,7 @@ constexpr std::int64_t kSummed = 8 * kLanes;
 void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
                                         std::int64_t stride, float* dw, std::int64_t begin,
                                         std::int64_t end) {
+  const UsedPoints used(s);
   float sums[kPoints * kPoints * kSummed];
   for (std::int64_t o = 0; o < s.loc; o += kPanel) {
     const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
@@ -281,13 +287,14 @@ void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
     for (std::int64_t from = 0; from < size; from += kSummed) {
       const std::int64_t count = size - from < kSummed ? size - from : kSummed;
       for (int p = 0; p < kPoints * kPoints; ++p) {
+        if (!used.contain(p / kPoints, p % kPoints)) continue;
         const float* point = du + p * s.matrix + first + from;
         for (std::int64_t v = 0; v < count; v += kLanes)
           store(sums + p * kSummed + v, sum_parts<kBatchPieces>(point + v, stride));
       }
       for (std::int64_t v = 0; v < count; v += kLanes) {
         const std::int64_t at = from + v;
-        store_weight_gradient(s, sums + v, kSummed, begin + at / width, o + at % width, dw);
+        store_weight_gradient(s, used, sums + v, kSummed, begin + at / width, o + at % width, dw);
       }
     }
   }

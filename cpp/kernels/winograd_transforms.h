@@ -34,6 +34,16 @@ inline void with_sizes(const TileAt& at, const F& f) {
   with_columns<2>(at.columns, f);
 }
 
+// The points along each axis that any tile uses: the first tile is the largest.
+struct UsedPoints {
+  int down, across;
+
+  explicit UsedPoints(const WinogradShape& s)
+      : down(s.tile_rows[0].size + 2), across(s.tile_columns[0].size + 2) {}
+
+  bool contain(int i, int j) const { return i < down && j < across; }
+};
+
 // Floats from one point's rows to the next's: an odd number of vectors, lest the streams of all
 // points fall on the same few sets of a cache.
 inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
