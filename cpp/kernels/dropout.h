@@ -8,45 +8,58 @@
 
 CONVKIT_BEGIN_KERNELS
 
-constexpr int kPhiloxBlock = 16;  // counters generated side by side
-constexpr int kDraws = 4 * kPhiloxBlock;
+// A word of each counter fills 64 bits of a vector. Two vectors of counters hide each other's
+// latencies.
+constexpr int kCounters = kLanes / 2;
+constexpr int kSideBySide = 2;
+constexpr int kDrawVectors = 2 * kSideBySide;
+constexpr std::uint64_t kWord = 0xFFFFFFFFu;
 
-// The four words of counters (first + i, offset) for i < kPhiloxBlock, one counter after the other.
-// Words are kept in 64 bits, whose products vector units have.
-inline void philox(std::uint64_t first, std::uint64_t offset, std::uint64_t seed,
-                   std::uint32_t (&draws)[kDraws]) {
-  constexpr std::uint64_t kLow = 0xFFFFFFFFu;
-  std::uint64_t a[kPhiloxBlock], b[kPhiloxBlock], c[kPhiloxBlock], d[kPhiloxBlock];
-  for (int i = 0; i < kPhiloxBlock; ++i) {
-    const std::uint64_t counter = first + static_cast<std::uint64_t>(i);
-    a[i] = counter & kLow, b[i] = counter >> 32;
-    c[i] = offset & kLow, d[i] = offset >> 32;
-  }
-  std::uint64_t k0 = seed & kLow, k1 = seed >> 32;
-  for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kPhiloxBlock; ++i) {
-      const std::uint64_t p0 = 0xD2511F53u * (a[i] & kLow), p1 = 0xCD9E8D57u * (c[i] & kLow);
-      a[i] = (p1 >> 32) ^ b[i] ^ k0;
-      c[i] = (p0 >> 32) ^ d[i] ^ k1;
-      b[i] = p1 & kLow;
-      d[i] = p0 & kLow;
-    }
-    k0 = (k0 + 0x9E3779B9u) & kLow;
-    k1 = (k1 + 0xBB67AE85u) & kLow;
-  }
-  for (int i = 0; i < kPhiloxBlock; ++i) {
-    draws[4 * i] = static_cast<std::uint32_t>(a[i]);
-    draws[4 * i + 1] = static_cast<std::uint32_t>(b[i]);
-    draws[4 * i + 2] = static_cast<std::uint32_t>(c[i]);
-    draws[4 * i + 3] = static_cast<std::uint32_t>(d[i]);
-  }
+CONVKIT_INLINE U64 wide_product(U64 a, std::uint32_t b) {
+  return reinterpret_cast<U64>(
+      even_products(reinterpret_cast<I32>(a), set1_i(static_cast<int>(b))));
 }
 
-inline void keep(const float* x, float* y, const std::uint32_t (&draws)[kDraws], std::int64_t n,
-                 std::int32_t threshold, float scale) {
-  for (std::int64_t j = 0; j < n; ++j) {
-    const float kept = x[j] * scale;
-    y[j] = static_cast<std::int32_t>(draws[j] >> 8) >= threshold ? kept : 0.0f;
+constexpr int kRounds = 10;
+
+// Each round's key, two words, in all lanes.
+struct PhiloxKeys {
+  U64 low[kRounds], high[kRounds];
+
+  explicit PhiloxKeys(std::uint64_t seed) {
+    std::uint64_t k0 = seed & kWord, k1 = seed >> 32;
+    for (int i = 0; i < kRounds; ++i) {
+      low[i] = U64{} + k0;
+      high[i] = U64{} + k1;
+      k0 = (k0 + 0x9E3779B9u) & kWord;
+      k1 = (k1 + 0xBB67AE85u) & kWord;
+    }
+  }
+};
+
+// The four words of counters (first, offset), (first + 1, offset) ..., one counter after the other.
+CONVKIT_INLINE void philox(U64 first, std::uint64_t offset, const PhiloxKeys& keys,
+                           F32 (&draws)[kDrawVectors]) {
+  U64 a[kSideBySide], b[kSideBySide], c[kSideBySide], d[kSideBySide];
+  for (int j = 0; j < kSideBySide; ++j) {
+    const U64 counter = first + static_cast<std::uint64_t>(j * kCounters);
+    a[j] = counter & kWord, b[j] = counter >> 32;
+    c[j] = U64{} + (offset & kWord), d[j] = U64{} + (offset >> 32);
+  }
+  for (int i = 0; i < kRounds; ++i) {
+    for (int j = 0; j < kSideBySide; ++j) {
+      const U64 p0 = wide_product(a[j], 0xD2511F53u), p1 = wide_product(c[j], 0xCD9E8D57u);
+      a[j] = (p1 >> 32) ^ b[j] ^ keys.low[i];
+      c[j] = (p0 >> 32) ^ d[j] ^ keys.high[i];
+      b[j] = p1 & kWord;
+      d[j] = p0 & kWord;
+    }
+  }
+  for (int j = 0; j < kSideBySide; ++j) {
+    const F32 ac = reinterpret_cast<F32>(a[j] | c[j] << 32);
+    const F32 bd = reinterpret_cast<F32>(b[j] | d[j] << 32);
+    draws[2 * j] = interleave_low(ac, bd);
+    draws[2 * j + 1] = interleave_high(ac, bd);
   }
 }
 
@@ -54,14 +67,19 @@ inline void keep(const float* x, float* y, const std::uint32_t (&draws)[kDraws],
 // [begin, end); begin is a multiple of kDraws.
 void dropout(const float* x, float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,
              std::uint64_t offset, std::uint32_t threshold, float scale) {
-  std::uint32_t draws[kDraws];
-  const std::int32_t limit = static_cast<std::int32_t>(threshold);
-  for (std::int64_t i = begin; i < end; i += kDraws) {
-    philox(static_cast<std::uint64_t>(i) / 4, offset, seed, draws);
-    if (end - i >= kDraws) {
-      keep(x + i, y + i, draws, kDraws, limit, scale);
-    } else {
-      keep(x + i, y + i, draws, end - i, limit, scale);
+  const PhiloxKeys keys(seed);
+  U64 counters{};
+  for (int i = 0; i < kCounters; ++i) counters[i] = static_cast<std::uint64_t>(begin / 4 + i);
+  for (std::int64_t i = begin; i < end; i += kDrawVectors * kLanes) {
+    F32 draws[kDrawVectors];
+    philox(counters, offset, keys, draws);
+    counters += static_cast<std::uint64_t>(kSideBySide * kCounters);
+    for (int v = 0; v < kDrawVectors; ++v) {
+      const std::int64_t at = i + v * kLanes;
+      if (at >= end) return;
+      const U32 kept = reinterpret_cast<U32>((reinterpret_cast<U32>(draws[v]) >> 8) >= threshold);
+      const F32 scaled = mul(load_part(x + at, end - at), set1(scale));
+      store_part(y + at, reinterpret_cast<F32>(reinterpret_cast<U32>(scaled) & kept), end - at);
     }
   }
 }

@@ -35,6 +35,10 @@ CONVKIT_BEGIN_KERNELS
 #include "simd_baseline.h"
 #endif
 
+// The same lanes as integers, for the compiler's own operators.
+typedef std::uint32_t U32 __attribute__((vector_size(kLanes * 4)));
+typedef std::uint64_t U64 __attribute__((vector_size(kLanes * 4)));
+
 // A vector of n <= kLanes floats: full ones take the plain load and store.
 inline F32 load_part(const float* p, std::int64_t n) {
   return n >= kLanes ? load(p) : load_n(p, static_cast<int>(n));

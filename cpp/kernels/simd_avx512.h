@@ -59,6 +59,8 @@ inline I32 select_i(Mask m, I32 a, I32 b) { return _mm512_mask_blend_epi32(m, b,
 inline Mask eq_i(I32 a, I32 b) { return _mm512_cmpeq_epi32_mask(a, b); }
 inline void store_i(int* p, I32 a) { _mm512_storeu_si512(p, a); }
 inline I32 load_i(const int* p) { return _mm512_loadu_si512(p); }
+// The lanes 0, 2, 4, ... of a times those of b, as unsigned words of 64 bits.
+inline I32 even_products(I32 a, I32 b) { return _mm512_mul_epu32(a, b); }
 
 // 2^n for integral n in [-126, 127].
 inline F32 exp2_integral(F32 n) {

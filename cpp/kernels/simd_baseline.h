@@ -70,6 +70,13 @@ inline I32 load_i(const int* p) {
   __builtin_memcpy(&a, p, sizeof a);
   return a;
 }
+// The lanes 0, 2, 4, ... of a times those of b, as unsigned words of 64 bits.
+inline I32 even_products(I32 a, I32 b) {
+  typedef std::uint32_t Words __attribute__((vector_size(16)));
+  typedef std::uint64_t Products __attribute__((vector_size(16)));
+  const Words x = reinterpret_cast<Words>(a), y = reinterpret_cast<Words>(b);
+  return reinterpret_cast<I32>(Products{std::uint64_t{x[0]} * y[0], std::uint64_t{x[2]} * y[2]});
+}
 
 // 2^n for integral n in [-126, 127].
 inline F32 exp2_integral(F32 n) {

@@ -64,6 +64,11 @@ inline I32 select_i(Mask m, I32 a, I32 b) { return vbslq_s32(m, a, b); }
 inline Mask eq_i(I32 a, I32 b) { return vceqq_s32(a, b); }
 inline void store_i(int* p, I32 a) { vst1q_s32(p, a); }
 inline I32 load_i(const int* p) { return vld1q_s32(p); }
+// The lanes 0, 2, 4, ... of a times those of b, as unsigned words of 64 bits.
+inline I32 even_products(I32 a, I32 b) {
+  return vreinterpretq_s32_u64(
+      vmull_u32(vmovn_u64(vreinterpretq_u64_s32(a)), vmovn_u64(vreinterpretq_u64_s32(b))));
+}
 
 // 2^n for integral n in [-126, 127].
 inline F32 exp2_integral(F32 n) {
