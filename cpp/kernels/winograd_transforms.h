@@ -1,89 +1,11 @@
 // Blocks of Winograd tiles, transformed between an image and one matrix for each point. The
-// transforms along one axis are in winograd_points.h.
+// transforms along one axis are in winograd_points.h, the block's layout in winograd_tiles.h.
 #pragma once
 
 #include "pool2d.h"
-#include "winograd_points.h"
+#include "winograd_tiles.h"
 
 CONVKIT_BEGIN_KERNELS
-
-// A tile in its image: the corner of its outputs, and how many it has.
-struct TileAt {
-  std::int64_t n, oh, ow;
-  int rows, columns;
-};
-
-inline TileAt tile_at(const WinogradShape& s, std::int64_t t) {
-  const TileSpan& row = s.tile_rows[t / s.tiles_w % s.tiles_h];
-  const TileSpan& column = s.tile_columns[t % s.tiles_w];
-  return {t / (s.tiles_w * s.tiles_h), row.start, column.start, row.size, column.size};
-}
-
-template <int Rows, class F>
-inline void with_columns(int columns, const F& f) {
-  if (columns == 4) return f(Index<Rows>{}, Index<4>{});
-  if (columns == 3) return f(Index<Rows>{}, Index<3>{});
-  f(Index<Rows>{}, Index<2>{});
-}
-
-// Calls f with the tile's sizes as constants.
-template <class F>
-inline void with_sizes(const TileAt& at, const F& f) {
-  if (at.rows == 4) return with_columns<4>(at.columns, f);
-  if (at.rows == 3) return with_columns<3>(at.columns, f);
-  with_columns<2>(at.columns, f);
-}
-
-// The points along each axis that any tile uses: the first tile is the largest.
-struct UsedPoints {
-  int down, across;
-
-  explicit UsedPoints(const WinogradShape& s)
-      : down(s.tile_rows[0].size + 2), across(s.tile_columns[0].size + 2) {}
-
-  bool contain(int i, int j) const { return i < down && j < across; }
-};
-
-// Floats from one point's rows to the next's: an odd number of vectors, lest the streams of all
-// points fall on the same few sets of a cache.
-inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
-  return (tiles * channels / kLanes | 1) * kLanes;
-}
-
-// A block of tiles as a matrix for each point: rows are the tiles that use the point, in order.
-struct PointRows {
-  float* block;
-  std::int64_t stride, channels;
-  float* at[kPoints][kPoints];  // each point's next row
-
-  PointRows(float* to, std::int64_t tiles, std::int64_t width)
-      : block(to), stride(point_stride(tiles, width)), channels(width) {
-    for (int i = 0; i < kPoints; ++i)
-      for (int j = 0; j < kPoints; ++j) at[i][j] = point(i, j);
-  }
-
-  float* point(int i, int j) const { return block + (i * kPoints + j) * stride; }
-  float* end() const { return point(kPoints, 0); }
-  std::int64_t count(int i, int j) const { return (at[i][j] - point(i, j)) / channels; }
-
-  void advance(const TileAt& tile) {
-    for (int i = 0; i < tile.rows + 2; ++i)
-      for (int j = 0; j < tile.columns + 2; ++j) at[i][j] += channels;
-  }
-};
-
-// The rows of each point that the tiles of `images` images have.
-inline void count_rows(const WinogradShape& s, std::int64_t images,
-                       std::int64_t (&rows)[kPoints][kPoints]) {
-  for (int i = 0; i < kPoints; ++i) {
-    for (int j = 0; j < kPoints; ++j) {
-      std::int64_t down = 0, across = 0;
-      for (std::int64_t t = 0; t < s.tiles_h; ++t) down += s.tile_rows[t].size + 2 > i;
-      for (std::int64_t t = 0; t < s.tiles_w; ++t) across += s.tile_columns[t].size + 2 > j;
-      rows[i][j] = images * down * across;
-    }
-  }
-}
 
 // A tile's values, one vector of channels at each position.
 struct TileView {
@@ -132,7 +54,8 @@ inline void input_rows(const TileView& x, const PointRows& rows, std::int64_t c)
   for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
     F32 t[N + 2];
     transform_input<N>(half[k], t);
-    for (int j = 0; j < N + 2; ++j) store_ahead(rows.at[kPairs[Pair][k]][j] + c, t[j]);
+    const PointVectors to = PointVectors::of_row(rows, kPairs[Pair][k], c);
+    each<N + 2>([&](auto j) CONVKIT_LAMBDA { store_ahead(to[j], t[j]); });
   }
 }
 
@@ -148,7 +71,8 @@ inline void gradient_rows(const F32 (&dy)[M][N], const PointRows& rows, std::int
   for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
     F32 t[N + 2];
     transform_gradient<N>(half[k], t);
-    for (int j = 0; j < N + 2; ++j) store_ahead(rows.at[kPairs[Pair][k]][j] + c, t[j]);
+    const PointVectors to = PointVectors::of_row(rows, kPairs[Pair][k], c);
+    each<N + 2>([&](auto j) CONVKIT_LAMBDA { store_ahead(to[j], t[j]); });
   }
 }
 
@@ -156,8 +80,7 @@ inline void gradient_rows(const F32 (&dy)[M][N], const PointRows& rows, std::int
 inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_t first,
                              std::int64_t begin, std::int64_t end, PointRows& rows) {
   float copy[kPoints * kPoints * kLanes];
-  for (std::int64_t t = begin; t < end; ++t) {
-    const TileAt at = tile_at(s, t);
+  each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = x + at.n * s.h * s.w * s.c;
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
@@ -168,17 +91,16 @@ inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_
         input_rows<M, N, 1>(view, rows, c);
         if constexpr (M > 2) input_rows<M, N, 2>(view, rows, c);
       }
+      rows.advance<M, N>();
     });
-    rows.advance(at);
-  }
+  });
 }
 
 // A dy A^T of tiles [begin, end) to rows of loc channels.
 inline void transform_gradients(const WinogradShape& s, const float* dy, std::int64_t begin,
                                 std::int64_t end, PointRows& rows) {
   float copy[kPoints * kPoints * kLanes];
-  for (std::int64_t t = begin; t < end; ++t) {
-    const TileAt at = tile_at(s, t);
+  each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = dy + at.n * s.oh * s.ow * s.oc;
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
@@ -191,9 +113,9 @@ inline void transform_gradients(const WinogradShape& s, const float* dy, std::in
         gradient_rows<M, N, 1>(g, rows, c);
         if constexpr (M > 2) gradient_rows<M, N, 2>(g, rows, c);
       }
+      rows.advance<M, N>();
     });
-    rows.advance(at);
-  }
+  });
 }
 
 // Zeros where no tile reaches: to lc channels of images [begin, end) from `first` on.
@@ -221,6 +143,23 @@ struct GradientView {
   std::int64_t channels;             // from the corner's on
   bool first_row, first_column;      // of tiles
 
+  // Whether all of the M + 2 by N + 2 gradients of an M x N tile are inside.
+  template <int M, int N>
+  bool inside() const {
+    return top <= 0 && bottom >= M + 2 && left_end <= 0 && right_end >= N + 2 && channels >= kLanes;
+  }
+
+  template <int Columns>
+  CONVKIT_INLINE void add_inside(int i, const F32 (&d)[Columns]) const {
+    float* p = corner + i * row;
+    const bool new_row = i >= 2 || first_row;
+    each<Columns>([&](auto j) CONVKIT_LAMBDA {
+      float* at = p + j * column;
+      const bool is_new = new_row && (j >= 2 || first_column);
+      store(at, is_new ? d[j] : add(load(at), d[j]));
+    });
+  }
+
   template <int Columns>
   void add_row(int i, const F32 (&d)[Columns]) const {
     if (i < top || i >= bottom) return;
@@ -239,27 +178,38 @@ struct GradientView {
 };
 
 // Rows kInputPairs[Pair] of B v B^T.
-template <int M, int N, int Pair>
+template <int M, int N, int Pair, bool Inside>
 inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const GradientView& to) {
   F32 half[2][N + 2];
   for (int j = 0; j < N + 2; ++j) {
+    const PointVectors from = PointVectors::of_column(rows, j, c);
     F32 v[M + 2];
-    for (int i = 0; i < M + 2; ++i) v[i] = load(rows.at[i][j] + c);
+    for (int i = 0; i < M + 2; ++i) v[i] = load(from[i]);
     input_gradients<M, Pair>(v, half[0][j], half[1][j]);
   }
   for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
     F32 d[N + 2];
     transform_input_gradient<N>(half[k], d);
-    to.add_row(kInputPairs<M>[Pair][k], d);
+    if constexpr (Inside) {
+      to.add_inside(kInputPairs<M>[Pair][k], d);
+    } else {
+      to.add_row(kInputPairs<M>[Pair][k], d);
+    }
   }
+}
+
+template <int M, int N, bool Inside>
+inline void add_gradients(const PointRows& rows, std::int64_t c, const GradientView& to) {
+  add_gradient_rows<M, N, 0, Inside>(rows, c, to);
+  add_gradient_rows<M, N, 1, Inside>(rows, c, to);
+  if constexpr (M > 2) add_gradient_rows<M, N, 2, Inside>(rows, c, to);
 }
 
 // dx of tiles [begin, end), for the rows' channels from `first` on: tiles overlap, and B v B^T is
 // written where an image's tiles come first. All tiles of an image in one call.
 inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* dx,
                                 std::int64_t first, std::int64_t begin, std::int64_t end) {
-  for (std::int64_t t = begin; t < end; ++t) {
-    const TileAt at = tile_at(s, t);
+  each_tile(s, begin, end, [&](const TileAt& at) {
     const std::int64_t h0 = at.oh - s.pad_top, w0 = at.ow - s.pad_left;
     float* corner = dx + ((at.n * s.h + h0) * s.w + w0) * s.c + first;
     with_sizes(at, [&](auto m, auto n) {
@@ -267,13 +217,15 @@ inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* 
       for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
         const GradientView to = {corner + c, s.w * s.c,       s.c,        -h0,       s.h - h0, -w0,
                                  s.w - w0,   s.c - first - c, at.oh == 0, at.ow == 0};
-        add_gradient_rows<M, N, 0>(rows, c, to);
-        add_gradient_rows<M, N, 1>(rows, c, to);
-        if constexpr (M > 2) add_gradient_rows<M, N, 2>(rows, c, to);
+        if (to.template inside<M, N>()) {
+          add_gradients<M, N, true>(rows, c, to);
+        } else {
+          add_gradients<M, N, false>(rows, c, to);
+        }
       }
+      rows.advance<M, N>();
     });
-    rows.advance(at);
-  }
+  });
 }
 
 // A tile's outputs to y.
@@ -312,15 +264,15 @@ inline void store_pooled(const WinogradShape& s, const F32 (&a)[M][N], const Til
 inline void transform_outputs(const WinogradShape& s, PointRows& rows, const float* bias, bool relu,
                               float* y, std::uint8_t* indices, std::int64_t first,
                               std::int64_t begin, std::int64_t end) {
-  for (std::int64_t t = begin; t < end; ++t) {
-    const TileAt at = tile_at(s, t);
+  each_tile(s, begin, end, [&](const TileAt& at) {
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
       for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
         F32 half[M + 2][N];
         for (int i = 0; i < M + 2; ++i) {
+          const PointVectors from = PointVectors::of_row(rows, i, c);
           F32 p[N + 2];
-          for (int j = 0; j < N + 2; ++j) p[j] = load(rows.at[i][j] + c);
+          for (int j = 0; j < N + 2; ++j) p[j] = load(from[j]);
           transform_output<N>(p, half[i]);
         }
         const F32 b = bias ? load_part(bias + first + c, s.oc - first - c) : zero();
@@ -340,9 +292,9 @@ inline void transform_outputs(const WinogradShape& s, PointRows& rows, const flo
           store_outputs<M, N>(s, outputs, at, first + c, y);
         }
       }
+      rows.advance<M, N>();
     });
-    rows.advance(at);
-  }
+  });
 }
 
 CONVKIT_END_KERNELS

@@ -1,0 +1,120 @@
+// Where Winograd's tiles are in an image, and how a block of them lies in memory.
+#pragma once
+
+#include "winograd_points.h"
+
+CONVKIT_BEGIN_KERNELS
+
+// A tile in its image: the corner of its outputs, and how many it has.
+struct TileAt {
+  std::int64_t n, oh, ow;
+  int rows, columns;
+};
+
+// Calls f(tile) for tiles [begin, end) of the batch.
+template <class F>
+inline void each_tile(const WinogradShape& s, std::int64_t begin, std::int64_t end, const F& f) {
+  std::int64_t n = begin / (s.tiles_w * s.tiles_h);
+  std::int64_t i = begin / s.tiles_w % s.tiles_h, j = begin % s.tiles_w;
+  for (std::int64_t t = begin; t < end; ++t) {
+    const TileSpan &row = s.tile_rows[i], &column = s.tile_columns[j];
+    f(TileAt{n, row.start, column.start, row.size, column.size});
+    if (++j < s.tiles_w) continue;
+    j = 0;
+    if (++i < s.tiles_h) continue;
+    i = 0;
+    ++n;
+  }
+}
+
+template <int Rows, class F>
+inline void with_columns(int columns, const F& f) {
+  if (columns == 4) return f(Index<Rows>{}, Index<4>{});
+  if (columns == 3) return f(Index<Rows>{}, Index<3>{});
+  f(Index<Rows>{}, Index<2>{});
+}
+
+// Calls f with the tile's sizes as constants.
+template <class F>
+inline void with_sizes(const TileAt& at, const F& f) {
+  if (at.rows == 4) return with_columns<4>(at.columns, f);
+  if (at.rows == 3) return with_columns<3>(at.columns, f);
+  with_columns<2>(at.columns, f);
+}
+
+// The points along each axis that any tile uses: the first tile is the largest.
+struct UsedPoints {
+  int down, across;
+
+  explicit UsedPoints(const WinogradShape& s)
+      : down(s.tile_rows[0].size + 2), across(s.tile_columns[0].size + 2) {}
+
+  bool contain(int i, int j) const { return i < down && j < across; }
+};
+
+// Floats from one point's rows to the next's: an odd number of vectors, lest the streams of all
+// points fall on the same few sets of a cache.
+inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
+  return (tiles * channels / kLanes | 1) * kLanes;
+}
+
+// Points along one axis that the same tiles use: the first four, the fifth, and the sixth.
+constexpr int kPointKinds = 3;
+constexpr int kind_of(int point) { return point < 4 ? 0 : point - 3; }
+
+// A block of tiles as a matrix for each point: rows are the tiles that use the point, in order.
+struct PointRows {
+  float* block;
+  std::int64_t stride, channels;
+  std::int64_t next[kPointKinds][kPointKinds] = {};  // floats before the next row
+
+  PointRows(float* to, std::int64_t tiles, std::int64_t width)
+      : block(to), stride(point_stride(tiles, width)), channels(width) {}
+
+  float* point(int i, int j) const { return block + (i * kPoints + j) * stride; }
+  float* end() const { return point(kPoints, 0); }
+  std::int64_t count(int i, int j) const { return next[kind_of(i)][kind_of(j)] / channels; }
+
+  // To the tile after one of M x N outputs.
+  template <int M, int N>
+  void advance() {
+    for (int i = 0; i < M - 1; ++i)
+      for (int j = 0; j < N - 1; ++j) next[i][j] += channels;
+  }
+};
+
+// The vectors at channel c of a tile's row or column of points: a few pointers, which stay in
+// registers while other vectors are stored.
+struct PointVectors {
+  float* first[kPointKinds];
+  std::int64_t step;
+
+  static CONVKIT_INLINE PointVectors of_row(const PointRows& rows, int i, std::int64_t c) {
+    const std::int64_t* next = rows.next[kind_of(i)];
+    float* at = rows.point(i, 0) + c;
+    return {{at + next[0], at + next[1], at + next[2]}, rows.stride};
+  }
+  static CONVKIT_INLINE PointVectors of_column(const PointRows& rows, int j, std::int64_t c) {
+    const int kind = kind_of(j);
+    float* at = rows.point(0, j) + c;
+    return {{at + rows.next[0][kind], at + rows.next[1][kind], at + rows.next[2][kind]},
+            kPoints * rows.stride};
+  }
+
+  CONVKIT_INLINE float* operator[](int i) const { return first[kind_of(i)] + i * step; }
+};
+
+// The rows of each point that the tiles of `images` images have.
+inline void count_rows(const WinogradShape& s, std::int64_t images,
+                       std::int64_t (&rows)[kPoints][kPoints]) {
+  for (int i = 0; i < kPoints; ++i) {
+    for (int j = 0; j < kPoints; ++j) {
+      std::int64_t down = 0, across = 0;
+      for (std::int64_t t = 0; t < s.tiles_h; ++t) down += s.tile_rows[t].size + 2 > i;
+      for (std::int64_t t = 0; t < s.tiles_w; ++t) across += s.tile_columns[t].size + 2 > j;
+      rows[i][j] = images * down * across;
+    }
+  }
+}
+
+CONVKIT_END_KERNELS
