@@ -67,4 +67,12 @@ void select_isa(const std::string& name) {
                               "' is not available on this CPU; use one of: " + known);
 }
 
+bool wants_prefetches() {
+#if defined(CONVKIT_HAVE_X86)
+  return !__builtin_cpu_is("intel");
+#else
+  return true;
+#endif
+}
+
 }  // namespace convkit

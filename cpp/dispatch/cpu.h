@@ -17,4 +17,8 @@ const KernelTable& kernels();
 // Throws std::invalid_argument, naming the available ones, when the name is not one of them.
 void select_isa(const std::string& name);
 
+// Whether memory that will be wanted soon should be asked for. Intel's cores foresee most of it by
+// themselves, and wait for requests that come many at a time.
+bool wants_prefetches();
+
 }  // namespace convkit

@@ -77,7 +77,7 @@ class Backward {
             channels_of(x_, end, next, i),
             channels_of(dx_, n, end, i),
             {dy + end * output_size(), dy + next * output_size()}};
-        run_chunk(i, u, dw_ ? du : nullptr, n, end, z, n > 0, ahead);
+        run_chunk(i, u, dw_ ? du : nullptr, n, end, z, n > 0, worth_fetching(ahead));
       }
       if (dw_) weight_gradient(i, du, 0, a_.lc);
     });
@@ -111,7 +111,8 @@ class Backward {
               channels_of(dx_, n, end, i), slice(output_.gradient_of(end, next), i, i + 1, chunks_),
               slice(output_.output_of(end, next), i, i + 1, chunks_)};
           run_chunk(i, dx_ ? u + i * size_ : nullptr,
-                    dw_ ? du + piece * weights + i * size_ : nullptr, n, end, z, n > first, ahead);
+                    dw_ ? du + piece * weights + i * size_ : nullptr, n, end, z, n > first,
+                    worth_fetching(ahead));
         }
       }
     });

@@ -111,7 +111,8 @@ class Forward {
       const std::int64_t stop = std::min(t + block, end);
       const MemoryRange ahead[] = {inputs_of(a, x_, stop, stop + block),
                                    outputs_of(a, y_, t, indices_ ? t : stop)};
-      kernels().winograd_forward(a, x_, u, b_, relu_, y_, indices_, first, t, stop, ahead, scratch);
+      kernels().winograd_forward(a, x_, u, b_, relu_, y_, indices_, first, t, stop,
+                                 worth_fetching(ahead), scratch);
     }
   }
 

@@ -1,6 +1,7 @@
 // What both directions of a Winograd convolution know of its tiles.
 #pragma once
 
+#include "../dispatch/cpu.h"
 #include "../shapes.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -19,6 +20,13 @@ std::int64_t weights_stride(std::int64_t lc, std::int64_t loc);
 
 // Vector operations of a convolution's products.
 std::int64_t vector_products(const WinogradShape& a);
+
+// The ranges, or as many empty ones where fetching ahead does not pay.
+template <int Count>
+const MemoryRange* worth_fetching(const MemoryRange (&ranges)[Count]) {
+  static constexpr MemoryRange kNothing[Count] = {};
+  return wants_prefetches() ? ranges : kNothing;
+}
 
 // [0, total) in nearly even pieces of at most `most`: the size of all but the last.
 inline std::int64_t even_share(std::int64_t total, std::int64_t most) {
