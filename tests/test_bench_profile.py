@@ -145,17 +145,17 @@ def test_every_part_of_a_step_is_there_in_its_order() -> None:
 def test_native_time_is_taken_and_pythons_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrapper that sleeps makes the step longer, and no part of it."""
     nap = 0.1  # so long that what other processes take, some milliseconds a step, is no part of it
-    dense_forward = ops.dense_forward
+    loss = ops.softmax_cross_entropy
 
     def sleepy(*arguments: Any, **options: Any) -> Any:
         time.sleep(nap)
-        return dense_forward(*arguments, **options)
+        return loss(*arguments, **options)
 
-    monkeypatch.setattr(ops, "dense_forward", sleepy)
+    monkeypatch.setattr(ops, "softmax_cross_entropy", sleepy)
     slow = account("small", small(), 4, QUICK)
     assert slow.whole.low > nap
     assert slow.python > 0.8 * nap
-    (part,) = (p for p in slow.parts if p.name == "4 dense" and p.direction == "forward")
+    (part,) = (p for p in slow.parts if p.name == "softmax_cross_entropy")
     assert part.seconds.low < 0.5 * nap
 
 

@@ -43,6 +43,8 @@ class Stage(Protocol):
     @property
     def dx_over_x(self) -> bool: ...
     @property
+    def repeats(self) -> bool: ...
+    @property
     def trainable_weights(self) -> list[Parameter]: ...
     def is_view(self, training: bool) -> bool: ...
     def output_sizes(self, input_sizes: Sizes) -> Sizes: ...
@@ -67,6 +69,7 @@ class FusedActivation:
         self.keeps_input = layer.keeps_input
         self.dx_over_x = layer.dx_over_x
         self.keeps_output = layer.epilogue_keeps_output
+        self.repeats = layer.repeats
         self.saved_arrays = layer.saved_arrays
         self.output_sizes = layer.output_sizes
         self.forward = partial(layer.forward, activation=self.activation)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from . import changes
+
 if TYPE_CHECKING:
     from .regularizers import Regularizer
 
@@ -108,6 +110,7 @@ class Parameter:
         """Live in other memory from now on, with the same numbers."""
         np.copyto(home, self._value)
         self._value = home
+        changes.note()
 
     @property
     def frozen(self) -> bool:
@@ -117,6 +120,7 @@ class Parameter:
     @frozen.setter
     def frozen(self, value: bool) -> None:
         self._frozen = value
+        changes.note()
         if self.store is not None:
             self.store.trainable_changed()
 
@@ -186,6 +190,7 @@ class ParameterStore:
             if parameter.trainable:
                 parameter.gradient = self.gradients[place].reshape(shape)
             parameter.store = self
+        changes.note()
         self.is_current = True
         self._ranges = None  # the other owner alone was told what was frozen meanwhile
 

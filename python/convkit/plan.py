@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import regularizers, summary
+from . import changes, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Run
 from .losses import Loss
+from .ops._calls import Calls, written_down
 from .parameters import Array, Parameter, aligned_empty
 
 
@@ -62,6 +63,39 @@ class Step(NamedTuple):
     nbytes: int
 
 
+class BoundStep:
+    """One direction of a stage, tied to the arrays of one batch size.
+
+    Its native calls are the same from one batch to the next, and Python would make them out anew
+    each time, from memory that the batch has driven out of the caches. So they are remembered,
+    until something changes that they depend on.
+
+    Attributes:
+        run: the stage's method with its arrays, which asks Python every time.
+    """
+
+    __slots__ = ("_calls", "_count", "_repeats", "_training", "run")
+
+    def __init__(self, run: Callable[[Run], None], repeats: bool) -> None:
+        self.run = run
+        self._repeats = repeats
+        self._calls: Calls = []
+        self._count = -1
+        self._training = False
+
+    def __call__(self, run: Run) -> None:
+        if self._calls and self._count == changes.count and self._training == run.training:
+            for call in self._calls:
+                call()
+        elif self._repeats:
+            count = changes.count
+            with written_down() as calls:
+                self.run(run)
+            self._calls, self._count, self._training = calls, count, run.training
+        else:
+            self.run(run)
+
+
 class Bound(NamedTuple):
     """A plan's steps tied to the arrays of one batch size.
 
@@ -74,8 +108,8 @@ class Bound(NamedTuple):
     x: Array
     output: Array
     losses: Array
-    forwards: list[Callable[[Run], None]]
-    backwards: list[Callable[[Run], None]]
+    forwards: list[BoundStep]
+    backwards: list[BoundStep]
     compute_loss: Callable[..., Array] | None
     regularized: list[Parameter]
 
@@ -148,8 +182,8 @@ class Plan:
     def _bind(self, n: int) -> Bound:
         if not 1 <= n <= self.batch_size:
             raise ValueError(f"a plan for {self.batch_size} samples cannot run {n}")
-        forwards: list[Callable[[Run], None]] = []
-        backwards: list[Callable[[Run], None]] = []
+        forwards: list[BoundStep] = []
+        backwards: list[BoundStep] = []
         for step in self.steps:
             if step.stage.is_view(self.training):
                 continue
@@ -158,12 +192,12 @@ class Plan:
             saved = tuple(
                 buffer.view(array.shape) for buffer, array in zip(step.saved, declared, strict=True)
             )
-            forwards.append(partial(step.stage.forward, x, y, saved))
+            stage = step.stage
+            forwards.append(BoundStep(partial(stage.forward, x, y, saved), stage.repeats))
             if step.dy is not None:
                 dx = None if step.dx is None else step.dx.view(x.shape)
-                backwards.append(
-                    partial(step.stage.backward, x, y, step.dy.view(y.shape), dx, saved)
-                )
+                backward = partial(stage.backward, x, y, step.dy.view(y.shape), dx, saved)
+                backwards.append(BoundStep(backward, stage.repeats))
         backwards.reverse()
         return Bound(
             self.x.view((n, *self.input_sizes)),

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..layers.base import Run
 from ..models import Sequential
-from ..plan import Bound, Plan, Step
+from ..plan import Bound, BoundStep, Plan, Step
 from .bounds import (
     BACKWARD,
     FORWARD,
@@ -228,7 +228,10 @@ def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
     former = {direction: list(calls) for direction, calls in lists.items()}
     for direction, calls in lists.items():
         pairs = zip(_running(plan, direction), former[direction], strict=True)
-        calls[:] = [partial(clock.run, key, call) for (key, _), call in pairs]
+        # Native calls that are repeated from memory would pass the profile function by.
+        calls[:] = [
+            BoundStep(partial(clock.run, key, call.run), repeats=False) for (key, _), call in pairs
+        ]
     try:
         yield
     finally:

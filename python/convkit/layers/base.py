@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .. import changes
 from ..config import Configurable, argument_names, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
@@ -94,6 +95,9 @@ class Layer(Configurable):
         keeps_output: `backward` reads y again.
         in_place: `forward` may write y over x, and `backward` dx over dy.
         dx_over_x: `backward` may write dx over x, for it has read of x by then what it needs.
+        repeats: `forward` and `backward` are native calls that depend on nothing but the arrays,
+            the layer's attributes and whether the pass is one of training, so that a plan may
+            remember them. Not inherited: a subclass may do more.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
         weight_source: where `build` takes the weights from, None for the initializers.
@@ -103,6 +107,7 @@ class Layer(Configurable):
     keeps_output: bool = False
     in_place: bool = False
     dx_over_x: bool = False
+    repeats: bool = False
     epilogues: ClassVar[frozenset[str]] = frozenset()
     operation: ClassVar[str] = "layer"
 
@@ -134,6 +139,17 @@ class Layer(Configurable):
         self.weight_source: WeightSource | None = None
         self._parameters: list[Parameter] = []
         self._trainable = bool(trainable)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "repeats" not in vars(cls):
+            cls.repeats = False
+
+    if not TYPE_CHECKING:  # checkers would let any attribute be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            changes.note()
+            super().__setattr__(name, value)
 
     # What subclasses define.
 

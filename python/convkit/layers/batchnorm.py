@@ -33,6 +33,7 @@ class BatchNormalization(EpilogueLayer):
     Weights: gamma, beta, moving_mean, moving_variance, each (C,); the last two are not trainable.
     """
 
+    repeats = True
     operation = "batchnorm"
 
     def __init__(

@@ -133,6 +133,7 @@ class Conv2D(BaseConv2D):
     """
 
     operation = "conv2d"
+    repeats = True
 
     def __init__(
         self,

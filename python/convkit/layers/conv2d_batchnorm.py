@@ -45,6 +45,7 @@ class ConvBatchNorm:
         stages = (layer, norm, *behind)
         self.names = tuple(dict.fromkeys(name for stage in stages for name in stage.names))
         self.keeps_output = self.pooling is not None and self.activation is not None
+        self.repeats = layer.repeats and norm.repeats
 
     @property
     def trainable_weights(self) -> list[Parameter]:

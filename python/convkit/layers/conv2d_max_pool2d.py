@@ -28,6 +28,7 @@ class ConvMaxPool:
         self.activation = "relu" if len(behind) == 2 else None
         self.names = tuple(dict.fromkeys(name for s in (layer, *behind) for name in s.names))
         self.keeps_output = self.activation is not None
+        self.repeats = layer.repeats
 
     @property
     def trainable_weights(self) -> list[Parameter]:

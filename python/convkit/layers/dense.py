@@ -30,6 +30,7 @@ class Dense(KernelLayer):
         >>> convkit.layers.Dense(10, activation="softmax")
     """
 
+    repeats = True
     operation = "dense"
 
     def __init__(

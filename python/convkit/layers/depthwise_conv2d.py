@@ -41,6 +41,7 @@ class DepthwiseConv2D(BaseConv2D):
         >>> convkit.layers.DepthwiseConv2D(3, padding="same", activation="relu")
     """
 
+    repeats = True
     operation = "depthwise_conv2d"
 
     def __init__(

@@ -61,6 +61,7 @@ class MaxPooling2D(_Pooling2D):
     """
 
     operation = "max_pool2d"
+    repeats = True
 
     def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
         """Where in its window each maximum was."""
@@ -107,6 +108,7 @@ class AveragePooling2D(_Pooling2D):
     """
 
     operation = "average_pool2d"
+    repeats = True
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = the mean of each window of x."""

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from convkit.ops._calls import not_again
+
 Floats: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, ...]
 
@@ -75,6 +77,7 @@ def as_floats(name: str, array: npt.ArrayLike, ndim: int | None = None) -> Float
 
 
 def _converted(name: str, array: npt.ArrayLike) -> Floats:
+    not_again()
     source = as_array(name, array)
     if source.dtype.kind not in "biuf":
         raise TypeError(
@@ -87,6 +90,7 @@ def _converted(name: str, array: npt.ArrayLike) -> Floats:
 def output(name: str, out: Floats | None, shape: Shape) -> Floats:
     """``out``, checked to be writable float32 in C order of this shape, or a new array."""
     if out is None:
+        not_again()
         return np.empty(shape, np.float32)
     check_output(name, out, shape, _FLOAT32)
     return out

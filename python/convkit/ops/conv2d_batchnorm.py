@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
+from convkit.ops._calls import call
 from convkit.ops._convolution import (
     as_pool_indices,
     check_gradients,
@@ -76,7 +77,8 @@ def conv2d_batchnorm_forward(
     mean = output("mean", mean, vector)
     rstd = output("rstd", rstd, vector)
     indices = pool_indices(indices, shape) if max_pool else None
-    _core.conv2d_batchnorm_forward(
+    call(
+        _core.conv2d_batchnorm_forward,
         x,
         w,
         None if b is None else as_floats("b", b, 1),
@@ -133,7 +135,8 @@ def conv2d_batchnorm_inference(
     resolve = pooled_geometry if max_pool else geometry
     shape, window = resolve(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
-    _core.conv2d_batchnorm_inference(
+    call(
+        _core.conv2d_batchnorm_inference,
         x,
         w,
         None if b is None else as_floats("b", b, 1),
@@ -206,7 +209,8 @@ def conv2d_batchnorm_backward(
     check_gradients(x, w, dx, dw, db)
     dgamma = output("dgamma", dgamma, vector)
     dbeta = output("dbeta", dbeta, vector)
-    _core.conv2d_batchnorm_backward(
+    call(
+        _core.conv2d_batchnorm_backward,
         x,
         w,
         as_floats("z", z, 4),

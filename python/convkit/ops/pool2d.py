@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
+from convkit.ops._calls import call, not_again
 from convkit.ops._gate import Floats, as_floats, check_output, output
 from convkit.ops._window import IntPair, Padding, Window, image_shape, pair, resolve
 
@@ -82,10 +83,11 @@ def max_pool2d_forward(
     out = output("out", out, shape)
     dtype = max_pool2d_index_dtype(size)
     if indices is None:
+        not_again()
         indices = np.empty(shape, dtype)
     else:
         check_output("indices", indices, shape, dtype)
-    _core.max_pool2d_forward(x, size, window.strides, window.pads, out, indices)
+    call(_core.max_pool2d_forward, x, size, window.strides, window.pads, out, indices)
     return out, indices
 
 
@@ -116,9 +118,17 @@ def max_pool2d_backward(
     dtype = max_pool2d_index_dtype(size)
     if not isinstance(indices, np.ndarray) or indices.dtype != dtype:
         raise TypeError(f"indices must be the {dtype} array that max_pool2d_forward returned")
+    if not indices.flags.c_contiguous:
+        not_again()
     out = output("out", out, tuple(x_shape))
-    _core.max_pool2d_backward(
-        dy, np.ascontiguousarray(indices), size, window.strides, window.pads, out
+    call(
+        _core.max_pool2d_backward,
+        dy,
+        np.ascontiguousarray(indices),
+        size,
+        window.strides,
+        window.pads,
+        out,
     )
     return out
 
@@ -135,7 +145,7 @@ def average_pool2d_forward(
     x = as_floats("x", x, 4)
     shape, size, window = _geometry(x.shape, pool_size, strides, padding)
     out = output("out", out, shape)
-    _core.average_pool2d_forward(x, size, window.strides, window.pads, out)
+    call(_core.average_pool2d_forward, x, size, window.strides, window.pads, out)
     return out
 
 
@@ -154,5 +164,5 @@ def average_pool2d_backward(
     if dy.shape != shape:
         raise ValueError(f"dy must have the output's shape {shape}, but its shape is {dy.shape}")
     out = output("out", out, tuple(x_shape))
-    _core.average_pool2d_backward(dy, size, window.strides, window.pads, out)
+    call(_core.average_pool2d_backward, dy, size, window.strides, window.pads, out)
     return out

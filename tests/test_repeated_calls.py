@@ -1,0 +1,261 @@
+"""Native calls that a plan remembers: made again as they were, and not once anything changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from compare import Array
+from convkit import changes, layers, ops
+from convkit.layers.base import Run
+from convkit.plan import BoundStep
+from some_models import ZOO, images
+
+Model = convkit.Sequential
+
+
+def made() -> Model:
+    """A model with every stage that repeats its calls, and some that do not, trained one step."""
+    convkit.utils.clear_session()
+    convkit.utils.set_random_seed(5)
+    model = Model(
+        [
+            layers.Input((20, 20, 2)),
+            layers.Conv2D(16, 3, padding="same"),
+            layers.BatchNormalization(momentum=0.5),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.Conv2D(18, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.DepthwiseConv2D(3, padding="same", activation="elu"),
+            layers.BatchNormalization(momentum=0.5),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(4, 2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(8, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile(convkit.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    step(model)
+    return model
+
+
+def step(model: Model, times: int = 1) -> None:
+    x = images(model, 12)
+    for _ in range(times):
+        model.train_on_batch(x, np.arange(12) % 3)
+
+
+def state(model: Model) -> list[Array]:
+    """The weights, what the model gives, and how it is judged."""
+    x = images(model, 12)
+    verdict = model.evaluate(x, np.arange(12) % 3, verbose=0)
+    return [*model.get_weights(), model.predict(x, verbose=0), np.asarray(verdict)]
+
+
+def normalisations(model: Model) -> list[layers.BatchNormalization]:
+    return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+
+
+def faster_average(model: Model) -> None:
+    normalisations(model)[0].momentum = 0.1
+
+
+def other_epsilon(model: Model) -> None:
+    for layer in normalisations(model):
+        layer.epsilon = 0.5
+
+
+def freeze(model: Model) -> None:
+    model.layers[0].trainable = False
+
+
+def freeze_and_release(model: Model) -> None:
+    freeze(model)
+    step(model)
+    model.layers[0].trainable = True
+
+
+def freeze_normalisation(model: Model) -> None:
+    normalisations(model)[1].trainable = False
+
+
+def other_weights(model: Model) -> None:
+    model.set_weights([weight * 0.5 for weight in model.get_weights()])
+
+
+def weights_in_place(model: Model) -> None:
+    kernel = model.layers[4].weights[0]
+    kernel.value = kernel.value * 0.5
+
+
+def share_with_another(model: Model) -> None:
+    other = Model([layers.Input((20, 20, 2)), *model.layers[:-1], layers.Dense(3)])
+    other.compile("sgd", "mse")
+    other.train_on_batch(images(model, 4), np.ones((4, 3)))
+
+
+def smaller_batch(model: Model) -> None:
+    model.train_on_batch(images(model, 5), np.arange(5) % 3)
+
+
+def direct(model: Model) -> None:
+    convkit.runtime.set_conv2d_algorithm("direct")
+
+
+def compile_again(model: Model) -> None:
+    model.compile("sgd", "sparse_categorical_crossentropy")
+
+
+CHANGES = (
+    faster_average,
+    other_epsilon,
+    freeze,
+    freeze_and_release,
+    freeze_normalisation,
+    other_weights,
+    weights_in_place,
+    share_with_another,
+    smaller_batch,
+    direct,
+    compile_again,
+)
+
+
+@pytest.fixture(autouse=True)
+def any_algorithm() -> Any:
+    yield
+    convkit.runtime.set_conv2d_algorithm("auto")
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_repeating_gives_what_asking_python_gives(
+    change: Callable[[Model], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = []
+    for repeats in (True, False):
+        with monkeypatch.context() as patch:
+            if not repeats:
+                patch.setattr(BoundStep, "__call__", lambda self, run: self.run(run))
+            model = made()
+            before = state(model)
+            change(model)
+            step(model, 2)
+            results.append([*before, *state(model)])
+            convkit.runtime.set_conv2d_algorithm("auto")
+    for repeated, asked in zip(*results, strict=True):
+        np.testing.assert_array_equal(repeated, asked)
+
+
+def test_python_is_asked_once_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def count(name: str) -> None:
+        original = getattr(ops, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            asked.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(ops, name, counted)
+
+    names = ("conv2d_batchnorm_forward", "conv2d_max_pool2d_backward", "dense_forward")
+    for name in names:
+        count(name)
+    model = made()
+    first = sorted(asked)
+    assert first == sorted([*names, "dense_forward"])
+    step(model, 3)
+    assert sorted(asked) == first
+    normalisations(model)[0].momentum = 0.9
+    step(model, 3)
+    assert sorted(asked) == sorted([*first, *first])
+
+
+def test_a_layer_that_does_more_than_its_base_is_asked_every_time() -> None:
+    class Counting(layers.Dense):
+        steps = 0
+
+        def forward(self, *arguments: Any, **options: Any) -> None:
+            Counting.steps += 1
+            super().forward(*arguments, **options)
+
+    assert layers.Dense.repeats
+    assert not Counting.repeats
+    model = Model([layers.Input((4,)), Counting(3, activation="relu"), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    for _ in range(3):
+        model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+    assert Counting.steps == 3
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.ones(4, np.float32), np.ones(4), np.ones(8, np.float32)[::2]],
+    ids=["as it is", "float64", "strided"],
+)
+def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
+    out = np.empty(4, np.float32)
+    bound = BoundStep(lambda run: _ignore(ops.relu_forward(x, out=out)), repeats=True)
+    for value in (1.0, 2.0, 3.0):
+        x[:] = value
+        bound(Run())
+        np.testing.assert_array_equal(out, np.full(4, value, np.float32))
+
+
+def test_what_had_to_be_made_is_made_again() -> None:
+    x, seen = np.ones(4, np.float32), []
+    bound = BoundStep(lambda run: seen.append(ops.relu_forward(x)), repeats=True)
+    for value in (1.0, 2.0, 3.0):
+        x[:] = value
+        bound(Run())
+    np.testing.assert_array_equal(seen, [[1.0] * 4, [2.0] * 4, [3.0] * 4])
+
+
+def test_a_pass_that_failed_is_not_remembered() -> None:
+    x, out, ends = np.ones(4, np.float32), np.zeros((2, 4), np.float32), [False, True, True]
+
+    def run(_: Run) -> None:
+        ops.relu_forward(x, out=out[0])
+        if not ends.pop(0):
+            raise RuntimeError("in the middle")
+        ops.relu_forward(x, out=out[1])
+
+    bound = BoundStep(run, repeats=True)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        bound(Run())
+    bound(Run())
+    np.testing.assert_array_equal(out, np.ones((2, 4)))
+    x[:] = 3.0
+    bound(Run())
+    np.testing.assert_array_equal(out, np.full((2, 4), 3.0))
+    assert ends == [True], "the third pass was repeated"
+    bound(Run(training=True))
+    assert ends == [], "another kind of pass is asked for again"
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_step_changes_nothing_that_it_depends_on(name: str) -> None:
+    model: Model = getattr(convkit.zoo, name)()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, labels = images(model, 4), np.arange(4)
+
+    def every_pass() -> None:
+        model.train_on_batch(x, labels)
+        model.test_on_batch(x, labels)
+        model.predict_on_batch(x)
+
+    every_pass()
+    before = changes.count
+    every_pass()
+    assert changes.count == before
+
+
+def _ignore(_: object) -> None:
+    return None
