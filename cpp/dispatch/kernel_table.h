@@ -33,8 +33,9 @@ struct KernelTable {
                            bool relu, float* y, std::uint8_t* indices, std::int64_t first,
                            std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
                            float* scratch);
-  void (*winograd_output_gradients)(const WinogradShape&, const float* dy, float* z,
-                                    std::int64_t begin, std::int64_t end);
+  void (*winograd_output_gradients)(const WinogradShape&, const float* dy,
+                                    const std::uint8_t* indices, float* z, std::int64_t begin,
+                                    std::int64_t end);
   void (*winograd_backward)(const WinogradShape&, const float* x, const float* z, const float* u,
                             float* du, float* dx, std::int64_t first, std::int64_t begin,
                             std::int64_t end, bool accumulate, const MemoryRange* ahead,

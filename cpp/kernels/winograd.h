@@ -172,12 +172,13 @@ inline void add_products(const float* a, const float* b, float* out, std::int64_
   }
 }
 
-// z = A dy A^T of images [begin, end), winograd_block_size() floats of oc channels.
-void winograd_output_gradients(const WinogradShape& s, const float* dy, float* z,
-                               std::int64_t begin, std::int64_t end) {
+// z = A dy A^T of images [begin, end), winograd_block_size() floats of oc channels. With indices,
+// dy is the gradient behind a 2 x 2 max pool.
+void winograd_output_gradients(const WinogradShape& s, const float* dy, const std::uint8_t* indices,
+                               float* z, std::int64_t begin, std::int64_t end) {
   const std::int64_t image = s.tiles_h * s.tiles_w;
   PointRows rows(z, (end - begin) * image, s.loc);
-  transform_gradients(s, dy, begin * image, end * image, rows);
+  transform_gradients(s, dy, indices, begin * image, end * image, rows);
 }
 
 // Both gradients of images [begin, end) for lc input channels from `first` on, each null where it

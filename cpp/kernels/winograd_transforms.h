@@ -96,19 +96,41 @@ inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_
   });
 }
 
-// A dy A^T of tiles [begin, end) to rows of loc channels.
-inline void transform_gradients(const WinogradShape& s, const float* dy, std::int64_t begin,
-                                std::int64_t end, PointRows& rows) {
+// A tile's gradients from those behind a 2 x 2 max pool: each goes to where its maximum was.
+template <int M, int N>
+inline void unpool_tile(const WinogradShape& s, const TileAt& at, const float* dy,
+                        const std::uint8_t* indices, std::int64_t c, F32 (&g)[M][N]) {
+  const std::int64_t corner = ((at.n * (s.oh / 2) + at.oh / 2) * (s.ow / 2) + at.ow / 2) * s.oc + c;
+  for (int i = 0; i + 1 < M; i += 2) {
+    for (int j = 0; j + 1 < N; j += 2) {
+      const std::int64_t from = corner + (i / 2 * (s.ow / 2) + j / 2) * s.oc;
+      const F32 pooled = load_part(dy + from, s.oc - c);
+      const I32 where = load_indices(indices + from, s.oc - c);
+      for (int k = 0; k < 4; ++k)
+        g[i + k / 2][j + k % 2] = select(eq_i(where, set1_i(k)), pooled, zero());
+    }
+  }
+}
+
+// A dy A^T of tiles [begin, end) to rows of loc channels. With indices, dy is the gradient behind a
+// 2 x 2 max pool: oh and ow are even then, and all tiles of 4 or 2.
+inline void transform_gradients(const WinogradShape& s, const float* dy,
+                                const std::uint8_t* indices, std::int64_t begin, std::int64_t end,
+                                PointRows& rows) {
   float copy[kPoints * kPoints * kLanes];
   each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = dy + at.n * s.oh * s.ow * s.oc;
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
       for (std::int64_t c = 0; c < s.loc; c += kLanes) {
-        const TileView view = view_tile<M, N>(image, s.oh, s.ow, s.oc, at.oh, at.ow, c, copy);
         F32 g[M][N];
-        for (int i = 0; i < M; ++i)
-          for (int j = 0; j < N; ++j) g[i][j] = view.at(i, j);
+        if (M % 2 == 0 && N % 2 == 0 && indices) {
+          unpool_tile(s, at, dy, indices, c, g);
+        } else {
+          const TileView view = view_tile<M, N>(image, s.oh, s.ow, s.oc, at.oh, at.ow, c, copy);
+          for (int i = 0; i < M; ++i)
+            for (int j = 0; j < N; ++j) g[i][j] = view.at(i, j);
+        }
         gradient_rows<M, N, 0>(g, rows, c);
         gradient_rows<M, N, 1>(g, rows, c);
         if constexpr (M > 2) gradient_rows<M, N, 2>(g, rows, c);

@@ -42,32 +42,41 @@ MemoryRange OutputGradient::output_of(std::int64_t begin, std::int64_t end) cons
             : MemoryRange{dy_, dy_};
 }
 
-const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
-                                      float* scratch) const {
+const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float* to) const {
   const KernelTable& kernel = kernels();
-  float* masked = indices_ ? scratch : to;
   for (std::int64_t n = begin; n < end; ++n) {
     for (std::int64_t row = 0, block = 0; row < rows_; row += kRowsPerBlock, ++block) {
       const std::int64_t count = std::min(kRowsPerBlock, rows_ - row);
       const std::int64_t at = (n * rows_ + row) * s_.oc;
       float* sums = sums_ + (n * bias_blocks_ + block) * s_.oc;
       if (y_) {
-        float* out = masked + ((n - begin) * rows_ + row) * s_.oc;
+        float* out = to + ((n - begin) * rows_ + row) * s_.oc;
         kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
       } else if (bias_ && !norm_) {
         kernel.sum_rows(dy_ + at, s_.oc, 0, count, sums);
       }
     }
   }
-  const float* gradient = y_ ? masked : dy_ + begin * rows_ * s_.oc;
+  return y_ ? to : dy_ + begin * rows_ * s_.oc;
+}
+
+const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
+                                      float* scratch) const {
+  const float* gradient = masked(begin, end, indices_ ? scratch : to);
   if (!indices_) return gradient;
   // A window's maximum is positive exactly where ReLU let its gradient through, so ReLU and the
   // bias came first, on a quarter of the convolution's outputs.
   PoolShape pool = pool_of_two(s_);
   pool.n = end - begin;
   const std::uint8_t* indices = indices_ + begin * rows_ * s_.oc;
-  kernel.max_pool2d_backward(pool, gradient, indices, false, to, 0, pool.n);
+  kernels().max_pool2d_backward(pool, gradient, indices, false, to, 0, pool.n);
   return to;
+}
+
+OutputGradient::Loaded OutputGradient::load_pooled(std::int64_t begin, std::int64_t end, float* to,
+                                                   float* scratch) const {
+  if (!indices_ || norm_) return {load(begin, end, to, scratch), nullptr};
+  return {masked(begin, end, to), indices_ + begin * rows_ * s_.oc};
 }
 
 const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to,

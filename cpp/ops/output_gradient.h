@@ -24,6 +24,13 @@ class OutputGradient {
   std::int64_t scratch_size() const;
   // The gradient (end - begin, OH, OW, OC) of images [begin, end): in `to`, or dy itself.
   const float* load(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
+  // The same, but with pooling alone the gradient behind it and the maxima's indices, which spares
+  // writing the larger one.
+  struct Loaded {
+    const float* dy;
+    const std::uint8_t* indices;  // null where dy is not pooled
+  };
+  Loaded load_pooled(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
   // What load() will read first: the gradient behind, and the outputs that it depends on.
   MemoryRange gradient_of(std::int64_t begin, std::int64_t end) const;
   MemoryRange output_of(std::int64_t begin, std::int64_t end) const;
@@ -36,6 +43,8 @@ class OutputGradient {
   void reduce() const;
 
  private:
+  // The gradient behind the pooling, through ReLU: in `to` or dy itself. Sums it for the bias.
+  const float* masked(std::int64_t begin, std::int64_t end, float* to) const;
   // The gradient behind the bias or batch normalisation.
   const float* unpooled(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
 

@@ -72,7 +72,7 @@ class Backward {
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
         const std::int64_t next = std::min(end + images_, s_.n);
-        kernels().winograd_output_gradients(a_, dy, z, n, end);
+        kernels().winograd_output_gradients(a_, dy, nullptr, z, n, end);
         const MemoryRange ahead[kRangesAhead] = {
             channels_of(x_, end, next, i),
             channels_of(dx_, n, end, i),
@@ -102,8 +102,8 @@ class Backward {
       float* to = z + block_size_;
       for (std::int64_t n = first; n < last; n += images_) {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
-        const float* dy = output_.load(n, end, to, to + loaded);
-        kernels().winograd_output_gradients(a_, dy, z, 0, end - n);
+        const OutputGradient::Loaded dy = output_.load_pooled(n, end, to, to + loaded);
+        kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n);
         for (std::int64_t i = 0; i < chunks_; ++i) {
           const bool more = i + 1 < chunks_;
           const MemoryRange ahead[kRangesAhead] = {
