@@ -64,7 +64,7 @@ CONVKIT_INLINE void philox(U64 first, std::uint64_t offset, const PhiloxKeys& ke
 }
 
 // y[i] = x[i] * scale where the 24-bit draw of element i reaches threshold, else 0, for elements
-// [begin, end); begin is a multiple of kDraws.
+// [begin, end); begin is a multiple of 4.
 void dropout(const float* x, float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,
              std::uint64_t offset, std::uint32_t threshold, float scale) {
   const PhiloxKeys keys(seed);

@@ -96,14 +96,20 @@ inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_
   });
 }
 
+// Where channel c of a tile's 2 x 2 window (i, j) is in what is pooled.
+inline std::int64_t pooled_at(const WinogradShape& s, const TileAt& at, std::int64_t c, int i,
+                              int j) {
+  const std::int64_t h = at.n * (s.oh / 2) + at.oh / 2 + i, w = at.ow / 2 + j;
+  return (h * (s.ow / 2) + w) * s.oc + c;
+}
+
 // A tile's gradients from those behind a 2 x 2 max pool: each goes to where its maximum was.
 template <int M, int N>
 inline void unpool_tile(const WinogradShape& s, const TileAt& at, const float* dy,
                         const std::uint8_t* indices, std::int64_t c, F32 (&g)[M][N]) {
-  const std::int64_t corner = ((at.n * (s.oh / 2) + at.oh / 2) * (s.ow / 2) + at.ow / 2) * s.oc + c;
   for (int i = 0; i + 1 < M; i += 2) {
     for (int j = 0; j + 1 < N; j += 2) {
-      const std::int64_t from = corner + (i / 2 * (s.ow / 2) + j / 2) * s.oc;
+      const std::int64_t from = pooled_at(s, at, c, i / 2, j / 2);
       const F32 pooled = load_part(dy + from, s.oc - c);
       const I32 where = load_indices(indices + from, s.oc - c);
       for (int k = 0; k < 4; ++k)
@@ -263,7 +269,6 @@ inline void store_outputs(const WinogradShape& s, const F32 (&a)[M][N], const Ti
 template <int M, int N>
 inline void store_pooled(const WinogradShape& s, const F32 (&a)[M][N], const TileAt& at,
                          std::int64_t c, float* y, std::uint8_t* indices) {
-  const std::int64_t corner = ((at.n * (s.oh / 2) + at.oh / 2) * (s.ow / 2) + at.ow / 2) * s.oc + c;
   for (int i = 0; i + 1 < M; i += 2) {
     for (int j = 0; j + 1 < N; j += 2) {
       F32 best = a[i][j];
@@ -274,7 +279,7 @@ inline void store_pooled(const WinogradShape& s, const F32 (&a)[M][N], const Til
         best = select(m, v, best);
         where = select_i(m, set1_i(k), where);
       }
-      const std::int64_t to = corner + (i / 2 * (s.ow / 2) + j / 2) * s.oc;
+      const std::int64_t to = pooled_at(s, at, c, i / 2, j / 2);
       store_part(y + to, best, s.oc - c);
       store_indices(indices + to, where, s.oc - c);
     }

@@ -110,7 +110,6 @@ class Parameter:
         """Live in other memory from now on, with the same numbers."""
         np.copyto(home, self._value)
         self._value = home
-        changes.note()
 
     @property
     def frozen(self) -> bool:

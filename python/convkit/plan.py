@@ -185,14 +185,14 @@ class Plan:
         forwards: list[BoundStep] = []
         backwards: list[BoundStep] = []
         for step in self.steps:
-            if step.stage.is_view(self.training):
+            stage = step.stage
+            if stage.is_view(self.training):
                 continue
             x, y = step.x.view((n, *step.input_sizes)), step.y.view((n, *step.output_sizes))
-            declared = step.stage.saved_arrays(x.shape)
+            declared = stage.saved_arrays(x.shape)
             saved = tuple(
                 buffer.view(array.shape) for buffer, array in zip(step.saved, declared, strict=True)
             )
-            stage = step.stage
             forwards.append(BoundStep(partial(stage.forward, x, y, saved), stage.repeats))
             if step.dy is not None:
                 dx = None if step.dx is None else step.dx.view(x.shape)

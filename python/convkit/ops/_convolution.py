@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from convkit.ops._calls import not_again
-from convkit.ops._gate import Floats, check_output, output
+from convkit.ops._gate import Floats, in_c_order, output, output_of
 from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
 
 
@@ -85,20 +84,14 @@ def pool_indices(
     indices: npt.NDArray[np.uint8] | None, shape: tuple[int, ...]
 ) -> npt.NDArray[np.uint8]:
     """Memory for the positions of a pool's maxima: what was given, checked, or a new array."""
-    if indices is None:
-        not_again()
-        return np.empty(shape, np.uint8)
-    check_output("indices", indices, shape, _UINT8)
-    return indices
+    return output_of(_UINT8, "indices", indices, shape)
 
 
 def as_pool_indices(indices: npt.NDArray[np.uint8], source: str) -> npt.NDArray[np.uint8]:
     """The positions that the op ``source`` returned, in C order; TypeError for anything else."""
     if not isinstance(indices, np.ndarray) or indices.dtype != _UINT8:
         raise TypeError(f"indices must be the uint8 array that {source} returned")
-    if not indices.flags.c_contiguous:
-        not_again()
-    return np.ascontiguousarray(indices)
+    return in_c_order(indices)
 
 
 def is_relu(activation: str | None) -> bool:

@@ -89,11 +89,26 @@ def _converted(name: str, array: npt.ArrayLike) -> Floats:
 
 def output(name: str, out: Floats | None, shape: Shape) -> Floats:
     """``out``, checked to be writable float32 in C order of this shape, or a new array."""
+    return output_of(_FLOAT32, name, out, shape)
+
+
+def output_of(
+    dtype: np.dtype[Any], name: str, out: npt.NDArray[Any] | None, shape: Shape
+) -> npt.NDArray[Any]:
+    """The same for another type, such as a pool's indices."""
     if out is None:
         not_again()
-        return np.empty(shape, np.float32)
-    check_output(name, out, shape, _FLOAT32)
+        return np.empty(shape, dtype)
+    check_output(name, out, shape, dtype)
     return out
+
+
+def in_c_order(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """``array`` itself where it is contiguous, else a copy."""
+    if array.flags.c_contiguous:
+        return array
+    not_again()
+    return np.ascontiguousarray(array)
 
 
 def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._gate import Floats, as_floats, output, output_of
 from convkit.ops._window import image_shape
 from convkit.ops.pool2d import max_pool2d_index_dtype
 
@@ -58,10 +58,7 @@ def global_max_pool2d_forward(
     x = as_floats("x", x, 4)
     n, plane, c = _plane(x.shape)
     out = output("out", out, (n, c))
-    if indices is None:
-        indices = np.empty((n, c), np.int32)
-    else:
-        check_output("indices", indices, (n, c), np.dtype(np.int32))
+    indices = output_of(np.dtype(np.int32), "indices", indices, (n, c))
     dtype = max_pool2d_index_dtype(plane)
     # The kernel writes bytes for planes of at most 256 positions.
     where: npt.NDArray[Any] = indices if dtype == np.int32 else np.empty((n, c), dtype)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call, not_again
-from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._calls import call
+from convkit.ops._gate import Floats, as_floats, in_c_order, output, output_of
 from convkit.ops._window import IntPair, Padding, Window, image_shape, pair, resolve
 
 
@@ -81,12 +81,7 @@ def max_pool2d_forward(
     x = as_floats("x", x, 4)
     shape, size, window = _geometry(x.shape, pool_size, strides, padding)
     out = output("out", out, shape)
-    dtype = max_pool2d_index_dtype(size)
-    if indices is None:
-        not_again()
-        indices = np.empty(shape, dtype)
-    else:
-        check_output("indices", indices, shape, dtype)
+    indices = output_of(max_pool2d_index_dtype(size), "indices", indices, shape)
     call(_core.max_pool2d_forward, x, size, window.strides, window.pads, out, indices)
     return out, indices
 
@@ -118,13 +113,11 @@ def max_pool2d_backward(
     dtype = max_pool2d_index_dtype(size)
     if not isinstance(indices, np.ndarray) or indices.dtype != dtype:
         raise TypeError(f"indices must be the {dtype} array that max_pool2d_forward returned")
-    if not indices.flags.c_contiguous:
-        not_again()
     out = output("out", out, tuple(x_shape))
     call(
         _core.max_pool2d_backward,
         dy,
-        np.ascontiguousarray(indices),
+        in_c_order(indices),
         size,
         window.strides,
         window.pads,
