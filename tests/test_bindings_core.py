@@ -24,6 +24,7 @@ WRONG = (ValueError, TypeError)
 # Setters and getters, and a benchmark: they take no arrays.
 OTHERS = {
     "Activation",
+    "Calls",
     "available_isas",
     "conv2d_direct",
     "isa",

@@ -66,13 +66,13 @@ def test_read_a_gzip_file_that_compression_made_larger(data_folder: Path) -> Non
         (plain(), CONTENT + b"\0", "more than the expected 2,048 bytes"),
         (plain(), CONTENT[:-1] + b"\0", "not the expected one"),
         (zipped(), b"", "truncated"),
-        (zipped(), gzip.compress(CONTENT)[:-1], "truncated"),
-        (zipped(), gzip.compress(CONTENT)[:40], "truncated"),
-        (zipped(), gzip.compress(CONTENT[:-1]), "truncated: 2,047 of 2,048 bytes"),
-        (zipped(), gzip.compress(CONTENT + b"\0"), "more than the expected 2,048 bytes"),
-        (zipped(), gzip.compress(CONTENT[::-1]), "not the expected one"),
+        (zipped(), gzip.compress(CONTENT, mtime=0)[:-1], "truncated"),
+        (zipped(), gzip.compress(CONTENT, mtime=0)[:40], "truncated"),
+        (zipped(), gzip.compress(CONTENT[:-1], mtime=0), "truncated: 2,047 of 2,048 bytes"),
+        (zipped(), gzip.compress(CONTENT + b"\0", mtime=0), "more than the expected 2,048 bytes"),
+        (zipped(), gzip.compress(CONTENT[::-1], mtime=0), "not the expected one"),
         (zipped(), b"<html>Not found</html>", "not an intact gzip file"),
-        (zipped(), gzip.compress(CONTENT)[:-8] + bytes(8), "not an intact gzip file"),
+        (zipped(), gzip.compress(CONTENT, mtime=0)[:-8] + bytes(8), "not an intact gzip file"),
     ],
 )
 def test_read_damaged(
@@ -137,9 +137,9 @@ def test_a_downloaded_file_has_the_usual_permissions(
     ("path", "sent"),
     [
         ("/missing/a.gz", None),
-        ("/other/a.gz", gzip.compress(CONTENT[::-1])),
-        ("/short/a.gz", gzip.compress(CONTENT)[:-5]),
-        ("/cut/a.gz", gzip.compress(CONTENT)[:-5]),
+        ("/other/a.gz", gzip.compress(CONTENT[::-1], mtime=0)),
+        ("/short/a.gz", gzip.compress(CONTENT, mtime=0)[:-5]),
+        ("/cut/a.gz", gzip.compress(CONTENT, mtime=0)[:-5]),
         ("/endless/a.gz", gzip.compress(CONTENT) + bytes(1_000_000)),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,8 @@ import convkit
 from compare import Array
 from convkit import changes, layers, ops
 from convkit.layers.base import Run
-from convkit.plan import BoundStep
+from convkit.ops._gate import Calls
+from convkit.plan import BoundSteps
 from some_models import ZOO, images
 
 Model = convkit.Sequential
@@ -142,7 +145,7 @@ def test_repeating_gives_what_asking_python_gives(
     for repeats in (True, False):
         with monkeypatch.context() as patch:
             if not repeats:
-                patch.setattr(BoundStep, "__call__", lambda self, run: self.run(run))
+                patch.setattr(BoundSteps, "__call__", BoundSteps.ask)
             model = made()
             before = state(model)
             change(model)
@@ -202,7 +205,7 @@ def test_a_layer_that_does_more_than_its_base_is_asked_every_time() -> None:
 )
 def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
     out = np.empty(4, np.float32)
-    bound = BoundStep(lambda run: _ignore(ops.relu_forward(x, out=out)), repeats=True)
+    bound = BoundSteps([lambda run: _ignore(ops.relu_forward(x, out=out))], repeats=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
         bound(Run())
@@ -211,7 +214,7 @@ def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
 
 def test_what_had_to_be_made_is_made_again() -> None:
     x, seen = np.ones(4, np.float32), []
-    bound = BoundStep(lambda run: seen.append(ops.relu_forward(x)), repeats=True)
+    bound = BoundSteps([lambda run: seen.append(ops.relu_forward(x))], repeats=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
         bound(Run())
@@ -227,7 +230,7 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
             raise RuntimeError("in the middle")
         ops.relu_forward(x, out=out[1])
 
-    bound = BoundStep(run, repeats=True)
+    bound = BoundSteps([run], repeats=True)
     with pytest.raises(RuntimeError, match="in the middle"):
         bound(Run())
     bound(Run())
@@ -238,6 +241,52 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
     assert ends == [True], "the third pass was repeated"
     bound(Run(training=True))
     assert ends == [], "another kind of pass is asked for again"
+
+
+def test_calls_keep_their_arrays() -> None:
+    x, out = np.full(4, -1.0, np.float32), np.empty(4, np.float32)
+    with Calls() as calls:
+        ops.relu_forward(x, out=out)
+    assert len(calls) == 1
+    references = sys.getrefcount(x), sys.getrefcount(out)
+    del calls
+    assert (sys.getrefcount(x), sys.getrefcount(out)) == (references[0] - 1, references[1] - 1)
+
+
+def test_only_calls_of_the_same_thread_are_written_down() -> None:
+    x, out = np.ones(4, np.float32), np.empty((2, 4), np.float32)
+    with Calls() as calls:
+        thread = threading.Thread(target=ops.relu_forward, args=(x,), kwargs={"out": out[0]})
+        thread.start()
+        thread.join()
+        assert len(calls) == 0
+        ops.relu_forward(x, out=out[1])
+    assert len(calls) == 1
+
+
+def test_calls_within_calls_are_the_inner_ones() -> None:
+    x, out = np.ones(4, np.float32), np.empty((3, 4), np.float32)
+    with Calls() as outer:
+        ops.relu_forward(x, out=out[0])
+        with Calls() as inner:
+            ops.relu_forward(x, out=out[1])
+        ops.relu_forward(x, out=out[2])
+    assert (len(outer), len(inner)) == (2, 1)
+    out[:] = 0.0
+    inner.repeat()
+    np.testing.assert_array_equal(out, [[0.0] * 4, [1.0] * 4, [0.0] * 4])
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_pass_is_repeated_in_as_few_pieces_as_dropout_leaves(name: str) -> None:
+    model: Model = getattr(convkit.zoo, name)()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.train_on_batch(images(model, 4), np.arange(4))
+    bound = model._plans["train"].bind(4)
+    dropouts = sum(isinstance(layer, layers.Dropout) for layer in model.layers)
+    for pieces in (bound.forwards, bound.backwards):
+        assert [piece.repeats for piece in pieces] == [True, False] * dropouts + [True]
+        assert all(piece._calls for piece in pieces if piece.repeats)
 
 
 @pytest.mark.parametrize("name", ZOO)

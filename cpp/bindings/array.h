@@ -59,6 +59,7 @@ inline float* out_data(std::optional<Floats>& a) { return a ? a->mutable_data() 
 inline const float* in_data(const std::optional<Floats>& a) { return a ? a->data() : nullptr; }
 
 void bind_runtime(py::module_& m);
+void bind_calls(py::module_& m);
 void bind_conv2d(py::module_& m);
 void bind_conv2d_batchnorm(py::module_& m);
 void bind_conv2d_max_pool2d(py::module_& m);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -14,8 +15,7 @@ void forward(Activation kind, const Floats& x, double parameter, Floats out) {
   const std::int64_t n = x.size();
   const float* px = x.data();
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::activation_forward(kind, px, y, n, static_cast<float>(parameter));
+  run([=] { ops::activation_forward(kind, px, y, n, static_cast<float>(parameter)); }, x, out);
 }
 
 void backward(Activation kind, const Floats& dy, const Floats& v, double parameter, Floats out) {
@@ -24,8 +24,8 @@ void backward(Activation kind, const Floats& dy, const Floats& v, double paramet
   const std::int64_t n = dy.size();
   const float *pdy = dy.data(), *pv = v.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::activation_backward(kind, pdy, pv, dx, n, static_cast<float>(parameter));
+  run([=] { ops::activation_backward(kind, pdy, pv, dx, n, static_cast<float>(parameter)); }, dy, v,
+      out);
 }
 
 void softmax(const Floats& x, Floats out) {
@@ -35,8 +35,7 @@ void softmax(const Floats& x, Floats out) {
   const std::int64_t rows = x.shape(0), k = x.shape(1);
   const float* px = x.data();
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::softmax_forward(px, y, rows, k, nullptr, nullptr);
+  run([=] { ops::softmax_forward(px, y, rows, k, nullptr, nullptr); }, x, out);
 }
 
 void softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
@@ -47,8 +46,7 @@ void softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
   const std::int64_t rows = dy.shape(0), k = dy.shape(1);
   const float *pdy = dy.data(), *py_ = y.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::softmax_backward(pdy, py_, dx, rows, k);
+  run([=] { ops::softmax_backward(pdy, py_, dx, rows, k); }, dy, y, out);
 }
 
 void dropout(const Floats& x, double rate, std::uint64_t seed, std::uint64_t offset, Floats out) {
@@ -58,8 +56,7 @@ void dropout(const Floats& x, double rate, std::uint64_t seed, std::uint64_t off
   const std::int64_t n = x.size();
   const float* px = x.data();
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::dropout(px, y, n, rate, seed, offset);
+  run([=] { ops::dropout(px, y, n, rate, seed, offset); }, x, out);
 }
 
 }  // namespace

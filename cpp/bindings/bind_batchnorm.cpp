@@ -1,5 +1,6 @@
 #include "../ops/batchnorm.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -26,8 +27,11 @@ void forward(const Floats& x, const Floats& gamma, const Floats& beta, Floats mo
   const float *px = x.data(), *pg = gamma.data(), *pb = beta.data();
   float *mm = out_data(moving_mean), *mv = out_data(moving_variance);
   float *y = out_data(out), *pm = out_data(mean), *pr = out_data(rstd);
-  py::gil_scoped_release nogil;
-  ops::batchnorm_forward(rows, c, px, pg, pb, mm, mv, momentum, epsilon, relu, y, pm, pr);
+  run(
+      [=] {
+        ops::batchnorm_forward(rows, c, px, pg, pb, mm, mv, momentum, epsilon, relu, y, pm, pr);
+      },
+      x, gamma, beta, moving_mean, moving_variance, out, mean, rstd);
 }
 
 void inference(const Floats& x, const Floats& gamma, const Floats& beta, const Floats& moving_mean,
@@ -41,8 +45,8 @@ void inference(const Floats& x, const Floats& gamma, const Floats& beta, const F
   const float *px = x.data(), *pg = gamma.data(), *pb = beta.data();
   const float *mm = moving_mean.data(), *mv = moving_variance.data();
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::batchnorm_inference(rows, c, px, pg, pb, mm, mv, epsilon, relu, y);
+  run([=] { ops::batchnorm_inference(rows, c, px, pg, pb, mm, mv, epsilon, relu, y); }, x, gamma,
+      beta, moving_mean, moving_variance, out);
 }
 
 void backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floats& beta,
@@ -60,8 +64,8 @@ void backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floa
   const float *pdy = dy.data(), *px = x.data(), *pg = gamma.data(), *pb = beta.data();
   const float *pm = mean.data(), *pr = rstd.data();
   float *dx = out_data(out), *dg = out_data(dgamma), *db = out_data(dbeta);
-  py::gil_scoped_release nogil;
-  ops::batchnorm_backward(rows, {px, pg, pb, pm, pr, relu}, c, pdy, dx, dg, db);
+  run([=] { ops::batchnorm_backward(rows, {px, pg, pb, pm, pr, relu}, c, pdy, dx, dg, db); }, dy, x,
+      gamma, beta, mean, rstd, out, dgamma, dbeta);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "../ops/pool2d.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 
@@ -64,8 +65,7 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
   check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::conv2d_forward(s, px, pw, pb, relu, y);
+  run([=] { ops::conv2d_forward(s, px, pw, pb, relu, y); }, x, w, b, out);
 }
 
 void backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
@@ -74,8 +74,7 @@ void backward_input(const Floats& dy, const Floats& w, const Pair& strides, cons
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   const float *pdy = dy.data(), *pw = w.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::conv2d_backward_input(s, pdy, pw, dx);
+  run([=] { ops::conv2d_backward_input(s, pdy, pw, dx); }, dy, w, out);
 }
 
 void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, const Pads& pads,
@@ -84,8 +83,7 @@ void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, co
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pdy = dy.data();
   float* dw = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::conv2d_backward_weights(s, px, pdy, dw);
+  run([=] { ops::conv2d_backward_weights(s, px, pdy, dw); }, x, dy, out);
 }
 
 void backward(const Floats& x, const Floats& w, const Floats& dy, const std::optional<Floats>& y,
@@ -97,10 +95,13 @@ void backward(const Floats& x, const Floats& w, const Floats& dy, const std::opt
   check_gradients(x, w, dx, dw, db);
   const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
-  py::gil_scoped_release nogil;
-  ops::Scratch scratch;
-  const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb != nullptr, scratch);
-  ops::conv2d_backward(s, px, pw, output, pdx, pdw, pdb);
+  run(
+      [=] {
+        ops::Scratch scratch;
+        const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb != nullptr, scratch);
+        ops::conv2d_backward(s, px, pw, output, pdx, pdw, pdb);
+      },
+      x, w, dy, y, dx, dw, db);
 }
 
 std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& strides,

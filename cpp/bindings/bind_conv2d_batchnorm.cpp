@@ -1,6 +1,7 @@
 #include "../ops/conv2d_batchnorm.h"
 
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -37,9 +38,12 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
   float *mm = out_data(moving_mean), *mv = out_data(moving_variance);
   float *pz = out_data(z), *pm = out_data(mean), *pr = out_data(rstd), *y = out_data(out);
   std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
-  py::gil_scoped_release nogil;
-  ops::conv2d_batchnorm_forward(s, px, pw, pb, pg, pbeta, mm, mv, momentum, epsilon, relu, pz, pm,
-                                pr, y, where);
+  run(
+      [=] {
+        ops::conv2d_batchnorm_forward(s, px, pw, pb, pg, pbeta, mm, mv, momentum, epsilon, relu, pz,
+                                      pm, pr, y, where);
+      },
+      x, w, b, gamma, beta, moving_mean, moving_variance, z, mean, rstd, out, indices);
 }
 
 void inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
@@ -60,8 +64,11 @@ void inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
   const float *mm = moving_mean.data(), *mv = moving_variance.data();
   float* y = out_data(out);
   std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
-  py::gil_scoped_release nogil;
-  ops::conv2d_batchnorm_inference(s, px, pw, pb, pg, pbeta, mm, mv, epsilon, relu, y, where);
+  run(
+      [=] {
+        ops::conv2d_batchnorm_inference(s, px, pw, pb, pg, pbeta, mm, mv, epsilon, relu, y, where);
+      },
+      x, w, b, gamma, beta, moving_mean, moving_variance, out, indices);
 }
 
 void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& gamma,
@@ -93,8 +100,12 @@ void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& g
   const ops::BatchNorm norm{z.data(), gamma.data(), beta.data(), mean.data(), rstd.data(), relu};
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   float *pdg = out_data(dgamma), *pdbeta = out_data(dbeta);
-  py::gil_scoped_release nogil;
-  ops::conv2d_batchnorm_backward(s, px, pw, norm, pdy, py_, where, pdx, pdw, pdb, pdg, pdbeta);
+  run(
+      [=] {
+        ops::conv2d_batchnorm_backward(s, px, pw, norm, pdy, py_, where, pdx, pdw, pdb, pdg,
+                                       pdbeta);
+      },
+      x, w, z, gamma, beta, mean, rstd, dy, y, indices, dx, dw, db, dgamma, dbeta);
 }
 
 }  // namespace

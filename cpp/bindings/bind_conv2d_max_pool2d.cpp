@@ -1,6 +1,7 @@
 #include "../ops/conv2d_max_pool2d.h"
 
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -15,8 +16,8 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
   float* y = out_data(out);
   std::uint8_t* where = indices.mutable_data();
-  py::gil_scoped_release nogil;
-  ops::conv2d_max_pool2d_forward(s, px, pw, pb, relu, y, where);
+  run([=] { ops::conv2d_max_pool2d_forward(s, px, pw, pb, relu, y, where); }, x, w, b, out,
+      indices);
 }
 
 void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& indices,
@@ -32,8 +33,8 @@ void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& 
   const std::uint8_t* where = indices.data();
   const float *px = x.data(), *pw = w.data(), *py_ = y.data(), *pdy = dy.data();
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
-  py::gil_scoped_release nogil;
-  ops::conv2d_max_pool2d_backward(s, px, pw, py_, where, pdy, relu, pdx, pdw, pdb);
+  run([=] { ops::conv2d_max_pool2d_backward(s, px, pw, py_, where, pdy, relu, pdx, pdw, pdb); }, x,
+      w, y, indices, dy, dx, dw, db);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "../ops/dense.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -16,8 +17,7 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, b
   check_shape("out", out, {n, oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::dense_forward(n, c, oc, px, pw, pb, relu, y);
+  run([=] { ops::dense_forward(n, c, oc, px, pw, pb, relu, y); }, x, w, b, out);
 }
 
 void backward_input(const Floats& dy, const Floats& w, Floats out) {
@@ -30,8 +30,7 @@ void backward_input(const Floats& dy, const Floats& w, Floats out) {
   check_shape("out", out, {n, c});
   const float *pdy = dy.data(), *pw = w.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::dense_backward_input(n, c, oc, pdy, pw, dx);
+  run([=] { ops::dense_backward_input(n, c, oc, pdy, pw, dx); }, dy, w, out);
 }
 
 void backward_weights(const Floats& x, const Floats& dy, Floats out) {
@@ -44,8 +43,7 @@ void backward_weights(const Floats& x, const Floats& dy, Floats out) {
   check_shape("out", out, {c, oc});
   const float *px = x.data(), *pdy = dy.data();
   float* dw = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::dense_backward_weights(n, c, oc, px, pdy, dw);
+  run([=] { ops::dense_backward_weights(n, c, oc, px, pdy, dw); }, x, dy, out);
 }
 
 void bias(const Floats& dy, Floats out) {
@@ -55,8 +53,7 @@ void bias(const Floats& dy, Floats out) {
   check_shape("out", out, {c});
   const float* pdy = dy.data();
   float* db = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::bias_backward(rows, c, pdy, db);
+  run([=] { ops::bias_backward(rows, c, pdy, db); }, dy, out);
 }
 
 void bias_relu(const Floats& dy, const Floats& y, Floats out, Floats db) {
@@ -68,8 +65,7 @@ void bias_relu(const Floats& dy, const Floats& y, Floats out, Floats db) {
   check_shape("db", db, {c});
   const float *pdy = dy.data(), *py_ = y.data();
   float *dz = out_data(out), *pdb = out_data(db);
-  py::gil_scoped_release nogil;
-  ops::bias_relu_backward(rows, c, pdy, py_, dz, pdb);
+  run([=] { ops::bias_relu_backward(rows, c, pdy, py_, dz, pdb); }, dy, y, out, db);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "../ops/gather.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -26,12 +27,16 @@ void gather(const py::array& source, const Labels& indices, double scale, Floats
   }
   const void* from = source.data();
   float* to = out_data(out);
-  py::gil_scoped_release nogil;
-  if (bytes) {
-    ops::gather(n, size, static_cast<const std::uint8_t*>(from), at, static_cast<float>(scale), to);
-  } else {
-    ops::gather(n, size, static_cast<const float*>(from), at, static_cast<float>(scale), to);
-  }
+  run(
+      [=] {
+        if (bytes) {
+          ops::gather(n, size, static_cast<const std::uint8_t*>(from), at,
+                      static_cast<float>(scale), to);
+        } else {
+          ops::gather(n, size, static_cast<const float*>(from), at, static_cast<float>(scale), to);
+        }
+      },
+      source, indices, out);
 }
 
 }  // namespace

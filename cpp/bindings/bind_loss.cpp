@@ -1,5 +1,6 @@
 #include "../ops/loss.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -46,8 +47,8 @@ void softmax_cross_entropy(const Floats& logits, const py::array& labels,
   const std::int64_t n = logits.shape(0), k = logits.shape(1);
   const float *x = logits.data(), *pw = in_data(weights);
   float *p = out_data(probs), *d = out_data(dlogits), *l = out_data(losses);
-  py::gil_scoped_release nogil;
-  ops::softmax_cross_entropy(n, k, x, targets, pw, p, d, l);
+  run([=] { ops::softmax_cross_entropy(n, k, x, targets, pw, p, d, l); }, logits, labels, weights,
+      probs, dlogits, losses);
 }
 
 void cross_entropy(const Floats& probs, const py::array& labels,
@@ -57,8 +58,8 @@ void cross_entropy(const Floats& probs, const py::array& labels,
   const std::int64_t n = probs.shape(0), k = probs.shape(1);
   const float *p = probs.data(), *pw = in_data(weights);
   float *d = out_data(dprobs), *l = out_data(losses);
-  py::gil_scoped_release nogil;
-  ops::cross_entropy(n, k, p, targets, pw, d, l);
+  run([=] { ops::cross_entropy(n, k, p, targets, pw, d, l); }, probs, labels, weights, dprobs,
+      losses);
 }
 
 void check_values(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
@@ -75,8 +76,7 @@ void mean_squared_error(const Floats& y, const Floats& target, const std::option
   const std::int64_t n = y.shape(0), k = y.shape(1);
   const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
   float *d = out_data(dy), *l = out_data(losses);
-  py::gil_scoped_release nogil;
-  ops::mean_squared_error(n, k, py_, t, pw, d, l);
+  run([=] { ops::mean_squared_error(n, k, py_, t, pw, d, l); }, y, target, weights, dy, losses);
 }
 
 void mean_absolute_error(const Floats& y, const Floats& target,
@@ -85,8 +85,7 @@ void mean_absolute_error(const Floats& y, const Floats& target,
   const std::int64_t n = y.shape(0), k = y.shape(1);
   const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
   float *d = out_data(dy), *l = out_data(losses);
-  py::gil_scoped_release nogil;
-  ops::mean_absolute_error(n, k, py_, t, pw, d, l);
+  run([=] { ops::mean_absolute_error(n, k, py_, t, pw, d, l); }, y, target, weights, dy, losses);
 }
 
 void binary_cross_entropy(const Floats& y, const Floats& target, bool from_logits,
@@ -96,8 +95,8 @@ void binary_cross_entropy(const Floats& y, const Floats& target, bool from_logit
   const std::int64_t n = y.shape(0), k = y.shape(1);
   const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
   float *d = out_data(dy), *l = out_data(losses);
-  py::gil_scoped_release nogil;
-  ops::binary_cross_entropy(n, k, py_, t, from_logits, label_smoothing, pw, d, l);
+  run([=] { ops::binary_cross_entropy(n, k, py_, t, from_logits, label_smoothing, pw, d, l); }, y,
+      target, weights, dy, losses);
 }
 
 std::int64_t count_correct(const Floats& y, const py::array& labels) {

@@ -1,5 +1,6 @@
 #include "../ops/optimizer.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -15,8 +16,12 @@ void adam(Floats w, const Floats& g, Floats m, Floats v, double learning_rate, d
   const std::int64_t n = w.size();
   const float* pg = g.data();
   float *pw = out_data(w), *pm = out_data(m), *pv = out_data(v);
-  py::gil_scoped_release nogil;
-  ops::adam_update(n, pw, pg, pm, pv, learning_rate, beta_1, beta_2, epsilon, step, weight_decay);
+  run(
+      [=] {
+        ops::adam_update(n, pw, pg, pm, pv, learning_rate, beta_1, beta_2, epsilon, step,
+                         weight_decay);
+      },
+      w, g, m, v);
 }
 
 void sgd(Floats w, const Floats& g, std::optional<Floats> velocity, double learning_rate,
@@ -26,8 +31,8 @@ void sgd(Floats w, const Floats& g, std::optional<Floats> velocity, double learn
   const std::int64_t n = w.size();
   const float* pg = g.data();
   float *pw = out_data(w), *pv = out_data(velocity);
-  py::gil_scoped_release nogil;
-  ops::sgd_update(n, pw, pg, pv, learning_rate, momentum, nesterov, weight_decay);
+  run([=] { ops::sgd_update(n, pw, pg, pv, learning_rate, momentum, nesterov, weight_decay); }, w,
+      g, velocity);
 }
 
 void rmsprop(Floats w, const Floats& g, Floats v, std::optional<Floats> momentum_buffer,
@@ -39,8 +44,11 @@ void rmsprop(Floats w, const Floats& g, Floats v, std::optional<Floats> momentum
   const std::int64_t n = w.size();
   const float* pg = g.data();
   float *pw = out_data(w), *pv = out_data(v), *pm = out_data(momentum_buffer);
-  py::gil_scoped_release nogil;
-  ops::rmsprop_update(n, pw, pg, pv, pm, learning_rate, rho, momentum, epsilon, weight_decay);
+  run(
+      [=] {
+        ops::rmsprop_update(n, pw, pg, pv, pm, learning_rate, rho, momentum, epsilon, weight_decay);
+      },
+      w, g, v, momentum_buffer);
 }
 
 }  // namespace

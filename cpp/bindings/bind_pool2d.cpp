@@ -1,5 +1,6 @@
 #include "../ops/pool2d.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -47,8 +48,7 @@ void max_forward(const Floats& x, const Pair& pool_size, const Pair& strides, co
   const float* px = x.data();
   float* y = out_data(out);
   void* where = indices.mutable_data();
-  py::gil_scoped_release nogil;
-  ops::max_pool2d_forward(s, px, y, where, wide);
+  run([=] { ops::max_pool2d_forward(s, px, y, where, wide); }, x, out, indices);
 }
 
 void max_backward(const Floats& dy, const py::array& indices, const Pair& pool_size,
@@ -64,8 +64,7 @@ void max_backward(const Floats& dy, const py::array& indices, const Pair& pool_s
   }
   const float* pdy = dy.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::max_pool2d_backward(s, pdy, where, wide, dx);
+  run([=] { ops::max_pool2d_backward(s, pdy, where, wide, dx); }, dy, indices, out);
 }
 
 void average_forward(const Floats& x, const Pair& pool_size, const Pair& strides, const Pads& pads,
@@ -74,8 +73,7 @@ void average_forward(const Floats& x, const Pair& pool_size, const Pair& strides
   check_shape("out", out, output_shape(s));
   const float* px = x.data();
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::average_pool2d_forward(s, px, y);
+  run([=] { ops::average_pool2d_forward(s, px, y); }, x, out);
 }
 
 void average_backward(const Floats& dy, const Pair& pool_size, const Pair& strides,
@@ -84,8 +82,7 @@ void average_backward(const Floats& dy, const Pair& pool_size, const Pair& strid
   check_shape("dy", dy, output_shape(s));
   const float* pdy = dy.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::average_pool2d_backward(s, pdy, dx);
+  run([=] { ops::average_pool2d_backward(s, pdy, dx); }, dy, out);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "../ops/rescaling.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -17,8 +18,7 @@ void rescaling(const Floats& x, const Floats& scale, const std::optional<Floats>
   }
   const float *px = x.data(), *a = scale.data(), *b = in_data(offset);
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::rescaling(n, c, px, a, b, y);
+  run([=] { ops::rescaling(n, c, px, a, b, y); }, x, scale, offset, out);
 }
 
 }  // namespace

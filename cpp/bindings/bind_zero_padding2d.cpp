@@ -1,5 +1,6 @@
 #include "../ops/zero_padding2d.h"
 #include "array.h"
+#include "calls.h"
 
 namespace convkit::bindings {
 namespace {
@@ -24,16 +25,14 @@ void forward(const Floats& x, const Pads& pads, Floats out) {
   const ops::ZeroPadding s = geometry("x", x, out, pads);
   const float* px = x.data();
   float* y = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::zero_padding2d_forward(s, px, y);
+  run([=] { ops::zero_padding2d_forward(s, px, y); }, x, out);
 }
 
 void backward(const Floats& dy, const Pads& pads, Floats out) {
   const ops::ZeroPadding s = geometry("out", out, dy, pads);
   const float* pdy = dy.data();
   float* dx = out_data(out);
-  py::gil_scoped_release nogil;
-  ops::zero_padding2d_backward(s, pdy, dx);
+  run([=] { ops::zero_padding2d_backward(s, pdy, dx); }, dy, out);
 }
 
 }  // namespace

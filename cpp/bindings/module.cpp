@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m) {
   using namespace convkit::bindings;
   m.doc() = "convkit's kernels; use convkit.ops.";
   bind_runtime(m);
+  bind_calls(m);
   bind_conv2d(m);
   bind_conv2d_batchnorm(m);
   bind_conv2d_max_pool2d(m);

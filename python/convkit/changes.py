@@ -1,7 +1,7 @@
 """A count of the changes that a remembered native call may not outlive.
 
 A training step makes the same native calls with the same arrays as the step before, so a plan
-remembers them (`convkit.plan.BoundStep`). What they depend on besides the arrays is a layer's
+remembers them (`convkit.plan.BoundSteps`). What they depend on besides the arrays is a layer's
 attributes and where its parameters live: whoever changes one of those says so here.
 """
 

@@ -7,8 +7,10 @@ front of the same buffers: `Plan.bind(n)` ties the steps to views for n samples,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +20,7 @@ from . import changes, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Run
 from .losses import Loss
-from .ops._calls import Calls, written_down
+from .ops._gate import Calls
 from .parameters import Array, Parameter, aligned_empty
 
 
@@ -63,37 +65,50 @@ class Step(NamedTuple):
     nbytes: int
 
 
-class BoundStep:
-    """One direction of a stage, tied to the arrays of one batch size.
+class BoundSteps:
+    """One direction of neighbouring stages, tied to the arrays of one batch size.
 
-    Its native calls are the same from one batch to the next, and Python would make them out anew
-    each time, from memory that the batch has driven out of the caches. So they are remembered,
-    until something changes that they depend on.
+    Their native calls are the same from one batch to the next, and Python would make them out anew
+    each time, from memory that the batch has driven out of the caches. So they are remembered, and
+    made again natively, until something changes that they depend on.
 
     Attributes:
-        run: the stage's method with its arrays, which asks Python every time.
+        runs: the stages' methods with their arrays, which ask Python every time.
+        repeats: whether they are native calls that depend on nothing but the arrays and what
+            `convkit.changes` counts.
     """
 
-    __slots__ = ("_calls", "_count", "_repeats", "_training", "run")
+    __slots__ = ("_calls", "_count", "_training", "repeats", "runs")
 
-    def __init__(self, run: Callable[[Run], None], repeats: bool) -> None:
-        self.run = run
-        self._repeats = repeats
-        self._calls: Calls = []
+    def __init__(self, runs: list[Callable[[Run], None]], repeats: bool) -> None:
+        self.runs = runs
+        self.repeats = repeats
+        self._calls: Calls | None = None
         self._count = -1
         self._training = False
 
     def __call__(self, run: Run) -> None:
+        """Run the stages."""
         if self._calls and self._count == changes.count and self._training == run.training:
-            for call in self._calls:
-                call()
-        elif self._repeats:
+            self._calls.repeat()
+        elif self.repeats:
             count = changes.count
-            with written_down() as calls:
-                self.run(run)
+            with Calls() as calls:
+                self.ask(run)
             self._calls, self._count, self._training = calls, count, run.training
         else:
-            self.run(run)
+            self.ask(run)
+
+    def ask(self, run: Run) -> None:
+        """Run the stages by their methods."""
+        for each in self.runs:
+            each(run)
+
+    @classmethod
+    def together(cls, runs: Iterable[tuple[Callable[[Run], None], bool]]) -> list[BoundSteps]:
+        """Methods, each with whether it repeats, in as few pieces as can be remembered."""
+        by_kind = groupby(runs, key=itemgetter(1))
+        return [cls([run for run, _ in group], repeats) for repeats, group in by_kind]
 
 
 class Bound(NamedTuple):
@@ -108,15 +123,15 @@ class Bound(NamedTuple):
     x: Array
     output: Array
     losses: Array
-    forwards: list[BoundStep]
-    backwards: list[BoundStep]
+    forwards: list[BoundSteps]
+    backwards: list[BoundSteps]
     compute_loss: Callable[..., Array] | None
     regularized: list[Parameter]
 
     def forward(self, run: Run) -> None:
         """Compute the output from x; without a last softmax where that belongs to the loss."""
-        for step in self.forwards:
-            step(run)
+        for steps in self.forwards:
+            steps(run)
 
     def loss(self, targets: Array, sample_weight: Array | None = None) -> Array:
         """Compute the losses, the last output and its gradient; return the losses."""
@@ -126,8 +141,8 @@ class Bound(NamedTuple):
 
     def backward(self, run: Run) -> None:
         """Compute the gradients of all parameters."""
-        for step in self.backwards:
-            step(run)
+        for steps in self.backwards:
+            steps(run)
 
     def regularize(self) -> float:
         """Add the gradients of the penalties on parameters; return the sum of the penalties."""
@@ -182,8 +197,8 @@ class Plan:
     def _bind(self, n: int) -> Bound:
         if not 1 <= n <= self.batch_size:
             raise ValueError(f"a plan for {self.batch_size} samples cannot run {n}")
-        forwards: list[BoundStep] = []
-        backwards: list[BoundStep] = []
+        forwards: list[tuple[Callable[[Run], None], bool]] = []
+        backwards: list[tuple[Callable[[Run], None], bool]] = []
         for step in self.steps:
             stage = step.stage
             if stage.is_view(self.training):
@@ -193,18 +208,18 @@ class Plan:
             saved = tuple(
                 buffer.view(array.shape) for buffer, array in zip(step.saved, declared, strict=True)
             )
-            forwards.append(BoundStep(partial(stage.forward, x, y, saved), stage.repeats))
+            forwards.append((partial(stage.forward, x, y, saved), stage.repeats))
             if step.dy is not None:
                 dx = None if step.dx is None else step.dx.view(x.shape)
                 backward = partial(stage.backward, x, y, step.dy.view(y.shape), dx, saved)
-                backwards.append(BoundStep(backward, stage.repeats))
+                backwards.append((backward, stage.repeats))
         backwards.reverse()
         return Bound(
             self.x.view((n, *self.input_sizes)),
             self.output.view((n, *self.output_sizes)),
             self.losses.view((n,)),
-            forwards,
-            backwards,
+            BoundSteps.together(forwards),
+            BoundSteps.together(backwards),
             self._bind_loss(n),
             self.regularized,
         )

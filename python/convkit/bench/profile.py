@@ -22,7 +22,7 @@ from typing import Any
 
 from ..layers.base import Run
 from ..models import Sequential
-from ..plan import Bound, BoundStep, Plan, Step
+from ..plan import Bound, BoundSteps, Plan, Step
 from .bounds import (
     BACKWARD,
     FORWARD,
@@ -223,20 +223,22 @@ def _running(plan: Plan, direction: str) -> list[tuple[Key, Step]]:
 
 @contextmanager
 def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
-    """Let every step of the plan tell the clock who it is."""
+    """Let every step of the plan tell the clock who it is, each repeating its own calls."""
     lists = {FORWARD: bound.forwards, BACKWARD: bound.backwards}
-    former = {direction: list(calls) for direction, calls in lists.items()}
-    for direction, calls in lists.items():
-        pairs = zip(_running(plan, direction), former[direction], strict=True)
-        # Native calls that are repeated from memory would pass the profile function by.
-        calls[:] = [
-            BoundStep(partial(clock.run, key, call.run), repeats=False) for (key, _), call in pairs
+    former = {direction: list(bound_steps) for direction, bound_steps in lists.items()}
+    for direction, bound_steps in lists.items():
+        runs = [(run, steps.repeats) for steps in former[direction] for run in steps.runs]
+        alone = [BoundSteps([run], repeats) for run, repeats in runs]
+        pairs = zip(_running(plan, direction), alone, strict=True)
+        watched: list[Callable[[Run], None]] = [
+            partial(clock.run, key, steps) for (key, _), steps in pairs
         ]
+        bound_steps[:] = [BoundSteps(watched, repeats=False)]
     try:
         yield
     finally:
-        for direction, calls in lists.items():
-            calls[:] = former[direction]
+        for direction, bound_steps in lists.items():
+            bound_steps[:] = former[direction]
 
 
 def _settle(step: Call, seconds: float) -> None:

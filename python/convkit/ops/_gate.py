@@ -12,12 +12,16 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from convkit.ops._calls import not_again
+from convkit import _core
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, ...]
 
 _FLOAT32 = np.dtype(np.float32)
+
+Calls = _core.Calls  # native calls, written down for a plan that repeats them
+# Said where an array was made or converted for a call, which cannot be repeated then.
+not_again = Calls.not_again
 
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:

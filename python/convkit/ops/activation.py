@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._gate import Floats, as_floats, output
 
 _Kind = _core.Activation
@@ -20,7 +19,7 @@ def _forward(
 ) -> Floats:
     x = as_floats("x", x)
     out = output("out", out, x.shape)
-    call(_core.activation_forward, kind, x, parameter, out)
+    _core.activation_forward(kind, x, parameter, out)
     return out
 
 
@@ -37,7 +36,7 @@ def _backward(
     if saved.shape != dy.shape:
         raise ValueError(f"{name} must have dy's shape {dy.shape}, but its shape is {saved.shape}")
     out = output("out", out, dy.shape)
-    call(_core.activation_backward, kind, dy, saved, parameter, out)
+    _core.activation_backward(kind, dy, saved, parameter, out)
     return out
 
 
@@ -133,7 +132,7 @@ def softmax_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
     """e^x / sum of e^x over the last axis, computed from x less its maximum."""
     x = as_floats("x", x)
     out = output("out", out, x.shape)
-    call(_core.softmax_forward, _rows("x", x), _rows("out", out))
+    _core.softmax_forward(_rows("x", x), _rows("out", out))
     return out
 
 
@@ -144,5 +143,5 @@ def softmax_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None 
     if y.shape != dy.shape:
         raise ValueError(f"y must have dy's shape {dy.shape}, but its shape is {y.shape}")
     out = output("out", out, dy.shape)
-    call(_core.softmax_backward, _rows("dy", dy), _rows("y", y), _rows("out", out))
+    _core.softmax_backward(_rows("dy", dy), _rows("y", y), _rows("out", out))
     return out

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._convolution import is_relu
 from convkit.ops._gate import Floats, as_floats, check_output, output
 
@@ -58,8 +57,7 @@ def batchnorm_forward(
     out = output("out", out, x.shape)
     mean = output("mean", mean, vector)
     rstd = output("rstd", rstd, vector)
-    call(
-        _core.batchnorm_forward,
+    _core.batchnorm_forward(
         rows,
         as_floats("gamma", gamma, 1),
         as_floats("beta", beta, 1),
@@ -93,8 +91,7 @@ def batchnorm_inference(
     x = as_floats("x", x)
     rows = _rows("x", x)
     out = output("out", out, x.shape)
-    call(
-        _core.batchnorm_inference,
+    _core.batchnorm_inference(
         rows,
         as_floats("gamma", gamma, 1),
         as_floats("beta", beta, 1),
@@ -141,8 +138,7 @@ def batchnorm_backward(
     out = output("out", out, x.shape)
     dgamma = output("dgamma", dgamma, vector)
     dbeta = output("dbeta", dbeta, vector)
-    call(
-        _core.batchnorm_backward,
+    _core.batchnorm_backward(
         _rows("dy", dy),
         rows,
         as_floats("gamma", gamma, 1),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._convolution import check_gradients, geometry, is_relu
 from convkit.ops._gate import Floats, as_floats, output
 from convkit.ops._window import IntPair, Padding
@@ -92,8 +91,7 @@ def conv2d_forward(
     w = as_floats("w", w, 4)
     shape, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
-    call(
-        _core.conv2d_forward,
+    _core.conv2d_forward(
         x,
         w,
         None if b is None else as_floats("b", b, 1),
@@ -133,8 +131,7 @@ def conv2d_backward_input(
     shape, window = geometry(x_shape, w.shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     out = output("out", out, tuple(x_shape))
-    call(
-        _core.conv2d_backward_input,
+    _core.conv2d_backward_input(
         dy,
         w,
         window.strides,
@@ -173,8 +170,7 @@ def conv2d_backward_weights(
     shape, window = geometry(x.shape, w_shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
     out = output("out", out, tuple(w_shape))
-    call(
-        _core.conv2d_backward_weights,
+    _core.conv2d_backward_weights(
         x,
         dy,
         window.strides,
@@ -228,8 +224,7 @@ def conv2d_backward(
             raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
         mask = as_floats("y", y, 4)
     check_gradients(x, w, dx, dw, db)
-    call(
-        _core.conv2d_backward,
+    _core.conv2d_backward(
         x,
         w,
         dy,

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._convolution import (
     as_pool_indices,
     check_gradients,
@@ -77,8 +76,7 @@ def conv2d_batchnorm_forward(
     mean = output("mean", mean, vector)
     rstd = output("rstd", rstd, vector)
     indices = pool_indices(indices, shape) if max_pool else None
-    call(
-        _core.conv2d_batchnorm_forward,
+    _core.conv2d_batchnorm_forward(
         x,
         w,
         None if b is None else as_floats("b", b, 1),
@@ -135,8 +133,7 @@ def conv2d_batchnorm_inference(
     resolve = pooled_geometry if max_pool else geometry
     shape, window = resolve(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
-    call(
-        _core.conv2d_batchnorm_inference,
+    _core.conv2d_batchnorm_inference(
         x,
         w,
         None if b is None else as_floats("b", b, 1),
@@ -209,8 +206,7 @@ def conv2d_batchnorm_backward(
     check_gradients(x, w, dx, dw, db)
     dgamma = output("dgamma", dgamma, vector)
     dbeta = output("dbeta", dbeta, vector)
-    call(
-        _core.conv2d_batchnorm_backward,
+    _core.conv2d_batchnorm_backward(
         x,
         w,
         as_floats("z", z, 4),

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._convolution import (
     as_pool_indices,
     check_gradients,
@@ -50,8 +49,7 @@ def conv2d_max_pool2d_forward(
     shape, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
     indices = pool_indices(indices, shape)
-    call(
-        _core.conv2d_max_pool2d_forward,
+    _core.conv2d_max_pool2d_forward(
         x,
         w,
         None if b is None else as_floats("b", b, 1),
@@ -99,8 +97,7 @@ def conv2d_max_pool2d_backward(
     w = as_floats("w", w, 4)
     _, window = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     check_gradients(x, w, dx, dw, db)
-    call(
-        _core.conv2d_max_pool2d_backward,
+    _core.conv2d_max_pool2d_backward(
         x,
         w,
         as_floats("y", y, 4),

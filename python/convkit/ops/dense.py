@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._convolution import is_relu
 from convkit.ops._gate import Floats, as_floats, output
 
@@ -37,7 +36,7 @@ def dense_forward(
     w = as_floats("w", w, 2)
     out = output("out", out, (x.shape[0], w.shape[1]))
     bias = None if b is None else as_floats("b", b, 1)
-    call(_core.dense_forward, x, w, bias, is_relu(activation), out)
+    _core.dense_forward(x, w, bias, is_relu(activation), out)
     return out
 
 
@@ -48,7 +47,7 @@ def dense_backward_input(
     dy = as_floats("dy", dy, 2)
     w = as_floats("w", w, 2)
     out = output("out", out, (dy.shape[0], w.shape[0]))
-    call(_core.dense_backward_input, dy, w, out)
+    _core.dense_backward_input(dy, w, out)
     return out
 
 
@@ -59,7 +58,7 @@ def dense_backward_weights(
     x = as_floats("x", x, 2)
     dy = as_floats("dy", dy, 2)
     out = output("out", out, (x.shape[1], dy.shape[1]))
-    call(_core.dense_backward_weights, x, dy, out)
+    _core.dense_backward_weights(x, dy, out)
     return out
 
 
@@ -70,7 +69,7 @@ def bias_backward(dy: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
         raise ValueError(f"dy must not be empty, but its shape is {dy.shape}")
     channels = dy.shape[-1]
     out = output("out", out, (channels,))
-    call(_core.bias_backward, dy.reshape(-1, channels), out)
+    _core.bias_backward(dy.reshape(-1, channels), out)
     return out
 
 
@@ -97,5 +96,5 @@ def bias_relu_backward(
     out = output("out", out, dy.shape)
     rows = (-1, dy.shape[-1])
     db = output("db", db, dy.shape[-1:])
-    call(_core.bias_relu_backward, dy.reshape(rows), y.reshape(rows), out.reshape(rows), db)
+    _core.bias_relu_backward(dy.reshape(rows), y.reshape(rows), out.reshape(rows), db)
     return out, db

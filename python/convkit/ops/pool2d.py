@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._calls import call
 from convkit.ops._gate import Floats, as_floats, in_c_order, output, output_of
 from convkit.ops._window import IntPair, Padding, Window, image_shape, pair, resolve
 
@@ -82,7 +81,7 @@ def max_pool2d_forward(
     shape, size, window = _geometry(x.shape, pool_size, strides, padding)
     out = output("out", out, shape)
     indices = output_of(max_pool2d_index_dtype(size), "indices", indices, shape)
-    call(_core.max_pool2d_forward, x, size, window.strides, window.pads, out, indices)
+    _core.max_pool2d_forward(x, size, window.strides, window.pads, out, indices)
     return out, indices
 
 
@@ -114,8 +113,7 @@ def max_pool2d_backward(
     if not isinstance(indices, np.ndarray) or indices.dtype != dtype:
         raise TypeError(f"indices must be the {dtype} array that max_pool2d_forward returned")
     out = output("out", out, tuple(x_shape))
-    call(
-        _core.max_pool2d_backward,
+    _core.max_pool2d_backward(
         dy,
         in_c_order(indices),
         size,
@@ -138,7 +136,7 @@ def average_pool2d_forward(
     x = as_floats("x", x, 4)
     shape, size, window = _geometry(x.shape, pool_size, strides, padding)
     out = output("out", out, shape)
-    call(_core.average_pool2d_forward, x, size, window.strides, window.pads, out)
+    _core.average_pool2d_forward(x, size, window.strides, window.pads, out)
     return out
 
 
@@ -157,5 +155,5 @@ def average_pool2d_backward(
     if dy.shape != shape:
         raise ValueError(f"dy must have the output's shape {shape}, but its shape is {dy.shape}")
     out = output("out", out, tuple(x_shape))
-    call(_core.average_pool2d_backward, dy, size, window.strides, window.pads, out)
+    _core.average_pool2d_backward(dy, size, window.strides, window.pads, out)
     return out
