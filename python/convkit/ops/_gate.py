@@ -18,6 +18,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, ...]
 
 _FLOAT32 = np.dtype(np.float32)
+_INT64 = np.dtype(np.int64)
 
 Calls = _core.Calls  # native calls, written down for a plan that repeats them
 # Said where an array was made or converted for a call, which cannot be repeated then.
@@ -132,6 +133,13 @@ def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> Non
         raise ValueError(f"{name} must be writable, aligned and contiguous in C order")
 
 
+def as_integers(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """An array of integers as int64 in C order: itself where it is that already, else a copy."""
+    if array.dtype == _INT64 and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.require(array, dtype=_INT64, requirements=["C", "A"])
+
+
 def as_labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
     """Labels as the native losses take them: int64 (n,), or float32 (n, K) distributions.
 
@@ -140,7 +148,7 @@ def as_labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
     """
     array = as_array("labels", labels)
     if array.dtype.kind in "bui" and (array.ndim == 1 or array.shape == (n, 1)):
-        return np.require(array.reshape(-1), dtype=np.int64, requirements=["C", "A"])
+        return as_integers(array if array.ndim == 1 else array.reshape(-1))
     if array.ndim == 2 and array.dtype.kind in "biuf":
         return as_floats("labels", array)
     raise ValueError(

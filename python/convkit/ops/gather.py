@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, output
+from convkit.ops._gate import Floats, as_integers, output
 
 
 def gather(
@@ -36,5 +36,5 @@ def gather(
     if at.ndim != 1 or at.dtype.kind not in "iu":
         raise ValueError(f"indices must be integers (n,), but are {at.dtype} of shape {at.shape}")
     out = output("out", out, (at.shape[0], *source.shape[1:]))
-    _core.gather(source, np.require(at, np.int64, ["C", "A"]), scale, out)
+    _core.gather(source, as_integers(at), scale, out)
     return out
