@@ -43,7 +43,7 @@ void BatchStatistics::add_images(const float* x, std::int64_t begin, std::int64_
 
 void BatchStatistics::add_all(const float* x) const {
   parallel_for(blocks_.count(), blocks_.images * blocks_.rows * blocks_.c,
-               [&](std::int64_t block, int) { add(x, block); });
+               [&](std::int64_t block) { add(x, block); });
 }
 
 // Means and population variances from those of the blocks (Chan, Golub and LeVeque, 1979).
@@ -187,11 +187,11 @@ void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c
   Scratch scratch;
   const RowBlocks blocks(1, rows, c);
   BatchNormGradient gradient(blocks, norm, scratch);
-  parallel_for(blocks.count(), rows * c, [&](std::int64_t block, int) {
+  parallel_for(blocks.count(), rows * c, [&](std::int64_t block) {
     gradient.reduce(block, dy + blocks.first_row(block) * c);
   });
   gradient.finish(dgamma, dbeta);
-  parallel_for(blocks.count(), rows * c, [&](std::int64_t block, int) {
+  parallel_for(blocks.count(), rows * c, [&](std::int64_t block) {
     const std::int64_t at = blocks.first_row(block) * c;
     gradient.apply(block, dy + at, dx + at);
   });

@@ -47,12 +47,12 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr)
   const std::int64_t weights = s.tap_count * s.k * ceil_div(s.cols, kernel.lanes);
   const std::int64_t work = (positions + kWeightsRead) * weights;
   const std::int64_t table_size = kernel.tile_rows * std::max<std::int64_t>(s.tap_count, 1);
-  const float** tables = scratch.take<const float*>(threads_for(tasks, work) * table_size);
-  parallel_for(tasks, work, [&](std::int64_t task, int thread) {
+  parallel_for(tasks, work, [&](std::int64_t task) {
+    Scratch own;
     const std::int64_t begin = task / column_tasks * chunk;
     const std::int64_t col = task % column_tasks * columns;
     kernel.correlate(s, begin, std::min(begin + chunk, positions), col,
-                     std::min(col + columns, s.cols), tables + thread * table_size);
+                     std::min(col + columns, s.cols), own.take<const float*>(table_size));
     if (statistics) statistics->add_images(s.out, task, task + 1);
   });
 }
@@ -188,7 +188,7 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const std::int64_t pieces = std::min(s.n, kBatchPieces), count = blocks.count(s);
   float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
-  parallel_for(pieces * count, weight_work(s), [&](std::int64_t task, int) {
+  parallel_for(pieces * count, weight_work(s), [&](std::int64_t task) {
     const std::int64_t piece = task / count;
     blocks.accumulate(images, dy, parts + piece * size, false, piece * s.n / pieces,
                       (piece + 1) * s.n / pieces, task % count);
@@ -205,17 +205,15 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   const Images images = images_of(s, x, scratch);
   const ChannelBlocks blocks(images.s);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
-  const int threads = threads_for(kBatchPieces, work);
   float* parts = scratch.take(kBatchPieces * size);
-  float* gradients = scratch.take(threads * output.image_size());
-  float* masked = scratch.take(threads * output.scratch_size());
-  parallel_for(kBatchPieces, work, [&](std::int64_t piece, int thread) {
+  parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
+    Scratch own;
+    float* gradient = own.take(output.image_size());
     const std::int64_t first = piece * s.n / kBatchPieces, last = (piece + 1) * s.n / kBatchPieces;
     for (std::int64_t n = first; n < last; ++n) {
       Images image = images;
       image.x += n * image.s.h * image.s.w * image.ldx;
-      const float* dy = output.load(n, n + 1, gradients + thread * output.image_size(),
-                                    masked + thread * output.scratch_size());
+      const float* dy = output.load(n, n + 1, gradient);
       for (std::int64_t block = 0; block < blocks.count(s); ++block)
         blocks.accumulate(image, dy, parts + piece * size, n > first, 0, 1, block);
     }

@@ -95,11 +95,11 @@ void depthwise_forward(const ConvShape& s, const float* x, const float* w, const
   // Statistics are taken of whole images, while they are in a core's cache.
   const std::int64_t chunk = statistics || size > 0 ? s.oh : kRowsPerTask;
   const std::int64_t tasks = ceil_div(rows, chunk);
-  float* images = scratch.take(threads_for(tasks, work) * size);
-  parallel_for(tasks, work, [&](std::int64_t task, int thread) {
+  parallel_for(tasks, work, [&](std::int64_t task) {
     if (size > 0) {
+      Scratch own;
       Correlation image = problem;
-      image.src = repeat_image(s, x + task * s.h * s.w * s.c, images + thread * size);
+      image.src = repeat_image(s, x + task * s.h * s.w * s.c, own.take(size));
       image.out = y + task * s.oh * s.ow * s.oc;
       kernels().depthwise_correlate(image, 0, s.oh);
     } else {
@@ -114,9 +114,9 @@ void depthwise_backward_input(const ConvShape& s, const float* dy, const float* 
   const InputGradient gradient(s, w, scratch);
   const std::int64_t size = repeated_size(s), work = work_of(s);
   if (size > 0) {
-    float* images = scratch.take(threads_for(s.n, work) * size);
-    parallel_for(s.n, work, [&](std::int64_t n, int thread) {
-      gradient.apply(dy + n * s.oh * s.ow * s.oc, dx + n * s.h * s.w * s.c, images + thread * size);
+    parallel_for(s.n, work, [&](std::int64_t n) {
+      Scratch own;
+      gradient.apply(dy + n * s.oh * s.ow * s.oc, dx + n * s.h * s.w * s.c, own.take(size));
     });
     return;
   }
@@ -141,15 +141,16 @@ void depthwise_backward_weights(const ConvShape& s, const float* x, const float*
   const std::int64_t channels = image_size > 0 ? s.oc : kChannelsPerTask;
   const std::int64_t blocks = ceil_div(s.oc, channels);
   float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
-  float* images = scratch.take(threads_for(pieces * blocks, work) * image_size);
-  parallel_for(pieces * blocks, work, [&](std::int64_t task, int thread) {
+  parallel_for(pieces * blocks, work, [&](std::int64_t task) {
+    Scratch own;
+    float* repeated_image = own.take(image_size);
     const std::int64_t piece = task / blocks, c = task % blocks * channels;
     const std::int64_t c_end = std::min(c + channels, s.oc);
     float* part = parts + piece * size;
     for (std::int64_t t = 0; t < taps; ++t)
       std::fill(part + t * s.oc + c, part + t * s.oc + c_end, 0.0f);
     for (std::int64_t n = piece * s.n / pieces; n < (piece + 1) * s.n / pieces; ++n) {
-      const float* image = repeat_image(s, x + n * s.h * s.w * s.c, images + thread * image_size);
+      const float* image = repeat_image(s, x + n * s.h * s.w * s.c, repeated_image);
       kernels().depthwise_backward_weights(even, image, dy + n * s.oh * s.ow * s.oc, part, 0, 1, c,
                                            c_end);
     }
@@ -166,17 +167,14 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
   const InputGradient input(s, w, scratch);
   const std::int64_t size = s.kh * s.kw * s.oc, work = work_of(s);
   const std::int64_t image_size = repeated_size(s);
-  const int threads = threads_for(kBatchPieces, work);
   float* parts = scratch.take(kBatchPieces * size);
-  float* gradients = scratch.take(threads * output.image_size());
-  float* masked = scratch.take(threads * output.scratch_size());
-  float* images = scratch.take(threads * image_size);
-  parallel_for(kBatchPieces, work, [&](std::int64_t piece, int thread) {
-    float *part = parts + piece * size, *image = images + thread * image_size;
+  parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
+    Scratch own;
+    float *part = parts + piece * size, *image = own.take(image_size);
+    float* gradient = own.take(output.image_size());
     std::fill(part, part + size, 0.0f);
     for (std::int64_t n = piece * s.n / kBatchPieces; n < (piece + 1) * s.n / kBatchPieces; ++n) {
-      const float* dy = output.load(n, n + 1, gradients + thread * output.image_size(),
-                                    masked + thread * output.scratch_size());
+      const float* dy = output.load(n, n + 1, gradient);
       const std::int64_t at = n * s.h * s.w * s.c;
       if (dw) {
         kernels().depthwise_backward_weights(even, repeat_image(s, x + at, image), dy, part, 0, 1,

@@ -30,8 +30,6 @@ std::int64_t OutputGradient::image_size() const {
   return y_ || indices_ || norm_ ? s_.oh * s_.ow * s_.oc : 0;
 }
 
-std::int64_t OutputGradient::scratch_size() const { return y_ && indices_ ? rows_ * s_.oc : 0; }
-
 MemoryRange OutputGradient::gradient_of(std::int64_t begin, std::int64_t end) const {
   return {dy_ + begin * rows_ * s_.oc, dy_ + end * rows_ * s_.oc};
 }
@@ -60,10 +58,10 @@ const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float*
   return y_ ? to : dy_ + begin * rows_ * s_.oc;
 }
 
-const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
-                                      float* scratch) const {
-  const float* gradient = masked(begin, end, indices_ ? scratch : to);
-  if (!indices_) return gradient;
+const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to) const {
+  if (!indices_) return masked(begin, end, to);
+  Scratch scratch;
+  const float* gradient = masked(begin, end, scratch.take((end - begin) * rows_ * s_.oc));
   // A window's maximum is positive exactly where ReLU let its gradient through, so ReLU and the
   // bias came first, on a quarter of the convolution's outputs.
   PoolShape pool = pool_of_two(s_);
@@ -73,15 +71,14 @@ const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, floa
   return to;
 }
 
-OutputGradient::Loaded OutputGradient::load_pooled(std::int64_t begin, std::int64_t end, float* to,
-                                                   float* scratch) const {
-  if (!indices_ || norm_) return {load(begin, end, to, scratch), nullptr};
+OutputGradient::Loaded OutputGradient::load_pooled(std::int64_t begin, std::int64_t end,
+                                                   float* to) const {
+  if (!indices_ || norm_) return {load(begin, end, to), nullptr};
   return {masked(begin, end, to), indices_ + begin * rows_ * s_.oc};
 }
 
-const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to,
-                                  float* scratch) const {
-  const float* gradient = unpooled(begin, end, to, scratch);
+const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to) const {
+  const float* gradient = unpooled(begin, end, to);
   if (!norm_) return gradient;
   const RowBlocks& blocks = norm_->blocks();
   for (std::int64_t block = begin * blocks.of_image; block < end * blocks.of_image; ++block) {
@@ -103,7 +100,7 @@ void OutputGradient::reduce() const {
   const std::int64_t work = s_.n * s_.oh * s_.ow * s_.oc;
   const RowBlocks& blocks = norm_->blocks();
   const PoolShape pool = pool_of_two(s_);
-  parallel_for(s_.n, work, [&](std::int64_t n, int) {
+  parallel_for(s_.n, work, [&](std::int64_t n) {
     if (indices_) return norm_->reduce_pooled(pool, n, dy_, y_, indices_);
     for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block)
       norm_->reduce(block, dy_ + blocks.first_row(block) * s_.oc);
@@ -114,10 +111,7 @@ const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
   if (size == 0 && !bias_) return dy_;
   float* to = scratch.take(s_.n * size);
-  float* masked = scratch.take(threads_for(s_.n, work) * scratch_size());
-  parallel_for(s_.n, work, [&](std::int64_t n, int thread) {
-    load(n, n + 1, to + n * size, masked + thread * scratch_size());
-  });
+  parallel_for(s_.n, work, [&](std::int64_t n) { load(n, n + 1, to + n * size); });
   return size > 0 ? to : dy_;
 }
 

@@ -19,18 +19,17 @@ class OutputGradient {
   OutputGradient(const ConvShape& s, const float* dy, const float* y, const std::uint8_t* indices,
                  const BatchNormGradient* norm, bool bias, Scratch& scratch);
 
-  // Floats of an image's gradient and of its scratch, 0 where load() needs none.
+  // Floats of an image's gradient, 0 where load() needs none.
   std::int64_t image_size() const;
-  std::int64_t scratch_size() const;
   // The gradient (end - begin, OH, OW, OC) of images [begin, end): in `to`, or dy itself.
-  const float* load(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
+  const float* load(std::int64_t begin, std::int64_t end, float* to) const;
   // The same, but with pooling alone the gradient behind it and the maxima's indices, which spares
   // writing the larger one.
   struct Loaded {
     const float* dy;
     const std::uint8_t* indices;  // null where dy is not pooled
   };
-  Loaded load_pooled(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
+  Loaded load_pooled(std::int64_t begin, std::int64_t end, float* to) const;
   // What load() will read first: the gradient behind, and the outputs that it depends on.
   MemoryRange gradient_of(std::int64_t begin, std::int64_t end) const;
   MemoryRange output_of(std::int64_t begin, std::int64_t end) const;
@@ -46,7 +45,7 @@ class OutputGradient {
   // The gradient behind the pooling, through ReLU: in `to` or dy itself. Sums it for the bias.
   const float* masked(std::int64_t begin, std::int64_t end, float* to) const;
   // The gradient behind the bias or batch normalisation.
-  const float* unpooled(std::int64_t begin, std::int64_t end, float* to, float* scratch) const;
+  const float* unpooled(std::int64_t begin, std::int64_t end, float* to) const;
 
   ConvShape s_;
   const float *dy_, *y_;

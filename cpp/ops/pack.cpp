@@ -40,7 +40,7 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
   const std::int64_t ldw = round_up(gc, lanes);
   float* packed = scratch.take(s.groups * taps * goc * ldw);
   const std::int64_t blocks = ceil_div(ldw, kTransposeBlock);
-  parallel_for(s.groups * taps * blocks, s.groups * taps * goc * ldw, [&](std::int64_t task, int) {
+  parallel_for(s.groups * taps * blocks, s.groups * taps * goc * ldw, [&](std::int64_t task) {
     const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
     const std::int64_t c_begin = task % blocks * kTransposeBlock;
     const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
@@ -75,14 +75,13 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
 
 void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
   const std::int64_t down = ceil_div(rows, kTransposeBlock);
-  parallel_for(
-      down * ceil_div(columns, kTransposeBlock), rows * columns, [&](std::int64_t task, int) {
-        const std::int64_t r = task % down * kTransposeBlock, c = task / down * kTransposeBlock;
-        const std::int64_t r_end = std::min(r + kTransposeBlock, rows);
-        const std::int64_t c_end = std::min(c + kTransposeBlock, columns);
-        kernels().transpose(from + r * columns + c, columns, r_end - r, c_end - c,
-                            to + c * rows + r, rows, r_end - r);
-      });
+  parallel_for(down * ceil_div(columns, kTransposeBlock), rows * columns, [&](std::int64_t task) {
+    const std::int64_t r = task % down * kTransposeBlock, c = task / down * kTransposeBlock;
+    const std::int64_t r_end = std::min(r + kTransposeBlock, rows);
+    const std::int64_t c_end = std::min(c + kTransposeBlock, columns);
+    kernels().transpose(from + r * columns + c, columns, r_end - r, c_end - c, to + c * rows + r,
+                        rows, r_end - r);
+  });
 }
 
 void add_parts(float* parts, std::int64_t count, std::int64_t size) {

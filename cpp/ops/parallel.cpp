@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <new>
 
 #include "scratch.h"
@@ -23,6 +24,38 @@ std::atomic<bool> runtime_started{false};
 struct alignas(64) Share {
   std::atomic<std::int64_t> next;
   std::int64_t end;
+};
+
+class OwnThenOthers final : public Tasks {
+ public:
+  OwnThenOthers(Share* shares, int threads, int thread)
+      : shares_(shares), threads_(threads), thread_(thread) {}
+
+  bool next(std::int64_t* task) override {
+    for (; done_ < threads_; ++done_) {
+      Share& share = shares_[(thread_ + done_) % threads_];
+      *task = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (*task < share.end) return true;
+    }
+    return false;
+  }
+
+ private:
+  Share* shares_;
+  int threads_, thread_, done_ = 0;
+};
+
+class InOrder final : public Tasks {
+ public:
+  explicit InOrder(std::int64_t count) : count_(count) {}
+
+  bool next(std::int64_t* task) override {
+    *task = next_++;
+    return *task < count_;
+  }
+
+ private:
+  std::int64_t count_, next_ = 0;
 };
 
 void after_fork_in_child() {
@@ -44,28 +77,30 @@ int threads_for(std::int64_t tasks, std::int64_t work) {
   return static_cast<int>(std::min<std::int64_t>(num_threads(), most));
 }
 
-void run_tasks(std::int64_t tasks, int threads, TaskFunction f, void* context) {
+void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
   if (threads == 1) {
-    for (std::int64_t i = 0; i < tasks; ++i) f(context, i, 0);
-    return;
+    const TaskMemory own;
+    InOrder all(tasks);
+    return body(context, all);
   }
   runtime_started.store(true);
   Scratch scratch;
   Share* shares = scratch.take<Share>(threads);
   for (int i = 0; i < threads; ++i)
     new (shares + i) Share{{i * tasks / threads}, (i + 1) * tasks / threads};
+  std::exception_ptr error;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
 #pragma omp parallel num_threads(threads)
   {
-    const int thread = omp_get_thread_num();
-    for (int i = 0; i < threads; ++i) {
-      Share& share = shares[(thread + i) % threads];
-      for (;;) {
-        const std::int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
-        if (task >= share.end) break;
-        f(context, task, thread);
-      }
+    const TaskMemory own;
+    OwnThenOthers mine(shares, threads, omp_get_thread_num());
+    try {
+      body(context, mine);
+    } catch (...) {
+      if (!failed.test_and_set()) error = std::current_exception();
     }
   }
+  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace convkit::ops

@@ -1,10 +1,13 @@
-// Threads: the only OpenMP in the library is behind parallel_for. Work is cut into tasks whose
-// number and contents never depend on the thread count, each task writes its own part of the
-// output, and so the bits of a result are the same for any number of threads.
+// Threads: the only OpenMP in the library is behind parallel_for. Each task writes its own part of
+// the output, and how a value is computed never depends on the thread count: so the bits of a
+// result are the same for any number of threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <type_traits>
+#include <utility>
+
+#include "scratch.h"
 
 namespace convkit::ops {
 
@@ -16,21 +19,48 @@ int num_threads();
 // would wait for them for ever.
 int threads_for(std::int64_t tasks, std::int64_t work);
 
-using TaskFunction = void (*)(void* context, std::int64_t task, int thread);
-void run_tasks(std::int64_t tasks, int threads, TaskFunction f, void* context);
+// The tasks that are left for a thread.
+class Tasks {
+ public:
+  // Whether there was one more, which is this thread's now.
+  virtual bool next(std::int64_t* task) = 0;
 
-// Calls f(task, thread) for each task in [0, tasks), thread < threads_for(tasks, work). f must not
-// throw. work: about how many elements all the tasks read, compute or write (of a matrix product,
-// the vector operations).
+ protected:
+  ~Tasks() = default;
+};
+
+// Runs body(context, tasks) in each thread, and throws the first exception that any of them threw.
+using ThreadFunction = void (*)(void* context, Tasks& tasks);
+void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context);
+
+// Calls f(task, memory) for each task in [0, tasks). Every thread makes its `memory` before its
+// first task, by prepare(scratch): with what it takes there, it alone works until the end. work:
+// about how many elements all the tasks read, compute or write (of a matrix product, the vector
+// operations).
+template <class Prepare, class F>
+void parallel_for(std::int64_t tasks, std::int64_t work, Prepare&& prepare, F&& f) {
+  const auto both = std::pair<Prepare&, F&>(prepare, f);
+  using Both = decltype(both);
+  run_threads(
+      tasks, threads_for(tasks, work),
+      [](void* context, Tasks& mine) {
+        const auto& [make, run] = *static_cast<Both*>(context);
+        std::int64_t task;
+        if (!mine.next(&task)) return;
+        Scratch scratch;
+        const auto memory = make(scratch);
+        do run(task, memory);
+        while (mine.next(&task));
+      },
+      const_cast<void*>(static_cast<const void*>(&both)));
+}
+
+// Calls f(task) for each task in [0, tasks).
 template <class F>
 void parallel_for(std::int64_t tasks, std::int64_t work, F&& f) {
-  using Function = std::remove_reference_t<F>;
-  run_tasks(
-      tasks, threads_for(tasks, work),
-      [](void* context, std::int64_t task, int thread) {
-        (*static_cast<Function*>(context))(task, thread);
-      },
-      const_cast<void*>(static_cast<const void*>(&f)));
+  parallel_for(
+      tasks, work, [](Scratch&) { return nullptr; },
+      [&](std::int64_t task, std::nullptr_t) { f(task); });
 }
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -43,7 +73,7 @@ inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
 // of the n.
 template <class F>
 void parallel_ranges(std::int64_t n, std::int64_t size, std::int64_t weight, F&& f) {
-  parallel_for(ceil_div(n, size), n * weight, [&](std::int64_t i, int) {
+  parallel_for(ceil_div(n, size), n * weight, [&](std::int64_t i) {
     const std::int64_t begin = i * size;
     f(begin, begin + size < n ? begin + size : n);
   });

@@ -8,7 +8,7 @@ namespace convkit::ops {
 double multiply_add_peak(std::int64_t rounds) {
   const KernelTable& kernel = kernels();
   const int threads = num_threads();
-  parallel_for(threads, rounds * kernel.peak_flops, [&](std::int64_t, int) {
+  parallel_for(threads, rounds * kernel.peak_flops, [&](std::int64_t) {
     volatile float used = kernel.multiply_add_peak(rounds);
     (void)used;
   });

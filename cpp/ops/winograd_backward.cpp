@@ -18,7 +18,7 @@ constexpr std::int64_t kLargeGradient = 256 * 1024;
 // tasks.
 constexpr std::int64_t kChannels = 32;
 constexpr std::int64_t kFewChannels = 16;
-constexpr std::int64_t kEnoughTasks = 4;
+constexpr std::int64_t kFewChunks = 4;
 
 // The part of a range that goes with steps [begin, end) of total.
 MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end,
@@ -41,8 +41,7 @@ class Backward {
     lc_ = a_.lc;
     const bool large = dw && kWinogradPoints * a_.matrix > kLargeGradient;
     by_channels_ = s.n < kBatchPieces || large;
-    const bool few = by_channels_ && lc_ < kEnoughTasks * kChannels;
-    a_.lc = std::min(lc_, round_up(few ? kFewChannels : kChannels, kernels().lanes));
+    a_.lc = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
     a_.matrix = weights_stride(a_.lc, a_.loc);
     size_ = kWinogradPoints * a_.matrix;
     chunks_ = ceil_div(lc_, a_.lc);
@@ -59,15 +58,17 @@ class Backward {
   void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
 
  private:
+  // Channels of a chunk.
+  std::int64_t chunk_of(bool few) const {
+    return std::min(lc_, round_up(few ? kFewChannels : kChannels, kernels().lanes));
+  }
+
   void run_by_channels() const {
     Scratch scratch;
     const float* dy = output_.load_all(scratch);
-    const std::int64_t needed = 2 * size_ + block_size_;
-    float* memory = scratch.take(threads_for(chunks_, work_) * needed);
-    parallel_for(chunks_, work_, [&](std::int64_t i, int thread) {
-      float* u = memory + thread * needed;
-      float* du = u + size_;
-      float* z = du + size_;
+    parallel_for(chunks_, work_, [&](std::int64_t i) {
+      Scratch own;
+      float *u = own.take(size_), *du = own.take(size_), *z = own.take(block_size_);
       if (dx_) transform_weights(i, u, 0, a_.loc);
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
@@ -86,23 +87,29 @@ class Backward {
   void run_by_pieces() const {
     Scratch scratch;
     const std::int64_t weights = chunks_ * size_;
-    float* u = dx_ ? scratch.take(weights) : nullptr;
+    float* shared = dx_ && weights > kOwnWeights ? scratch.take(weights) : nullptr;
     float* du = dw_ ? scratch.take(pieces_ * weights) : nullptr;
-    if (dx_) {
+    if (shared) {
       each_of_weights(a_.loc, 1, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-        transform_weights(i, u + i * size_, begin, end);
+        transform_weights(i, shared + i * size_, begin, end);
       });
     }
-    const std::int64_t loaded = images_ * output_.image_size();
-    const std::int64_t needed = block_size_ + loaded + images_ * output_.scratch_size();
-    float* memory = scratch.take(threads_for(pieces_, work_) * needed);
-    parallel_for(pieces_, work_, [&](std::int64_t piece, int thread) {
+    struct Memory {
+      float *u, *z, *to;
+    };
+    const auto prepare = [&](Scratch& own) {
+      const Memory memory = {dx_ && !shared ? own.take(weights) : shared, own.take(block_size_),
+                             own.take(images_ * output_.image_size())};
+      for (std::int64_t i = 0; dx_ && !shared && i < chunks_; ++i)
+        transform_weights(i, memory.u + i * size_, 0, a_.loc);
+      return memory;
+    };
+    parallel_for(pieces_, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
+      const auto [u, z, to] = memory;
       const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
-      float* z = memory + thread * needed;
-      float* to = z + block_size_;
       for (std::int64_t n = first; n < last; n += images_) {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
-        const OutputGradient::Loaded dy = output_.load_pooled(n, end, to, to + loaded);
+        const OutputGradient::Loaded dy = output_.load_pooled(n, end, to);
         kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n);
         for (std::int64_t i = 0; i < chunks_; ++i) {
           const bool more = i + 1 < chunks_;
@@ -128,7 +135,7 @@ class Backward {
   template <class F>
   void each_of_weights(std::int64_t rows, std::int64_t arrays, const F& f) const {
     const std::int64_t cuts = ceil_div(rows, kWeightRows);
-    parallel_for(chunks_ * cuts, arrays * chunks_ * size_, [&](std::int64_t task, int) {
+    parallel_for(chunks_ * cuts, arrays * chunks_ * size_, [&](std::int64_t task) {
       const std::int64_t begin = task % cuts * kWeightRows;
       f(task / cuts, begin, std::min(begin + kWeightRows, rows));
     });

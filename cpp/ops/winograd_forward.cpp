@@ -63,42 +63,51 @@ class Forward {
   // Statistics are taken of whole images, while they are in a core's cache.
   void run_by_tiles(const float* w, const BatchStatistics* statistics) const {
     Scratch scratch;
-    float* u = scratch.take(kWinogradPoints * a_.matrix);
-    parallel_ranges(a_.lc, kWeightRows, kWinogradPoints * a_.loc,
-                    [&](std::int64_t begin, std::int64_t end) {
-                      kernels().winograd_weights(a_, w, s_.oc, u, begin, end);
-                    });
+    const std::int64_t weights = kWinogradPoints * a_.matrix;
+    float* shared = weights > kOwnWeights ? scratch.take(weights) : nullptr;
+    if (shared) {
+      parallel_ranges(a_.lc, kWeightRows, kWinogradPoints * a_.loc,
+                      [&](std::int64_t begin, std::int64_t end) {
+                        kernels().winograd_weights(a_, w, s_.oc, shared, begin, end);
+                      });
+    }
     const std::int64_t images =
         statistics ? std::min(ceil_div(kMinStatisticsTiles, image_tiles_), s_.n) : s_.n;
     const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
-    const std::int64_t size = scratch_size(a_, block);
-    float* blocks = scratch.take(threads_for(tasks, work_) * size);
-    parallel_for(tasks, work_, [&](std::int64_t task, int thread) {
-      run_tiles(a_, u, 0, task * span, std::min((task + 1) * span, tiles_), block,
-                blocks + thread * size);
+    struct Memory {
+      float *u, *block;
+    };
+    const auto prepare = [&](Scratch& own) {
+      const Memory memory = {shared ? shared : own.take(weights),
+                             own.take(scratch_size(a_, block))};
+      if (!shared) kernels().winograd_weights(a_, w, s_.oc, memory.u, 0, a_.lc);
+      return memory;
+    };
+    parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& memory) {
+      run_tiles(a_, memory.u, 0, task * span, std::min((task + 1) * span, tiles_), block,
+                memory.block);
       if (statistics)
         statistics->add_images(y_, task * images, std::min((task + 1) * images, s_.n));
     });
   }
 
   void run_by_channels(const float* w) const {
-    Scratch scratch;
     WinogradShape most = a_;
     most.loc = std::min(a_.loc, round_up(kOutputsOfTask, kernels().lanes));
     most.matrix = weights_stride(most.lc, most.loc);
     const std::int64_t tasks = ceil_div(a_.loc, most.loc), weights = kWinogradPoints * most.matrix;
     const std::int64_t block = tiles_of_block(most, tiles_);
     const std::int64_t size = weights + scratch_size(most, block);
-    float* blocks = scratch.take(threads_for(tasks, work_) * size);
-    parallel_for(tasks, work_, [&](std::int64_t task, int thread) {
+    parallel_for(tasks, work_, [&](std::int64_t task) {
+      Scratch own;
       const std::int64_t first = task * most.loc;
       WinogradShape part = most;
       part.loc = std::min(most.loc, a_.loc - first);
       WinogradShape columns = part;
       columns.oc = s_.oc - first;
-      float* u = blocks + thread * size;
+      float* u = own.take(size);
       kernels().winograd_weights(columns, w + first, s_.oc, u, 0, part.lc);
       run_tiles(part, u, first, 0, tiles_, block, u + weights);
     });

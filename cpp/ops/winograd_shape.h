@@ -11,6 +11,9 @@ namespace convkit::ops {
 constexpr std::int64_t kWinogradPoints = 36;
 // Rows of all points' weights in one task of their transforms.
 constexpr std::int64_t kWeightRows = 4;
+// Up to so many floats every thread transforms the weights for itself. That takes less time than to
+// fetch what another core has written, and to write what another core has read.
+constexpr std::int64_t kOwnWeights = 1024 * 1024;
 
 // The tiles of a convolution, in vectors of the active instruction set; their spans are in scratch.
 WinogradShape winograd_shape(const ConvShape& s, Scratch& scratch);
