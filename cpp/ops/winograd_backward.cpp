@@ -14,10 +14,11 @@ constexpr std::int64_t kBackwardBlock = 160 * 1024;
 // A backward pass with a larger gradient of the transformed weights, or whose batch has fewer
 // images than pieces, is cut into channels instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
-// Input channels that a backward pass has in hand at a time; fewer where they would make too few
-// tasks.
+// Input channels that a backward pass has in hand at a time; fewer where chunks are the tasks, and
+// there would not be one for each thread.
 constexpr std::int64_t kChannels = 32;
 constexpr std::int64_t kFewChannels = 16;
+// Below so many chunks a block has the images that fit with the fewer channels.
 constexpr std::int64_t kFewChunks = 4;
 
 // The part of a range that goes with steps [begin, end) of total.
@@ -41,13 +42,15 @@ class Backward {
     lc_ = a_.lc;
     const bool large = dw && kWinogradPoints * a_.matrix > kLargeGradient;
     by_channels_ = s.n < kBatchPieces || large;
-    a_.lc = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
+    a_.lc = chunk_of(by_channels_ && lc_ < threads_for(lc_, work_) * kChannels);
     a_.matrix = weights_stride(a_.lc, a_.loc);
     size_ = kWinogradPoints * a_.matrix;
     chunks_ = ceil_div(lc_, a_.lc);
     pieces_ = by_channels_ ? 1 : kBatchPieces;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
-    const std::int64_t image = kWinogradPoints * image_tiles * (a_.lc + a_.loc);
+    // The images of a block decide in which order sums are made, so threads have no part in them.
+    const std::int64_t counted = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
+    const std::int64_t image = kWinogradPoints * image_tiles * (counted + a_.loc);
     const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
     images_ = even_share(ceil_div(s.n, pieces_), most);
     z_size_ = kernels().winograd_block_size(images_ * image_tiles, a_.loc);
