@@ -43,6 +43,8 @@ struct KernelTable {
   std::int64_t (*winograd_block_size)(std::int64_t tiles, std::int64_t channels);
   void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, float* u,
                            std::int64_t begin, std::int64_t end);
+  void (*winograd_transposed_weights)(const WinogradShape&, const float* w, std::int64_t first,
+                                      float* u, std::int64_t begin, std::int64_t end);
   void (*winograd_weight_gradient)(const WinogradShape&, const float* du, float* dw,
                                    std::int64_t begin, std::int64_t end);
   void (*winograd_weight_gradient_of_pieces)(const WinogradShape&, const float* du,

@@ -36,6 +36,7 @@ const KernelTable* kernel_table() {
       winograd_backward,
       winograd_block_size,
       winograd_weights,
+      winograd_transposed_weights,
       winograd_weight_gradient,
       winograd_weight_gradient_of_pieces,
       max_pool2d_forward,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gemm.h"
+#include "transpose.h"
 #include "winograd_transforms.h"
 
 CONVKIT_BEGIN_KERNELS
@@ -219,22 +220,58 @@ std::int64_t winograd_block_size(std::int64_t tiles, std::int64_t channels) {
   return kPoints * kPoints * point_stride(tiles, channels);
 }
 
+// A vector of G g G^T for each point in use, `matrix` floats apart.
+inline void store_weights(const UsedPoints& used, const F32 (&g)[3][3], float* u,
+                          std::int64_t matrix) {
+  F32 t[kPoints][kPoints];
+  both_axes(g, t, transform_weights, transform_weights);
+  each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
+    if (used.contain(h, v)) store(u + (h * kPoints + v) * matrix, t[h][v]);
+  });
+}
+
 // u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
 // up vectors are zeros. Points that no tile uses are left as they are.
 void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, float* u,
                       std::int64_t begin, std::int64_t end) {
   const UsedPoints used(s);
   each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
-    F32 g[3][3], t[kPoints][kPoints];
+    F32 g[3][3];
     each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
       const float* from = w + ((3 * h + v) * s.c + i) * ldw + o;
       g[h][v] = i < s.c ? load_part(from, s.oc - o) : zero();
     });
-    both_axes(g, t, transform_weights, transform_weights);
-    each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
-      if (used.contain(h, v)) store(u + (h * kPoints + v) * s.matrix + at, t[h][v]);
-    });
+    store_weights(used, g, u + at, s.matrix);
   });
+}
+
+// The same for the way back, from output channels [begin, end) of w (9, c, oc) to lc input channels
+// from `first` on: one (loc, lc) matrix a point.
+void winograd_transposed_weights(const WinogradShape& s, const float* w, std::int64_t first,
+                                 float* u, std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t kSquare = kLanes * kLanes;
+  const UsedPoints used(s);
+  float squares[9 * kSquare];
+  for (std::int64_t from = begin; from < end; from += kLanes) {
+    const std::int64_t stop = from + kLanes < end ? from + kLanes : end;
+    const std::int64_t left = s.oc < stop ? s.oc - from : stop - from;
+    for (std::int64_t i = 0; i < s.lc; i += kLanes) {
+      for (int tap = 0; tap < 9; ++tap) {
+        transpose(w + (tap * s.c + first + i) * s.oc + from, s.oc, s.c - first - i, left,
+                  squares + tap * kSquare, kLanes, kLanes);
+      }
+      const std::int64_t panel = i / kPanel * kPanel;
+      const std::int64_t width = s.lc - panel < kPanel ? s.lc - panel : kPanel;
+      for (std::int64_t o = from; o < stop; ++o) {
+        F32 g[3][3];
+        each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
+          const float* row = squares + (3 * h + v) * kSquare + (o - from) * kLanes;
+          g[h][v] = o < s.oc ? load(row) : zero();
+        });
+        store_weights(used, g, u + panel * s.loc + o * width + i - panel, s.matrix);
+      }
+    }
+  }
 }
 
 // The sum of `Parts` vectors `stride` floats apart: pairs, then pairs of pairs.

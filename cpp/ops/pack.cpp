@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kRowsPerTask = 64;
 constexpr std::int64_t kTransposeBlock = 16;
+// Floats that could be copied while a padded row is begun and ended.
+constexpr std::int64_t kRowCost = 64;
 constexpr std::int64_t kAddBlock = 1 << 13;
 
 }  // namespace
@@ -55,7 +57,7 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
                 float* padded) {
   const std::int64_t first = std::min(s.pad_left, width);
   const std::int64_t inside = std::min(s.w, width - first);
-  parallel_ranges(s.n * height, kRowsPerTask, width * s.c,
+  parallel_ranges(s.n * height, kRowsPerTask, width * s.c + kRowCost,
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t row = begin; row < end; ++row) {
                       const std::int64_t h = row % height - s.pad_top;

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "../dispatch/cpu.h"
-#include "pack.h"
 #include "winograd.h"
 #include "winograd_shape.h"
 
@@ -36,7 +35,7 @@ class Backward {
  public:
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
            float* dx, float* dw, Scratch& scratch)
-      : s_(s), x_(x), output_(output), dx_(dx), dw_(dw) {
+      : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw) {
     a_ = winograd_shape(s, scratch);
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
@@ -55,7 +54,6 @@ class Backward {
     images_ = even_share(ceil_div(s.n, pieces_), most);
     z_size_ = kernels().winograd_block_size(images_ * image_tiles, a_.loc);
     block_size_ = z_size_ + kernels().winograd_block_size(images_ * image_tiles, a_.lc);
-    if (dx) weights_ = transposed_weights(s, w, kernels().lanes, scratch);
   }
 
   void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
@@ -93,9 +91,10 @@ class Backward {
     float* shared = dx_ && weights > kOwnWeights ? scratch.take(weights) : nullptr;
     float* du = dw_ ? scratch.take(pieces_ * weights) : nullptr;
     if (shared) {
-      each_of_weights(a_.loc, 1, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-        transform_weights(i, shared + i * size_, begin, end);
-      });
+      each_of_weights(a_.loc, kernels().lanes, 1,
+                      [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+                        transform_weights(i, shared + i * size_, begin, end);
+                      });
     }
     struct Memory {
       float *u, *z, *to;
@@ -127,20 +126,22 @@ class Backward {
       }
     });
     if (dw_) {
-      each_of_weights(a_.lc, pieces_, [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-        weight_gradient(i, du + i * size_, begin, end);
-      });
+      each_of_weights(a_.lc, kWeightRows, pieces_,
+                      [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
+                        weight_gradient(i, du + i * size_, begin, end);
+                      });
     }
   }
 
-  // Calls f(chunk, begin, end) for a few of the `rows` of each chunk's weights at a time; `arrays`
+  // Calls f(chunk, begin, end) for `some` of the `rows` of each chunk's weights at a time; `arrays`
   // of them are read.
   template <class F>
-  void each_of_weights(std::int64_t rows, std::int64_t arrays, const F& f) const {
-    const std::int64_t cuts = ceil_div(rows, kWeightRows);
+  void each_of_weights(std::int64_t rows, std::int64_t some, std::int64_t arrays,
+                       const F& f) const {
+    const std::int64_t cuts = ceil_div(rows, some);
     parallel_for(chunks_ * cuts, arrays * chunks_ * size_, [&](std::int64_t task) {
-      const std::int64_t begin = task % cuts * kWeightRows;
-      f(task / cuts, begin, std::min(begin + kWeightRows, rows));
+      const std::int64_t begin = task % cuts * some;
+      f(task / cuts, begin, std::min(begin + some, rows));
     });
   }
 
@@ -152,10 +153,7 @@ class Backward {
 
   // u of a chunk: from output channels [begin, end) to the chunk's input channels.
   void transform_weights(std::int64_t i, float* u, std::int64_t begin, std::int64_t end) const {
-    WinogradShape back = chunk(i);
-    std::swap(back.lc, back.loc);
-    back.c = s_.oc, back.oc = back.loc;
-    kernels().winograd_weights(back, weights_.data + i * a_.lc, weights_.ldw, u, begin, end);
+    kernels().winograd_transposed_weights(chunk(i), w_, i * a_.lc, u, begin, end);
   }
 
   // dw for a chunk's input channels [begin, end), of those that there are.
@@ -185,7 +183,7 @@ class Backward {
   }
 
   ConvShape s_;
-  const float* x_;
+  const float *x_, *w_;
   const OutputGradient& output_;
   float *dx_, *dw_;
   WinogradShape a_;  // lc: channels of a chunk
@@ -195,7 +193,6 @@ class Backward {
   std::int64_t chunks_, pieces_;
   std::int64_t images_;               // in a block
   std::int64_t z_size_, block_size_;  // floats of a block's z; with a chunk's inputs
-  TapWeights weights_ = {};           // transposed
 };
 
 }  // namespace
