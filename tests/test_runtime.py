@@ -155,6 +155,47 @@ def test_a_forked_child_computes() -> None:
     assert done.stdout.strip() == "0 True", done.stderr
 
 
+OUT_OF_MEMORY = """
+import resource
+import numpy as np
+from convkit import ops, runtime
+runtime.set_num_threads(2)
+rng = np.random.default_rng(0)
+def arrays(channels):
+    x = rng.standard_normal((32, 20, 20, channels), np.float32)
+    return x, rng.standard_normal((3, 3, channels, channels), np.float32)
+def results(x, w, out):
+    y, dx, dw = out
+    ops.conv2d_forward(x, w, padding="same", out=y)
+    ops.conv2d_backward(x, w, y, padding="same", dx=dx, dw=dw)
+small, large = arrays(16), arrays(160)
+results(*small, tuple(map(np.empty_like, (small[0], *small))))  # the threads have their stacks
+outputs = [tuple(map(np.zeros_like, (large[0], *large))) for _ in range(2)]
+pages = int(open("/proc/self/statm").read().split()[0])
+refused = 0
+for megabytes in range(0, 16, 2):
+    limit = pages * resource.getpagesize() + (megabytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    try:
+        results(*large, outputs[0])
+    except MemoryError:
+        refused += 1
+assert refused, "no attempt ran out of memory"
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+results(*large, outputs[0])
+runtime.set_num_threads(1)
+results(*large, outputs[1])
+for two, one in zip(*outputs):
+    np.testing.assert_array_equal(two, one)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory as Linux has")
+def test_a_thread_that_finds_no_memory_raises_and_leaves_no_trace() -> None:
+    done = run(OUT_OF_MEMORY, OMP_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+
+
 def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     runtime.show_config()
     text = capsys.readouterr().out
