@@ -129,6 +129,27 @@ def test_adam_after_many_steps_and_with_tiny_gradients() -> None:
 
 
 @pytest.mark.usefixtures("isa")
+def test_averages_without_gradients_decay_to_zero_and_not_to_denormal_numbers() -> None:
+    """Processors are very slow with denormal numbers, and 0.9 times one may be the same one."""
+    names = ("velocity", "m", "v", "rho", "momentum")
+    averages = {name: np.zeros(21, np.float32) for name in names}
+    w = np.ones(21, np.float32)
+    g = np.linspace(-1.0, 1.0, 21, dtype=np.float32)
+    for step in range(1, 1201):
+        velocity, m, v, rho, momentum = averages.values()
+        ops.sgd_update(w, g, velocity, learning_rate=0.01, momentum=0.9)
+        ops.adam_update(w, g, m, v, learning_rate=0.01, beta_2=0.9, step=step)
+        ops.rmsprop_update(w, g, rho, momentum, learning_rate=0.01, momentum=0.9)
+        g[:] = 0.0
+        for name, average in averages.items():
+            sizes = np.abs(average[average != 0.0])
+            assert (sizes >= np.finfo(np.float32).tiny).all(), (name, step)
+    for name, average in averages.items():
+        np.testing.assert_array_equal(average, np.zeros(21), err_msg=name)
+    assert np.isfinite(w).all()
+
+
+@pytest.mark.usefixtures("isa")
 def test_nothing_outside_the_arrays_is_written() -> None:
     for shape in SHAPES:
         guards = [Guarded(shape) for _ in range(4)]

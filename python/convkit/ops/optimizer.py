@@ -1,4 +1,9 @@
-"""Parameter updates over flat arrays, in place and in one pass."""
+"""Parameter updates over flat arrays, in place and in one pass.
+
+Moving averages below 1.2e-38, the smallest normal number (Adam's first moment below 1.2e-32),
+become 0: those of a weight without gradient would end as denormal numbers, and slow processors
+down.
+"""
 
 from __future__ import annotations
 
