@@ -39,7 +39,8 @@ void Calls::repeat() const {
 }
 
 void bind_calls(py::module_& m) {
-  py::class_<Calls>(m, "Calls")
+  // Of Python's own kind of class: there are no static properties that pybind11's would be for.
+  py::class_<Calls>(m, "Calls", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
       .def(py::init<>())
       .def(
           "__enter__",

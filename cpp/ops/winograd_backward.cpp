@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <utility>
 
 #include "../dispatch/cpu.h"
 #include "winograd.h"
