@@ -317,6 +317,7 @@ DENSES = (
     Dense("one-input", 33, 1, 20),
     Dense("one-output", 33, 20, 1),
     Dense("large-batch", 257, 19, 23),
+    Dense("several-panels", 70, 300, 61),
     Dense("mnist-1", 32, 3136, 128),
     Dense("mnist-2", 32, 128, 10),
     Dense("mnist-3", 32, 10, 64),

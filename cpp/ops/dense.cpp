@@ -1,7 +1,10 @@
 #include "dense.h"
 
+#include <algorithm>
+
 #include "../dispatch/cpu.h"
 #include "conv2d.h"
+#include "correlation.h"
 #include "pack.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -10,6 +13,10 @@ namespace convkit::ops {
 namespace {
 
 constexpr std::int64_t kRowsPerBlock = 512;
+// Register tiles of channels whose input gradient is transposed together, in a first-level cache.
+constexpr std::int64_t kGradientTiles = 8;
+// With a batch this many times as large as the weights, these are transposed instead.
+constexpr std::int64_t kLargeBatch = 4;
 
 ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
   ConvShape s = {};
@@ -21,6 +28,24 @@ ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
   return s;
 }
 
+// dx^T = w dy^T for channels [begin, end) and samples [first, last), transposed while it is near.
+// dy_columns: these samples' columns of dy^T, a register tile of them.
+void input_gradient(std::int64_t c, std::int64_t oc, const float* dy_columns, const float* w,
+                    float* dx, std::int64_t begin, std::int64_t end, std::int64_t first,
+                    std::int64_t last) {
+  const KernelTable& kernel = kernels();
+  const std::int64_t rows = end - begin, columns = last - first;
+  Scratch scratch;
+  const Tap tap = {0, 0, dy_columns};
+  Correlation product = forward_correlation(dense_shape(rows, oc, columns));
+  product.src = w + begin * oc;
+  product.out = scratch.take(rows * columns);
+  product.k = oc, product.cols = columns, product.ldw = kernel.tile_columns;
+  product.taps = &tap, product.tap_count = 1;
+  kernel.correlate(product, 0, rows, 0, columns, scratch.take<const float*>(kernel.tile_rows));
+  kernel.transpose(product.out, columns, rows, columns, dx + first * c + begin, c, rows);
+}
+
 }  // namespace
 
 void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x, const float* w,
@@ -30,14 +55,24 @@ void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float*
 
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
                           const float* w, float* dx) {
-  if (n * (c + oc) >= c * oc) return conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
-  // dx^T = w dy^T: for a small batch the activations are cheaper to transpose than the weights.
+  if (n * (c + oc) >= kLargeBatch * c * oc)
+    return conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
+  // For a small batch the activations are cheaper to transpose than the weights.
+  const KernelTable& kernel = kernels();
+  const std::int64_t rows = kGradientTiles * kernel.tile_rows, columns = kernel.tile_columns;
+  const std::int64_t panels = ceil_div(n, columns);
   Scratch scratch;
-  float* dy_columns = scratch.take(n * oc);
-  float* dx_columns = scratch.take(n * c);
-  transpose(n, oc, dy, dy_columns);
-  conv2d_forward(dense_shape(c, oc, n), w, dy_columns, nullptr, false, dx_columns);
-  transpose(c, n, dx_columns, dx);
+  float* dy_columns = scratch.take(panels * oc * columns);
+  parallel_ranges(n, columns, oc, [&](std::int64_t begin, std::int64_t end) {
+    kernel.transpose(dy + begin * oc, oc, end - begin, oc, dy_columns + begin * oc, columns,
+                     columns);
+  });
+  const std::int64_t work = c * oc * panels * kernel.tile_columns / kernel.lanes;
+  parallel_for(ceil_div(c, rows) * panels, work, [&](std::int64_t task) {
+    const std::int64_t begin = task / panels * rows, first = task % panels * columns;
+    input_gradient(c, oc, dy_columns + first * oc, w, dx, begin, std::min(begin + rows, c), first,
+                   std::min(first + columns, n));
+  });
 }
 
 void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x,

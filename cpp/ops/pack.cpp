@@ -75,17 +75,6 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
                   });
 }
 
-void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
-  const std::int64_t down = ceil_div(rows, kTransposeBlock);
-  parallel_for(down * ceil_div(columns, kTransposeBlock), rows * columns, [&](std::int64_t task) {
-    const std::int64_t r = task % down * kTransposeBlock, c = task / down * kTransposeBlock;
-    const std::int64_t r_end = std::min(r + kTransposeBlock, rows);
-    const std::int64_t c_end = std::min(c + kTransposeBlock, columns);
-    kernels().transpose(from + r * columns + c, columns, r_end - r, c_end - c, to + c * rows + r,
-                        rows, r_end - r);
-  });
-}
-
 void add_parts(float* parts, std::int64_t count, std::int64_t size) {
   parallel_ranges(size, kAddBlock, count, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t step = 1; step < count; step *= 2) {

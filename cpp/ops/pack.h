@@ -28,9 +28,6 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
 void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::int64_t width,
                 float* padded);
 
-// to (columns, rows) = the transpose of from (rows, columns).
-void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to);
-
 // parts[0] += parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the same
 // tree for any number of threads.
 void add_parts(float* parts, std::int64_t count, std::int64_t size);
