@@ -138,8 +138,8 @@ def _activations() -> dict[str, dict[str, Any]]:
     for name, key in _KEYS.items():
         calls[f"{name}_forward"] = {"x": x}
         calls[f"{name}_backward"] = {"dy": dy, key: x}
-    calls["dropout_forward"] = {"x": x, "rate": 0.5, "seed": 3, "offset": 4}
-    calls["dropout_backward"] = {"dy": dy, "rate": 0.5, "seed": 3, "offset": 4}
+    calls["dropout_forward"] = {"x": x, "rate": 0.5, "seed": 3, "step": 1, "offset": 4}
+    calls["dropout_backward"] = {"dy": dy, "rate": 0.5, "seed": 3, "step": 1, "offset": 4}
     return calls
 
 

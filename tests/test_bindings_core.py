@@ -156,7 +156,7 @@ def test_arrays_of_another_type_or_order(name: str, position: int) -> None:
         array.astype(np.int16),
         array.astype(object),
         array.astype(array.dtype.newbyteorder()) if array.itemsize > 1 else array.astype("U1"),
-        doubled[..., ::2],
+        doubled[..., ::2] if array.size > 1 else "x",  # one number has no order
         array[..., ::-1] if array.shape[-1] > 1 else "x",
         array.tolist(),
         array.tobytes(),

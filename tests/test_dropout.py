@@ -74,8 +74,12 @@ def test_seeds_are_taken_modulo_64_bits() -> None:
         for same in ((3 + 2**64, 5), (3, 5 - 2**64), (3 - 2**65, 5 + 2**70)):
             y = module.dropout_forward(x, 0.5, seed=same[0], offset=same[1])
             assert_same_bits(y, module.dropout_forward(x, 0.5, seed=3, offset=5))
+        for step, offset in ((5, 0), (4, 1), (2**64 + 7, -2)):
+            assert_same_bits(y, module.dropout_forward(x, 0.5, seed=3, step=step, offset=offset))
         for wrong in (1.5, "1", None):
             with pytest.raises(TypeError):
                 module.dropout_forward(x, 0.5, seed=wrong)
             with pytest.raises(TypeError):
                 module.dropout_forward(x, 0.5, seed=1, offset=wrong)
+            with pytest.raises(TypeError):
+                module.dropout_forward(x, 0.5, seed=1, step=wrong)

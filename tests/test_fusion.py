@@ -44,8 +44,8 @@ def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y:
         elif isinstance(layer, layers.Flatten):
             x = x.reshape(len(x), -1)
         elif isinstance(layer, layers.Dropout):
-            offset = convkit.random.dropout_offset(3, layer.index)
-            x = reference.dropout_forward(x, layer.rate, seed=SEED, offset=offset)
+            offset = convkit.random.dropout_offset(layer.index)
+            x = reference.dropout_forward(x, layer.rate, seed=SEED, step=3, offset=offset)
         name = getattr(layer, "activation", None)
         if name is not None:
             x = getattr(reference, f"{name}_forward")(x)

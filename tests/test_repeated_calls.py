@@ -13,7 +13,7 @@ import pytest
 import convkit
 from compare import Array
 from convkit import changes, layers, ops
-from convkit.layers.base import Run
+from convkit.layers.base import INFERENCE, Run
 from convkit.ops._gate import Calls
 from convkit.plan import BoundSteps
 from some_models import ZOO, images
@@ -208,7 +208,7 @@ def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
     bound = BoundSteps([lambda run: _ignore(ops.relu_forward(x, out=out))], repeats=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
-        bound(Run())
+        bound(INFERENCE)
         np.testing.assert_array_equal(out, np.full(4, value, np.float32))
 
 
@@ -217,7 +217,7 @@ def test_what_had_to_be_made_is_made_again() -> None:
     bound = BoundSteps([lambda run: seen.append(ops.relu_forward(x))], repeats=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
-        bound(Run())
+        bound(INFERENCE)
     np.testing.assert_array_equal(seen, [[1.0] * 4, [2.0] * 4, [3.0] * 4])
 
 
@@ -232,15 +232,15 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
 
     bound = BoundSteps([run], repeats=True)
     with pytest.raises(RuntimeError, match="in the middle"):
-        bound(Run())
-    bound(Run())
+        bound(INFERENCE)
+    bound(INFERENCE)
     np.testing.assert_array_equal(out, np.ones((2, 4)))
     x[:] = 3.0
-    bound(Run())
+    bound(INFERENCE)
     np.testing.assert_array_equal(out, np.full((2, 4), 3.0))
     assert ends == [True], "the third pass was repeated"
     bound(Run(training=True))
-    assert ends == [], "another kind of pass is asked for again"
+    assert ends == [], "another run is asked for again"
 
 
 def test_calls_keep_their_arrays() -> None:
@@ -278,15 +278,14 @@ def test_calls_within_calls_are_the_inner_ones() -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_a_pass_is_repeated_in_as_few_pieces_as_dropout_leaves(name: str) -> None:
+def test_a_direction_is_repeated_in_one_piece(name: str) -> None:
     model: Model = getattr(convkit.zoo, name)()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(images(model, 4), np.arange(4))
     bound = model._plans["train"].bind(4)
-    dropouts = sum(isinstance(layer, layers.Dropout) for layer in model.layers)
     for pieces in (bound.forwards, bound.backwards):
-        assert [piece.repeats for piece in pieces] == [True, False] * dropouts + [True]
-        assert all(piece._calls for piece in pieces if piece.repeats)
+        assert [piece.repeats for piece in pieces] == [True]
+        assert all(piece._calls for piece in pieces)
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -49,14 +49,18 @@ void softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
   run([=] { ops::softmax_backward(pdy, py_, dx, rows, k); }, dy, y, out);
 }
 
-void dropout(const Floats& x, double rate, std::uint64_t seed, std::uint64_t offset, Floats out) {
+void dropout(const Floats& x, double rate, const Number& seed, const Number& step,
+             std::uint64_t offset, Floats out) {
   if (!(rate >= 0.0 && rate < 1.0))
     throw std::invalid_argument("rate must be in [0, 1), but is " + std::to_string(rate));
+  check_shape("seed", seed, {1});
+  check_shape("step", step, {1});
   check_shape("out", out, shape_of(x));
   const std::int64_t n = x.size();
   const float* px = x.data();
+  const std::uint64_t *pseed = seed.data(), *pstep = step.data();
   float* y = out_data(out);
-  run([=] { ops::dropout(px, y, n, rate, seed, offset); }, x, out);
+  run([=] { ops::dropout(px, y, n, rate, *pseed, offset + *pstep); }, x, seed, step, out);
 }
 
 }  // namespace
@@ -78,8 +82,8 @@ void bind_activation(py::module_& m) {
   m.def("softmax_forward", &softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
   m.def("softmax_backward", &softmax_gradient, py::arg("dy").noconvert(), py::arg("y").noconvert(),
         py::arg("out").noconvert());
-  m.def("dropout", &dropout, py::arg("x").noconvert(), py::arg("rate"), py::arg("seed"),
-        py::arg("offset"), py::arg("out").noconvert());
+  m.def("dropout", &dropout, py::arg("x").noconvert(), py::arg("rate"), py::arg("seed").noconvert(),
+        py::arg("step").noconvert(), py::arg("offset"), py::arg("out").noconvert());
 }
 
 }  // namespace convkit::bindings

@@ -10,6 +10,7 @@ import numpy.typing as npt
 _Floats = npt.NDArray[np.float32]
 _Pair = Sequence[int]
 _Pads = Sequence[int]
+_Number = npt.NDArray[np.uint64]  # of shape (1,)
 
 class Activation(enum.Enum):
     relu = 0
@@ -247,7 +248,9 @@ def activation_backward(
 ) -> None: ...
 def softmax_forward(x: _Floats, out: _Floats) -> None: ...
 def softmax_backward(dy: _Floats, y: _Floats, out: _Floats) -> None: ...
-def dropout(x: _Floats, rate: float, seed: int, offset: int, out: _Floats) -> None: ...
+def dropout(
+    x: _Floats, rate: float, seed: _Number, step: _Number, offset: int, out: _Floats
+) -> None: ...
 def softmax_cross_entropy(
     logits: _Floats,
     labels: npt.NDArray[Any],

@@ -21,7 +21,7 @@ from . import losses, metrics, optimizers, random, regularizers
 from .batches import Batches
 from .callbacks import CallbackList, History, Logs
 from .data import Samples
-from .layers.base import Layer, Run
+from .layers.base import INFERENCE, Layer, Run
 from .lowering import lower
 from .parameters import Array, Parameter, ParameterStore
 from .plan import Bound, Plan
@@ -72,6 +72,7 @@ class Engine(ABC):
         self.history: History | None = None
         self.seed: int | None = None
         self._steps = 0  # training steps over the model's life; random numbers depend on it
+        self._run = Run(training=True)
         self._store: ParameterStore | None = None
         self._plans: dict[str, Plan] = {}
         self._planned_ranges: tuple[slice, ...] | None = None
@@ -122,7 +123,7 @@ class Engine(ABC):
         bound = self._bound("train", len(indices))
         targets = samples.load(indices, bound.x)
         assert targets is not None
-        run = Run(True, seed, self._steps)
+        run = self._run.at(seed, self._steps)
         bound.forward(run)
         bound.loss(targets, samples.weights_of(indices))
         bound.backward(run)
@@ -137,7 +138,7 @@ class Engine(ABC):
         epoch = batches.epoch()
         if epoch is None:
             return {}
-        scores, run = Scores(self.metrics), Run()
+        scores = Scores(self.metrics)
         loop.call("on_test_begin")
         penalty = None
         for batch, (samples, indices) in enumerate(epoch):
@@ -145,7 +146,7 @@ class Engine(ABC):
             bound = self._bound("test", len(indices))
             targets = samples.load(indices, bound.x)
             assert targets is not None
-            bound.forward(run)
+            bound.forward(INFERENCE)
             bound.loss(targets, samples.weights_of(indices))
             if penalty is None:  # the weights stay as they are
                 penalty = regularizers.penalty(regularizers.regularized(self.layers))
@@ -160,14 +161,14 @@ class Engine(ABC):
         epoch = batches.epoch()
         if epoch is None:
             return None
-        run, parts, start = Run(), [], 0
+        parts, start = [], 0
         whole: Array | None = None
         loop.call("on_predict_begin")
         for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_predict_batch_begin", batch)
             bound = self._bound("predict", len(indices))
             samples.load(indices, bound.x)
-            bound.forward(run)
+            bound.forward(INFERENCE)
             if batches.samples is None:
                 parts.append(bound.output.copy())
             else:

@@ -78,24 +78,24 @@ class BoundSteps:
             `convkit.changes` counts.
     """
 
-    __slots__ = ("_calls", "_count", "_training", "repeats", "runs")
+    __slots__ = ("_calls", "_count", "_run", "repeats", "runs")
 
     def __init__(self, runs: list[Callable[[Run], None]], repeats: bool) -> None:
         self.runs = runs
         self.repeats = repeats
         self._calls: Calls | None = None
         self._count = -1
-        self._training = False
+        self._run: Run | None = None
 
     def __call__(self, run: Run) -> None:
         """Run the stages."""
-        if self._calls and self._count == changes.count and self._training == run.training:
+        if self._calls and self._count == changes.count and self._run is run:
             self._calls.repeat()
         elif self.repeats:
             count = changes.count
             with Calls() as calls:
                 self.ask(run)
-            self._calls, self._count, self._training = calls, count, run.training
+            self._calls, self._count, self._run = calls, count, run
         else:
             self.ask(run)
 

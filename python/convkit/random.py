@@ -104,6 +104,6 @@ def permutation(
     return generator(seed, Stream.SHUFFLE, epoch, step).permutation(count)
 
 
-def dropout_offset(step: int, layer: int) -> int:
-    """The Philox offset of the dropout mask of layer number `layer` in training step `step`."""
-    return (layer << _LAYER_SHIFT) | step
+def dropout_offset(layer: int) -> int:
+    """What layer number `layer` adds to a training step's number, for a mask of its own."""
+    return layer << _LAYER_SHIFT

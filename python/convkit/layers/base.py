@@ -51,6 +51,9 @@ class _NoOptions(TypedDict):
 class Run:
     """What a pass over the layers depends on besides its arrays.
 
+    The numbers are arrays, uint64 of shape (1,), so that native calls that are made again read them
+    again.
+
     Attributes:
         training: whether the pass is one of training.
         seed: of the model's random numbers.
@@ -61,8 +64,17 @@ class Run:
 
     def __init__(self, training: bool = False, seed: int = 0, step: int = 0) -> None:
         self.training = training
-        self.seed = seed
-        self.step = step
+        self.seed = np.array([seed], np.uint64)
+        self.step = np.array([step], np.uint64)
+
+    def at(self, seed: int, step: int) -> Run:
+        """The same run at another step; no others may be in use."""
+        self.seed[0] = seed
+        self.step[0] = step
+        return self
+
+
+INFERENCE = Run()
 
 
 class SavedArray:
@@ -96,8 +108,8 @@ class Layer(Configurable):
         in_place: `forward` may write y over x, and `backward` dx over dy.
         dx_over_x: `backward` may write dx over x, for it has read of x by then what it needs.
         repeats: `forward` and `backward` are native calls that depend on nothing but the arrays,
-            the layer's attributes and whether the pass is one of training, so that a plan may
-            remember them. Not inherited: a subclass may do more.
+            those of the run among them, the layer's attributes and whether the pass is one of
+            training, so that a plan may remember them. Not inherited: a subclass may do more.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
         weight_source: where `build` takes the weights from, None for the initializers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import ops, random
 from ..parameters import Array, Shape
@@ -28,6 +28,7 @@ class Dropout(Layer):
 
     operation = "dropout"
     in_place = True
+    repeats = True
 
     def __init__(
         self, rate: float, *, seed: int | None = None, **options: Unpack[LayerOptions]
@@ -48,18 +49,16 @@ class Dropout(Layer):
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = x times the mask of this step."""
-        ops.dropout_forward(x, self.rate, seed=self._seed(run), offset=self._offset(run), out=y)
+        ops.dropout_forward(x, self.rate, **self._mask(run), out=y)
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """dx = dy times the same mask."""
         if dx is not None:
-            seed, offset = self._seed(run), self._offset(run)
-            ops.dropout_backward(dy, self.rate, seed=seed, offset=offset, out=dx)
+            ops.dropout_backward(dy, self.rate, **self._mask(run), out=dx)
 
-    def _seed(self, run: Run) -> int:
-        return run.seed if self.seed is None else self.seed
-
-    def _offset(self, run: Run) -> int:
-        return random.dropout_offset(run.step, self.index)
+    def _mask(self, run: Run) -> dict[str, Any]:
+        """What the mask depends on."""
+        seed = run.seed if self.seed is None else self.seed
+        return {"seed": seed, "step": run.step, "offset": random.dropout_offset(self.index)}

@@ -58,20 +58,32 @@ def _scaled_mask(count: int, rate: float, seed: int, offset: int) -> Array:
 
 
 def dropout_forward(
-    x: ArrayLike, rate: float, *, seed: int, offset: int = 0, out: Array | None = None
+    x: ArrayLike,
+    rate: float,
+    *,
+    seed: int,
+    step: int = 0,
+    offset: int = 0,
+    out: Array | None = None,
 ) -> Array:
     """Return x with a fraction `rate` of its elements set to 0 and the others times 1 / (1 - rate).
 
-    `seed` and `offset` are taken modulo 2**64; `offset` is for the caller's step and layer. Dropped
-    elements are 0 even where x is NaN.
+    `seed`, and the sum of `step` and the layer's `offset`, are taken modulo 2**64. Dropped elements
+    are 0 even where x is NaN.
     """
     x = floating(x, "x")
-    factors = _scaled_mask(x.size, rate, seed, offset).reshape(x.shape)
+    factors = _scaled_mask(x.size, rate, seed, step + offset).reshape(x.shape)
     return deliver(np.where(factors > 0, x, np.zeros((), x.dtype)) * factors, out)
 
 
 def dropout_backward(
-    dy: ArrayLike, rate: float, *, seed: int, offset: int = 0, out: Array | None = None
+    dy: ArrayLike,
+    rate: float,
+    *,
+    seed: int,
+    step: int = 0,
+    offset: int = 0,
+    out: Array | None = None,
 ) -> Array:
-    """Return dx: dy through the mask of the forward pass with the same seed and offset."""
-    return dropout_forward(floating(dy, "dy"), rate, seed=seed, offset=offset, out=out)
+    """Return dx: dy through the mask of the forward pass with the same numbers."""
+    return dropout_forward(floating(dy, "dy"), rate, seed=seed, step=step, offset=offset, out=out)
