@@ -115,9 +115,8 @@ def test_load_gathers_rows_as_float32(dtype: type) -> None:
     x = np.arange(30).reshape(10, 3).astype(dtype)
     samples = Samples(x, np.arange(10))
     out = np.empty((2, 3), np.float32)
-    targets = samples.load(np.array([7, 2]), out)
+    samples.load(np.array([7, 2]), out)
     np.testing.assert_array_equal(out, [[21, 22, 23], [6, 7, 8]])
-    np.testing.assert_array_equal(targets, [7, 2])
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_backward_stops_at_the_first_trainable_layer() -> None:
     assert [step.dx is not None for step in plan.steps] == [False, False, True]
     model.layers[1].trainable = model.layers[2].trainable = False
     plan = lower(model.layers, (6,), 2, True, loss=loss)
-    assert plan.bind(2).backwards == []
+    assert plan.runs(2)[1] == []
 
 
 def test_one_step_allocates_next_to_nothing() -> None:

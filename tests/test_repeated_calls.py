@@ -108,6 +108,17 @@ def smaller_batch(model: Model) -> None:
     model.train_on_batch(images(model, 5), np.arange(5) % 3)
 
 
+def weighted_samples(model: Model) -> None:
+    x, labels = images(model, 12), np.arange(12) % 3
+    for weights in (np.linspace(0.0, 2.0, 12), np.linspace(2.0, 0.0, 12)):
+        model.train_on_batch(x, labels, sample_weight=weights)
+
+
+def other_labels(model: Model) -> None:
+    for shift in (1, 2):
+        model.train_on_batch(images(model, 12), (np.arange(12) + shift) % 3)
+
+
 def direct(model: Model) -> None:
     convkit.runtime.set_conv2d_algorithm("direct")
 
@@ -126,6 +137,8 @@ CHANGES = (
     weights_in_place,
     share_with_another,
     smaller_batch,
+    weighted_samples,
+    other_labels,
     direct,
     compile_again,
 )
@@ -277,15 +290,54 @@ def test_calls_within_calls_are_the_inner_ones() -> None:
     np.testing.assert_array_equal(out, [[0.0] * 4, [1.0] * 4, [0.0] * 4])
 
 
+def test_labels_are_checked_in_every_repetition() -> None:
+    class Spoiler(convkit.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 2:
+                labels[:] = 10**9
+
+    model, labels = made(), np.arange(60) % 3
+    with pytest.raises(ValueError, match=r"label 1000000000 of sample 0 is not in \[0, 3\)"):
+        model.fit(images(model, 60), labels, batch_size=12, verbose=0, callbacks=Spoiler())
+
+
+def test_a_loss_that_does_more_than_its_base_is_asked_every_time() -> None:
+    class Doubled(convkit.losses.MeanSquaredError):
+        factor = 2.0
+
+        def compute(self, *arrays: Array, **options: Any) -> Array:
+            losses = super().compute(*arrays, **options)
+            losses *= self.factor
+            return losses
+
+    assert convkit.losses.MeanSquaredError.repeats
+    assert not Doubled.repeats
+    model = Model([layers.Input((4,)), layers.Dense(2)])
+    model.compile("sgd", Doubled())
+    model.layers[0].set_weights([np.zeros((4, 2)), np.zeros(2)])
+    for factor in (2.0, 3.0, 4.0):
+        Doubled.factor = factor
+        assert model.test_on_batch(np.ones((2, 4)), np.ones((2, 2))) == factor
+
+
+def test_a_loss_whose_attributes_change_is_asked_again() -> None:
+    loss = convkit.losses.BinaryCrossentropy(from_logits=True)
+    model = Model([layers.Input((4,)), layers.Dense(2)])
+    model.compile("sgd", loss)
+    x, y = np.ones((2, 4)), np.ones((2, 2))
+    before = [model.test_on_batch(x, y) for _ in range(3)]
+    loss.options = {**loss.options, "label_smoothing": 0.9}
+    assert before[0] == before[1] == before[2] != model.test_on_batch(x, y)
+
+
 @pytest.mark.parametrize("name", ZOO)
-def test_a_direction_is_repeated_in_one_piece(name: str) -> None:
+def test_a_batch_goes_through_all_steps_in_one_piece(name: str) -> None:
     model: Model = getattr(convkit.zoo, name)()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(images(model, 4), np.arange(4))
     bound = model._plans["train"].bind(4)
-    for pieces in (bound.forwards, bound.backwards):
-        assert [piece.repeats for piece in pieces] == [True]
-        assert all(piece._calls for piece in pieces)
+    assert [piece.repeats for piece in bound.steps] == [True]
+    assert all(piece._calls for piece in bound.steps)
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 #include "activation.h"
 #include "scratch.h"
@@ -22,8 +24,19 @@ std::int64_t first_maximum(const float* y, std::int64_t k) {
 
 }  // namespace
 
+void check_labels(std::int64_t n, std::int64_t k, Targets targets) {
+  for (std::int64_t i = 0; targets.labels && i < n; ++i) {
+    const std::int64_t label = targets.labels[i];
+    if (label >= 0 && label < k) continue;
+    throw std::invalid_argument("label " + std::to_string(label) + " of sample " +
+                                std::to_string(i) + " is not in [0, " + std::to_string(k) +
+                                "), the classes of the output");
+  }
+}
+
 void softmax_cross_entropy(std::int64_t n, std::int64_t k, const float* logits, Targets targets,
                            const float* weights, float* probs, float* dlogits, float* losses) {
+  check_labels(n, k, targets);
   Scratch scratch;
   float* peak = scratch.take(n);
   float* sum = scratch.take(n);
@@ -47,6 +60,7 @@ void softmax_cross_entropy(std::int64_t n, std::int64_t k, const float* logits, 
 
 void cross_entropy(std::int64_t n, std::int64_t k, const float* probs, Targets targets,
                    const float* weights, float* dprobs, float* losses) {
+  check_labels(n, k, targets);
   constexpr double kLow = 1e-7, kHigh = 1.0 - 1e-7;
   for (std::int64_t i = 0; i < n; ++i) {
     const float* p = probs + i * k;
@@ -130,6 +144,7 @@ void binary_cross_entropy(std::int64_t n, std::int64_t k, const float* y, const 
 }
 
 std::int64_t count_correct(std::int64_t n, std::int64_t k, const float* y, Targets targets) {
+  check_labels(n, k, targets);
   std::int64_t correct = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int64_t label =

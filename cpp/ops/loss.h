@@ -11,6 +11,11 @@ struct Targets {
   const float* distribution;
 };
 
+// Throws std::invalid_argument where a class number is not in [0, k).
+void check_labels(std::int64_t n, std::int64_t k, Targets targets);
+
+// All that take targets check their labels, for a call that is made again may find others.
+
 // weights (N) may be null. probs = softmax(logits); losses are cross-entropies times the weights;
 // dlogits = weight * (probs * sum of targets - targets) / N.
 void softmax_cross_entropy(std::int64_t n, std::int64_t k, const float* logits, Targets targets,

@@ -1,11 +1,13 @@
 """A count of the changes that a remembered native call may not outlive.
 
 A training step makes the same native calls with the same arrays as the step before, so a plan
-remembers them (`convkit.plan.BoundSteps`). What they depend on besides the arrays is a layer's
-attributes and where its parameters live: whoever changes one of those says so here.
+remembers them (`convkit.plan.BoundSteps`). What they depend on besides the arrays is the attributes
+of those who made them and where parameters live: whoever changes one of those says so here.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 count = 0
 
@@ -14,3 +16,25 @@ def note() -> None:
     """Something changed: what was remembered before is not to be repeated."""
     global count
     count += 1
+
+
+class Repeatable:
+    """Base class of who makes native calls that a plan may remember.
+
+    Attributes:
+        repeats: whether what a plan runs are native calls that depend on nothing but their arrays,
+            the object's attributes and what else is noted. Not inherited: a subclass may do more.
+    """
+
+    repeats: bool = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "repeats" not in vars(cls):
+            cls.repeats = False
+
+    if not TYPE_CHECKING:  # checkers would let any attribute be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            note()
+            super().__setattr__(name, value)

@@ -56,14 +56,9 @@ class Samples:
         for start in range(0, len(indices), batch_size):
             yield indices[start : start + batch_size]
 
-    def load(self, indices: Array, x: Array) -> Array | None:
-        """Write the images of a batch into `x` as float32; return its targets."""
+    def load(self, indices: Array, x: Array) -> None:
+        """Write the images of a batch into `x` as float32."""
         ops.gather(self.x, indices, out=x)
-        return None if self.y is None else self.y[indices]
-
-    def weights_of(self, indices: Array) -> Array | None:
-        """The weights of a batch, or None."""
-        return None if self.weights is None else self.weights[indices]
 
 
 def samples(

@@ -1,14 +1,15 @@
 """The machine room of a model: its plans, its parameters, and one batch after the other.
 
-A training step is five calls: gather the batch into the plan's buffer, run forward, compute the
-loss with its gradient, run backward into the flat gradient buffer (where regularizers add theirs),
-and let the optimizer make one step over it. Everything around it happens before training or once an
-epoch.
+A training step is three calls: gather the batch into the plan's arrays, let it go through the
+plan's steps (forward, the loss with its gradient, backward into the flat gradient buffer, where
+regularizers add theirs), and let the optimizer make one step over that buffer. Everything around
+it happens before training or once an epoch.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import warnings
 from abc import ABC, abstractmethod
@@ -36,20 +37,28 @@ class Scores:
         for metric in self.metrics:
             metric.reset_state()
 
-    def add(self, bound: Bound, targets: Array, penalty: float = 0.0) -> None:
+    def add(self, bound: Bound, penalty: float = 0.0) -> None:
         """Count in the batch that was just computed, and the penalties on the parameters.
 
         The losses have the samples' weights in them; the metrics count every sample alike. That is
         what Keras does.
         """
         count = len(bound.losses)
-        self.loss.add(float(bound.losses.sum(dtype=np.float64)) + penalty * count, count)
+        self.loss.add(math.fsum(bound.losses.tolist()) + penalty * count, count)
+        assert bound.targets is not None
         for metric in self.metrics:
-            metric.update_state(targets, bound.output)
+            metric.update_state(bound.targets, bound.output)
 
     def logs(self, prefix: str = "") -> Logs:
         """The means by name, as plain floats."""
         return {prefix + each.name: float(each.result()) for each in (self.loss, *self.metrics)}
+
+
+def _load(bound: Bound, samples: Samples, indices: Array) -> None:
+    """Bring a batch to where the plan's steps find it."""
+    assert samples.y is not None
+    samples.load(indices, bound.x)
+    bound.take(samples.y, samples.weights, indices)
 
 
 class Engine(ABC):
@@ -121,16 +130,12 @@ class Engine(ABC):
                     "The model does not have any trainable weights.", UserWarning, stacklevel=4
                 )
         bound = self._bound("train", len(indices))
-        targets = samples.load(indices, bound.x)
-        assert targets is not None
-        run = self._run.at(seed, self._steps)
-        bound.forward(run)
-        bound.loss(targets, samples.weights_of(indices))
-        bound.backward(run)
+        _load(bound, samples, indices)
+        bound(self._run.at(seed, self._steps))
         penalty = bound.regularize()
         self.optimizer.apply(store)
         self._steps += 1
-        scores.add(bound, targets, penalty)
+        scores.add(bound, penalty)
 
     def _evaluate(self, batches: Batches, loop: CallbackList) -> Logs:
         """The loss and the metrics by name; nothing if there is no batch left."""
@@ -144,13 +149,11 @@ class Engine(ABC):
         for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_test_batch_begin", batch)
             bound = self._bound("test", len(indices))
-            targets = samples.load(indices, bound.x)
-            assert targets is not None
-            bound.forward(INFERENCE)
-            bound.loss(targets, samples.weights_of(indices))
+            _load(bound, samples, indices)
+            bound(INFERENCE)
             if penalty is None:  # the weights stay as they are
                 penalty = regularizers.penalty(regularizers.regularized(self.layers))
-            scores.add(bound, targets, penalty)
+            scores.add(bound, penalty)
             loop.call("on_test_batch_end", batch, logs=scores.logs())
         logs = scores.logs()
         loop.call("on_test_end", logs=logs)
@@ -168,7 +171,7 @@ class Engine(ABC):
             loop.call("on_predict_batch_begin", batch)
             bound = self._bound("predict", len(indices))
             samples.load(indices, bound.x)
-            bound.forward(INFERENCE)
+            bound(INFERENCE)
             if batches.samples is None:
                 parts.append(bound.output.copy())
             else:

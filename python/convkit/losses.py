@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
+from .changes import Repeatable
 from .config import Configurable, unknown
 from .parameters import Array
 
@@ -35,12 +36,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class Loss(Configurable):
+class Loss(Repeatable, Configurable):
     """Base class of the losses.
 
     Attributes:
         name: the loss's short name.
         fuses_softmax: whether a softmax right before the loss can be computed together with it.
+        repeats: `compute` and `compute_from_logits` are native calls that depend on nothing but the
+            arrays and the loss's attributes, so that a plan may remember them. Not inherited.
     """
 
     name = "loss"
@@ -156,6 +159,7 @@ class SparseCategoricalCrossentropy(_CrossEntropy):
     """
 
     name = "sparse_categorical_crossentropy"
+    repeats = True
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Return the labels as int64 of shape (N,), each in 0 .. K-1."""
@@ -175,6 +179,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     """
 
     name = "categorical_crossentropy"
+    repeats = True
 
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None
@@ -232,6 +237,7 @@ class MeanSquaredError(_ValueByValue):
     """
 
     name = "mean_squared_error"
+    repeats = True
     op = staticmethod(ops.mean_squared_error)
 
 
@@ -245,6 +251,7 @@ class MeanAbsoluteError(_ValueByValue):
     """
 
     name = "mean_absolute_error"
+    repeats = True
     op = staticmethod(ops.mean_absolute_error)
 
 
@@ -260,6 +267,7 @@ class BinaryCrossentropy(_ValueByValue):
     """
 
     name = "binary_crossentropy"
+    repeats = True
     op = staticmethod(ops.binary_cross_entropy)
 
     def __init__(

@@ -19,7 +19,6 @@ from numpy.typing import DTypeLike
 from . import changes, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Run
-from .losses import Loss
 from .ops._gate import Calls
 from .parameters import Array, Parameter, aligned_empty
 
@@ -65,15 +64,18 @@ class Step(NamedTuple):
     nbytes: int
 
 
+RunSteps = tuple[Callable[[Run], None], bool]  # what to call, and whether it repeats its calls
+
+
 class BoundSteps:
-    """One direction of neighbouring stages, tied to the arrays of one batch size.
+    """Neighbouring steps of a pass, tied to the arrays of one batch size.
 
     Their native calls are the same from one batch to the next, and Python would make them out anew
     each time, from memory that the batch has driven out of the caches. So they are remembered, and
     made again natively, until something changes that they depend on.
 
     Attributes:
-        runs: the stages' methods with their arrays, which ask Python every time.
+        runs: methods with their arrays, which ask Python every time.
         repeats: whether they are native calls that depend on nothing but the arrays and what
             `convkit.changes` counts.
     """
@@ -88,7 +90,7 @@ class BoundSteps:
         self._run: Run | None = None
 
     def __call__(self, run: Run) -> None:
-        """Run the stages."""
+        """Run the steps."""
         if self._calls and self._count == changes.count and self._run is run:
             self._calls.repeat()
         elif self.repeats:
@@ -100,53 +102,84 @@ class BoundSteps:
             self.ask(run)
 
     def ask(self, run: Run) -> None:
-        """Run the stages by their methods."""
+        """Run the steps by their methods."""
         for each in self.runs:
             each(run)
 
     @classmethod
-    def together(cls, runs: Iterable[tuple[Callable[[Run], None], bool]]) -> list[BoundSteps]:
-        """Methods, each with whether it repeats, in as few pieces as can be remembered."""
+    def together(cls, runs: Iterable[RunSteps]) -> list[BoundSteps]:
+        """The steps in as few pieces as can be remembered."""
         by_kind = groupby(runs, key=itemgetter(1))
         return [cls([run for run, _ in group], repeats) for repeats, group in by_kind]
 
 
-class Bound(NamedTuple):
+class Bound:
     """A plan's steps tied to the arrays of one batch size.
 
     Attributes:
         x: where the batch goes, (n, ...).
         output: where the predictions appear, (n, ...).
         losses: where the samples' losses appear, (n,).
+        targets, sample_weight: what the loss reads, or None.
+        steps: what a batch goes through: forward; with a loss, the loss (and a last softmax, where
+            that belongs to it), its gradient and backward, up to the gradients of all parameters.
     """
 
-    x: Array
-    output: Array
-    losses: Array
-    forwards: list[BoundSteps]
-    backwards: list[BoundSteps]
-    compute_loss: Callable[..., Array] | None
-    regularized: list[Parameter]
+    def __init__(self, plan: Plan, n: int) -> None:
+        self.x = plan.x.view((n, *plan.input_sizes))
+        self.output = plan.output.view((n, *plan.output_sizes))
+        self.losses = plan.losses.view((n,))
+        self.targets: Array | None = None
+        self.sample_weight: Array | None = None
+        self._regularized = plan.regularized
+        forwards, backwards = plan.runs(n)
+        losses = [] if plan.head is None else [(self._loss_of(plan, n), plan.head.loss.repeats)]
+        self.steps = BoundSteps.together([*forwards, *losses, *backwards])
 
-    def forward(self, run: Run) -> None:
-        """Compute the output from x; without a last softmax where that belongs to the loss."""
-        for steps in self.forwards:
-            steps(run)
+    def take(self, targets: Array, sample_weight: Array | None, indices: Array) -> None:
+        """Copy a batch's targets and weights, rows of those of all samples."""
+        self.targets = _taken(targets, indices, self.targets)
+        self.sample_weight = _taken(sample_weight, indices, self.sample_weight)
 
-    def loss(self, targets: Array, sample_weight: Array | None = None) -> Array:
-        """Compute the losses, the last output and its gradient; return the losses."""
-        assert self.compute_loss is not None, "the plan was lowered without a loss"
-        self.compute_loss(targets, sample_weight=sample_weight)
-        return self.losses
-
-    def backward(self, run: Run) -> None:
-        """Compute the gradients of all parameters."""
-        for steps in self.backwards:
+    def __call__(self, run: Run) -> None:
+        """Let the batch go through all steps."""
+        for steps in self.steps:
             steps(run)
 
     def regularize(self) -> float:
         """Add the gradients of the penalties on parameters; return the sum of the penalties."""
-        return regularizers.penalty(self.regularized, add_gradients=True)
+        return regularizers.penalty(self._regularized, add_gradients=True)
+
+    def _loss_of(self, plan: Plan, n: int) -> Callable[[Run], None]:
+        assert plan.head is not None
+        assert plan.doutput is not None
+        shape = (n, *plan.output_sizes)
+        loss, logits, gradient = plan.head.loss, plan.logits.view(shape), plan.doutput.view(shape)
+        if plan.head.softmax is None:
+            compute = partial(loss.compute, logits, losses=self.losses, dy=gradient)
+        else:
+            arrays = {"probs": self.output, "losses": self.losses, "dlogits": gradient}
+            compute = partial(loss.compute_from_logits, logits, **arrays)
+
+        def run_loss(run: Run) -> None:
+            assert self.targets is not None, "a batch's targets come before its steps"
+            compute(self.targets, sample_weight=self.sample_weight)
+
+        return run_loss
+
+
+def _taken(values: Array | None, indices: Array, memory: Array | None) -> Array | None:
+    """Rows of some values, in the memory of the batch before where they fit."""
+    if values is None:
+        if memory is not None:
+            changes.note()
+        return None
+    shape = (len(indices), *values.shape[1:])
+    if memory is None or memory.shape != shape or memory.dtype != values.dtype:
+        changes.note()
+        memory = np.empty(shape, values.dtype)
+    # No index is outside; the other modes would copy once more, or index from behind.
+    return values.take(indices, axis=0, out=memory, mode="clip")
 
 
 class Plan:
@@ -191,14 +224,15 @@ class Plan:
         """The steps for n samples, 1 <= n <= batch_size."""
         bound = self._bound.get(n)
         if bound is None:
-            bound = self._bound[n] = self._bind(n)
+            if not 1 <= n <= self.batch_size:
+                raise ValueError(f"a plan for {self.batch_size} samples cannot run {n}")
+            bound = self._bound[n] = Bound(self, n)
         return bound
 
-    def _bind(self, n: int) -> Bound:
-        if not 1 <= n <= self.batch_size:
-            raise ValueError(f"a plan for {self.batch_size} samples cannot run {n}")
-        forwards: list[tuple[Callable[[Run], None], bool]] = []
-        backwards: list[tuple[Callable[[Run], None], bool]] = []
+    def runs(self, n: int) -> tuple[list[RunSteps], list[RunSteps]]:
+        """The stages' methods with their arrays for n samples, forward and backward."""
+        forwards: list[RunSteps] = []
+        backwards: list[RunSteps] = []
         for step in self.steps:
             stage = step.stage
             if stage.is_view(self.training):
@@ -213,48 +247,7 @@ class Plan:
                 dx = None if step.dx is None else step.dx.view(x.shape)
                 backward = partial(stage.backward, x, y, step.dy.view(y.shape), dx, saved)
                 backwards.append((backward, stage.repeats))
-        backwards.reverse()
-        return Bound(
-            self.x.view((n, *self.input_sizes)),
-            self.output.view((n, *self.output_sizes)),
-            self.losses.view((n,)),
-            BoundSteps.together(forwards),
-            BoundSteps.together(backwards),
-            self._bind_loss(n),
-            self.regularized,
-        )
-
-    def _bind_loss(self, n: int) -> Callable[..., Array] | None:
-        if self.head is None or self.doutput is None:
-            return None
-        shape = (n, *self.output_sizes)
-        logits, losses = self.logits.view(shape), self.losses.view((n,))
-        gradient = self.doutput.view(shape)
-        if self.head.softmax is None:
-            return partial(_loss_of, self.head.loss, logits, losses, gradient)
-        probs = self.output.view(shape)
-        return partial(_loss_of_logits, self.head.loss, logits, probs, losses, gradient)
+        return forwards, backwards[::-1]
 
     def __str__(self) -> str:
         return summary.plan_table(self)
-
-
-def _loss_of(
-    loss: Loss, y: Array, losses: Array, dy: Array, targets: Array, *, sample_weight: Array | None
-) -> Array:
-    return loss.compute(y, targets, losses=losses, dy=dy, sample_weight=sample_weight)
-
-
-def _loss_of_logits(
-    loss: Loss,
-    logits: Array,
-    probs: Array,
-    losses: Array,
-    dlogits: Array,
-    targets: Array,
-    *,
-    sample_weight: Array | None,
-) -> Array:
-    return loss.compute_from_logits(
-        logits, targets, probs=probs, losses=losses, dlogits=dlogits, sample_weight=sample_weight
-    )

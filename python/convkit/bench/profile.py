@@ -42,6 +42,7 @@ _NATIVE = "convkit._core"
 _RUNS = 5  # as many runs of the pace's length make one of these: a run has a number of steps
 
 Key = tuple[str, str]  # a part's name and direction
+_LOSS: Key = ("softmax_cross_entropy", "")
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def _works(model: Sequential, plan: Plan, n: int) -> Iterator[tuple[Key, str, Wo
         for key, step in _running(plan, direction):
             operation = step.stage.describe((n, *step.input_sizes), True)
             yield key, operation, step_work(step, n, direction)
-    yield ("softmax_cross_entropy", ""), "loss and its gradient", loss_work(plan, n)
+    yield _LOSS, "loss and its gradient", loss_work(plan, n)
     parameters = sum(weight.size for weight in model.trainable_weights)
     work = update_work(parameters, len(model.optimizer.slots))
     yield ("adam_update", ""), "optimizer", work
@@ -224,21 +225,17 @@ def _running(plan: Plan, direction: str) -> list[tuple[Key, Step]]:
 @contextmanager
 def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
     """Let every step of the plan tell the clock who it is, each repeating its own calls."""
-    lists = {FORWARD: bound.forwards, BACKWARD: bound.backwards}
-    former = {direction: list(bound_steps) for direction, bound_steps in lists.items()}
-    for direction, bound_steps in lists.items():
-        runs = [(run, steps.repeats) for steps in former[direction] for run in steps.runs]
-        alone = [BoundSteps([run], repeats) for run, repeats in runs]
-        pairs = zip(_running(plan, direction), alone, strict=True)
-        watched: list[Callable[[Run], None]] = [
-            partial(clock.run, key, steps) for (key, _), steps in pairs
-        ]
-        bound_steps[:] = [BoundSteps(watched, repeats=False)]
+    former = list(bound.steps)
+    alone = [BoundSteps([run], steps.repeats) for steps in former for run in steps.runs]
+    forward, backward = (_running(plan, direction) for direction in (FORWARD, BACKWARD))
+    keys = [*(key for key, _ in forward), _LOSS, *(key for key, _ in backward)]
+    pairs = zip(keys, alone, strict=True)
+    watched: list[Callable[[Run], None]] = [partial(clock.run, *pair) for pair in pairs]
+    bound.steps[:] = [BoundSteps(watched, repeats=False)]
     try:
         yield
     finally:
-        for direction, bound_steps in lists.items():
-            bound_steps[:] = former[direction]
+        bound.steps[:] = former
 
 
 def _settle(step: Call, seconds: float) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .. import changes
+from ..changes import Repeatable
 from ..config import Configurable, argument_names, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
@@ -92,7 +92,7 @@ class SavedArray:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-class Layer(Configurable):
+class Layer(Repeatable, Configurable):
     """Base class of all layers.
 
     Args:
@@ -109,7 +109,7 @@ class Layer(Configurable):
         dx_over_x: `backward` may write dx over x, for it has read of x by then what it needs.
         repeats: `forward` and `backward` are native calls that depend on nothing but the arrays,
             those of the run among them, the layer's attributes and whether the pass is one of
-            training, so that a plan may remember them. Not inherited: a subclass may do more.
+            training, so that a plan may remember them. Not inherited.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
         weight_source: where `build` takes the weights from, None for the initializers.
@@ -119,7 +119,6 @@ class Layer(Configurable):
     keeps_output: bool = False
     in_place: bool = False
     dx_over_x: bool = False
-    repeats: bool = False
     epilogues: ClassVar[frozenset[str]] = frozenset()
     operation: ClassVar[str] = "layer"
 
@@ -151,17 +150,6 @@ class Layer(Configurable):
         self.weight_source: WeightSource | None = None
         self._parameters: list[Parameter] = []
         self._trainable = bool(trainable)
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "repeats" not in vars(cls):
-            cls.repeats = False
-
-    if not TYPE_CHECKING:  # checkers would let any attribute be set
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            changes.note()
-            super().__setattr__(name, value)
 
     # What subclasses define.
 
