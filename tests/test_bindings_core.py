@@ -92,6 +92,9 @@ def spoilt(name: str, position: int, value: Any) -> list[Any]:
     return arguments
 
 
+OTHER_TYPES = (np.float64, np.float16, np.complex64, np.int16, object)
+
+
 def arguments_of_kind(kind: type) -> Iterator[tuple[str, int]]:
     for name, arguments in RECORDED.items():
         for position, argument in enumerate(arguments):
@@ -150,11 +153,7 @@ def test_arrays_of_another_type_or_order(name: str, position: int) -> None:
     array, function = RECORDED[name][position], getattr(_core, name)
     doubled = np.repeat(array, 2, axis=-1)
     wrong: list[Any] = [
-        array.astype(np.float64),
-        array.astype(np.float16),
-        array.astype(np.complex64),
-        array.astype(np.int16),
-        array.astype(object),
+        *(array.astype(t) for t in OTHER_TYPES if array.dtype != t),
         array.astype(array.dtype.newbyteorder()) if array.itemsize > 1 else array.astype("U1"),
         doubled[..., ::2] if array.size > 1 else "x",  # one number has no order
         array[..., ::-1] if array.shape[-1] > 1 else "x",
@@ -233,10 +232,14 @@ def test_integers(name: str, position: int) -> None:
         for number in (0, -1, -(2**63), 3, 2**31, 2**63 - 1, 2**63):
             with pytest.raises(WRONG):
                 function(*spoilt(name, position, number))
-    elif name == "adam_update":
-        for number in (0, -1, -(2**63)):
-            with pytest.raises(ValueError, match="step"):
-                function(*spoilt(name, position, number))
+
+
+@pytest.mark.parametrize("step", [0, -1, -(2**63)])
+def test_steps_count_from_one(step: int) -> None:
+    arguments = RECORDED["adam_update"]
+    (position,) = (i for i, a in enumerate(arguments) if getattr(a, "dtype", None) == np.int64)
+    with pytest.raises(ValueError, match="step counts from 1"):
+        _core.adam_update(*spoilt("adam_update", position, np.array([step])))
 
 
 @pytest.mark.parametrize(("name", "position"), list(arguments_of_kind(float)))

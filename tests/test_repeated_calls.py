@@ -119,6 +119,28 @@ def other_labels(model: Model) -> None:
         model.train_on_batch(images(model, 12), (np.arange(12) + shift) % 3)
 
 
+def optimizer_of(model: Model) -> convkit.optimizers.Adam:
+    assert isinstance(model.optimizer, convkit.optimizers.Adam)
+    return model.optimizer
+
+
+def other_learning_rate(model: Model) -> None:
+    optimizer_of(model).learning_rate = 0.1
+
+
+def learning_rate_by_a_schedule(model: Model) -> None:
+    schedule = convkit.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    optimizer_of(model).learning_rate = schedule
+
+
+def other_moments(model: Model) -> None:
+    optimizer_of(model).beta_1 = 0.5
+
+
+def other_optimizer(model: Model) -> None:
+    model.optimizer = convkit.optimizers.SGD(0.1, momentum=0.5)
+
+
 def direct(model: Model) -> None:
     convkit.runtime.set_conv2d_algorithm("direct")
 
@@ -139,6 +161,10 @@ CHANGES = (
     smaller_batch,
     weighted_samples,
     other_labels,
+    other_learning_rate,
+    learning_rate_by_a_schedule,
+    other_moments,
+    other_optimizer,
     direct,
     compile_again,
 )
@@ -318,6 +344,34 @@ def test_a_loss_that_does_more_than_its_base_is_asked_every_time() -> None:
     for factor in (2.0, 3.0, 4.0):
         Doubled.factor = factor
         assert model.test_on_batch(np.ones((2, 4)), np.ones((2, 2))) == factor
+
+
+def test_an_optimizer_that_does_more_than_its_base_is_asked_every_time() -> None:
+    class Noted(convkit.optimizers.SGD):
+        def update(self, w: Array, g: Array, *slots: Array) -> None:
+            seen.append((self.iterations, self.learning_rate))
+            super().update(w, g, *slots)
+
+    assert convkit.optimizers.SGD.repeats
+    assert not Noted.repeats
+    seen: list[tuple[int, float]] = []
+    model = Model([layers.Input((4,)), layers.Dense(2)])
+    model.compile(Noted(convkit.optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)), "mse")
+    for _ in range(3):
+        model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+    assert seen == [(1, 1.0), (2, 0.5), (3, 0.25)]
+
+
+def test_a_step_that_fails_is_not_counted() -> None:
+    class Failing(layers.Dense):
+        def backward(self, *arguments: Any) -> None:
+            raise RuntimeError("in the middle")
+
+    model = Model([layers.Input((4,)), Failing(2)])
+    model.compile("adam", "mse")
+    with pytest.raises(RuntimeError, match="in the middle"):
+        model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+    assert optimizer_of(model).iterations == 0
 
 
 def test_a_loss_whose_attributes_change_is_asked_again() -> None:

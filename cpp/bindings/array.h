@@ -21,8 +21,10 @@ namespace py = pybind11;
 using Floats = py::array_t<float, py::array::c_style>;
 using Indices = py::array_t<std::uint8_t, py::array::c_style>;
 using Labels = py::array_t<std::int64_t, py::array::c_style>;
-// One number that a call reads when it is made, so that it need not be the same in a repetition.
-using Number = py::array_t<std::uint64_t, py::array::c_style>;
+// One number, shape (1,), that a call reads when it is made, so that it need not be the same in a
+// repetition.
+template <class T>
+using Number = py::array_t<T, py::array::c_style>;
 using Sizes = std::vector<std::int64_t>;
 using Pair = std::array<std::int64_t, 2>;
 using Pads = std::array<std::int64_t, 4>;  // top, bottom, left, right

@@ -49,8 +49,8 @@ void softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
   run([=] { ops::softmax_backward(pdy, py_, dx, rows, k); }, dy, y, out);
 }
 
-void dropout(const Floats& x, double rate, const Number& seed, const Number& step,
-             std::uint64_t offset, Floats out) {
+void dropout(const Floats& x, double rate, const Number<std::uint64_t>& seed,
+             const Number<std::uint64_t>& step, std::uint64_t offset, Floats out) {
   if (!(rate >= 0.0 && rate < 1.0))
     throw std::invalid_argument("rate must be in [0, 1), but is " + std::to_string(rate));
   check_shape("seed", seed, {1});

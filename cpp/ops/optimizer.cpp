@@ -1,6 +1,8 @@
 #include "optimizer.h"
 
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 #include "../dispatch/cpu.h"
 #include "parallel.h"
@@ -15,6 +17,9 @@ constexpr std::int64_t kElementsPerTask = 1 << 14;
 void adam_update(std::int64_t n, float* w, const float* g, float* m, float* v, double learning_rate,
                  double beta_1, double beta_2, double epsilon, std::int64_t step,
                  double weight_decay) {
+  if (step < 1) {
+    throw std::invalid_argument("step counts from 1, but is " + std::to_string(step));
+  }
   const double t = static_cast<double>(step);
   const double alpha =
       learning_rate * std::sqrt(1.0 - std::pow(beta_2, t)) / (1.0 - std::pow(beta_1, t));

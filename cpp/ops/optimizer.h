@@ -5,7 +5,8 @@
 
 namespace convkit::ops {
 
-// Adam as Keras computes it; step counts from 1, weight_decay is decoupled (AdamW).
+// Adam as Keras computes it; step counts from 1 (else std::invalid_argument), weight_decay is
+// decoupled (AdamW).
 void adam_update(std::int64_t n, float* w, const float* g, float* m, float* v, double learning_rate,
                  double beta_1, double beta_2, double epsilon, std::int64_t step,
                  double weight_decay);

@@ -7,7 +7,7 @@ of those who made them and where parameters live: whoever changes one of those s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 count = 0
 
@@ -24,9 +24,11 @@ class Repeatable:
     Attributes:
         repeats: whether what a plan runs are native calls that depend on nothing but their arrays,
             the object's attributes and what else is noted. Not inherited: a subclass may do more.
+        read_anew: the attributes that a remembered call reads again, in an array.
     """
 
     repeats: bool = False
+    read_anew: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -36,5 +38,6 @@ class Repeatable:
     if not TYPE_CHECKING:  # checkers would let any attribute be set
 
         def __setattr__(self, name: str, value: Any) -> None:
-            note()
+            if name not in self.read_anew:
+                note()
             super().__setattr__(name, value)

@@ -1,9 +1,9 @@
 """The machine room of a model: its plans, its parameters, and one batch after the other.
 
-A training step is three calls: gather the batch into the plan's arrays, let it go through the
-plan's steps (forward, the loss with its gradient, backward into the flat gradient buffer, where
-regularizers add theirs), and let the optimizer make one step over that buffer. Everything around
-it happens before training or once an epoch.
+A training step is two calls: gather the batch into the plan's arrays, and let it go through the
+plan's steps: forward, the loss with its gradient, backward into the flat gradient buffer, where
+regularizers add theirs, and the optimizer's update over that buffer. Everything around it happens
+before training or once an epoch.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Engine(ABC):
     def _train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
         assert self.optimizer is not None
         store = self._parameters()
-        self.optimizer.bind(store)  # refuses a second model before anything is changed
+        self.optimizer.begin(store)  # refuses a second model before anything is changed
         ranges = store.trainable_ranges()
         if ranges is not self._planned_ranges:
             # Which gradients are needed depends on which layers are frozen.
@@ -132,10 +132,9 @@ class Engine(ABC):
         bound = self._bound("train", len(indices))
         _load(bound, samples, indices)
         bound(self._run.at(seed, self._steps))
-        penalty = bound.regularize()
-        self.optimizer.apply(store)
+        self.optimizer.end()
         self._steps += 1
-        scores.add(bound, penalty)
+        scores.add(bound, bound.penalty)
 
     def _evaluate(self, batches: Batches, loop: CallbackList) -> Logs:
         """The loss and the metrics by name; nothing if there is no batch left."""
@@ -185,11 +184,13 @@ class Engine(ABC):
 
     def _bound(self, purpose: str, n: int) -> Bound:
         """The steps for n samples; a plan that is too small is replaced by a larger one."""
-        plan = self._plans.get(purpose)
-        if plan is None or plan.batch_size < n:
+        plan, training = self._plans.get(purpose), purpose == "train"
+        optimizer = self.optimizer if training else None
+        if plan is None or plan.batch_size < n or plan.optimizer is not optimizer:
             self._plans.pop(purpose, None)
             loss = None if purpose == "predict" else self.loss
-            plan = lower(self.layers, self._sizes()[0], n, purpose == "train", loss=loss)
+            sizes = self._sizes()[0]
+            plan = lower(self.layers, sizes, n, training, loss=loss, optimizer=optimizer)
             self._plans[purpose] = plan
         return plan.bind(n)
 

@@ -23,6 +23,7 @@ from . import fusion, regularizers
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Layer
 from .losses import Loss
+from .optimizers import Optimizer
 from .plan import Buffer, Plan, Step
 
 
@@ -33,6 +34,7 @@ def lower(
     training: bool = False,
     *,
     loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
     fuse: bool = True,
 ) -> Plan:
     """Turn built layers into a plan.
@@ -43,6 +45,7 @@ def lower(
         batch_size: of the largest batch that will run.
         training: whether `backward` will run; needs a loss.
         loss: without it, the plan only predicts.
+        optimizer: in training, whose update ends a step; without it, gradients do.
         fuse: False takes every stage by itself, as the tests do to check the fusions.
 
     Raises:
@@ -60,7 +63,7 @@ def lower(
     head = chain.pop() if loss is not None else None
     plan = _Allocator(batch_size, training).plan(chain, head, input_sizes)
     if training:
-        plan.regularized = regularizers.regularized(layers)
+        plan.regularized, plan.optimizer = regularizers.regularized(layers), optimizer
     return plan
 
 

@@ -20,6 +20,7 @@ from . import changes, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Run
 from .ops._gate import Calls
+from .optimizers import Optimizer
 from .parameters import Array, Parameter, aligned_empty
 
 
@@ -121,8 +122,10 @@ class Bound:
         output: where the predictions appear, (n, ...).
         losses: where the samples' losses appear, (n,).
         targets, sample_weight: what the loss reads, or None.
+        penalty: the sum of the penalties on parameters, in training.
         steps: what a batch goes through: forward; with a loss, the loss (and a last softmax, where
-            that belongs to it), its gradient and backward, up to the gradients of all parameters.
+            that belongs to it) and its gradient; in training, backward up to the gradients of all
+            parameters, those of the penalties, and the optimizer's update.
     """
 
     def __init__(self, plan: Plan, n: int) -> None:
@@ -131,10 +134,17 @@ class Bound:
         self.losses = plan.losses.view((n,))
         self.targets: Array | None = None
         self.sample_weight: Array | None = None
-        self._regularized = plan.regularized
+        self.penalty = 0.0
         forwards, backwards = plan.runs(n)
-        losses = [] if plan.head is None else [(self._loss_of(plan, n), plan.head.loss.repeats)]
-        self.steps = BoundSteps.together([*forwards, *losses, *backwards])
+        runs = list(forwards)
+        if plan.head is not None:
+            runs.append((self._loss_of(plan, n), plan.head.loss.repeats))
+        runs += backwards
+        if plan.regularized:
+            runs.append((partial(self._regularize, plan.regularized), False))
+        if plan.optimizer is not None:
+            runs.append((partial(_update, plan.optimizer), plan.optimizer.repeats))
+        self.steps = BoundSteps.together(runs)
 
     def take(self, targets: Array, sample_weight: Array | None, indices: Array) -> None:
         """Copy a batch's targets and weights, rows of those of all samples."""
@@ -145,10 +155,6 @@ class Bound:
         """Let the batch go through all steps."""
         for steps in self.steps:
             steps(run)
-
-    def regularize(self) -> float:
-        """Add the gradients of the penalties on parameters; return the sum of the penalties."""
-        return regularizers.penalty(self._regularized, add_gradients=True)
 
     def _loss_of(self, plan: Plan, n: int) -> Callable[[Run], None]:
         assert plan.head is not None
@@ -166,6 +172,13 @@ class Bound:
             compute(self.targets, sample_weight=self.sample_weight)
 
         return run_loss
+
+    def _regularize(self, parameters: list[Parameter], run: Run) -> None:
+        self.penalty = regularizers.penalty(parameters, add_gradients=True)
+
+
+def _update(optimizer: Optimizer, run: Run) -> None:
+    optimizer.update_all()
 
 
 def _taken(values: Array | None, indices: Array, memory: Array | None) -> Array | None:
@@ -187,6 +200,7 @@ class Plan:
 
     Attributes:
         regularized: the parameters whose penalties training adds to the loss.
+        optimizer: what changes the parameters in the end, if that is part of the plan.
     """
 
     def __init__(
@@ -218,6 +232,7 @@ class Plan:
         self.doutput = doutput
         self.nbytes = nbytes
         self.regularized: list[Parameter] = []
+        self.optimizer: Optimizer | None = None
         self._bound: dict[int, Bound] = {}
 
     def bind(self, n: int) -> Bound:

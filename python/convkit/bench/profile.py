@@ -43,6 +43,8 @@ _RUNS = 5  # as many runs of the pace's length make one of these: a run has a nu
 
 Key = tuple[str, str]  # a part's name and direction
 _LOSS: Key = ("softmax_cross_entropy", "")
+_PENALTIES: Key = ("regularize", "")
+_UPDATE: Key = ("adam_update", "")
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _works(model: Sequential, plan: Plan, n: int) -> Iterator[tuple[Key, str, Wo
     yield _LOSS, "loss and its gradient", loss_work(plan, n)
     parameters = sum(weight.size for weight in model.trainable_weights)
     work = update_work(parameters, len(model.optimizer.slots))
-    yield ("adam_update", ""), "optimizer", work
+    yield _UPDATE, "optimizer", work
 
 
 def _running(plan: Plan, direction: str) -> list[tuple[Key, Step]]:
@@ -229,6 +231,7 @@ def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
     alone = [BoundSteps([run], steps.repeats) for steps in former for run in steps.runs]
     forward, backward = (_running(plan, direction) for direction in (FORWARD, BACKWARD))
     keys = [*(key for key, _ in forward), _LOSS, *(key for key, _ in backward)]
+    keys += [_PENALTIES, _UPDATE] if plan.regularized else [_UPDATE]
     pairs = zip(keys, alone, strict=True)
     watched: list[Callable[[Run], None]] = [partial(clock.run, *pair) for pair in pairs]
     bound.steps[:] = [BoundSteps(watched, repeats=False)]

@@ -7,6 +7,7 @@ converted output would be a copy that the caller does not see.
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -131,6 +132,20 @@ def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> Non
     flags = out.flags
     if not (flags.c_contiguous and flags.writeable and flags.aligned):
         raise ValueError(f"{name} must be writable, aligned and contiguous in C order")
+
+
+def as_number(name: str, value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """One number as an array (1,), which a remembered call reads anew; an array as it is.
+
+    Raises:
+        TypeError: no number, or no integer where the type is one of integers.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    kind = Real if dtype.kind == "f" else Integral
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be one {kind.__name__.lower()} number, but is {value!r}")
+    return np.array([value], dtype)
 
 
 def as_integers(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, output
+from convkit.ops._gate import Floats, as_floats, as_number, output
 
+_UINT64 = np.dtype(np.uint64)
 _MASK = 2**64 - 1
 
 Number = npt.NDArray[np.uint64]  # of shape (1,), read whenever the call is made or repeated
@@ -40,7 +41,9 @@ def dropout_forward(
     """
     x = as_floats("x", x)
     out = output("out", out, x.shape)
-    _core.dropout(x, rate, _number(seed), _number(step), operator.index(offset) & _MASK, out)
+    _core.dropout(
+        x, rate, _word("seed", seed), _word("step", step), operator.index(offset) & _MASK, out
+    )
     return out
 
 
@@ -57,7 +60,7 @@ def dropout_backward(
     return dropout_forward(dy, rate, seed=seed, step=step, offset=offset, out=out)
 
 
-def _number(value: int | Number) -> Number:
-    if isinstance(value, np.ndarray):
-        return value
-    return np.array([operator.index(value) & _MASK], np.uint64)
+def _word(name: str, value: int | Number) -> Number:
+    if not isinstance(value, np.ndarray):
+        value = operator.index(value) & _MASK
+    return as_number(name, value, _UINT64)

@@ -3,6 +3,9 @@
 Moving averages below 1.2e-38, the smallest normal number (Adam's first moment below 1.2e-32),
 become 0: those of a weight without gradient would end as denormal numbers, and slow processors
 down.
+
+What changes from one update to the next, the learning rate and the step, may be an array of one
+number: a remembered call reads it anew.
 """
 
 from __future__ import annotations
@@ -10,11 +13,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, check_output
+from convkit.ops._gate import Floats, as_number, check_output
 
 _FLOAT32 = np.dtype(np.float32)
+_FLOAT64 = np.dtype(np.float64)
+_INT64 = np.dtype(np.int64)
+
+Rate = float | npt.NDArray[np.float64]  # an array is of shape (1,)
 
 
 def _check_like(w: Any, **arrays: Any) -> None:
@@ -24,12 +32,16 @@ def _check_like(w: Any, **arrays: Any) -> None:
         check_output(name, array, w.shape, _FLOAT32)
 
 
+def _rate(learning_rate: Rate) -> npt.NDArray[np.float64]:
+    return as_number("learning_rate", learning_rate, _FLOAT64)
+
+
 def sgd_update(
     w: Floats,
     g: Floats,
     velocity: Floats | None,
     *,
-    learning_rate: float,
+    learning_rate: Rate,
     momentum: float = 0.0,
     nesterov: bool = False,
     weight_decay: float = 0.0,
@@ -46,7 +58,7 @@ def sgd_update(
         _check_like(w, g=g)
     else:
         _check_like(w, g=g, velocity=velocity)
-    _core.sgd_update(w, g, velocity, learning_rate, momentum, nesterov, weight_decay)
+    _core.sgd_update(w, g, velocity, _rate(learning_rate), momentum, nesterov, weight_decay)
 
 
 def rmsprop_update(
@@ -55,7 +67,7 @@ def rmsprop_update(
     v: Floats,
     momentum_buffer: Floats | None,
     *,
-    learning_rate: float,
+    learning_rate: Rate,
     rho: float = 0.9,
     momentum: float = 0.0,
     epsilon: float = 1e-7,
@@ -74,7 +86,7 @@ def rmsprop_update(
     else:
         _check_like(w, g=g, v=v, momentum_buffer=momentum_buffer)
     _core.rmsprop_update(
-        w, g, v, momentum_buffer, learning_rate, rho, momentum, epsilon, weight_decay
+        w, g, v, momentum_buffer, _rate(learning_rate), rho, momentum, epsilon, weight_decay
     )
 
 
@@ -84,11 +96,11 @@ def adam_update(
     m: Floats,
     v: Floats,
     *,
-    learning_rate: float,
+    learning_rate: Rate,
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
-    step: int,
+    step: int | npt.NDArray[np.int64],
     weight_decay: float = 0.0,
 ) -> None:
     """Adam (Kingma and Ba, 2015) as Keras computes it; updates w, m and v.
@@ -103,4 +115,6 @@ def adam_update(
             w -= learning_rate * weight_decay * w.
     """
     _check_like(w, g=g, m=m, v=v)
-    _core.adam_update(w, g, m, v, learning_rate, beta_1, beta_2, epsilon, step, weight_decay)
+    number = as_number("step", step, _INT64)
+    rate = _rate(learning_rate)
+    _core.adam_update(w, g, m, v, rate, beta_1, beta_2, epsilon, number, weight_decay)

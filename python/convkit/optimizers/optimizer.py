@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import ops
+from ..changes import Repeatable
 from ..config import Configurable, not_negative, serialize, unknown
 from ..parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Optimizer(Configurable):
+class Optimizer(Repeatable, Configurable):
     """Base class of the optimizers.
 
     Args:
@@ -32,9 +35,12 @@ class Optimizer(Configurable):
         learning_rate: that of the next step.
         iterations: how many steps were made.
         slots: the optimizer's memory by name, flat arrays in the layout of `store.values`.
+        repeats: `update` is a native call that depends on nothing but the arrays and the
+            attributes, so that a plan may remember it. Not inherited.
     """
 
     slot_names: tuple[str, ...] = ()
+    read_anew = frozenset({"iterations", "learning_rate", "_learning_rate"})
 
     def __init__(
         self,
@@ -53,6 +59,8 @@ class Optimizer(Configurable):
         self._store: ParameterStore | None = None
         self._ranges: tuple[slice, ...] = ()
         self._views: list[list[Array]] = []
+        # Of the step that is being made, where a remembered call finds them.
+        self._rate, self._step = np.empty(1, np.float64), np.empty(1, np.int64)
 
     @property
     def learning_rate(self) -> float:
@@ -112,15 +120,29 @@ class Optimizer(Configurable):
 
     def apply(self, store: ParameterStore) -> None:
         """Make one step: change the trainable values by their gradients."""
+        self.begin(store)
+        self.update_all()
+        self.end()
+
+    def begin(self, store: ParameterStore) -> None:
+        """Get ready for a step: the first of the three parts of `apply`."""
         self.bind(store)
         ranges = store.trainable_ranges()
         if ranges is not self._ranges:
             arrays = (store.values, store.gradients, *self.slots.values())
             self._views = [[array[run] for array in arrays] for run in ranges]
             self._ranges = ranges
-        self.iterations += 1
+        self._rate[0], self._step[0] = self._learning_rate, self.iterations + 1
+
+    def update_all(self) -> None:
+        """Change the trainable values by their gradients."""
+        self.iterations = int(self._step[0])
         for views in self._views:
             self.update(*views)
+
+    def end(self) -> None:
+        """Count the step that was made, by `update_all` or by a repetition of its native calls."""
+        self.iterations = int(self._step[0])
         if self.schedule is not None:
             self.count(self.iterations)
 
@@ -155,6 +177,8 @@ class SGD(Optimizer):
         name: by default `SGD`.
     """
 
+    repeats = True
+
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule = 0.01,
@@ -175,7 +199,7 @@ class SGD(Optimizer):
             w,
             g,
             slots[0] if slots else None,
-            learning_rate=self.learning_rate,
+            learning_rate=self._rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
@@ -194,6 +218,7 @@ class Adam(Optimizer):
     """
 
     slot_names = ("momentum", "velocity")
+    repeats = True
 
     def __init__(
         self,
@@ -217,11 +242,11 @@ class Adam(Optimizer):
             g,
             slots[0],
             slots[1],
-            learning_rate=self.learning_rate,
+            learning_rate=self._rate,
             beta_1=self.beta_1,
             beta_2=self.beta_2,
             epsilon=self.epsilon,
-            step=self.iterations,
+            step=self._step,
             weight_decay=self.weight_decay,
         )
 
@@ -237,6 +262,8 @@ class RMSprop(Optimizer):
         weight_decay: subtract learning_rate * weight_decay * w at each step.
         name: by default `rmsprop`.
     """
+
+    repeats = True
 
     def __init__(
         self,
@@ -261,7 +288,7 @@ class RMSprop(Optimizer):
             g,
             slots[0],
             slots[1] if self.momentum else None,
-            learning_rate=self.learning_rate,
+            learning_rate=self._rate,
             rho=self.rho,
             momentum=self.momentum,
             epsilon=self.epsilon,
@@ -278,6 +305,8 @@ class AdamW(Adam):
         beta_1, beta_2, epsilon: as of `Adam`.
         name: by default `adamw`.
     """
+
+    repeats = True
 
     def __init__(
         self,
