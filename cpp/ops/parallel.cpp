@@ -20,49 +20,26 @@ std::atomic<int> configured_threads{1};
 std::atomic<bool> forked{false};
 std::atomic<bool> runtime_started{false};
 
-// Neighbouring tasks of one thread, whose data it has near or fetches ahead; then it helps others.
-struct alignas(64) Share {
-  std::atomic<std::int64_t> next;
-  std::int64_t end;
-};
-
-class OwnThenOthers final : public Tasks {
- public:
-  OwnThenOthers(Share* shares, int threads, int thread)
-      : shares_(shares), threads_(threads), thread_(thread) {}
-
-  bool next(std::int64_t* task) override {
-    for (; done_ < threads_; ++done_) {
-      Share& share = shares_[(thread_ + done_) % threads_];
-      *task = share.next.fetch_add(1, std::memory_order_relaxed);
-      if (*task < share.end) return true;
-    }
-    return false;
-  }
-
- private:
-  Share* shares_;
-  int threads_, thread_, done_ = 0;
-};
-
-class InOrder final : public Tasks {
- public:
-  explicit InOrder(std::int64_t count) : count_(count) {}
-
-  bool next(std::int64_t* task) override {
-    *task = next_++;
-    return *task < count_;
-  }
-
- private:
-  std::int64_t count_, next_ = 0;
-};
-
 void after_fork_in_child() {
   if (runtime_started.load()) forked.store(true);
 }
 
 }  // namespace
+
+// Neighbouring tasks of one thread, whose data it has near or fetches ahead.
+struct alignas(64) Share {
+  std::atomic<std::int64_t> next;
+  std::int64_t end;
+};
+
+bool Tasks::next(std::int64_t* task) {
+  for (; done_ < threads_; ++done_) {
+    Share& share = shares_[(thread_ + done_) % threads_];
+    *task = share.next.fetch_add(1, std::memory_order_relaxed);
+    if (*task < share.end) return true;
+  }
+  return false;
+}
 
 void set_num_threads(int n) {
   static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
@@ -80,8 +57,9 @@ int threads_for(std::int64_t tasks, std::int64_t work) {
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
   if (threads == 1) {
     const TaskMemory own;
-    InOrder all(tasks);
-    return body(context, all);
+    Share all{{0}, tasks};
+    Tasks mine(&all, 1, 0);
+    return body(context, mine);
   }
   runtime_started.store(true);
   Scratch scratch;
@@ -93,7 +71,7 @@ void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* con
 #pragma omp parallel num_threads(threads)
   {
     const TaskMemory own;
-    OwnThenOthers mine(shares, threads, omp_get_thread_num());
+    Tasks mine(shares, threads, omp_get_thread_num());
     try {
       body(context, mine);
     } catch (...) {

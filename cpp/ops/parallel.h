@@ -19,14 +19,21 @@ int num_threads();
 // would wait for them for ever.
 int threads_for(std::int64_t tasks, std::int64_t work);
 
-// The tasks that are left for a thread.
+struct Share;
+
+// The tasks that are left for a thread: those of its own share, then those that others have not
+// begun.
 class Tasks {
  public:
-  // Whether there was one more, which is this thread's now.
-  virtual bool next(std::int64_t* task) = 0;
+  Tasks(Share* shares, int threads, int thread)
+      : shares_(shares), threads_(threads), thread_(thread) {}
 
- protected:
-  ~Tasks() = default;
+  // Whether there was one more, which is this thread's now.
+  bool next(std::int64_t* task);
+
+ private:
+  Share* shares_;
+  int threads_, thread_, done_ = 0;
 };
 
 // Runs body(context, tasks) in each thread, and throws the first exception that any of them threw.
