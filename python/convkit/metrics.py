@@ -52,7 +52,10 @@ class Metric(Configurable):
         self.count = 0.0
 
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
-        """The sum of the metric over a batch of N samples, times their weights if given."""
+        """The sum of the metric over a batch of N samples, times their weights if given.
+
+        The arrays are those of the next batch, too: copy what is to be kept.
+        """
         raise NotImplementedError
 
     def update_state(

@@ -119,7 +119,10 @@ class Optimizer(Repeatable, Configurable):
             self._learning_rate = float(self.schedule(iterations))
 
     def apply(self, store: ParameterStore) -> None:
-        """Make one step: change the trainable values by their gradients."""
+        """Make one step: change the trainable values by their gradients.
+
+        A model makes the three parts by themselves, so `update` is what a subclass defines.
+        """
         self.begin(store)
         self.update_all()
         self.end()
