@@ -77,7 +77,7 @@ def _draw_matrix(ax: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64
 
     image = ax.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0.0, vmax=1.0))
     bar = figure_of(ax).colorbar(image, ax=ax, fraction=0.046, pad=0.03)
-    bar.set_label("share of the true class", color=INK)
+    bar.set_label("share of the true class (square-root scale)", color=INK)
     bar.set_ticks([0, 0.01, 0.05, 0.2, 0.5, 1.0])
     bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0, symbol=" %"))
     bar.ax.tick_params(color=GREY, labelcolor=INK)
