@@ -128,12 +128,14 @@ def test_the_table() -> None:
     assert "conv2d" in lines[2]
     assert "+ relu" in lines[2]
     assert "(16, 7, 8, 4)" in lines[2]
-    assert "softmax + sparse_categorical_crossentropy" in lines[-2]
+    assert "softmax + sparse_categorical_crossentropy" in lines[-3]
+    assert "update by adam" in lines[-2]
     assert lines[-1].startswith("training, batch size 16: ")
     plain = model.plan(4, training=False)
     assert "moving statistics" in plain
     assert "inference, batch size 4" in plain
     assert "crossentropy" not in plain
+    assert "adam" not in plain
     uncompiled = convkit.Sequential([convkit.Input((6,)), layers.Dense(3)])
     assert "inference, batch size 32" in uncompiled.plan()
 

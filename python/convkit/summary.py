@@ -77,6 +77,8 @@ def plan_table(plan: Plan) -> str:
     for parameter in plan.regularized:
         operation = f"penalty {parameter.regularizer}"
         rows.append((str(len(rows) - 1), parameter.path, operation, "()", ""))
+    if plan.optimizer is not None:
+        rows.append((str(len(rows) - 1), "weights", f"update by {plan.optimizer.name}", "", ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(

@@ -299,9 +299,9 @@ class Trainer(Feeder):
             training = self.loss is not None
         if training:
             self._require_loss("plan(training=True)")
-        loss = self.loss if training else None
-        size = integer(batch_size, "batch_size")
-        return str(lower(self.layers, self._sizes()[0], size, training, loss=loss))
+        loss, optimizer = (self.loss, self.optimizer) if training else (None, None)
+        size, sizes = integer(batch_size, "batch_size"), self._sizes()[0]
+        return str(lower(self.layers, sizes, size, training, loss=loss, optimizer=optimizer))
 
     # What it takes.
 
