@@ -62,12 +62,14 @@ struct Correlation {
                        // no tap falls outside
 };
 
-// A 3 x 3 stride-1 convolution cut into tiles of outputs. Tiles are numbered along (n, tile row,
-// tile column).
+// A tile's outputs along one axis.
+constexpr int kMaxTile = 5;
 struct TileSpan {
-  std::int32_t start, size;  // size: 4, 3 or 2
+  std::int32_t start, size;  // size: 2 to kMaxTile
 };
 
+// A 3 x 3 stride-1 convolution cut into tiles of outputs. Tiles are numbered along (n, tile row,
+// tile column).
 struct WinogradShape {
   std::int64_t n, h, w, c;
   std::int64_t oh, ow, oc;
@@ -75,6 +77,7 @@ struct WinogradShape {
   std::int64_t tiles_h, tiles_w;
   const TileSpan* tile_rows;     // tiles_h of them
   const TileSpan* tile_columns;  // tiles_w of them
+  std::int64_t points;           // along each axis: 7 where there are tiles of 5, elsewhere 6
   std::int64_t lc, loc;          // c and oc rounded up to whole vectors
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
 };

@@ -207,6 +207,10 @@ def _conv_tiles() -> Iterator[Conv]:
         (3, 6, 7),
         (5, 8, 9),
         (3, 13, 4),
+        (6, 6, 5),
+        (6, 5, 7),
+        (3, 7, 10),
+        (3, 15, 6),
         (2, 33, 17),
     ):
         yield Conv(f"tiles-{h}x{w}", (n, h, w, 20), (3, 3, 20, 18), padding="same")
@@ -233,6 +237,8 @@ def _conv_batches() -> Iterator[Conv]:
     yield Conv("tiles-batch-10-chunks", (10, 5, 6, 41), (3, 3, 41, 20), padding="same")
     # So large a gradient is summed over fewer pieces of the batch.
     yield Conv("tiles-batch-13-large", (13, 4, 4, 96), (3, 3, 96, 96), padding="same")
+    # More weights than every thread transforms for itself.
+    yield Conv("tiles-batch-12-huge", (12, 9, 10, 128), (3, 3, 128, 160), padding="same")
     # A piece of the batch is more images than are taken at a time.
     yield Conv("tiles-batch-17-plane", (17, 28, 28, 16), (3, 3, 16, 16), padding="same")
     yield Conv("tiles-batch-9-channels", (9, 6, 6, 16), (3, 3, 16, 70), padding="same")

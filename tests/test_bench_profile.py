@@ -27,18 +27,23 @@ QUICK = Pace(rounds=2, run_seconds=0.0, settle_seconds=0.0)
 
 
 @functools.cache
-def fewest_points(outputs: int) -> float:
-    """Over all ways to make up the outputs of 4s, 3s and 2s."""
+def fewest_points(outputs: int, sizes: tuple[int, ...]) -> float:
+    """Over all ways to make up the outputs of tiles of these sizes."""
     if outputs == 0:
         return 0
     return min(
-        (size + 2 + fewest_points(outputs - size) for size in (4, 3, 2) if size <= outputs),
+        (size + 2 + fewest_points(outputs - size, sizes) for size in sizes if size <= outputs),
         default=float("inf"),
     )
 
 
 def test_winograd_points_are_the_fewest() -> None:
-    assert [winograd_points(n) for n in range(2, 66)] == [fewest_points(n) for n in range(2, 66)]
+    for n in range(2, 16):
+        assert winograd_points(n) == fewest_points(n, (5, 4, 3, 2))
+    for n in range(16, 66):
+        assert winograd_points(n) == fewest_points(n, (4, 3, 2))
+    for n in range(2, 66, 2):
+        assert winograd_points(n, pooled=True) == fewest_points(n, (4, 2))
 
 
 def mnist_plan(n: int = 32) -> Plan:
@@ -67,9 +72,12 @@ def test_work_of_a_winograd_convolution() -> None:
 
 
 def test_winograd_wastes_some_of_an_uneven_plane() -> None:
-    step = mnist_plan().steps[3]  # 14x14: tiles of 4, 4, 4 and 2
+    step = mnist_plan().steps[3]  # 14x14, pooled: tiles of 4, 4, 4 and 2
     work = step_work(step, 32, FORWARD)
     assert work.flops / work.direct_flops == (6 + 6 + 6 + 4) ** 2 / (9 * 14 * 14)
+    # On the way back tiles of 5, 5 and 4.
+    work = step_work(step, 32, BACKWARD)
+    assert work.flops / work.direct_flops == (7 + 7 + 6) ** 2 / (9 * 14 * 14)
 
 
 def test_work_of_the_direct_sum_and_of_matrix_products() -> None:

@@ -29,7 +29,9 @@ struct KernelTable {
   void (*repeat_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
   void (*add_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
 
-  void (*winograd_forward)(const WinogradShape&, const float* x, const float* u, const float* bias,
+  void (*winograd_inputs)(const WinogradShape&, const float* x, std::int64_t begin,
+                          std::int64_t end, float* v);
+  void (*winograd_forward)(const WinogradShape&, const float* v, const float* u, const float* bias,
                            bool relu, float* y, std::uint8_t* indices, std::int64_t first,
                            std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
                            float* scratch);
@@ -40,11 +42,12 @@ struct KernelTable {
                             float* du, float* dx, std::int64_t first, std::int64_t begin,
                             std::int64_t end, bool accumulate, const MemoryRange* ahead,
                             float* scratch);
-  std::int64_t (*winograd_block_size)(std::int64_t tiles, std::int64_t channels);
+  std::int64_t (*winograd_block_size)(const WinogradShape&, std::int64_t tiles,
+                                      std::int64_t channels);
   void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, float* u,
                            std::int64_t begin, std::int64_t end);
   void (*winograd_transposed_weights)(const WinogradShape&, const float* w, std::int64_t first,
-                                      float* u, std::int64_t begin, std::int64_t end);
+                                      float* u);
   void (*winograd_weight_gradient)(const WinogradShape&, const float* du, float* dw,
                                    std::int64_t begin, std::int64_t end);
   void (*winograd_weight_gradient_of_pieces)(const WinogradShape&, const float* du,

@@ -31,6 +31,7 @@ const KernelTable* kernel_table() {
       depthwise_backward_weights,
       repeat_channels,
       add_channels,
+      winograd_inputs,
       winograd_forward,
       winograd_output_gradients,
       winograd_backward,

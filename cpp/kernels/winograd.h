@@ -100,24 +100,32 @@ class Prefetch {
   std::int64_t stride_, lines_, line_ = 0, step_;
 };
 
-// y of tiles [begin, end), loc output channels from `first` on, from their transformed weights u,
-// one (lc, loc) matrix a point. scratch holds winograd_block_size() floats of lc and of loc
-// channels; two ranges of memory are fetched ahead. With indices, y and they are max-pooled 2 x 2:
-// oh and ow are even then, and all tiles of 4 or 2.
-void winograd_forward(const WinogradShape& s, const float* x, const float* u, const float* bias,
+// v = B^T x B of tiles [begin, end), winograd_block_size() floats of lc channels.
+void winograd_inputs(const WinogradShape& s, const float* x, std::int64_t begin, std::int64_t end,
+                     float* v) {
+  PointRows rows(s, v, end - begin, s.lc);
+  transform_inputs(s, x, 0, begin, end, rows);
+}
+
+// y of tiles [begin, end), loc output channels from `first` on, from their transformed inputs v and
+// the transformed weights u, one (lc, loc) matrix a point. scratch holds winograd_block_size()
+// floats of loc channels; two ranges of memory are fetched ahead. With indices, y and they are
+// max-pooled 2 x 2: oh and ow are even then, and all tiles of 4 or 2.
+void winograd_forward(const WinogradShape& s, const float* v, const float* u, const float* bias,
                       bool relu, float* y, std::uint8_t* indices, std::int64_t first,
                       std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
                       float* scratch) {
-  PointRows v(scratch, end - begin, s.lc);
-  PointRows products(v.end(), end - begin, s.loc);
-  transform_inputs(s, x, 0, begin, end, v);
+  const std::int64_t stride = point_stride(end - begin, s.lc);
+  std::int64_t rows[kPoints][kPoints];
+  count_rows(s, begin, end, rows);
+  PointRows products(s, scratch, end - begin, s.loc);
   Prefetch inputs(ahead[0]), outputs(ahead[1]);
-  for (int i = 0; i < kPoints; ++i) {
-    for (int j = 0; j < kPoints; ++j) {
+  for (int i = 0; i < s.points; ++i) {
+    for (int j = 0; j < s.points; ++j) {
       inputs.advance();
       outputs.advance();
-      multiply(v.count(i, j), v.point(i, j), u + (i * kPoints + j) * s.matrix, products.point(i, j),
-               s.lc, s.loc);
+      const std::int64_t p = i * s.points + j;
+      multiply(rows[i][j], v + p * stride, u + p * s.matrix, products.point(i, j), s.lc, s.loc);
     }
   }
   transform_outputs(s, products, bias, relu, y, indices, first, begin, end);
@@ -178,7 +186,7 @@ inline void add_products(const float* a, const float* b, float* out, std::int64_
 void winograd_output_gradients(const WinogradShape& s, const float* dy, const std::uint8_t* indices,
                                float* z, std::int64_t begin, std::int64_t end) {
   const std::int64_t image = s.tiles_h * s.tiles_w;
-  PointRows rows(z, (end - begin) * image, s.loc);
+  PointRows rows(s, z, (end - begin) * image, s.loc);
   transform_gradients(s, dy, indices, begin * image, end * image, rows);
 }
 
@@ -192,18 +200,18 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
                        std::int64_t end, bool accumulate, const MemoryRange* ahead,
                        float* scratch) {
   const std::int64_t image = s.tiles_h * s.tiles_w, tiles = (end - begin) * image;
-  PointRows v(scratch, tiles, s.lc), dv(scratch, tiles, s.lc);
+  PointRows v(s, scratch, tiles, s.lc), dv(s, scratch, tiles, s.lc);
   const std::int64_t z_stride = point_stride(tiles, s.loc);
   if (du) transform_inputs(s, x, first, begin * image, end * image, v);
   std::int64_t rows[kPoints][kPoints];
-  count_rows(s, end - begin, rows);
+  count_rows(s, begin * image, end * image, rows);
   Prefetch fetch[kRangesAhead] = {Prefetch(ahead[0]), Prefetch(ahead[1]), Prefetch(ahead[2]),
                                   Prefetch(ahead[3])};
-  for (int i = 0; i < kPoints; ++i) {
-    for (int j = 0; j < kPoints; ++j) {
+  for (int i = 0; i < s.points; ++i) {
+    for (int j = 0; j < s.points; ++j) {
       for (Prefetch& f : fetch) f.advance();
       if (rows[i][j] == 0) continue;
-      const int p = i * kPoints + j;
+      const std::int64_t p = i * s.points + j;
       const float* zp = z + p * z_stride;
       if (du)
         add_products(v.point(i, j), zp, du + p * s.matrix, rows[i][j], s.lc, s.loc, accumulate);
@@ -216,17 +224,21 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
 }
 
 // Floats of a block of `tiles` tiles with `channels` channels, as many as fill vectors.
-std::int64_t winograd_block_size(std::int64_t tiles, std::int64_t channels) {
-  return kPoints * kPoints * point_stride(tiles, channels);
+std::int64_t winograd_block_size(const WinogradShape& s, std::int64_t tiles,
+                                 std::int64_t channels) {
+  return s.points * s.points * point_stride(tiles, channels);
 }
 
 // A vector of G g G^T for each point in use, `matrix` floats apart.
-inline void store_weights(const UsedPoints& used, const F32 (&g)[3][3], float* u,
-                          std::int64_t matrix) {
-  F32 t[kPoints][kPoints];
-  both_axes(g, t, transform_weights, transform_weights);
-  each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
-    if (used.contain(h, v)) store(u + (h * kPoints + v) * matrix, t[h][v]);
+inline void store_weights(const WinogradShape& s, const UsedPoints& used, const F32 (&g)[3][3],
+                          float* u) {
+  with_points(s, [&](auto points) CONVKIT_LAMBDA {
+    constexpr int P = decltype(points)::value;
+    F32 t[P][P];
+    both_axes(g, t, transform_weights<P>, transform_weights<P>);
+    each_of_tile<P, P>([&](auto h, auto v) CONVKIT_LAMBDA {
+      if (used.contain(h, v)) store(u + (h * P + v) * s.matrix, t[h][v]);
+    });
   });
 }
 
@@ -241,20 +253,19 @@ void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, 
       const float* from = w + ((3 * h + v) * s.c + i) * ldw + o;
       g[h][v] = i < s.c ? load_part(from, s.oc - o) : zero();
     });
-    store_weights(used, g, u + at, s.matrix);
+    store_weights(s, used, g, u + at);
   });
 }
 
-// The same for the way back, from output channels [begin, end) of w (9, c, oc) to lc input channels
-// from `first` on: one (loc, lc) matrix a point.
+// The same for the way back, from the output channels of w (9, c, oc) to lc input channels from
+// `first` on: one (loc, lc) matrix a point.
 void winograd_transposed_weights(const WinogradShape& s, const float* w, std::int64_t first,
-                                 float* u, std::int64_t begin, std::int64_t end) {
+                                 float* u) {
   constexpr std::int64_t kSquare = kLanes * kLanes;
   const UsedPoints used(s);
   float squares[9 * kSquare];
-  for (std::int64_t from = begin; from < end; from += kLanes) {
-    const std::int64_t stop = from + kLanes < end ? from + kLanes : end;
-    const std::int64_t left = s.oc < stop ? s.oc - from : stop - from;
+  for (std::int64_t from = 0; from < s.loc; from += kLanes) {
+    const std::int64_t left = s.oc - from < kLanes ? s.oc - from : kLanes;
     for (std::int64_t i = 0; i < s.lc; i += kLanes) {
       for (int tap = 0; tap < 9; ++tap) {
         transpose(w + (tap * s.c + first + i) * s.oc + from, s.oc, s.c - first - i, left,
@@ -262,13 +273,13 @@ void winograd_transposed_weights(const WinogradShape& s, const float* w, std::in
       }
       const std::int64_t panel = i / kPanel * kPanel;
       const std::int64_t width = s.lc - panel < kPanel ? s.lc - panel : kPanel;
-      for (std::int64_t o = from; o < stop; ++o) {
+      for (std::int64_t o = from; o < from + kLanes; ++o) {
         F32 g[3][3];
         each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
           const float* row = squares + (3 * h + v) * kSquare + (o - from) * kLanes;
           g[h][v] = o < s.oc ? load(row) : zero();
         });
-        store_weights(used, g, u + panel * s.loc + o * width + i - panel, s.matrix);
+        store_weights(s, used, g, u + panel * s.loc + o * width + i - panel);
       }
     }
   }
@@ -287,14 +298,17 @@ CONVKIT_INLINE F32 sum_parts(const float* p, std::int64_t stride) {
 
 // dw of input channel i and output channels from o on, from the vectors of the points in use,
 // `stride` floats apart.
-inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used,
-                                  const float* points, std::int64_t stride, std::int64_t i,
-                                  std::int64_t o, float* dw) {
-  F32 t[kPoints][kPoints], g[3][3];
-  each_of_tile<kPoints, kPoints>([&](auto h, auto v) CONVKIT_LAMBDA {
-    t[h][v] = used.contain(h, v) ? load(points + (h * kPoints + v) * stride) : zero();
+inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used, const float* du,
+                                  std::int64_t stride, std::int64_t i, std::int64_t o, float* dw) {
+  F32 g[3][3];
+  with_points(s, [&](auto points) CONVKIT_LAMBDA {
+    constexpr int P = decltype(points)::value;
+    F32 t[P][P];
+    each_of_tile<P, P>([&](auto h, auto v) CONVKIT_LAMBDA {
+      t[h][v] = used.contain(h, v) ? load(du + (h * P + v) * stride) : zero();
+    });
+    both_axes(t, g, transform_weight_gradient<P>, transform_weight_gradient<P>);
   });
-  both_axes(t, g, transform_weight_gradient, transform_weight_gradient);
   each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
     store_part(dw + ((3 * h + v) * s.c + i) * s.oc + o, g[h][v], s.oc - o);
   });
@@ -324,8 +338,8 @@ void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
     const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;
     for (std::int64_t from = 0; from < size; from += kSummed) {
       const std::int64_t count = size - from < kSummed ? size - from : kSummed;
-      for (int p = 0; p < kPoints * kPoints; ++p) {
-        if (!used.contain(p / kPoints, p % kPoints)) continue;
+      for (int p = 0; p < s.points * s.points; ++p) {
+        if (!used.contain(p / s.points, p % s.points)) continue;
         const float* point = du + p * s.matrix + first + from;
         for (std::int64_t v = 0; v < count; v += kLanes)
           store(sums + p * kSummed + v, sum_parts<kBatchPieces>(point + v, stride));

@@ -29,6 +29,7 @@ inline void each_tile(const WinogradShape& s, std::int64_t begin, std::int64_t e
 
 template <int Rows, class F>
 inline void with_columns(int columns, const F& f) {
+  if (columns == 5) return f(Index<Rows>{}, Index<5>{});
   if (columns == 4) return f(Index<Rows>{}, Index<4>{});
   if (columns == 3) return f(Index<Rows>{}, Index<3>{});
   f(Index<Rows>{}, Index<2>{});
@@ -37,9 +38,17 @@ inline void with_columns(int columns, const F& f) {
 // Calls f with the tile's sizes as constants.
 template <class F>
 inline void with_sizes(const TileAt& at, const F& f) {
+  if (at.rows == 5) return with_columns<5>(at.columns, f);
   if (at.rows == 4) return with_columns<4>(at.columns, f);
   if (at.rows == 3) return with_columns<3>(at.columns, f);
   with_columns<2>(at.columns, f);
+}
+
+// Calls f with the points along each axis as a constant.
+template <class F>
+CONVKIT_INLINE void with_points(const WinogradShape& s, const F& f) {
+  if (s.points == kPoints) return f(Index<kPoints>{});
+  f(Index<kPoints - 1>{});
 }
 
 // The points along each axis that any tile uses: the first tile is the largest.
@@ -58,22 +67,21 @@ inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
   return (tiles * channels / kLanes | 1) * kLanes;
 }
 
-// Points along one axis that the same tiles use: the first four, the fifth, and the sixth.
-constexpr int kPointKinds = 3;
+// Points along one axis that the same tiles use: the first four, the fifth, and so on.
+constexpr int kPointKinds = kPoints - 3;
 constexpr int kind_of(int point) { return point < 4 ? 0 : point - 3; }
 
 // A block of tiles as a matrix for each point: rows are the tiles that use the point, in order.
 struct PointRows {
   float* block;
-  std::int64_t stride, channels;
+  std::int64_t points, stride, channels;
   std::int64_t next[kPointKinds][kPointKinds] = {};  // floats before the next row
 
-  PointRows(float* to, std::int64_t tiles, std::int64_t width)
-      : block(to), stride(point_stride(tiles, width)), channels(width) {}
+  PointRows(const WinogradShape& s, float* to, std::int64_t tiles, std::int64_t width)
+      : block(to), points(s.points), stride(point_stride(tiles, width)), channels(width) {}
 
-  float* point(int i, int j) const { return block + (i * kPoints + j) * stride; }
-  float* end() const { return point(kPoints, 0); }
-  std::int64_t count(int i, int j) const { return next[kind_of(i)][kind_of(j)] / channels; }
+  float* point(int i, int j) const { return block + (i * points + j) * stride; }
+  float* end() const { return block + points * points * stride; }
 
   // To the tile after one of M x N outputs.
   template <int M, int N>
@@ -92,29 +100,33 @@ struct PointVectors {
   static CONVKIT_INLINE PointVectors of_row(const PointRows& rows, int i, std::int64_t c) {
     const std::int64_t* next = rows.next[kind_of(i)];
     float* at = rows.point(i, 0) + c;
-    return {{at + next[0], at + next[1], at + next[2]}, rows.stride};
+    return {{at + next[0], at + next[1], at + next[2], at + next[3]}, rows.stride};
   }
   static CONVKIT_INLINE PointVectors of_column(const PointRows& rows, int j, std::int64_t c) {
     const int kind = kind_of(j);
     float* at = rows.point(0, j) + c;
-    return {{at + rows.next[0][kind], at + rows.next[1][kind], at + rows.next[2][kind]},
-            kPoints * rows.stride};
+    return {{at + rows.next[0][kind], at + rows.next[1][kind], at + rows.next[2][kind],
+             at + rows.next[3][kind]},
+            rows.points * rows.stride};
   }
 
   CONVKIT_INLINE float* operator[](int i) const { return first[kind_of(i)] + i * step; }
 };
 
-// The rows of each point that the tiles of `images` images have.
-inline void count_rows(const WinogradShape& s, std::int64_t images,
+// The rows of each point that tiles [begin, end) have.
+inline void count_rows(const WinogradShape& s, std::int64_t begin, std::int64_t end,
                        std::int64_t (&rows)[kPoints][kPoints]) {
-  for (int i = 0; i < kPoints; ++i) {
-    for (int j = 0; j < kPoints; ++j) {
-      std::int64_t down = 0, across = 0;
-      for (std::int64_t t = 0; t < s.tiles_h; ++t) down += s.tile_rows[t].size + 2 > i;
-      for (std::int64_t t = 0; t < s.tiles_w; ++t) across += s.tile_columns[t].size + 2 > j;
-      rows[i][j] = images * down * across;
+  std::int64_t tiles[kMaxTile + 1][kMaxTile + 1] = {};  // of each size, and larger ones
+  each_tile(s, begin, end, [&](const TileAt& at) { ++tiles[at.rows][at.columns]; });
+  for (int m = kMaxTile; m >= 2; --m) {
+    for (int n = kMaxTile; n >= 2; --n) {
+      if (m < kMaxTile) tiles[m][n] += tiles[m + 1][n];
+      if (n < kMaxTile) tiles[m][n] += tiles[m][n + 1];
+      if (m < kMaxTile && n < kMaxTile) tiles[m][n] -= tiles[m + 1][n + 1];
     }
   }
+  for (int i = 0; i < kPoints; ++i)
+    for (int j = 0; j < kPoints; ++j) rows[i][j] = tiles[i < 4 ? 2 : i - 1][j < 4 ? 2 : j - 1];
 }
 
 CONVKIT_END_KERNELS

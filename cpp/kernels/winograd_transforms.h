@@ -51,7 +51,7 @@ inline void input_rows(const TileView& x, const PointRows& rows, std::int64_t c)
     for (int i = 0; i < M + 2; ++i) d[i] = x.at(i, j);
     input_points<M, Pair>(d, half[0][j], half[1][j]);
   }
-  for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
+  for (int k = 0; k < 1 + kIsWhole<M, Pair>; ++k) {
     F32 t[N + 2];
     transform_input<N>(half[k], t);
     const PointVectors to = PointVectors::of_row(rows, kPairs[Pair][k], c);
@@ -68,7 +68,7 @@ inline void gradient_rows(const F32 (&dy)[M][N], const PointRows& rows, std::int
     for (int i = 0; i < M; ++i) g[i] = dy[i][j];
     gradient_points<M, Pair>(g, half[0][j], half[1][j]);
   }
-  for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
+  for (int k = 0; k < 1 + kIsWhole<M, Pair>; ++k) {
     F32 t[N + 2];
     transform_gradient<N>(half[k], t);
     const PointVectors to = PointVectors::of_row(rows, kPairs[Pair][k], c);
@@ -87,9 +87,9 @@ inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_
       for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
         const TileView view = view_tile<M + 2, N + 2>(image, s.h, s.w, s.c, at.oh - s.pad_top,
                                                       at.ow - s.pad_left, first + c, copy);
-        input_rows<M, N, 0>(view, rows, c);
-        input_rows<M, N, 1>(view, rows, c);
-        if constexpr (M > 2) input_rows<M, N, 2>(view, rows, c);
+        each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
+          input_rows<M, N, decltype(pair)::value>(view, rows, c);
+        });
       }
       rows.advance<M, N>();
     });
@@ -137,9 +137,9 @@ inline void transform_gradients(const WinogradShape& s, const float* dy,
           for (int i = 0; i < M; ++i)
             for (int j = 0; j < N; ++j) g[i][j] = view.at(i, j);
         }
-        gradient_rows<M, N, 0>(g, rows, c);
-        gradient_rows<M, N, 1>(g, rows, c);
-        if constexpr (M > 2) gradient_rows<M, N, 2>(g, rows, c);
+        each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
+          gradient_rows<M, N, decltype(pair)::value>(g, rows, c);
+        });
       }
       rows.advance<M, N>();
     });
@@ -215,7 +215,7 @@ inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const Gradi
     for (int i = 0; i < M + 2; ++i) v[i] = load(from[i]);
     input_gradients<M, Pair>(v, half[0][j], half[1][j]);
   }
-  for (int k = 0; k < kPointsOfPair<M, Pair>; ++k) {
+  for (int k = 0; k < 1 + kIsWhole<M, Pair>; ++k) {
     F32 d[N + 2];
     transform_input_gradient<N>(half[k], d);
     if constexpr (Inside) {
@@ -228,9 +228,9 @@ inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const Gradi
 
 template <int M, int N, bool Inside>
 inline void add_gradients(const PointRows& rows, std::int64_t c, const GradientView& to) {
-  add_gradient_rows<M, N, 0, Inside>(rows, c, to);
-  add_gradient_rows<M, N, 1, Inside>(rows, c, to);
-  if constexpr (M > 2) add_gradient_rows<M, N, 2, Inside>(rows, c, to);
+  each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
+    add_gradient_rows<M, N, decltype(pair)::value, Inside>(rows, c, to);
+  });
 }
 
 // dx of tiles [begin, end), for the rows' channels from `first` on: tiles overlap, and B v B^T is
@@ -309,7 +309,7 @@ inline void transform_outputs(const WinogradShape& s, PointRows& rows, const flo
           for (int i = 0; i < M + 2; ++i) p[i] = half[i][j];
           transform_output<M>(p, a);
           for (int i = 0; i < M; ++i) {
-            const F32 v = add(a[i], b);
+            const F32 v = fma(set1(kPowersOfH[i + j]), a[i], b);
             outputs[i][j] = relu ? max(zero(), v) : v;
           }
         }

@@ -8,7 +8,7 @@ namespace convkit::ops {
 namespace {
 
 // A block's transformed tiles, in floats: what stays in a second-level cache beside the weights.
-constexpr std::int64_t kBackwardBlock = 160 * 1024;
+constexpr std::int64_t kBackwardBlock = 192 * 1024;
 // A backward pass with a larger gradient of the transformed weights, or whose batch has fewer
 // images than pieces, is cut into channels instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
@@ -35,24 +35,24 @@ class Backward {
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
            float* dx, float* dw, Scratch& scratch)
       : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw) {
-    a_ = winograd_shape(s, scratch);
+    a_ = winograd_shape(s, false, scratch);
     work_ = (dx && dw ? 2 : 1) * vector_products(a_);
     lc_ = a_.lc;
-    const bool large = dw && kWinogradPoints * a_.matrix > kLargeGradient;
+    const bool large = weights_size(a_) > (dw ? kLargeGradient : kOwnWeights);
     by_channels_ = s.n < kBatchPieces || large;
     a_.lc = chunk_of(by_channels_ && lc_ < threads_for(lc_, work_) * kChannels);
     a_.matrix = weights_stride(a_.lc, a_.loc);
-    size_ = kWinogradPoints * a_.matrix;
+    size_ = weights_size(a_);
     chunks_ = ceil_div(lc_, a_.lc);
     pieces_ = by_channels_ ? 1 : kBatchPieces;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
     // The images of a block decide in which order sums are made, so threads have no part in them.
     const std::int64_t counted = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
-    const std::int64_t image = kWinogradPoints * image_tiles * (counted + a_.loc);
+    const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
     const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
     images_ = even_share(ceil_div(s.n, pieces_), most);
-    z_size_ = kernels().winograd_block_size(images_ * image_tiles, a_.loc);
-    block_size_ = z_size_ + kernels().winograd_block_size(images_ * image_tiles, a_.lc);
+    z_size_ = kernels().winograd_block_size(a_, images_ * image_tiles, a_.loc);
+    block_size_ = z_size_ + kernels().winograd_block_size(a_, images_ * image_tiles, a_.lc);
   }
 
   void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
@@ -69,7 +69,7 @@ class Backward {
     parallel_for(chunks_, work_, [&](std::int64_t i) {
       Scratch own;
       float *u = own.take(size_), *du = own.take(size_), *z = own.take(block_size_);
-      if (dx_) transform_weights(i, u, 0, a_.loc);
+      if (dx_) transform_weights(i, u);
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
         const std::int64_t next = std::min(end + images_, s_.n);
@@ -87,22 +87,14 @@ class Backward {
   void run_by_pieces() const {
     Scratch scratch;
     const std::int64_t weights = chunks_ * size_;
-    float* shared = dx_ && weights > kOwnWeights ? scratch.take(weights) : nullptr;
     float* du = dw_ ? scratch.take(pieces_ * weights) : nullptr;
-    if (shared) {
-      each_of_weights(a_.loc, kernels().lanes, 1,
-                      [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-                        transform_weights(i, shared + i * size_, begin, end);
-                      });
-    }
     struct Memory {
       float *u, *z, *to;
     };
     const auto prepare = [&](Scratch& own) {
-      const Memory memory = {dx_ && !shared ? own.take(weights) : shared, own.take(block_size_),
+      const Memory memory = {dx_ ? own.take(weights) : nullptr, own.take(block_size_),
                              own.take(images_ * output_.image_size())};
-      for (std::int64_t i = 0; dx_ && !shared && i < chunks_; ++i)
-        transform_weights(i, memory.u + i * size_, 0, a_.loc);
+      for (std::int64_t i = 0; dx_ && i < chunks_; ++i) transform_weights(i, memory.u + i * size_);
       return memory;
     };
     parallel_for(pieces_, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
@@ -110,7 +102,10 @@ class Backward {
       const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
       for (std::int64_t n = first; n < last; n += images_) {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
-        const OutputGradient::Loaded dy = output_.load_pooled(n, end, to);
+        // Tiles of 5 cut through the windows of a pool.
+        const OutputGradient::Loaded dy =
+            a_.points < kMaxTile + 2 ? output_.load_pooled(n, end, to)
+                                     : OutputGradient::Loaded{output_.load(n, end, to), nullptr};
         kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n);
         for (std::int64_t i = 0; i < chunks_; ++i) {
           const bool more = i + 1 < chunks_;
@@ -125,23 +120,12 @@ class Backward {
       }
     });
     if (dw_) {
-      each_of_weights(a_.lc, kWeightRows, pieces_,
-                      [&](std::int64_t i, std::int64_t begin, std::int64_t end) {
-                        weight_gradient(i, du + i * size_, begin, end);
-                      });
+      const std::int64_t cuts = ceil_div(a_.lc, kWeightRows);
+      parallel_for(chunks_ * cuts, pieces_ * weights, [&](std::int64_t task) {
+        const std::int64_t i = task / cuts, begin = task % cuts * kWeightRows;
+        weight_gradient(i, du + i * size_, begin, std::min(begin + kWeightRows, a_.lc));
+      });
     }
-  }
-
-  // Calls f(chunk, begin, end) for `some` of the `rows` of each chunk's weights at a time; `arrays`
-  // of them are read.
-  template <class F>
-  void each_of_weights(std::int64_t rows, std::int64_t some, std::int64_t arrays,
-                       const F& f) const {
-    const std::int64_t cuts = ceil_div(rows, some);
-    parallel_for(chunks_ * cuts, arrays * chunks_ * size_, [&](std::int64_t task) {
-      const std::int64_t begin = task % cuts * some;
-      f(task / cuts, begin, std::min(begin + some, rows));
-    });
   }
 
   void run_chunk(std::int64_t i, const float* u, float* du, std::int64_t begin, std::int64_t end,
@@ -150,9 +134,9 @@ class Backward {
                                 ahead, z + z_size_);
   }
 
-  // u of a chunk: from output channels [begin, end) to the chunk's input channels.
-  void transform_weights(std::int64_t i, float* u, std::int64_t begin, std::int64_t end) const {
-    kernels().winograd_transposed_weights(chunk(i), w_, i * a_.lc, u, begin, end);
+  // u of a chunk: from the output channels to the chunk's input channels.
+  void transform_weights(std::int64_t i, float* u) const {
+    kernels().winograd_transposed_weights(chunk(i), w_, i * a_.lc, u);
   }
 
   // dw for a chunk's input channels [begin, end), of those that there are.

@@ -46,7 +46,7 @@ class Forward {
   Forward(const ConvShape& s, const float* x, const float* b, bool relu, float* y,
           std::uint8_t* indices, Scratch& scratch)
       : s_(s), x_(x), b_(b), relu_(relu), y_(y), indices_(indices) {
-    a_ = winograd_shape(s, scratch);
+    a_ = winograd_shape(s, indices != nullptr, scratch);
     image_tiles_ = a_.tiles_h * a_.tiles_w;
     tiles_ = s.n * image_tiles_;
     work_ = vector_products(a_);
@@ -60,13 +60,18 @@ class Forward {
   }
 
  private:
+  // A thread's own: transformed weights, transformed inputs and their products.
+  struct Memory {
+    float *u, *v, *products;
+  };
+
   // Statistics are taken of whole images, while they are in a core's cache.
   void run_by_tiles(const float* w, const BatchStatistics* statistics) const {
     Scratch scratch;
-    const std::int64_t weights = kWinogradPoints * a_.matrix;
+    const std::int64_t weights = weights_size(a_);
     float* shared = weights > kOwnWeights ? scratch.take(weights) : nullptr;
     if (shared) {
-      parallel_ranges(a_.lc, kWeightRows, kWinogradPoints * a_.loc,
+      parallel_ranges(a_.lc, kWeightRows, a_.points * a_.points * a_.loc,
                       [&](std::int64_t begin, std::int64_t end) {
                         kernels().winograd_weights(a_, w, s_.oc, shared, begin, end);
                       });
@@ -76,18 +81,22 @@ class Forward {
     const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
-    struct Memory {
-      float *u, *block;
-    };
     const auto prepare = [&](Scratch& own) {
-      const Memory memory = {shared ? shared : own.take(weights),
-                             own.take(scratch_size(a_, block))};
+      const Memory memory = {shared ? shared : own.take(weights), take_block(own, block, a_.lc),
+                             take_block(own, block, a_.loc)};
       if (!shared) kernels().winograd_weights(a_, w, s_.oc, memory.u, 0, a_.lc);
       return memory;
     };
     parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& memory) {
-      run_tiles(a_, memory.u, 0, task * span, std::min((task + 1) * span, tiles_), block,
-                memory.block);
+      const std::int64_t end = std::min((task + 1) * span, tiles_);
+      for (std::int64_t t = task * span; t < end; t += block) {
+        const std::int64_t stop = std::min(t + block, end);
+        const MemoryRange ahead[] = {inputs_of(a_, x_, stop, stop + block),
+                                     outputs_of(a_, y_, t, indices_ ? t : stop)};
+        kernels().winograd_inputs(a_, x_, t, stop, memory.v);
+        kernels().winograd_forward(a_, memory.v, memory.u, b_, relu_, y_, indices_, 0, t, stop,
+                                   worth_fetching(ahead), memory.products);
+      }
       if (statistics)
         statistics->add_images(y_, task * images, std::min((task + 1) * images, s_.n));
     });
@@ -97,43 +106,36 @@ class Forward {
     WinogradShape most = a_;
     most.loc = std::min(a_.loc, round_up(kOutputsOfTask, kernels().lanes));
     most.matrix = weights_stride(most.lc, most.loc);
-    const std::int64_t tasks = ceil_div(a_.loc, most.loc), weights = kWinogradPoints * most.matrix;
-    const std::int64_t block = tiles_of_block(most, tiles_);
-    const std::int64_t size = weights + scratch_size(most, block);
-    parallel_for(tasks, work_, [&](std::int64_t task) {
-      Scratch own;
+    const auto prepare = [&](Scratch& own) {
+      const Memory memory = {own.take(weights_size(most)), take_block(own, tiles_, a_.lc),
+                             take_block(own, tiles_, most.loc)};
+      kernels().winograd_inputs(a_, x_, 0, tiles_, memory.v);
+      return memory;
+    };
+    const std::int64_t tasks = ceil_div(a_.loc, most.loc);
+    parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& memory) {
+      const auto [u, v, products] = memory;
       const std::int64_t first = task * most.loc;
       WinogradShape part = most;
       part.loc = std::min(most.loc, a_.loc - first);
       WinogradShape columns = part;
       columns.oc = s_.oc - first;
-      float* u = own.take(size);
       kernels().winograd_weights(columns, w + first, s_.oc, u, 0, part.lc);
-      run_tiles(part, u, first, 0, tiles_, block, u + weights);
+      static constexpr MemoryRange kNothing[2] = {};
+      kernels().winograd_forward(part, v, u, b_, relu_, y_, indices_, first, 0, tiles_, kNothing,
+                                 products);
     });
-  }
-
-  // Tiles [begin, end), `block` at a time, of the output channels of `a` from `first` on.
-  void run_tiles(const WinogradShape& a, const float* u, std::int64_t first, std::int64_t begin,
-                 std::int64_t end, std::int64_t block, float* scratch) const {
-    for (std::int64_t t = begin; t < end; t += block) {
-      const std::int64_t stop = std::min(t + block, end);
-      const MemoryRange ahead[] = {inputs_of(a, x_, stop, stop + block),
-                                   outputs_of(a, y_, t, indices_ ? t : stop)};
-      kernels().winograd_forward(a, x_, u, b_, relu_, y_, indices_, first, t, stop,
-                                 worth_fetching(ahead), scratch);
-    }
   }
 
   // Each output is computed alone, so its bits do not depend on how the tiles are cut.
   static std::int64_t tiles_of_block(const WinogradShape& a, std::int64_t tiles) {
     const std::int64_t most =
-        std::max<std::int64_t>(kForwardBlock / (kWinogradPoints * (a.lc + a.loc)), 8);
+        std::max<std::int64_t>(kForwardBlock / (a.points * a.points * (a.lc + a.loc)), 8);
     return round_up(even_share(tiles, most), 4);
   }
 
-  static std::int64_t scratch_size(const WinogradShape& a, std::int64_t tiles) {
-    return kernels().winograd_block_size(tiles, a.lc) + kernels().winograd_block_size(tiles, a.loc);
+  float* take_block(Scratch& own, std::int64_t tiles, std::int64_t channels) const {
+    return own.take(kernels().winograd_block_size(a_, tiles, channels));
   }
 
   ConvShape s_;

@@ -1,5 +1,7 @@
 #include "winograd_shape.h"
 
+#include <algorithm>
+
 #include "../dispatch/cpu.h"
 #include "winograd.h"
 
@@ -11,25 +13,30 @@ constexpr std::int64_t kMinChannels = 16;
 // With fewer tiles, transforming the weights costs more than the products save.
 constexpr std::int64_t kMinTiles = 12;
 
-// The spans of 4, 3 and 2 that make up n >= 2 outputs with the fewest points.
-std::int64_t cut(std::int64_t n, TileSpan* spans) {
-  const std::int64_t fours = n % 4 == 1 ? n / 4 - 1 : n / 4;
+// Planes from this size on take tiles of 4: larger ones spare too few products there to pay for
+// more points' weights.
+constexpr std::int64_t kLargePlane = 16;
+
+// The largest tile along an axis of n outputs.
+std::int64_t largest_tile(std::int64_t n, bool pooled) {
+  return pooled || n >= kLargePlane || ceil_div(n, 5) == ceil_div(n, 4) ? 4 : 5;
+}
+
+// The fewest spans of at most `largest` that make up n >= 2 outputs, the larger ones first.
+std::int64_t cut(std::int64_t n, std::int64_t largest, TileSpan* spans) {
   std::int64_t count = 0;
-  std::int32_t start = 0;
-  const auto push = [&](std::int32_t size) {
-    spans[count++] = {start, size};
+  for (std::int64_t start = 0; start < n;) {
+    const std::int64_t left = n - start;
+    const std::int64_t size = left == largest + 1 ? largest - 1 : std::min(left, largest);
+    spans[count++] = {static_cast<std::int32_t>(start), static_cast<std::int32_t>(size)};
     start += size;
-  };
-  for (std::int64_t i = 0; i < fours; ++i) push(4);
-  if (n % 4 == 1) push(3);
-  if (n % 4 == 3) push(3);
-  if (n % 4 == 1 || n % 4 == 2) push(2);
+  }
   return count;
 }
 
 }  // namespace
 
-WinogradShape winograd_shape(const ConvShape& s, Scratch& scratch) {
+WinogradShape winograd_shape(const ConvShape& s, bool pooled, Scratch& scratch) {
   const std::int64_t lanes = kernels().lanes;
   WinogradShape a = {};
   a.n = s.n, a.h = s.h, a.w = s.w, a.c = s.c;
@@ -37,8 +44,10 @@ WinogradShape winograd_shape(const ConvShape& s, Scratch& scratch) {
   a.pad_top = s.pad_top, a.pad_left = s.pad_left;
   TileSpan* rows = scratch.take<TileSpan>(s.oh / 4 + 2);
   TileSpan* columns = scratch.take<TileSpan>(s.ow / 4 + 2);
-  a.tiles_h = cut(s.oh, rows);
-  a.tiles_w = cut(s.ow, columns);
+  const std::int64_t largest_h = largest_tile(s.oh, pooled), largest_w = largest_tile(s.ow, pooled);
+  a.tiles_h = cut(s.oh, largest_h, rows);
+  a.tiles_w = cut(s.ow, largest_w, columns);
+  a.points = std::max(largest_h, largest_w) + 2;
   a.tile_rows = rows;
   a.tile_columns = columns;
   a.lc = round_up(s.c, lanes);
@@ -52,8 +61,10 @@ std::int64_t weights_stride(std::int64_t lc, std::int64_t loc) {
   return lc * loc + kLine;
 }
 
+std::int64_t weights_size(const WinogradShape& a) { return a.points * a.points * a.matrix; }
+
 std::int64_t vector_products(const WinogradShape& a) {
-  return a.n * a.tiles_h * a.tiles_w * kWinogradPoints * a.lc * a.loc / kernels().lanes;
+  return a.n * a.tiles_h * a.tiles_w * a.points * a.points * a.lc * a.loc / kernels().lanes;
 }
 
 bool winograd_accepts(const ConvShape& s) {

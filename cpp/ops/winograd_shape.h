@@ -8,15 +8,18 @@
 
 namespace convkit::ops {
 
-constexpr std::int64_t kWinogradPoints = 36;
 // Rows of all points' weights in one task of their transforms.
 constexpr std::int64_t kWeightRows = 4;
 // Up to so many floats every thread transforms the weights for itself. That takes less time than to
 // fetch what another core has written, and to write what another core has read.
-constexpr std::int64_t kOwnWeights = 1024 * 1024;
+constexpr std::int64_t kOwnWeights = 704 * 1024;
 
 // The tiles of a convolution, in vectors of the active instruction set; their spans are in scratch.
-WinogradShape winograd_shape(const ConvShape& s, Scratch& scratch);
+// Tiles that are pooled 2 x 2 are of 4 or 2 outputs, which OH and OW are made up of then.
+WinogradShape winograd_shape(const ConvShape& s, bool pooled, Scratch& scratch);
+
+// Floats of all points' weights.
+std::int64_t weights_size(const WinogradShape& a);
 
 // Floats from one point's (lc, loc) weights to the next point's.
 std::int64_t weights_stride(std::int64_t lc, std::int64_t loc);

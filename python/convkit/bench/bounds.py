@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import layers, ops
+from ..layers.conv2d_max_pool2d import ConvMaxPool
 from ..plan import Plan, Step
 from .machine import copy_rate, multiply_add_rate, stream_rate
 
@@ -128,20 +129,27 @@ def _products(step: Step, n: int, direction: str) -> Work:
         flops = 2.0 * n * math.prod(layer.kernel.shape)
         return Work(len(names) * flops, len(names) * flops)
     if isinstance(layer, layers.Conv2D):
-        shapes = [_Convolution(layer, step.input_sizes, n, name) for name in names]
+        pooled = direction == FORWARD and isinstance(step.stage, ConvMaxPool)
+        shapes = [_Convolution(layer, step.input_sizes, n, name, pooled) for name in names]
         return sum((shape.work() for shape in shapes), Work())
     return Work()
 
 
 class _Convolution:
-    """One direction of a convolution of n images."""
+    """One direction of a convolution of n images, `pooled` where its outputs are at once."""
 
-    def __init__(self, layer: layers.Conv2D, input_sizes: Sequence[int], n: int, direction: str):
+    def __init__(
+        self,
+        layer: layers.Conv2D,
+        input_sizes: Sequence[int],
+        n: int,
+        direction: str,
+        pooled: bool,
+    ):
         self.images = n
-        self.input_plane = tuple(input_sizes[:2])
-        self.output_plane = layer.output_sizes(tuple(input_sizes))[:2]
+        self.plane = layer.output_sizes(tuple(input_sizes))[:2]
         self.kernel = layer.kernel.shape
-        self.direction = direction
+        self.pooled = pooled
         x_shape = (n, *input_sizes)
         self.algorithm = ops.conv2d_algorithm(
             x_shape, self.kernel, direction=direction, **layer.geometry
@@ -149,27 +157,26 @@ class _Convolution:
 
     def work(self) -> Work:
         """Its multiply-adds, and what Winograd's algorithm keeps in the cache."""
-        direct = 2.0 * self.images * math.prod(self.output_plane) * math.prod(self.kernel)
+        direct = 2.0 * self.images * math.prod(self.plane) * math.prod(self.kernel)
         if self.algorithm != "winograd":
             return Work(direct, direct)
-        # The input gradient's tiles are cut from the plane that it writes.
-        plane = self.input_plane if self.direction == "backward_input" else self.output_plane
-        points = self.images * math.prod(map(winograd_points, plane))
+        points = self.images * math.prod(winograd_points(n, self.pooled) for n in self.plane)
         channels = self.kernel[2:]
         flops = 2.0 * points * math.prod(channels)
         return Work(direct, flops, cache_bytes=2.0 * _FLOAT * points * sum(channels))
 
 
-def winograd_points(outputs: int) -> int:
-    """Points along one axis of a plane that is cut into tiles of 4, 3 and 2 outputs.
+def winograd_points(outputs: int, pooled: bool = False) -> int:
+    """Points along one axis of a plane that is cut into tiles of 5 to 2 outputs.
 
     A tile of m outputs of a kernel of 3 has m + 2 points, so two axes of four need 36 products in
-    place of 144, and planes that are no multiple of four somewhat more (cpp/kernels/winograd.h).
+    place of 144. Tiles of 5 are for planes below 16, and not for outputs that are max-pooled in
+    the same step (cpp/ops/winograd_shape.cpp).
 
         >>> [winograd_points(n) for n in (28, 14, 7, 5)]
-        [42, 22, 11, 9]
+        [42, 20, 11, 7]
+        >>> winograd_points(14, pooled=True)
+        22
     """
-    fours, rest = divmod(outputs, 4)
-    if rest == 1:
-        return 6 * (fours - 1) + 5 + 4
-    return 6 * fours + (0, 0, 4, 5)[rest]
+    largest = 4 if pooled or outputs >= 16 else 5
+    return outputs + 2 * -(-outputs // largest)
