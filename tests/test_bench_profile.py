@@ -51,6 +51,11 @@ def mnist_plan(n: int = 32) -> Plan:
     return lower(model.layers, (28, 28, 1), n, training=True, loss=model.loss)
 
 
+def cifar10_plan() -> Plan:
+    model = compiled("cifar10")
+    return lower(model.layers, (32, 32, 3), 32, training=True, loss=model.loss)
+
+
 def test_work_of_a_winograd_convolution() -> None:
     # 28x28 positions of 32 channels to 32, ReLU, pooled: seven tiles of four either way.
     step = mnist_plan().steps[1]
@@ -78,6 +83,12 @@ def test_winograd_wastes_some_of_an_uneven_plane() -> None:
     # On the way back tiles of 5, 5 and 4.
     work = step_work(step, 32, BACKWARD)
     assert work.flops / work.direct_flops == (7 + 7 + 6) ** 2 / (9 * 14 * 14)
+
+
+def test_winograd_leaves_out_what_no_window_of_a_pool_holds() -> None:
+    step = next(step for step in cifar10_plan().steps if step.input_sizes == (7, 7, 128))
+    work = step_work(step, 32, FORWARD)  # 5x5, pooled: a tile of 4
+    assert work.flops / work.direct_flops == 6**2 / (9 * 5 * 5)
 
 
 def test_work_of_the_direct_sum_and_of_matrix_products() -> None:

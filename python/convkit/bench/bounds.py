@@ -129,14 +129,14 @@ def _products(step: Step, n: int, direction: str) -> Work:
         flops = 2.0 * n * math.prod(layer.kernel.shape)
         return Work(len(names) * flops, len(names) * flops)
     if isinstance(layer, layers.Conv2D):
-        pooled = direction == FORWARD and isinstance(step.stage, ConvMaxPool)
+        pooled = isinstance(step.stage, ConvMaxPool)
         shapes = [_Convolution(layer, step.input_sizes, n, name, pooled) for name in names]
         return sum((shape.work() for shape in shapes), Work())
     return Work()
 
 
 class _Convolution:
-    """One direction of a convolution of n images, `pooled` where its outputs are at once."""
+    """One direction of a convolution of n images, whose outputs may be max-pooled at once."""
 
     def __init__(
         self,
@@ -150,6 +150,7 @@ class _Convolution:
         self.plane = layer.output_sizes(tuple(input_sizes))[:2]
         self.kernel = layer.kernel.shape
         self.pooled = pooled
+        self.direction = direction
         x_shape = (n, *input_sizes)
         self.algorithm = ops.conv2d_algorithm(
             x_shape, self.kernel, direction=direction, **layer.geometry
@@ -160,7 +161,10 @@ class _Convolution:
         direct = 2.0 * self.images * math.prod(self.plane) * math.prod(self.kernel)
         if self.algorithm != "winograd":
             return Work(direct, direct)
-        points = self.images * math.prod(winograd_points(n, self.pooled) for n in self.plane)
+        # An odd last row or column is in no window.
+        plane = [n - n % 2 for n in self.plane] if self.pooled else self.plane
+        forward = self.direction == "forward"
+        points = self.images * math.prod(winograd_points(n, self.pooled and forward) for n in plane)
         channels = self.kernel[2:]
         flops = 2.0 * points * math.prod(channels)
         return Work(direct, flops, cache_bytes=2.0 * _FLOAT * points * sum(channels))
