@@ -26,10 +26,10 @@ EPS = float(np.finfo(np.float32).eps)
 # alike in size and for outputs whose window hangs mostly over padding.
 DIRECT = 8.0
 # Winograd's transforms multiply, divide and subtract numbers of equal size (Lavin and Gray, "Fast
-# algorithms for convolutional neural networks", 2016; Barabasz et al., "Error analysis and improving
-# the accuracy of Winograd convolution for deep neural networks", 2020). Measured, root mean squares
-# against float64: two to three times the direct sum's errors with F(4x4, 3x3), five to ten times
-# with F(5x5, 3x3).
+# algorithms for convolutional neural networks", 2016; Barabasz et al., "Error analysis and
+# improving the accuracy of Winograd convolution for deep neural networks", 2020). Measured, root
+# mean squares against float64: two to three times the direct sum's errors with F(4x4, 3x3), five
+# to ten times with F(5x5, 3x3).
 WINOGRAD = 80.0
 
 
