@@ -115,23 +115,26 @@ inline void gradient_points(const F32 (&y)[M], F32& a, F32& b) {
   }
 }
 
-template <int M>
-inline void transform_input(const F32 (&d)[M + 2], F32 (&t)[M + 2]) {
+// f(pair, a, b) for each pair of a tile of M, with their places in `to`.
+template <int M, const int (&Pairs)[4][2], class F>
+CONVKIT_INLINE void fill_pairs(F32 (&to)[M + 2], const F& f) {
   each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
     constexpr int kPair = decltype(pair)::value;
     F32 none;
-    input_points<M, kPair>(d, t[kPairs[kPair][0]],
-                           kIsWhole<M, kPair> ? t[kPairs[kPair][1] % (M + 2)] : none);
+    f(pair, to[Pairs[kPair][0]], kIsWhole<M, kPair> ? to[Pairs[kPair][1] % (M + 2)] : none);
   });
 }
 
 template <int M>
+inline void transform_input(const F32 (&d)[M + 2], F32 (&t)[M + 2]) {
+  fill_pairs<M, kPairs>(t, [&](auto pair, F32& a, F32& b)
+                               CONVKIT_LAMBDA { input_points<M, decltype(pair)::value>(d, a, b); });
+}
+
+template <int M>
 inline void transform_gradient(const F32 (&y)[M], F32 (&z)[M + 2]) {
-  each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
-    constexpr int kPair = decltype(pair)::value;
-    F32 none;
-    gradient_points<M, kPair>(y, z[kPairs[kPair][0]],
-                              kIsWhole<M, kPair> ? z[kPairs[kPair][1] % (M + 2)] : none);
+  fill_pairs<M, kPairs>(z, [&](auto pair, F32& a, F32& b) CONVKIT_LAMBDA {
+    gradient_points<M, decltype(pair)::value>(y, a, b);
   });
 }
 
@@ -196,11 +199,8 @@ inline void input_gradients(const F32 (&v)[M + 2], F32& a, F32& b) {
 
 template <int M>
 inline void transform_input_gradient(const F32 (&v)[M + 2], F32 (&d)[M + 2]) {
-  each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
-    constexpr int kPair = decltype(pair)::value;
-    F32 none;
-    input_gradients<M, kPair>(v, d[kInputPairs<M>[kPair][0]],
-                              kIsWhole<M, kPair> ? d[kInputPairs<M>[kPair][1] % (M + 2)] : none);
+  fill_pairs<M, kInputPairs<M>>(d, [&](auto pair, F32& a, F32& b) CONVKIT_LAMBDA {
+    input_gradients<M, decltype(pair)::value>(v, a, b);
   });
 }
 
