@@ -3,27 +3,10 @@
 #pragma once
 
 #include "gemm.h"
-#include "transpose.h"
 #include "winograd_transforms.h"
+#include "winograd_weights.h"
 
 CONVKIT_BEGIN_KERNELS
-
-// A point's (lc, loc) matrix of weights lies in panels of kPanel columns, each as wide as a
-// register tile and in one piece, so that the products stream through it. The last panel may be
-// narrower.
-constexpr std::int64_t kPanel = kTileVectors * kLanes;
-
-// Calls f(c, o, offset) for the vectors of rows [begin, end) of a point's matrix, from row c,
-// column o on, in the order in which they lie in a panel.
-template <class F>
-inline void each_of_panels(const WinogradShape& s, std::int64_t begin, std::int64_t end,
-                           const F& f) {
-  for (std::int64_t o = 0; o < s.loc; o += kPanel) {
-    const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
-    for (std::int64_t c = begin; c < end; ++c)
-      for (std::int64_t i = 0; i < width; i += kLanes) f(c, o + i, o * s.lc + c * width + i);
-  }
-}
 
 // Columns [col, col + Vectors * kLanes) of out (Rows, n) = a (Rows, k) times a panel of that width.
 template <int Rows, int Vectors>
@@ -227,129 +210,6 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
 std::int64_t winograd_block_size(const WinogradShape& s, std::int64_t tiles,
                                  std::int64_t channels) {
   return s.points * s.points * point_stride(tiles, channels);
-}
-
-// A vector of G g G^T for each point in use, `matrix` floats apart.
-inline void store_weights(const WinogradShape& s, const UsedPoints& used, const F32 (&g)[3][3],
-                          float* u) {
-  with_points(s, [&](auto points) CONVKIT_LAMBDA {
-    constexpr int P = decltype(points)::value;
-    F32 t[P][P];
-    both_axes(g, t, transform_weights<P>, transform_weights<P>);
-    each_of_tile<P, P>([&](auto h, auto v) CONVKIT_LAMBDA {
-      if (used.contain(h, v)) store(u + (h * P + v) * s.matrix, t[h][v]);
-    });
-  });
-}
-
-// u = G w G^T for input channels [begin, end) of w (9, c, ldw); the channels and outputs that fill
-// up vectors are zeros. Points that no tile uses are left as they are.
-void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, float* u,
-                      std::int64_t begin, std::int64_t end) {
-  const UsedPoints used(s);
-  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
-    F32 g[3][3];
-    each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
-      const float* from = w + ((3 * h + v) * s.c + i) * ldw + o;
-      g[h][v] = i < s.c ? load_part(from, s.oc - o) : zero();
-    });
-    store_weights(s, used, g, u + at);
-  });
-}
-
-// The same for the way back, from the output channels of w (9, c, oc) to lc input channels from
-// `first` on: one (loc, lc) matrix a point.
-void winograd_transposed_weights(const WinogradShape& s, const float* w, std::int64_t first,
-                                 float* u) {
-  constexpr std::int64_t kSquare = kLanes * kLanes;
-  const UsedPoints used(s);
-  float squares[9 * kSquare];
-  for (std::int64_t from = 0; from < s.loc; from += kLanes) {
-    const std::int64_t left = s.oc - from < kLanes ? s.oc - from : kLanes;
-    for (std::int64_t i = 0; i < s.lc; i += kLanes) {
-      for (int tap = 0; tap < 9; ++tap) {
-        transpose(w + (tap * s.c + first + i) * s.oc + from, s.oc, s.c - first - i, left,
-                  squares + tap * kSquare, kLanes, kLanes);
-      }
-      const std::int64_t panel = i / kPanel * kPanel;
-      const std::int64_t width = s.lc - panel < kPanel ? s.lc - panel : kPanel;
-      for (std::int64_t o = from; o < from + kLanes; ++o) {
-        F32 g[3][3];
-        each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
-          const float* row = squares + (3 * h + v) * kSquare + (o - from) * kLanes;
-          g[h][v] = o < s.oc ? load(row) : zero();
-        });
-        store_weights(s, used, g, u + panel * s.loc + o * width + i - panel);
-      }
-    }
-  }
-}
-
-// The sum of `Parts` vectors `stride` floats apart: pairs, then pairs of pairs.
-template <int Parts>
-CONVKIT_INLINE F32 sum_parts(const float* p, std::int64_t stride) {
-  if constexpr (Parts == 1) {
-    return load(p);
-  } else {
-    constexpr int kHalf = Parts / 2;
-    return add(sum_parts<kHalf>(p, stride), sum_parts<Parts - kHalf>(p + kHalf * stride, stride));
-  }
-}
-
-// dw of input channel i and output channels from o on, from the vectors of the points in use,
-// `stride` floats apart.
-inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used, const float* du,
-                                  std::int64_t stride, std::int64_t i, std::int64_t o, float* dw) {
-  F32 g[3][3];
-  with_points(s, [&](auto points) CONVKIT_LAMBDA {
-    constexpr int P = decltype(points)::value;
-    F32 t[P][P];
-    each_of_tile<P, P>([&](auto h, auto v) CONVKIT_LAMBDA {
-      t[h][v] = used.contain(h, v) ? load(du + (h * P + v) * stride) : zero();
-    });
-    both_axes(t, g, transform_weight_gradient<P>, transform_weight_gradient<P>);
-  });
-  each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
-    store_part(dw + ((3 * h + v) * s.c + i) * s.oc + o, g[h][v], s.oc - o);
-  });
-}
-
-// dw (9, c, oc) = G^T du G for input channels [begin, end).
-void winograd_weight_gradient(const WinogradShape& s, const float* du, float* dw,
-                              std::int64_t begin, std::int64_t end) {
-  const UsedPoints used(s);
-  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
-    store_weight_gradient(s, used, du + at, s.matrix, i, o, dw);
-  });
-}
-
-// Neighbouring vectors whose parts are summed together: every point of every part is a stream of
-// its own, more than the hardware follows.
-constexpr std::int64_t kSummed = 8 * kLanes;
-
-// The same where du is the sum of kBatchPieces arrays `stride` floats apart.
-void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
-                                        std::int64_t stride, float* dw, std::int64_t begin,
-                                        std::int64_t end) {
-  const UsedPoints used(s);
-  float sums[kPoints * kPoints * kSummed];
-  for (std::int64_t o = 0; o < s.loc; o += kPanel) {
-    const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
-    const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;
-    for (std::int64_t from = 0; from < size; from += kSummed) {
-      const std::int64_t count = size - from < kSummed ? size - from : kSummed;
-      for (int p = 0; p < s.points * s.points; ++p) {
-        if (!used.contain(p / s.points, p % s.points)) continue;
-        const float* point = du + p * s.matrix + first + from;
-        for (std::int64_t v = 0; v < count; v += kLanes)
-          store(sums + p * kSummed + v, sum_parts<kBatchPieces>(point + v, stride));
-      }
-      for (std::int64_t v = 0; v < count; v += kLanes) {
-        const std::int64_t at = from + v;
-        store_weight_gradient(s, used, sums + v, kSummed, begin + at / width, o + at % width, dw);
-      }
-    }
-  }
 }
 
 CONVKIT_END_KERNELS

@@ -272,18 +272,4 @@ inline void transform_weight_gradient(const F32 (&u)[Points], F32 (&g)[3]) {
   }
 }
 
-// Applies a one-axis transform to both axes of a Rows x Columns array.
-template <int Rows, int Columns, int ToRows, int ToColumns, class Row, class Column>
-inline void both_axes(const F32 (&from)[Rows][Columns], F32 (&to)[ToRows][ToColumns],
-                      const Row& row, const Column& column) {
-  F32 half[ToRows][Columns];
-  each<Columns>([&](auto j) CONVKIT_LAMBDA {
-    F32 in[Rows], out[ToRows];
-    each<Rows>([&](auto i) CONVKIT_LAMBDA { in[i] = from[i][j]; });
-    row(in, out);
-    each<ToRows>([&](auto i) CONVKIT_LAMBDA { half[i][j] = out[i]; });
-  });
-  each<ToRows>([&](auto i) CONVKIT_LAMBDA { column(half[i], to[i]); });
-}
-
 CONVKIT_END_KERNELS
