@@ -62,8 +62,10 @@ struct Correlation {
                        // no tap falls outside
 };
 
+constexpr int kMaxTile = 5;               // outputs of a tile along one axis
+constexpr int kMaxPoints = kMaxTile + 2;  // points that it is transformed to
+
 // A tile's outputs along one axis.
-constexpr int kMaxTile = 5;
 struct TileSpan {
   std::int32_t start, size;  // size: 2 to kMaxTile
 };

@@ -195,7 +195,7 @@ def _conv_planes() -> Iterator[Conv]:
 
 
 def _conv_tiles() -> Iterator[Conv]:
-    """3 x 3, stride 1, many channels: what minimal filtering cuts into tiles of 4 x 4 outputs.
+    """3 x 3, stride 1, many channels: what minimal filtering cuts into tiles of outputs.
 
     Of each as many images as make it worth while; test_conv2d.py holds them to it.
     """
@@ -239,6 +239,9 @@ def _conv_batches() -> Iterator[Conv]:
     yield Conv("tiles-batch-13-large", (13, 4, 4, 96), (3, 3, 96, 96), padding="same")
     # More weights than every thread transforms for itself.
     yield Conv("tiles-batch-12-huge", (12, 9, 10, 128), (3, 3, 128, 160), padding="same")
+    # Pooled, with tiles of 5 on both axes and on one.
+    yield Conv("tiles-batch-9-of-5", (9, 10, 14, 20), (3, 3, 20, 18), padding="same")
+    yield Conv("tiles-batch-9-of-5-and-4", (9, 10, 8, 20), (3, 3, 20, 18), padding="same")
     # A piece of the batch is more images than are taken at a time.
     yield Conv("tiles-batch-17-plane", (17, 28, 28, 16), (3, 3, 16, 16), padding="same")
     yield Conv("tiles-batch-9-channels", (9, 6, 6, 16), (3, 3, 16, 70), padding="same")

@@ -61,12 +61,13 @@ inline void multiply(std::int64_t rows, const float* a, const float* b, float* o
 // them leave the memory idle.
 class Prefetch {
  public:
-  explicit Prefetch(const MemoryRange& range)
+  // In as many steps as the convolution has points.
+  Prefetch(const WinogradShape& s, const MemoryRange& range)
       : row_(range.begin),
         end_(range.end),
         stride_(range.stride),
         lines_(ceil_div(range.width, kLine)),
-        step_((end_ - row_) / stride_ * lines_ / (kPoints * kPoints) + 1) {}
+        step_((end_ - row_) / stride_ * lines_ / (s.points * s.points) + 1) {}
 
   void advance() {
     for (std::int64_t i = 0; i < step_ && row_ < end_; ++i) {
@@ -99,10 +100,10 @@ void winograd_forward(const WinogradShape& s, const float* v, const float* u, co
                       std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
                       float* scratch) {
   const std::int64_t stride = point_stride(end - begin, s.lc);
-  std::int64_t rows[kPoints][kPoints];
+  std::int64_t rows[kMaxPoints][kMaxPoints];
   count_rows(s, begin, end, rows);
   PointRows products(s, scratch, end - begin, s.loc);
-  Prefetch inputs(ahead[0]), outputs(ahead[1]);
+  Prefetch inputs(s, ahead[0]), outputs(s, ahead[1]);
   for (int i = 0; i < s.points; ++i) {
     for (int j = 0; j < s.points; ++j) {
       inputs.advance();
@@ -186,10 +187,10 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
   PointRows v(s, scratch, tiles, s.lc), dv(s, scratch, tiles, s.lc);
   const std::int64_t z_stride = point_stride(tiles, s.loc);
   if (du) transform_inputs(s, x, first, begin * image, end * image, v);
-  std::int64_t rows[kPoints][kPoints];
+  std::int64_t rows[kMaxPoints][kMaxPoints];
   count_rows(s, begin * image, end * image, rows);
-  Prefetch fetch[kRangesAhead] = {Prefetch(ahead[0]), Prefetch(ahead[1]), Prefetch(ahead[2]),
-                                  Prefetch(ahead[3])};
+  Prefetch fetch[kRangesAhead] = {Prefetch(s, ahead[0]), Prefetch(s, ahead[1]),
+                                  Prefetch(s, ahead[2]), Prefetch(s, ahead[3])};
   for (int i = 0; i < s.points; ++i) {
     for (int j = 0; j < s.points; ++j) {
       for (Prefetch& f : fetch) f.advance();

@@ -17,7 +17,6 @@
 
 CONVKIT_BEGIN_KERNELS
 
-constexpr int kPoints = kMaxTile + 2;  // along one axis
 constexpr float kH = 0.625f, kH2 = kH * kH, kH3 = kH * kH2, kH4 = kH2 * kH2;
 constexpr float kLast = 3.0f;
 
@@ -57,11 +56,11 @@ inline void input_points(const F32 (&d)[M + 2], F32& a, F32& b) {
   if constexpr (M == 5) {
     // The last point's factor x - 3, taken out of the others' polynomials, leaves those of a tile
     // of 4, on six differences of the seven inputs.
-    F32 e[6];
-    each<6>([&](auto k) CONVKIT_LAMBDA { e[k] = fnma(set1(kLast), d[k], d[k + 1]); });
     if constexpr (Pair == 3) {
       a = fma(set1(4 * kH4), d[1], fnma(set1(5 * kH2), d[3], d[5]));
     } else {
+      F32 e[6];
+      each<6>([&](auto k) CONVKIT_LAMBDA { e[k] = fnma(set1(kLast), d[k], d[k + 1]); });
       input_points_of_four<Pair>(e, a, b);
       a = mul(set1(1.0f / (Pair * kH - kLast)), a);
       if constexpr (Pair > 0) b = mul(set1(1.0f / (-Pair * kH - kLast)), b);
@@ -250,9 +249,9 @@ inline void transform_weights(const F32 (&g)[3], F32 (&u)[Points]) {
   u[3] = g[2];
   u[4] = fma(set1(2 * kH / kFar), g[1], far_even);
   u[5] = fnma(set1(2 * kH / kFar), g[1], far_even);
-  if constexpr (Points == kPoints) {
+  if constexpr (Points == kMaxPoints) {
     const F32 last = fma(set1(kLast), fma(set1(kLast), g[2], g[1]), g[0]);
-    u[kPoints - 1] = mul(set1(1 / kLastDistances), last);
+    u[kMaxPoints - 1] = mul(set1(1 / kLastDistances), last);
   }
 }
 
@@ -264,8 +263,8 @@ inline void transform_weight_gradient(const F32 (&u)[Points], F32 (&g)[3]) {
   g[0] = fma(set1(1 / (4 * kH4)), u[0], add(sum, far_sum));
   g[1] = fma(set1(2 * kH / kFar), sub(u[4], u[5]), slope);
   g[2] = add(fma(set1(kH2), sum, mul(set1(4 * kH2), far_sum)), u[3]);
-  if constexpr (Points == kPoints) {
-    const F32 last = mul(set1(1 / kLastDistances), u[kPoints - 1]);
+  if constexpr (Points == kMaxPoints) {
+    const F32 last = mul(set1(1 / kLastDistances), u[kMaxPoints - 1]);
     g[0] = add(g[0], last);
     g[1] = fma(set1(kLast), last, g[1]);
     g[2] = fma(set1(kLast * kLast), last, g[2]);

@@ -47,8 +47,8 @@ inline void with_sizes(const TileAt& at, const F& f) {
 // Calls f with the points along each axis as a constant.
 template <class F>
 CONVKIT_INLINE void with_points(const WinogradShape& s, const F& f) {
-  if (s.points == kPoints) return f(Index<kPoints>{});
-  f(Index<kPoints - 1>{});
+  if (s.points == kMaxPoints) return f(Index<kMaxPoints>{});
+  f(Index<kMaxPoints - 1>{});
 }
 
 // The points along each axis that any tile uses: the first tile is the largest.
@@ -68,7 +68,7 @@ inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
 }
 
 // Points along one axis that the same tiles use: the first four, the fifth, and so on.
-constexpr int kPointKinds = kPoints - 3;
+constexpr int kPointKinds = kMaxPoints - 3;
 constexpr int kind_of(int point) { return point < 4 ? 0 : point - 3; }
 
 // A block of tiles as a matrix for each point: rows are the tiles that use the point, in order.
@@ -81,7 +81,6 @@ struct PointRows {
       : block(to), points(s.points), stride(point_stride(tiles, width)), channels(width) {}
 
   float* point(int i, int j) const { return block + (i * points + j) * stride; }
-  float* end() const { return block + points * points * stride; }
 
   // To the tile after one of M x N outputs.
   template <int M, int N>
@@ -115,18 +114,14 @@ struct PointVectors {
 
 // The rows of each point that tiles [begin, end) have.
 inline void count_rows(const WinogradShape& s, std::int64_t begin, std::int64_t end,
-                       std::int64_t (&rows)[kPoints][kPoints]) {
-  std::int64_t tiles[kMaxTile + 1][kMaxTile + 1] = {};  // of each size, and larger ones
-  each_tile(s, begin, end, [&](const TileAt& at) { ++tiles[at.rows][at.columns]; });
-  for (int m = kMaxTile; m >= 2; --m) {
-    for (int n = kMaxTile; n >= 2; --n) {
-      if (m < kMaxTile) tiles[m][n] += tiles[m + 1][n];
-      if (n < kMaxTile) tiles[m][n] += tiles[m][n + 1];
-      if (m < kMaxTile && n < kMaxTile) tiles[m][n] -= tiles[m + 1][n + 1];
-    }
-  }
-  for (int i = 0; i < kPoints; ++i)
-    for (int j = 0; j < kPoints; ++j) rows[i][j] = tiles[i < 4 ? 2 : i - 1][j < 4 ? 2 : j - 1];
+                       std::int64_t (&rows)[kMaxPoints][kMaxPoints]) {
+  std::int64_t tiles[kPointKinds][kPointKinds] = {};
+  each_tile(s, begin, end, [&](const TileAt& at) {
+    for (int i = 0; i < at.rows - 1; ++i)
+      for (int j = 0; j < at.columns - 1; ++j) ++tiles[i][j];
+  });
+  for (int i = 0; i < kMaxPoints; ++i)
+    for (int j = 0; j < kMaxPoints; ++j) rows[i][j] = tiles[kind_of(i)][kind_of(j)];
 }
 
 CONVKIT_END_KERNELS

@@ -79,7 +79,7 @@ inline void gradient_rows(const F32 (&dy)[M][N], const PointRows& rows, std::int
 // B^T x B of tiles [begin, end) to rows of channels from `first` on.
 inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_t first,
                              std::int64_t begin, std::int64_t end, PointRows& rows) {
-  float copy[kPoints * kPoints * kLanes];
+  float copy[kMaxPoints * kMaxPoints * kLanes];
   each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = x + at.n * s.h * s.w * s.c;
     with_sizes(at, [&](auto m, auto n) {
@@ -123,7 +123,7 @@ inline void unpool_tile(const WinogradShape& s, const TileAt& at, const float* d
 inline void transform_gradients(const WinogradShape& s, const float* dy,
                                 const std::uint8_t* indices, std::int64_t begin, std::int64_t end,
                                 PointRows& rows) {
-  float copy[kPoints * kPoints * kLanes];
+  float copy[kMaxPoints * kMaxPoints * kLanes];
   each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = dy + at.n * s.oh * s.ow * s.oc;
     with_sizes(at, [&](auto m, auto n) {

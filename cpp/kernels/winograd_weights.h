@@ -141,7 +141,7 @@ void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
                                         std::int64_t stride, float* dw, std::int64_t begin,
                                         std::int64_t end) {
   const UsedPoints used(s);
-  float sums[kPoints * kPoints * kSummed];
+  float sums[kMaxPoints * kMaxPoints * kSummed];
   for (std::int64_t o = 0; o < s.loc; o += kPanel) {
     const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
     const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;

@@ -9,8 +9,9 @@ namespace {
 
 // A block's transformed tiles, in floats: what stays in a second-level cache beside the weights.
 constexpr std::int64_t kBackwardBlock = 192 * 1024;
-// A backward pass with a larger gradient of the transformed weights, or whose batch has fewer
-// images than pieces, is cut into channels instead of pieces of the batch.
+// A backward pass with a larger gradient of the transformed weights (an input gradient alone: with
+// more than kOwnWeights of them), or whose batch has fewer images than pieces, is cut into channels
+// instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
 // Input channels that a backward pass has in hand at a time; fewer where chunks are the tasks, and
 // there would not be one for each thread.
@@ -104,8 +105,8 @@ class Backward {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
         // Tiles of 5 cut through the windows of a pool.
         const OutputGradient::Loaded dy =
-            a_.points < kMaxTile + 2 ? output_.load_pooled(n, end, to)
-                                     : OutputGradient::Loaded{output_.load(n, end, to), nullptr};
+            a_.points < kMaxPoints ? output_.load_pooled(n, end, to)
+                                   : OutputGradient::Loaded{output_.load(n, end, to), nullptr};
         kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n);
         for (std::int64_t i = 0; i < chunks_; ++i) {
           const bool more = i + 1 < chunks_;

@@ -10,8 +10,8 @@ namespace {
 // A block's transformed tiles and products, in floats: what stays in a second-level cache beside
 // the transformed weights.
 constexpr std::int64_t kForwardBlock = 96 * 1024;
-// A statistic is taken of as many images as have this many tiles.
-constexpr std::int64_t kMinStatisticsTiles = 32;
+// A statistic is taken of as many images as have this many outputs of a channel.
+constexpr std::int64_t kMinStatisticsOutputs = 384;
 // With fewer tiles, tasks are chunks of this many output channels: there is more to transform in
 // the weights than in the images.
 constexpr std::int64_t kFewTiles = 48;
@@ -22,7 +22,8 @@ constexpr std::int64_t kOutputsOfTask = 32;
 std::int64_t position(const WinogradShape& a, std::int64_t t, std::int64_t h, std::int64_t row) {
   const std::int64_t n = t / (a.tiles_w * a.tiles_h), column = t % a.tiles_w;
   const TileSpan& span = a.tile_rows[t / a.tiles_w % a.tiles_h];
-  const std::int64_t floats = (n * h + span.start + 5) * row + column * span.size * row / a.tiles_w;
+  const std::int64_t floats =
+      (n * h + span.start + span.size + 1) * row + column * span.size * row / a.tiles_w;
   return std::min(floats, a.n * h * row);
 }
 
@@ -77,7 +78,7 @@ class Forward {
                       });
     }
     const std::int64_t images =
-        statistics ? std::min(ceil_div(kMinStatisticsTiles, image_tiles_), s_.n) : s_.n;
+        statistics ? std::min(ceil_div(kMinStatisticsOutputs, s_.oh * s_.ow), s_.n) : s_.n;
     const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
@@ -121,8 +122,8 @@ class Forward {
       WinogradShape columns = part;
       columns.oc = s_.oc - first;
       kernels().winograd_weights(columns, w + first, s_.oc, u, 0, part.lc);
-      static constexpr MemoryRange kNothing[2] = {};
-      kernels().winograd_forward(part, v, u, b_, relu_, y_, indices_, first, 0, tiles_, kNothing,
+      const MemoryRange nothing[2] = {};
+      kernels().winograd_forward(part, v, u, b_, relu_, y_, indices_, first, 0, tiles_, nothing,
                                  products);
     });
   }

@@ -10,16 +10,16 @@ namespace {
 
 // With fewer channels the transforms cost more than the products that they save.
 constexpr std::int64_t kMinChannels = 16;
-// With fewer tiles, transforming the weights costs more than the products save.
+// With fewer tiles of 4, transforming the weights costs more than the products save.
 constexpr std::int64_t kMinTiles = 12;
 
-// Planes from this size on take tiles of 4: larger ones spare too few products there to pay for
+// An axis from this size on takes tiles of 4: larger ones spare too few products there to pay for
 // more points' weights.
-constexpr std::int64_t kLargePlane = 16;
+constexpr std::int64_t kLargeAxis = 16;
 
 // The largest tile along an axis of n outputs.
 std::int64_t largest_tile(std::int64_t n, bool pooled) {
-  return pooled || n >= kLargePlane || ceil_div(n, 5) == ceil_div(n, 4) ? 4 : 5;
+  return pooled || n >= kLargeAxis || ceil_div(n, 5) == ceil_div(n, 4) ? 4 : 5;
 }
 
 // The fewest spans of at most `largest` that make up n >= 2 outputs, the larger ones first.

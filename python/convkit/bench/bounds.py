@@ -158,11 +158,12 @@ class _Convolution:
 
     def work(self) -> Work:
         """Its multiply-adds, and what Winograd's algorithm keeps in the cache."""
-        direct = 2.0 * self.images * math.prod(self.plane) * math.prod(self.kernel)
-        if self.algorithm != "winograd":
-            return Work(direct, direct)
+        of_position = 2.0 * self.images * math.prod(self.kernel)
+        direct = of_position * math.prod(self.plane)
         # An odd last row or column is in no window.
         plane = [n - n % 2 for n in self.plane] if self.pooled else self.plane
+        if self.algorithm != "winograd":
+            return Work(direct, of_position * math.prod(plane))
         forward = self.direction == "forward"
         points = self.images * math.prod(winograd_points(n, self.pooled and forward) for n in plane)
         channels = self.kernel[2:]
