@@ -6,7 +6,13 @@
 
 namespace convkit::ops {
 
-struct ScratchPool;
+class ScratchPool;
+
+// A height of a pool's stack.
+struct ScratchMark {
+  std::size_t region = 0, used = 0;  // bytes of the region
+  std::size_t taken = 0;             // of all regions
+};
 
 // Memory for the duration of one operation on the calling thread. Blocks are 64-byte aligned and
 // uninitialised; they return to the thread's pool when the Scratch goes out of scope. Scratches
@@ -27,7 +33,7 @@ class Scratch {
   void* take_bytes(std::int64_t count, std::size_t size);
 
   ScratchPool& pool_;
-  std::size_t mark_;
+  ScratchMark mark_;
 };
 
 // While there is one, what the calling thread takes comes from a pool of its tasks' own: the same
