@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,24 @@ def test_something_else_as_a_callback() -> None:
 
 
 # What the user sees.
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        callbacks.EarlyStopping(),
+        callbacks.ReduceLROnPlateau(),
+        callbacks.ModelCheckpoint("unused.convkit", save_best_only=True),
+    ],
+)
+def test_a_missing_value_warns_at_the_users_line(
+    callback: Callback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, x, y = tiny()
+    with pytest.warns(UserWarning, match="val_loss") as record:
+        model.fit(x, y, verbose=0, callbacks=[callback])
+    assert [warning.filename for warning in record] == [__file__]
 
 
 def test_what_is_no_callback_is_named() -> None:

@@ -208,8 +208,9 @@ def test_a_model_freezes_its_layers() -> None:
     assert not any(layer.trainable for layer in each.layers)
     x, y = samples()
     before = each.get_weights()
-    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+    with pytest.warns(UserWarning, match="does not have any trainable weights") as record:
         each.fit(x, y, 8, 1, 0)
+    assert [warning.filename for warning in record] == [__file__]  # the user's own line
     assert not any(changed(before, each.get_weights()))
     each.layers[-1].trainable = True
     each.fit(x, y, 8, 1, 0)

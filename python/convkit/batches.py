@@ -11,8 +11,6 @@ training ends.
 
 from __future__ import annotations
 
-import sys
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -22,6 +20,7 @@ import numpy as np
 from . import data
 from .data import Samples
 from .parameters import Array
+from .warn import warn
 
 Batch = tuple[Samples, Array]  # some samples, and the indices of those that make the batch
 # An object with one of these is samples; the last one is that of SciPy's sparse matrices.
@@ -104,19 +103,6 @@ def warn_of_the_end() -> None:
         "Your input ran out of data; interrupting training. Make sure that your dataset or "
         "generator can generate at least `steps_per_epoch * epochs` batches."
     )
-
-
-def warn(message: str) -> None:
-    """Warn as if the user's own line did, which is where it can be mended."""
-    warnings.warn(message, UserWarning, stacklevel=_levels_to_the_user())
-
-
-def _levels_to_the_user() -> int:
-    """The stack level, from the function that warns, of the first line outside this package."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
-        level, frame = level + 1, frame.f_back
-    return level + 1
 
 
 class ArrayBatches(Batches):

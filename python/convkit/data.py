@@ -7,7 +7,6 @@ Everything is checked and converted here once, before training. uint8 images sta
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,11 +18,11 @@ from .images import as_images, check_images
 from .losses import Loss
 from .ops._gate import as_array
 from .parameters import Array
+from .warn import warn
 
 Data = ArrayLike | Iterable[Any]  # what `as_images` takes, or batches of it
 
 _NAMED_CLASSES = 10  # so many are listed in a warning
-_USER = 5  # stack levels: here, split_validation, Feeder._split, fit, its caller
 
 
 class Samples:
@@ -204,12 +203,10 @@ def _warn_of_missing_classes(training: Samples, validation: Samples) -> None:
         if missing:
             names = ", ".join(map(str, sorted(missing)[:_NAMED_CLASSES]))
             more = ", ..." if len(missing) > _NAMED_CLASSES else ""
-            warnings.warn(
+            warn(
                 f"validation_split takes the last samples as they come, and {here} has none of "
                 f"the classes {names}{more}, which {there} has; shuffle x and y together before "
-                f"fit, or give validation_data",
-                UserWarning,
-                stacklevel=_USER,
+                f"fit, or give validation_data"
             )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import math
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from .layers.base import INFERENCE, Layer, Run
 from .lowering import lower
 from .parameters import Array, Parameter, ParameterStore
 from .plan import Bound, Plan
+from .warn import warn
 
 
 class Scores:
@@ -126,9 +126,7 @@ class Engine(ABC):
             self._plans.pop("train", None)
             self._planned_ranges = ranges
             if not ranges:
-                warnings.warn(
-                    "The model does not have any trainable weights.", UserWarning, stacklevel=4
-                )
+                warn("The model does not have any trainable weights.")
         bound = self._bound("train", len(indices))
         _load(bound, samples, indices)
         bound(self._run.at(seed, self._steps))

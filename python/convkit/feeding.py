@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import data, fusion, random
-from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches, warn
+from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
 from .data import Samples
 from .engine import Engine
 from .images import as_images
 from .losses import BinaryCrossentropy
 from .parameters import Array
+from .warn import warn
 
 _PROBABILITIES = ("softmax", "sigmoid")
 

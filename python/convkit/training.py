@@ -21,7 +21,6 @@ from .batches import (
     Batch,
     Batches,
     no_batch,
-    warn,
     warn_of_the_end,
 )
 from .callbacks import Callback, CallbackList, History, Logs
@@ -30,6 +29,7 @@ from .engine import Scores
 from .feeding import Feeder
 from .lowering import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
+from .warn import warn
 
 if TYPE_CHECKING:
     from .models import Sequential

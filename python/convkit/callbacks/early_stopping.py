@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ..parameters import Array
+from ..warn import warn
 from .base import Logs
 from .monitor import PatientMonitor
 
@@ -61,11 +61,9 @@ class EarlyStopping(PatientMonitor):
         """Compare, remember, and stop if patience is over."""
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warnings.warn(
+            warn(
                 f"Early stopping conditioned on metric `{self.monitor}` which is not available. "
-                f"Available metrics are: {','.join(logs or {})}",
-                UserWarning,
-                stacklevel=2,
+                f"Available metrics are: {','.join(logs or {})}"
             )
             return
         if epoch < self.start_from_epoch:

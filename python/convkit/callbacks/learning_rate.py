@@ -6,12 +6,12 @@ For rates that follow the training step there are the objects of `convkit.optimi
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..warn import warn
 from .base import Callback, Logs
 from .monitor import PatientMonitor
 
@@ -88,11 +88,9 @@ class ReduceLROnPlateau(PatientMonitor, _LearningRate):
         logs["learning_rate"] = self.rate
         value = logs.get(self.monitor)
         if value is None:
-            warnings.warn(
+            warn(
                 f"Learning rate reduction is conditioned on metric `{self.monitor}` which is not "
-                f"available. Available metrics are: {','.join(logs)}.",
-                UserWarning,
-                stacklevel=2,
+                f"available. Available metrics are: {','.join(logs)}."
             )
             return
         if self.in_cooldown():

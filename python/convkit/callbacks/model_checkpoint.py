@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
+from ..warn import warn
 from .base import Logs
 from .monitor import Monitor
 
@@ -110,11 +110,7 @@ class ModelCheckpoint(Monitor):
             return True
         value = logs.get(self.monitor)
         if value is None:
-            warnings.warn(
-                f"Can save best model only with {self.monitor} available.",
-                UserWarning,
-                stacklevel=2,
-            )
+            warn(f"Can save best model only with {self.monitor} available.")
             return True
         before = "None" if self.best is None else f"{self.best:.5f}"
         if not self.improves(value, self.best):
