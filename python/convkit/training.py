@@ -276,16 +276,16 @@ class Trainer(Feeder):
         with self._exclusive():
             self._require_loss("test_on_batch")
             samples = self._samples(x, y, sample_weight, "test_on_batch")
-            silent = CallbackList([], self._self(), {})
-            return flat(self._evaluate(ArrayBatches(samples, len(samples)), silent), return_dict)
+            scores = Scores(self.metrics)
+            scores.add(self._infer("test", samples, np.arange(len(samples))), self._penalty())
+            return flat(scores.logs(), return_dict)
 
     def predict_on_batch(self, x: Data) -> NDArray[np.float32]:
         """Compute the outputs for one batch, float32 (n, ...)."""
         with self._exclusive():
             samples = self._samples(x)
-            silent = CallbackList([], self._self(), {})
-            outputs = self._predict(ArrayBatches(samples, len(samples)), silent)
-            assert outputs is not None
+            bound = self._infer("predict", samples, np.arange(len(samples)))
+            outputs: NDArray[np.float32] = bound.output.copy()
             return outputs
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
