@@ -13,6 +13,9 @@ constexpr std::int64_t kBackwardBlock = 192 * 1024;
 // more than kOwnWeights of them), or whose batch has fewer images than pieces, is cut into channels
 // instead of pieces of the batch.
 constexpr std::int64_t kLargeGradient = 256 * 1024;
+// An input gradient alone has more pieces where they have at least so many tiles: nothing is added
+// up over them, and threads wait less for each other.
+constexpr std::int64_t kTilesOfPiece = 16;
 // Input channels that a backward pass has in hand at a time; fewer where chunks are the tasks, and
 // there would not be one for each thread.
 constexpr std::int64_t kChannels = 32;
@@ -45,8 +48,11 @@ class Backward {
     a_.matrix = weights_stride(a_.lc, a_.loc);
     size_ = weights_size(a_);
     chunks_ = ceil_div(lc_, a_.lc);
-    pieces_ = by_channels_ ? 1 : kBatchPieces;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
+    pieces_ = by_channels_ ? 1
+              : dw         ? kBatchPieces
+                           : std::clamp(s.n * image_tiles / kTilesOfPiece, kBatchPieces,
+                                        std::min(s.n, 2 * kBatchPieces));
     // The images of a block decide in which order sums are made, so threads have no part in them.
     const std::int64_t counted = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
     const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
