@@ -9,6 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "../shapes.h"
+#include "parallel.h"
+
 #if __has_include(<sanitizer/asan_interface.h>)
 #include <sanitizer/asan_interface.h>
 #else
@@ -19,14 +22,10 @@
 namespace convkit::ops {
 namespace {
 
-constexpr std::size_t kLineBytes = 64;
+constexpr std::int64_t kLineBytes = kLine * sizeof(float);
 // A core keeps too few translations of addresses for the streams that Winograd's transforms write,
 // unless pages are large: the kernel is asked for them where a region holds one.
-constexpr std::size_t kHugePage = 2 << 20;
-
-constexpr std::size_t round_up_to(std::size_t bytes, std::size_t multiple) {
-  return (bytes + multiple - 1) / multiple * multiple;
-}
+constexpr std::int64_t kHugePage = 2 << 20;
 
 struct Free {
   void operator()(std::byte* p) const { std::free(p); }
@@ -35,9 +34,9 @@ struct Free {
 // Memory that nobody may touch before it is taken, as AddressSanitizer is told.
 class Region {
  public:
-  explicit Region(std::size_t bytes) {
-    const std::size_t page = bytes >= kHugePage ? kHugePage : kLineBytes;
-    size_ = round_up_to(bytes, page);
+  explicit Region(std::int64_t bytes) {
+    const std::int64_t page = bytes >= kHugePage ? kHugePage : kLineBytes;
+    size_ = round_up(bytes, page);
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, size_)));
     if (!memory_) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
@@ -46,16 +45,18 @@ class Region {
     close(0);
   }
 
-  std::size_t size() const { return size_; }
-  std::byte* open(std::size_t begin, std::size_t bytes) {
+  std::int64_t size() const { return size_; }
+  std::byte* open(std::int64_t begin, std::int64_t bytes) {
     ASAN_UNPOISON_MEMORY_REGION(memory_.get() + begin, bytes);
     return memory_.get() + begin;
   }
-  void close(std::size_t begin) { ASAN_POISON_MEMORY_REGION(memory_.get() + begin, size_ - begin); }
+  void close(std::int64_t begin) {
+    ASAN_POISON_MEMORY_REGION(memory_.get() + begin, size_ - begin);
+  }
 
  private:
   std::unique_ptr<std::byte, Free> memory_;
-  std::size_t size_;
+  std::int64_t size_;
 };
 
 }  // namespace
@@ -65,16 +66,17 @@ class Region {
 // step of a training what is taken has the same places in every step.
 class ScratchPool {
  public:
-  void* take(std::size_t bytes) {
+  void* take(std::int64_t bytes) {
     // A line between neighbours belongs to nobody.
-    const std::size_t needed = round_up_to(bytes, kLineBytes) + kLineBytes;
-    if (top_.taken == 0) merge();
+    const std::int64_t needed = round_up(bytes, kLineBytes) + kLineBytes;
+    if (top_.region == 0 && top_.used == 0) merge();
     while (top_.region < regions_.size() && regions_[top_.region].size() - top_.used < needed)
-      top_ = {top_.region + 1, 0, top_.taken};
-    if (top_.region == regions_.size()) regions_.emplace_back(std::max(needed, size()));
+      top_ = {top_.region + 1, 0};
+    if (top_.region == regions_.size())
+      regions_.emplace_back(std::max(needed, size_before(top_.region)));
     std::byte* memory = regions_[top_.region].open(top_.used, bytes);
-    top_.used += needed, top_.taken += needed;
-    most_taken_ = std::max(most_taken_, top_.taken);
+    top_.used += needed;
+    highest_ = std::max(highest_, size_before(top_.region) + top_.used);
     return memory;
   }
 
@@ -86,21 +88,21 @@ class ScratchPool {
   }
 
  private:
-  std::size_t size() const {
-    std::size_t sum = 0;
-    for (const Region& region : regions_) sum += region.size();
+  std::int64_t size_before(std::size_t region) const {
+    std::int64_t sum = 0;
+    for (std::size_t i = 0; i < region; ++i) sum += regions_[i].size();
     return sum;
   }
   void merge() {
     if (regions_.size() < 2) return;
     regions_.clear();
     top_ = {};
-    regions_.emplace_back(most_taken_);
+    regions_.emplace_back(highest_);
   }
 
   std::vector<Region> regions_;
   ScratchMark top_;
-  std::size_t most_taken_ = 0;
+  std::int64_t highest_ = 0;  // that the stack has been, in bytes
 };
 
 namespace {
@@ -118,8 +120,9 @@ TaskMemory::~TaskMemory() { in_task = former_; }
 
 void* Scratch::take_bytes(std::int64_t count, std::size_t size) {
   const std::size_t wanted = static_cast<std::size_t>(count);
-  if (count < 0 || wanted > (SIZE_MAX >> 1) / size) throw std::bad_alloc();
-  return pool_.take(wanted * size);
+  // Half of what fits in 64 bits with a sign, for a stack of several to fit, too.
+  if (count < 0 || wanted > (SIZE_MAX >> 2) / size) throw std::bad_alloc();
+  return pool_.take(static_cast<std::int64_t>(wanted * size));
 }
 
 }  // namespace convkit::ops

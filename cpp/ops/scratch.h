@@ -10,8 +10,8 @@ class ScratchPool;
 
 // A height of a pool's stack.
 struct ScratchMark {
-  std::size_t region = 0, used = 0;  // bytes of the region
-  std::size_t taken = 0;             // of all regions
+  std::size_t region = 0;
+  std::int64_t used = 0;  // bytes of the region
 };
 
 // Memory for the duration of one operation on the calling thread. Blocks are 64-byte aligned and

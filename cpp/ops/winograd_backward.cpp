@@ -49,10 +49,7 @@ class Backward {
     size_ = weights_size(a_);
     chunks_ = ceil_div(lc_, a_.lc);
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
-    pieces_ = by_channels_ ? 1
-              : dw         ? kBatchPieces
-                           : std::clamp(s.n * image_tiles / kTilesOfPiece, kBatchPieces,
-                                        std::min(s.n, 2 * kBatchPieces));
+    pieces_ = by_channels_ ? 1 : pieces_of_batch(image_tiles);
     // The images of a block decide in which order sums are made, so threads have no part in them.
     const std::int64_t counted = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
     const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
@@ -65,6 +62,12 @@ class Backward {
   void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
 
  private:
+  std::int64_t pieces_of_batch(std::int64_t image_tiles) const {
+    if (dw_) return kBatchPieces;
+    return std::clamp(s_.n * image_tiles / kTilesOfPiece, kBatchPieces,
+                      std::min(s_.n, 2 * kBatchPieces));
+  }
+
   // Channels of a chunk.
   std::int64_t chunk_of(bool few) const {
     return std::min(lc_, round_up(few ? kFewChannels : kChannels, kernels().lanes));
