@@ -21,12 +21,16 @@ from convkit import _core, ops, runtime
 
 WRONG = (ValueError, TypeError)
 
-# Setters and getters, and a benchmark: they take no arrays.
+# Setters and getters, what calls Python, and a benchmark: they take no arrays of numbers to
+# compute with.
 OTHERS = {
     "Activation",
     "Calls",
+    "ModelLock",
+    "as_one_operation",
     "available_isas",
     "conv2d_direct",
+    "count_step",
     "isa",
     "multiply_add_peak",
     "num_threads",
@@ -341,3 +345,15 @@ def test_instruction_set_names(name: str) -> None:
     with pytest.raises(ValueError, match=r"instruction set|ISA|isa"):
         runtime.set_isa(name)
     assert _core.isa() == before
+
+
+def test_counters_count_both_or_none() -> None:
+    step, iterations = np.array([2**53], np.uint64), np.array([7], np.int64)
+    _core.count_step(step, iterations)
+    assert (step[0], iterations[0]) == (2**53 + 1, 8)
+    fixed = iterations.copy()
+    fixed.flags.writeable = False
+    for wrong in (fixed, np.zeros(2, np.int64), np.zeros(1, np.int32), 7, None):
+        with pytest.raises(WRONG):
+            _core.count_step(step, wrong)  # type: ignore[arg-type]
+    assert step[0] == 2**53 + 1

@@ -76,7 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         "warn",
         *_ENGINE,
     },
-    "models": {"storage", "training", *_ENGINE},
+    "models": {"engine", "storage", "training", *_ENGINE},
     "utils": {"layers", *_BASE},
     "zoo": {"models", "layers"},
     "interop": {"models", "layers", "regularizers", "ops", "parameters"},

@@ -223,7 +223,7 @@ def test_a_second_thread_cannot_train_the_same_model() -> None:
 
     class Meanwhile(Callback):
         def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-            for call in (model.train_on_batch, lambda x, y: model.predict(x, verbose=0)):
+            for call in (model.train_on_batch, lambda x, y: model.fit(x, y, verbose=0)):
                 thread = threading.Thread(target=other, args=(call,))
                 thread.start()
                 thread.join()

@@ -64,6 +64,7 @@ inline const float* in_data(const std::optional<Floats>& a) { return a ? a->data
 
 void bind_runtime(py::module_& m);
 void bind_calls(py::module_& m);
+void bind_model_lock(py::module_& m);
 void bind_conv2d(py::module_& m);
 void bind_conv2d_batchnorm(py::module_& m);
 void bind_conv2d_max_pool2d(py::module_& m);

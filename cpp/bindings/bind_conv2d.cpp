@@ -135,8 +135,6 @@ void bind_conv2d(py::module_& m) {
         py::arg("dw").noconvert(), py::arg("db").noconvert());
   m.def("conv2d_algorithm", &algorithm, py::arg("x_shape"), py::arg("w_shape"), py::arg("strides"),
         py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direction"));
-  m.def("set_conv2d_direct", &ops::set_conv2d_direct, py::arg("only"));
-  m.def("conv2d_direct", &ops::conv2d_direct);
 }
 
 }  // namespace convkit::bindings

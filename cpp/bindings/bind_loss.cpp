@@ -96,8 +96,7 @@ std::int64_t count_correct(const Floats& y, const py::array& labels) {
   const ops::Targets targets = targets_of(y, labels);
   const std::int64_t n = y.shape(0), k = y.shape(1);
   const float* py_ = y.data();
-  py::gil_scoped_release nogil;
-  return ops::count_correct(n, k, py_, targets);
+  return without_gil([=] { return ops::count_correct(n, k, py_, targets); });
 }
 
 }  // namespace

@@ -52,6 +52,15 @@ void rmsprop(Floats w, const Floats& g, Floats v, std::optional<Floats> momentum
       w, g, v, momentum_buffer, learning_rate);
 }
 
+// Both counters go one further, or none: whatever interrupts Python finds no place in between.
+void count_step(Number<std::uint64_t> step, Number<std::int64_t> iterations) {
+  check_shape("step", step, {1});
+  check_shape("iterations", iterations, {1});
+  std::uint64_t* pstep = step.mutable_data();
+  std::int64_t* piterations = iterations.mutable_data();
+  run([=] { ++*pstep, ++*piterations; }, step, iterations);
+}
+
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
@@ -59,6 +68,7 @@ void bind_optimizer(py::module_& m) {
         py::arg("m").noconvert(), py::arg("v").noconvert(), py::arg("learning_rate").noconvert(),
         py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("step").noconvert(),
         py::arg("weight_decay"));
+  m.def("count_step", &count_step, py::arg("step").noconvert(), py::arg("iterations").noconvert());
   m.def("sgd_update", &sgd, py::arg("w").noconvert(), py::arg("g").noconvert(),
         py::arg("velocity").noconvert(), py::arg("learning_rate").noconvert(), py::arg("momentum"),
         py::arg("nesterov"), py::arg("weight_decay"));

@@ -1,5 +1,6 @@
 #include "../ops/regularizer.h"
 #include "array.h"
+#include "gil.h"
 
 namespace convkit::bindings {
 namespace {
@@ -9,8 +10,7 @@ double regularize(const Floats& w, std::optional<Floats> g, double l1, double l2
   const std::int64_t n = w.size();
   const float* pw = w.data();
   float* pg = out_data(g);
-  py::gil_scoped_release nogil;
-  return ops::regularize(n, pw, pg, l1, l2);
+  return without_gil([=] { return ops::regularize(n, pw, pg, l1, l2); });
 }
 
 }  // namespace

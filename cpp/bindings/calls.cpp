@@ -1,59 +1,106 @@
 #include "calls.h"
 
+#include <string>
+
 #include "array.h"
 
 namespace convkit::bindings {
+
+// One capture of the calling thread, which may interrupt another one of it.
+struct Calls::Capture {
+  Calls& calls;
+  py::object frame;  // where it began
+  bool is_whole = true;
+  Capture* former;
+
+  explicit Capture(Calls& calls);
+  ~Capture();
+};
+
 namespace {
 
-thread_local Calls* current = nullptr;
+thread_local Calls::Capture* current = nullptr;
+
+py::object current_frame() {
+  return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
+}
+
+bool is_ours(const py::object& frame) {
+  const py::object module = frame.attr("f_globals").attr("get")("__name__");
+  if (!py::isinstance<py::str>(module)) return false;
+  const auto name = module.cast<std::string>();
+  return name == "convkit" || name.rfind("convkit.", 0) == 0;
+}
+
+// Whether nobody but convkit has a part in the call that is being made since the capture began. A
+// handler of a signal, or a finalizer, runs in between anywhere, in a frame of its own.
+bool is_ours_since(const py::object& begin) {
+  for (py::object frame = current_frame(); !frame.is_none() && !frame.is(begin);
+       frame = frame.attr("f_back"))
+    if (!is_ours(frame)) return false;
+  return true;
+}
 
 }  // namespace
 
-void Calls::begin() {
-  works_.clear();
-  arrays_.clear();
-  is_whole_ = true;
-  former_ = std::exchange(current, this);
+Calls::Capture::Capture(Calls& calls)
+    : calls(calls), frame(current_frame()), former(std::exchange(current, this)) {
+  calls.works_.clear();
+  calls.arrays_.clear();
 }
 
-void Calls::end(bool is_whole) {
-  current = std::exchange(former_, nullptr);
-  if (is_whole && is_whole_) return;
-  works_.clear();
-  arrays_.clear();
+Calls::Capture::~Capture() {
+  current = former;
+  if (is_whole) return;
+  calls.works_.clear();
+  calls.arrays_.clear();
 }
 
-void Calls::not_again() {
-  if (current) current->is_whole_ = false;
+py::object Calls::capture(const py::object& function, const py::args& arguments) {
+  const OperationScope scope;
+  Capture capture(*this);
+  try {
+    return call_python(function, arguments, py::kwargs());
+  } catch (...) {
+    refuse();
+    throw;
+  }
 }
 
-Calls* Calls::recording() { return current; }
+void Calls::refuse() {
+  if (current) current->is_whole = false;
+}
+
+Calls* Calls::capturing() {
+  if (!current || !current->is_whole) return nullptr;
+  if (is_ours_since(current->frame)) return &current->calls;
+  refuse();
+  return nullptr;
+}
 
 void Calls::add(std::function<void()> work, std::vector<py::object> arrays) {
   works_.push_back(std::move(work));
   for (py::object& array : arrays) arrays_.push_back(std::move(array));
 }
 
-void Calls::repeat() const {
-  for (const std::function<void()>& work : works_) work();
+void Calls::replay() const {
+  without_gil([this] {
+    for (const std::function<void()>& work : works_) work();
+  });
 }
 
 void bind_calls(py::module_& m) {
   // Of Python's own kind of class: there are no static properties that pybind11's would be for.
   py::class_<Calls>(m, "Calls", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
       .def(py::init<>())
-      .def(
-          "__enter__",
-          [](Calls& calls) -> Calls& {
-            calls.begin();
-            return calls;
-          },
-          py::return_value_policy::reference)
-      .def("__exit__", [](Calls& calls, const py::object& error, const py::object&,
-                          const py::object&) { calls.end(error.is_none()); })
-      .def_static("not_again", &Calls::not_again)
-      .def("repeat", &Calls::repeat, py::call_guard<py::gil_scoped_release>())
+      .def("capture", &Calls::capture)
+      .def_static("refuse", &Calls::refuse)
+      .def("replay", &Calls::replay)
       .def("__len__", &Calls::size);
+  m.def("as_one_operation", [](const py::object& function, const py::args& arguments) {
+    const OperationScope scope;
+    return call_python(function, arguments, py::kwargs());
+  });
 }
 
 }  // namespace convkit::bindings

@@ -1,6 +1,6 @@
-// Native calls that are made again. A training step makes the same calls with the same arrays as
-// the step before, so what a call needs, once it is checked, can be kept: `run` makes a call, and
-// where somebody is recording, writes it down.
+// Native calls that are replayed. A training step makes the same calls with the same arrays as the
+// step before, so what a call needs, once it is checked, can be kept: `run` makes a call, and where
+// the calling thread captures, keeps it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "gil.h"
+
 namespace convkit::bindings {
 
 namespace py = pybind11;
@@ -18,26 +20,26 @@ namespace py = pybind11;
 // Calls in their order, with the arrays that they read and write.
 class Calls {
  public:
-  // From begin() to end() the calls of this thread are written down. Nothing is left in the end
-  // where they are not the whole: after an error, or when not_again() was said meanwhile.
-  void begin();
-  void end(bool is_whole);
-  // What is being written down cannot be repeated.
-  static void not_again();
-  // Whose turn it is to write down, or null.
-  static Calls* recording();
+  // What function(*arguments) returns; the calls that this thread makes meanwhile are kept instead
+  // of earlier ones, and all have the same settings. Nothing is kept where they would not be the
+  // whole: after an error, when refuse() was said, or when somebody else's call came in between.
+  py::object capture(const py::object& function, const py::args& arguments);
+  // What is being captured cannot be replayed.
+  static void refuse();
+  // Who captures the calling thread's calls, or null.
+  static Calls* capturing();
 
   void add(std::function<void()> work, std::vector<py::object> arrays);
   std::size_t size() const { return works_.size(); }
-  // Makes all of them again, unchecked: their arrays are where they were, and what a check found
-  // in an array is what the calls themselves have written.
-  void repeat() const;
+  // Makes all of them again, as one operation, unchecked: their arrays are where they were, and
+  // what a check found in an array is what the calls themselves have written.
+  void replay() const;
+
+  struct Capture;
 
  private:
   std::vector<std::function<void()>> works_;
   std::vector<py::object> arrays_;
-  Calls* former_ = nullptr;
-  bool is_whole_ = true;
 };
 
 inline py::object object_of(const py::object& array) { return array; }
@@ -51,11 +53,8 @@ py::object object_of(const std::optional<Array>& array) {
 template <class Work, class... Arrays>
 void run(const Work& work, const Arrays&... arrays) {
   static_assert(std::is_trivially_copyable_v<Work>);
-  {
-    py::gil_scoped_release nogil;
-    work();
-  }
-  if (Calls* calls = Calls::recording()) calls->add(work, {object_of(arrays)...});
+  without_gil(work);
+  if (Calls* calls = Calls::capturing()) calls->add(work, {object_of(arrays)...});
 }
 
 }  // namespace convkit::bindings

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "convkit's kernels; use convkit.ops.";
   bind_runtime(m);
   bind_calls(m);
+  bind_model_lock(m);
   bind_conv2d(m);
   bind_conv2d_batchnorm(m);
   bind_conv2d_max_pool2d(m);

@@ -1,6 +1,5 @@
 #include "cpu.h"
 
-#include <atomic>
 #include <stdexcept>
 
 namespace convkit {
@@ -34,8 +33,6 @@ constexpr Candidate kCandidates[] = {
     {"baseline", always, baseline::kernel_table},
 };
 
-std::atomic<const KernelTable*> active{nullptr};
-
 }  // namespace
 
 std::vector<std::string> available_isas() {
@@ -45,25 +42,12 @@ std::vector<std::string> available_isas() {
   return names;
 }
 
-const KernelTable& kernels() {
-  const KernelTable* table = active.load(std::memory_order_acquire);
-  if (!table) {
-    select_isa(available_isas().front());
-    table = active.load(std::memory_order_acquire);
-  }
-  return *table;
-}
-
-void select_isa(const std::string& name) {
-  for (const Candidate& c : kCandidates) {
-    if (name == c.name && c.supported()) {
-      active.store(c.table(), std::memory_order_release);
-      return;
-    }
-  }
+const KernelTable* kernels_of(const std::string& isa) {
+  for (const Candidate& c : kCandidates)
+    if (isa == c.name && c.supported()) return c.table();
   std::string known;
   for (const std::string& other : available_isas()) known += (known.empty() ? "" : ", ") + other;
-  throw std::invalid_argument("instruction set '" + name +
+  throw std::invalid_argument("instruction set '" + isa +
                               "' is not available on this CPU; use one of: " + known);
 }
 

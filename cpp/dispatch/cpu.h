@@ -4,18 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "kernel_table.h"
+#include "settings.h"
 
 namespace convkit {
 
 // Names of the instruction sets this CPU can run, best first.
 std::vector<std::string> available_isas();
 
-// The active table; the best available until select_isa() names another.
-const KernelTable& kernels();
-
-// Throws std::invalid_argument, naming the available ones, when the name is not one of them.
-void select_isa(const std::string& name);
+// The kernels of that instruction set; throws std::invalid_argument, naming the available ones,
+// when the name is not one of them.
+const KernelTable* kernels_of(const std::string& isa);
 
 // Whether memory that will be wanted soon should be asked for. Intel's cores foresee most of it by
 // themselves, and wait for requests that come many at a time.

@@ -1,7 +1,6 @@
 #include "conv2d.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "../dispatch/cpu.h"
@@ -222,8 +221,6 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
 }
 
-std::atomic<bool> only_direct{false};
-
 bool any_shape(const ConvShape&) { return true; }
 
 // Each direction's algorithms, best first: the first that accepts a shape runs it.
@@ -260,9 +257,7 @@ const Algorithm<Run>& choose(const Algorithm<Run> (&list)[Count], const ConvShap
 
 }  // namespace
 
-bool winograd_allowed(const ConvShape& s) { return !only_direct.load() && winograd_accepts(s); }
-void set_conv2d_direct(bool only) { only_direct.store(only); }
-bool conv2d_direct() { return only_direct.load(); }
+bool winograd_allowed(const ConvShape& s) { return !settings().direct && winograd_accepts(s); }
 
 const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
   if (direction == Direction::kForward) return choose(kForward, s).name;

@@ -11,10 +11,6 @@ enum class Direction { kForward, kBackwardInput, kBackwardWeights };
 // The algorithm that the shape would get.
 const char* conv2d_algorithm(const ConvShape& s, Direction direction);
 
-// Whether every convolution is to take the direct algorithm.
-void set_conv2d_direct(bool only);
-bool conv2d_direct();
-
 // Whether the shape may take Winograd's algorithm.
 bool winograd_allowed(const ConvShape& s);
 

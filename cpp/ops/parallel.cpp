@@ -6,9 +6,16 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <new>
 
+#include "../dispatch/settings.h"
 #include "scratch.h"
+
+#if defined(__GLIBC__) && !defined(KMP_VERSION_MAJOR)
+// Of OpenMP 5.0: an older runtime that another package has loaded may lack it.
+extern "C" int omp_pause_resource_all(omp_pause_resource_t kind) __attribute__((weak));
+#endif
 
 namespace convkit::ops {
 namespace {
@@ -16,12 +23,65 @@ namespace {
 // Element operations that are worth a thread: some microseconds, as long as it takes to wake one.
 constexpr std::int64_t kWorkPerThread = 1 << 14;
 
-std::atomic<int> configured_threads{1};
-std::atomic<bool> forked{false};
-std::atomic<bool> runtime_started{false};
+// Whether the OpenMP runtime may hold threads that a forked child would wait for.
+std::atomic<bool> left_threads{false};
+std::atomic<bool> lost_threads{false};
+
+// The runtime keeps the forking thread's team for its next operation; whose library began it does
+// not matter, where several share the runtime. So the team is sent home, and the child can make
+// one of its own. LLVM's runtime does as much by itself.
+void before_fork() {
+#if defined(__GLIBC__) && !defined(KMP_VERSION_MAJOR)
+  left_threads.store(!omp_pause_resource_all || omp_pause_resource_all(omp_pause_hard) != 0);
+#endif
+}
 
 void after_fork_in_child() {
-  if (runtime_started.load()) forked.store(true);
+  lost_threads.store(left_threads.load());
+  settings_after_fork();
+}
+
+// Ends a team that try_threads() made.
+struct Gate {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+  bool open = false;
+};
+
+void* wait_at(void* gate_of_all) {
+  Gate& gate = *static_cast<Gate*>(gate_of_all);
+  pthread_mutex_lock(&gate.mutex);
+  while (!gate.open) pthread_cond_wait(&gate.opened, &gate.mutex);
+  pthread_mutex_unlock(&gate.mutex);
+  return nullptr;
+}
+
+// How many of so many further threads the system grants at once. They end before this returns.
+int try_threads(int wanted) {
+  const std::unique_ptr<pthread_t[]> threads(new pthread_t[wanted]);
+  Gate gate;
+  int made = 0;
+  while (made < wanted && pthread_create(&threads[made], nullptr, wait_at, &gate) == 0) ++made;
+  pthread_mutex_lock(&gate.mutex);
+  gate.open = true;
+  pthread_cond_broadcast(&gate.opened);
+  pthread_mutex_unlock(&gate.mutex);
+  for (int i = 0; i < made; ++i) pthread_join(threads[i], nullptr);
+  return made;
+}
+
+// The OpenMP runtime ends the process where it cannot make its threads. So before the calling
+// thread's team grows, it is tried whether the system grants so many.
+int granted_threads(int wanted) {
+  thread_local int granted = 1;
+  if (wanted <= granted) return wanted;
+  const int made = try_threads(wanted - 1);
+  if (made == wanted - 1) {
+    granted = wanted;
+  } else {
+    granted = std::max(granted, 1 + made / 2);  // the rest is for what else needs memory
+  }
+  return std::min(wanted, granted);
 }
 
 }  // namespace
@@ -41,27 +101,24 @@ bool Tasks::next(std::int64_t* task) {
   return false;
 }
 
-void set_num_threads(int n) {
-  static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
-  (void)registered;
-  configured_threads.store(std::max(n, 1));
-}
-
-int num_threads() { return forked.load() ? 1 : configured_threads.load(); }
+int num_threads() { return lost_threads.load() ? 1 : settings().threads; }
 
 int threads_for(std::int64_t tasks, std::int64_t work) {
   const std::int64_t most = std::max<std::int64_t>(std::min(tasks, work / kWorkPerThread), 1);
   return static_cast<int>(std::min<std::int64_t>(num_threads(), most));
 }
 
+void watch_forks() { pthread_atfork(before_fork, nullptr, after_fork_in_child); }
+
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
+  threads = granted_threads(threads);
   if (threads == 1) {
     const TaskMemory own;
     Share all{{0}, tasks};
     Tasks mine(&all, 1, 0);
     return body(context, mine);
   }
-  runtime_started.store(true);
+  const Settings of_all = settings();
   Scratch scratch;
   Share* shares = scratch.take<Share>(threads);
   for (int i = 0; i < threads; ++i)
@@ -71,6 +128,7 @@ void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* con
 #pragma omp parallel num_threads(threads)
   {
     const TaskMemory own;
+    const WorkerScope worker(of_all);
     Tasks mine(shares, threads, omp_get_thread_num());
     try {
       body(context, mine);

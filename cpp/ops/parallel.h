@@ -11,13 +11,16 @@
 
 namespace convkit::ops {
 
-void set_num_threads(int n);
+// The threads of the operation that the calling thread is in. 1 in a forked child whose copy of the
+// OpenMP runtime believes in threads that did not come along, and would wait for them for ever.
 int num_threads();
 
 // Threads that parallel_for uses for this many tasks of `work` element operations together; 1 for
-// little work, and in a forked child, whose copy of the OpenMP runtime has lost its threads and
-// would wait for them for ever.
+// little work.
 int threads_for(std::int64_t tasks, std::int64_t work);
+
+// Prepares for forks; to be called once.
+void watch_forks();
 
 struct Share;
 

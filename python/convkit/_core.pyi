@@ -1,8 +1,8 @@
 """The native module. Shapes and meanings are those of convkit.ops, which is its only user."""
 
 import enum
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 _Floats = npt.NDArray[np.float32]
 _Pair = Sequence[int]
 _Pads = Sequence[int]
+_T = TypeVar("_T")
 _Number = npt.NDArray[np.uint64]  # of shape (1,)
 
 class Activation(enum.Enum):
@@ -22,17 +23,37 @@ class Activation(enum.Enum):
     elu = 6
 
 class Calls:
-    """The native calls that a thread makes in `with Calls() as calls`; none if not_again was said.
+    """The native calls that a thread makes while `capture` calls a function, to be replayed.
 
-    They hold the arrays that they read and write. `repeat` makes them again, unchecked.
+    They hold the arrays that they read and write. There are none after an error, where `refuse`
+    was called, or where code from outside convkit, such as a signal's handler, made a call between
+    them. `replay` makes them again as one operation, unchecked.
     """
 
-    def __enter__(self) -> Calls: ...
-    def __exit__(self, kind: object, error: object, traceback: object) -> None: ...
+    def capture(self, function: Callable[..., _T], *arguments: Any) -> _T: ...
     @staticmethod
-    def not_again() -> None: ...
-    def repeat(self) -> None: ...
+    def refuse() -> None: ...
+    def replay(self) -> None: ...
     def __len__(self) -> int: ...
+
+def as_one_operation(function: Callable[..., _T], *arguments: Any) -> _T:
+    """What the function returns; its native calls all use the settings of now."""
+
+class ModelLock:
+    """A lock for the readers and writers of a model, and for the one thread that trains it.
+
+    Each method returns function(*arguments, **options). Threads wait in the order in which they
+    came. A thread that writes may enter again; one that reads may only read again.
+    """
+
+    def __init__(self, name: str) -> None: ...
+    def read(self, function: Callable[..., _T], *arguments: Any, **options: Any) -> _T: ...
+    def write(self, function: Callable[..., _T], *arguments: Any, **options: Any) -> _T: ...
+    def train(self, function: Callable[..., _T], *arguments: Any, **options: Any) -> _T: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1.0) -> bool: ...
+    def release(self) -> None: ...
+    @property
+    def is_training(self) -> bool: ...
 
 def available_isas() -> list[str]: ...
 def isa() -> str: ...
@@ -311,6 +332,7 @@ def adam_update(
     step: npt.NDArray[np.int64],
     weight_decay: float,
 ) -> None: ...
+def count_step(step: npt.NDArray[np.uint64], iterations: npt.NDArray[np.int64]) -> None: ...
 def rmsprop_update(
     w: _Floats,
     g: _Floats,

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import copy
 import math
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from .callbacks import CallbackList, History, Logs
 from .data import Samples
 from .layers.base import INFERENCE, Layer, Run
 from .lowering import lower
+from .ops._calls import ModelLock
 from .parameters import Array, Parameter, ParameterStore
 from .plan import Bound, Plan
 from .warn import warn
@@ -60,36 +63,39 @@ def _load(bound: Bound, samples: Samples, indices: Array) -> None:
         bound.take(samples.y, samples.weights, indices)
 
 
-class _Turn:
-    """While it is entered, a model works for the thread that entered it.
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
 
-    A class, for a generator takes ten microseconds more, which a small batch has not.
-    """
 
-    __slots__ = ("_before", "_engine", "_training")
+def trains(method: _Method) -> _Method:
+    """A method that trains: in one thread at a time, RuntimeError for the others."""
 
-    def __init__(self, engine: Engine, training: bool) -> None:
-        self._engine, self._training = engine, training
+    @wraps(method)
+    def training(self: Engine, *arguments: Any, **options: Any) -> Any:
+        return self._lock.train(method, self, *arguments, **options)
 
-    def __enter__(self) -> None:
-        engine = self._engine
-        if not engine._lock.acquire(blocking=False):
-            if engine._training:
-                raise RuntimeError(
-                    f'model "{engine.name}" is being trained by another thread; wait for it, or '
-                    f"use a model of its own in each thread"
-                )
-            engine._lock.acquire()
-        self._before = engine._training
-        engine._training = self._before or self._training
+    return cast(_Method, training)
 
-    def __exit__(self, *_: object) -> None:
-        self._engine._training = self._before
-        self._engine._lock.release()
+
+def changes_model(method: _Method) -> _Method:
+    """A method that changes what a model is: as if it trained, and nobody predicts meanwhile."""
+
+    @wraps(method)
+    def changing(self: Engine, *arguments: Any, **options: Any) -> Any:
+        return self._lock.write(self._lock.train, method, self, *arguments, **options)
+
+    return cast(_Method, changing)
 
 
 class Engine(ABC):
     """Runs batches through the layers that a subclass gives it.
+
+    Several threads may use a model at once. A training step has it for itself; whatever else reads
+    its weights waits for one step at most, and does not wait for others that read: each batch that
+    is predicted or evaluated has a plan of its own, from those that are idle.
+
+    Args:
+        name: of the model.
 
     Attributes:
         optimizer, loss, metrics: what `compile` was given, as objects.
@@ -98,22 +104,20 @@ class Engine(ABC):
         seed: of shuffling and dropout; None takes the seed of the process.
     """
 
-    name: str
-
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
         self.metrics: list[metrics.Metric] = []
         self.stop_training = False
         self.history: History | None = None
         self.seed: int | None = None
-        self._steps = 0  # training steps over the model's life; random numbers depend on it
         self._run = Run(training=True)
         self._store: ParameterStore | None = None
-        self._plans: dict[str, Plan] = {}
+        self._training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
-        self._lock = threading.RLock()
-        self._training = False
+        self._idle: dict[str, list[Plan]] = {}  # plans that "test" or "predict", ready for use
+        self._lock = ModelLock(name)
 
     @property
     @abstractmethod
@@ -123,6 +127,20 @@ class Engine(ABC):
     @abstractmethod
     def _sizes(self, images: Array | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of an input and an output sample; builds the model from images if need be."""
+
+    @property
+    def _steps(self) -> int:
+        """Training steps over the model's life; random numbers depend on it."""
+        return int(self._run.step[0])
+
+    @_steps.setter
+    def _steps(self, value: int) -> None:
+        self._run.step[0] = value
+
+    @property
+    def _training(self) -> bool:
+        """Whether some thread trains."""
+        return self._lock.is_training
 
     @property
     def weights(self) -> list[Parameter]:
@@ -140,25 +158,30 @@ class Engine(ABC):
         return [parameter for layer in self.layers for parameter in layer.non_trainable_weights]
 
     def get_weights(self) -> list[Array]:
-        """Copies of all parameters."""
-        return [parameter.numpy() for parameter in self.weights]
+        """Copies of all parameters, of one moment between two training steps."""
+        return self._lock.read(lambda: [parameter.numpy() for parameter in self.weights])
 
     def _train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
+        """Make a training step; count it and its batch. To be called while writing."""
         assert self.optimizer is not None
         store = self._parameters()
         self.optimizer.begin(store)  # refuses a second model before anything is changed
         ranges = store.trainable_ranges()
         if ranges is not self._planned_ranges:
             # Which gradients are needed depends on which layers are frozen.
-            self._plans.pop("train", None)
+            self._training_plan = None
             self._planned_ranges = ranges
             if not ranges:
                 warn("The model does not have any trainable weights.")
-        bound = self._bound("train", len(indices))
+        plan = self._training_plan
+        if plan is None or plan.optimizer is not self.optimizer or plan.batch_size < len(indices):
+            self._training_plan = None  # its memory goes first
+            plan = self._training_plan = self._lower("train", len(indices))
+        bound = plan.bind(len(indices))
         _load(bound, samples, indices)
-        bound(self._run.at(seed, self._steps))
+        self._run.seed[0] = seed
+        bound(self._run)
         self.optimizer.end()
-        self._steps += 1
         scores.add(bound, bound.penalty)
 
     def _evaluate(self, batches: Batches, loop: CallbackList) -> Logs:
@@ -172,10 +195,9 @@ class Engine(ABC):
         penalty = None
         for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_test_batch_begin", batch)
-            bound = self._infer("test", samples, indices)
-            if penalty is None:  # the weights stay as they are
+            if penalty is None:
                 penalty = self._penalty()
-            scores.add(bound, penalty)
+            self._infer("test", samples, indices, partial(scores.add, penalty=penalty))
             loop.call("on_test_batch_end", batch, logs=scores.logs())
         logs = scores.logs()
         loop.call("on_test_end", logs=logs)
@@ -186,44 +208,63 @@ class Engine(ABC):
         epoch = batches.epoch()
         if epoch is None:
             return None
-        parts, start = [], 0
-        whole: Array | None = None
+        parts: list[Array] = []
+        start, whole = 0, None
         loop.call("on_predict_begin")
         for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_predict_batch_begin", batch)
-            bound = self._infer("predict", samples, indices)
-            if batches.samples is None:
-                parts.append(bound.output.copy())
+            if batches.samples is not None and whole is None:
+                whole = np.empty((batches.samples, *self._sizes()[1]), np.float32)
+            if whole is None:
+                parts.append(self._predict_batch(samples, indices))
             else:
-                if whole is None:
-                    whole = np.empty((batches.samples, *bound.output.shape[1:]), np.float32)
-                whole[start : start + len(indices)] = bound.output
+                out = whole[start : start + len(indices)]
+                self._predict_batch(samples, indices, out)
                 start += len(indices)
             loop.call("on_predict_batch_end", batch)
         loop.call("on_predict_end")
         return np.concatenate(parts) if whole is None else whole
 
-    def _infer(self, purpose: str, samples: Samples, indices: Array) -> Bound:
-        """Let a batch through the layers to "predict", and on through the loss to "test"."""
-        bound = self._bound(purpose, len(indices))
+    def _predict_batch(self, samples: Samples, indices: Array, out: Array | None = None) -> Array:
+        """A copy of a batch's outputs, in `out` if it is given."""
+
+        def copy(bound: Bound) -> Array:
+            result = np.empty(bound.output.shape, np.float32) if out is None else out
+            np.copyto(result, bound.output)
+            return result
+
+        return self._infer("predict", samples, indices, copy)
+
+    def _infer(
+        self, purpose: str, samples: Samples, indices: Array, use: Callable[[Bound], _Result]
+    ) -> _Result:
+        """Let a batch through the layers to "predict", and on through the loss to "test".
+
+        What `use` makes of the results is returned; after it another batch may come in their place.
+        """
+        idle, plan = self._idle.setdefault(purpose, []), None
+        with suppress(IndexError):  # all are in use, by other threads
+            plan = idle.pop()
+        if plan is None or plan.batch_size < len(indices):
+            del plan  # its memory goes first
+            plan = self._lower(purpose, len(indices))
+        bound = plan.bind(len(indices))
         _load(bound, samples, indices)
-        bound(INFERENCE)
-        return bound
+        self._lock.read(bound, INFERENCE)
+        result = use(bound)
+        idle.append(plan)
+        return result
 
     def _penalty(self) -> float:
-        return regularizers.penalty(regularizers.regularized(self.layers))
+        """The penalties on the parameters as they are."""
+        return self._lock.read(regularizers.penalty, regularizers.regularized(self.layers))
 
-    def _bound(self, purpose: str, n: int) -> Bound:
-        """The steps for n samples; a plan that is too small is replaced by a larger one."""
-        plan, training = self._plans.get(purpose), purpose == "train"
+    def _lower(self, purpose: str, n: int) -> Plan:
+        """A plan for batches of up to n samples."""
+        training = purpose == "train"
+        loss = None if purpose == "predict" else self.loss
         optimizer = self.optimizer if training else None
-        if plan is None or plan.batch_size < n or plan.optimizer is not optimizer:
-            self._plans.pop(purpose, None)
-            loss = None if purpose == "predict" else self.loss
-            sizes = self._sizes()[0]
-            plan = lower(self.layers, sizes, n, training, loss=loss, optimizer=optimizer)
-            self._plans[purpose] = plan
-        return plan.bind(n)
+        return lower(self.layers, self._sizes()[0], n, training, loss=loss, optimizer=optimizer)
 
     def _parameters(self) -> ParameterStore:
         """The flat buffers, with every parameter in its place."""
@@ -237,11 +278,12 @@ class Engine(ABC):
         """The layers changed: everything that depends on them is made anew when needed."""
         if self.optimizer is not None:
             self.optimizer.unbind(self._store)
-        self._store, self._plans, self._planned_ranges = None, {}, None
+        self._store = None
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        """Plans are made anew when needed; those in use now serve their batch and are dropped."""
+        self._training_plan, self._planned_ranges, self._idle = None, None, {}
 
     def _seed(self) -> int:
         return random.seed() if self.seed is None else self.seed
-
-    def _exclusive(self, training: bool = False) -> _Turn:
-        """Keep other threads out: the buffers serve one pass at a time."""
-        return _Turn(self, training)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import storage, summary
 from .config import serialize
+from .engine import changes_model
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .layers.naming import automatic_name
@@ -50,9 +51,8 @@ class Sequential(Trainer):
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(name or automatic_name("Sequential"))
         self._trainable = bool(trainable)
-        self.name = name or automatic_name("Sequential")
         self._layers: list[Layer] = []
         self._input_sizes: tuple[int, ...] | None = None
         if not isinstance(layers, Iterable | None):
@@ -65,6 +65,7 @@ class Sequential(Trainer):
 
     # What it consists of.
 
+    @changes_model
     def add(self, layer: Layer) -> None:
         """Put a layer at the end.
 
@@ -91,6 +92,7 @@ class Sequential(Trainer):
         self._input_sizes = sizes
         self._forget_layers()
 
+    @changes_model
     def pop(self) -> Layer:
         """Remove the last layer and return it; ValueError if there is none."""
         if not self._layers:
@@ -144,6 +146,9 @@ class Sequential(Trainer):
                 f"(None, 28, 28, 1), received {input_shape!r}"
             )
         sizes = InputLayer(tuple(input_shape)[1:], name=self.name).shape  # type: ignore[arg-type]
+        self._lock.write(self._build, sizes)
+
+    def _build(self, sizes: tuple[int, ...]) -> None:
         if self._input_sizes is not None:
             if sizes != self._input_sizes:
                 raise ValueError(
@@ -198,6 +203,7 @@ class Sequential(Trainer):
         for layer in self._layers:
             layer.trainable = self._trainable
 
+    @changes_model
     def set_weights(self, weights: Sequence[Array]) -> None:
         """Replace all parameters, or none; ValueError names the first that does not fit."""
         assign(self.weights, weights, f'model "{self.name}"', self.built)
@@ -234,10 +240,10 @@ class Sequential(Trainer):
             FileExistsError: the file exists and `overwrite` is False.
             ValueError: a layer, optimizer, loss, metric or initializer is not one of convkit's
                 own; `save_weights` can save such a model.
-            RuntimeError: another thread is training this model.
         """
-        with self._exclusive():
-            storage.write(filepath, *storage.describe(self), overwrite=overwrite)
+        self._lock.read(
+            lambda: storage.write(filepath, *storage.describe(self), overwrite=overwrite)
+        )
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights alone into one file, as `save` does.
@@ -245,12 +251,13 @@ class Sequential(Trainer):
         Raises:
             FileExistsError: the file exists and `overwrite` is False.
             ValueError: the model is not built.
-            RuntimeError: another thread is training this model.
         """
         self._sizes()
-        with self._exclusive():
-            storage.write(filepath, *storage.describe_weights(self), overwrite=overwrite)
+        self._lock.read(
+            lambda: storage.write(filepath, *storage.describe_weights(self), overwrite=overwrite)
+        )
 
+    @changes_model
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Take the weights of a file that `save_weights` or `save` wrote, all or none.
 
@@ -263,7 +270,7 @@ class Sequential(Trainer):
             RuntimeError: another thread is training this model.
         """
         self._sizes()
-        with self._exclusive(), storage.reading(filepath) as (document, arrays):
+        with storage.reading(filepath) as (document, arrays):
             storage.assign_weights(self.weights, document, arrays)
 
     def get_config(self) -> dict[str, Any]:
@@ -283,12 +290,14 @@ class Sequential(Trainer):
         return cls([storage.revive(each, Layer) for each in config["layers"]], name=config["name"])
 
     def __getstate__(self) -> dict[str, Any]:
-        with self._exclusive():
+        def copies() -> dict[str, Any]:
             document, arrays = storage.describe(self)
             return {
                 "document": document,
                 "arrays": {name: array.copy() for name, array in arrays.items()},
             }
+
+        return self._lock.read(copies)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Sequential.__init__(self, name=state["document"]["model"]["config"]["name"])

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from . import changes, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
 from .layers.base import Run
-from .ops._gate import Calls
+from .ops._calls import Calls, as_one_operation, count_step
 from .optimizers import Optimizer
 from .parameters import Array, Parameter, aligned_empty
 
@@ -65,15 +65,16 @@ class Step(NamedTuple):
     nbytes: int
 
 
-RunSteps = tuple[Callable[[Run], None], bool]  # what to call, and whether it repeats its calls
+RunSteps = tuple[Callable[[Run], None], bool]  # what to call, and whether it can be replayed
 
 
 class BoundSteps:
     """Neighbouring steps of a pass, tied to the arrays of one batch size.
 
     Their native calls are the same from one batch to the next, and Python would make them out anew
-    each time, from memory that the batch has driven out of the caches. So they are remembered, and
-    made again natively, until something changes that they depend on.
+    each time, from memory that the batch has driven out of the caches. So they are captured, and
+    replayed natively, until something changes that they depend on. Either way all calls have the
+    same settings, whatever `convkit.runtime` sets meanwhile.
 
     Attributes:
         runs: methods with their arrays, which ask Python every time.
@@ -93,14 +94,17 @@ class BoundSteps:
     def __call__(self, run: Run) -> None:
         """Run the steps."""
         if self._calls and self._count == changes.count and self._run is run:
-            self._calls.repeat()
+            self._calls.replay()
         elif self.repeats:
-            count = changes.count
-            with Calls() as calls:
-                self.ask(run)
+            count, calls = changes.count, Calls()
+            calls.capture(self.ask, run)
             self._calls, self._count, self._run = calls, count, run
         else:
-            self.ask(run)
+            as_one_operation(self.ask, run)
+
+    def invalidate(self) -> None:
+        """Forget the native calls: an array of theirs was replaced."""
+        self._calls = None
 
     def ask(self, run: Run) -> None:
         """Run the steps by their methods."""
@@ -109,7 +113,7 @@ class BoundSteps:
 
     @classmethod
     def together(cls, runs: Iterable[RunSteps]) -> list[BoundSteps]:
-        """The steps in as few pieces as can be remembered."""
+        """The steps in as few pieces as can be captured."""
         by_kind = groupby(runs, key=itemgetter(1))
         return [cls([run for run, _ in group], repeats) for repeats, group in by_kind]
 
@@ -148,11 +152,21 @@ class Bound:
 
     def take(self, targets: Array, sample_weight: Array | None, indices: Array) -> None:
         """Copy a batch's targets and weights, rows of those of all samples."""
+        before = self.targets, self.sample_weight
         self.targets = _taken(targets, indices, self.targets)
         self.sample_weight = _taken(sample_weight, indices, self.sample_weight)
+        if self.targets is not before[0] or self.sample_weight is not before[1]:
+            for steps in self.steps:
+                steps.invalidate()
 
     def __call__(self, run: Run) -> None:
         """Let the batch go through all steps."""
+        if len(self.steps) == 1:
+            self.steps[0](run)
+        else:
+            as_one_operation(self._in_turn, run)
+
+    def _in_turn(self, run: Run) -> None:
         for steps in self.steps:
             steps(run)
 
@@ -178,18 +192,16 @@ class Bound:
 
 
 def _update(optimizer: Optimizer, run: Run) -> None:
+    count_step(run.step, optimizer.steps_made)
     optimizer.update_all()
 
 
 def _taken(values: Array | None, indices: Array, memory: Array | None) -> Array | None:
     """Rows of some values, in the memory of the batch before where they fit."""
     if values is None:
-        if memory is not None:
-            changes.note()
         return None
     shape = (len(indices), *values.shape[1:])
     if memory is None or memory.shape != shape or memory.dtype != values.dtype:
-        changes.note()
         memory = np.empty(shape, values.dtype)
     # No index is outside; the other modes would copy once more, or index from behind.
     return values.take(indices, axis=0, out=memory, mode="clip")

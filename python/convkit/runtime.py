@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import platform
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -73,7 +72,7 @@ def isa() -> str:
 
 
 def set_isa(name: str) -> None:
-    """Makes ``name`` the active instruction set.
+    """Makes ``name`` the instruction set of operations and training steps that begin from now on.
 
     Raises:
         ValueError: the name is unknown or this CPU lacks it; the message lists the available ones.
@@ -82,7 +81,11 @@ def set_isa(name: str) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads; 1 in a forked child of a process that used more."""
+    """The most threads that an operation uses.
+
+    Python threads that compute at the same time share them. (1 in a forked child that the OpenMP
+    runtime does not allow more, which happens where a process forks within a parallel region.)
+    """
     return _core.num_threads()
 
 
@@ -98,42 +101,17 @@ def set_num_threads(n: int) -> None:
     _core.set_num_threads(n)
 
 
-class _SharedThreads:
-    """Divides the threads among those that compute inside it at the same time.
+def one_thread_in_a_pool() -> None:
+    """Sets one thread in a worker of a `multiprocessing` pool, where nobody shares the cores out.
 
-    In a process of their own, joblib's loky has set ``OMP_NUM_THREADS`` to the worker's share, and
-    convkit has read it. Of threads in one process, and of a ``multiprocessing`` pool, whose workers
-    are daemons, nobody else takes care. Results do not depend on the number of threads.
+    In a process of its own, joblib's loky has set ``OMP_NUM_THREADS`` to the worker's share, and
+    convkit has read it. Threads of one process that compute at the same time share its threads
+    anyway.
     """
+    import multiprocessing  # not above: importing convkit does not need it
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._all = 1
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._users:
-                self._all = get_num_threads()
-            self._users += 1
-            self._divide()
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            self._divide()
-
-    def _divide(self) -> None:
-        import multiprocessing  # not above: importing convkit does not need it
-
-        share = self._all
-        if self._users:
-            alone = not multiprocessing.current_process().daemon
-            share = max(1, self._all // self._users) if alone else 1
-        set_num_threads(share)
-
-
-shared_threads = _SharedThreads()
+    if multiprocessing.current_process().daemon:
+        set_num_threads(1)
 
 
 def get_conv2d_algorithm() -> str:

@@ -195,7 +195,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             settings["callbacks"] = EarlyStopping(
                 "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
             )
-        with runtime.shared_threads, random.seeded(seed):
+        runtime.one_thread_in_a_pool()
+        with random.seeded(seed):
             self.model_ = self._make_model()
             self.model_.seed = seed
             self.model_.compile(
@@ -222,8 +223,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X must have images of shape {self.image_shape_}, as in fit, received {sizes}"
             )
         images = flat.reshape(-1, *self.image_shape_)
-        with runtime.shared_threads:
-            return self.model_.predict(images, verbose=0)
+        runtime.one_thread_in_a_pool()
+        return self.model_.predict(images, verbose=0)
 
     def predict(self, X: Any) -> Array:
         """The most probable label of each image, (n,); raises what `predict_proba` raises."""

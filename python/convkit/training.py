@@ -6,6 +6,7 @@ Arguments and data are checked here, once; `convkit.engine` then runs batch afte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
@@ -25,7 +26,7 @@ from .batches import (
 )
 from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
-from .engine import Scores
+from .engine import Scores, changes_model, trains
 from .feeding import Feeder
 from .lowering import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
@@ -43,6 +44,7 @@ _LOST = (
 class Trainer(Feeder):
     """What a user does with a model that has layers: compile, fit, evaluate, predict."""
 
+    @changes_model
     def compile(
         self,
         optimizer: str | optimizers.Optimizer = "adam",
@@ -67,8 +69,9 @@ class Trainer(Feeder):
         if chosen_optimizer is not self.optimizer and self.optimizer is not None:
             self.optimizer.unbind(self._store)
         self.optimizer, self.loss, self.metrics = chosen_optimizer, chosen_loss, chosen_metrics
-        self._plans = {}
+        self._forget_plans()
 
+    @trains
     def fit(
         self,
         x: Data,
@@ -130,32 +133,31 @@ class Trainer(Feeder):
             TypeError: the data are not numbers.
             RuntimeError: another thread is training this model.
         """
-        with self._exclusive(training=True):
-            self._require_loss("fit")
-            size, val_size = optional(batch_size, "batch_size"), validation_batch_size
-            val_size = size if val_size is None else integer(val_size, "validation_batch_size")
-            val_steps = optional(validation_steps, "validation_steps")
-            source: Any = x
-            validation: Batches | None = None
-            if validation_data is not None:
-                validation = self._validation(validation_data, val_size, val_steps)
-            elif validation_split:
-                source, held_out = self._split(x, y, sample_weight, validation_split)
-                validation = ArrayBatches(held_out, val_size, val_steps)
-            steps, seed = optional(steps_per_epoch, "steps_per_epoch"), self._seed()
-            order = self._shuffled(seed) if shuffle else None
-            training = self._batches(
-                "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
-            )
-            first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
-            validates = due(validation_freq)
-            self._check_end()
-            history = History()
-            everyone, model = [*listed(callbacks), history], self._self()
-            with hearing(everyone, TrainingProgress, verbose, model, training, last) as loop:
-                self.history, self.stop_training = history, False
-                self._epoch_loop(range(first, last), training, validation, validates, seed, loop)
-            return history
+        self._require_loss("fit")
+        size, val_size = optional(batch_size, "batch_size"), validation_batch_size
+        val_size = size if val_size is None else integer(val_size, "validation_batch_size")
+        val_steps = optional(validation_steps, "validation_steps")
+        source: Any = x
+        validation: Batches | None = None
+        if validation_data is not None:
+            validation = self._validation(validation_data, val_size, val_steps)
+        elif validation_split:
+            source, held_out = self._split(x, y, sample_weight, validation_split)
+            validation = ArrayBatches(held_out, val_size, val_steps)
+        steps, seed = optional(steps_per_epoch, "steps_per_epoch"), self._seed()
+        order = self._shuffled(seed) if shuffle else None
+        training = self._batches(
+            "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
+        )
+        first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
+        validates = due(validation_freq)
+        self._check_end()
+        history = History()
+        everyone, model = [*listed(callbacks), history], self._self()
+        with hearing(everyone, TrainingProgress, verbose, model, training, last) as loop:
+            self.history, self.stop_training = history, False
+            self._epoch_loop(range(first, last), training, validation, validates, seed, loop)
+        return history
 
     # What comes without return_dict depends on the metrics, which no type can say: it is Any.
     @overload
@@ -209,16 +211,15 @@ class Trainer(Feeder):
         Raises:
             ValueError, TypeError, RuntimeError: as `fit`.
         """
-        with self._exclusive():
-            self._require_loss("evaluate")
-            size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
-            batches = self._batches("evaluate", x, y, sample_weight, size, steps)
-            model = self._self()
-            with hearing(callbacks, EvaluationProgress, verbose, model, batches) as loop:
-                logs = self._evaluate(batches, loop)
-            if not logs:
-                raise no_batch("evaluate")
-            return flat(logs, return_dict)
+        self._require_loss("evaluate")
+        size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
+        batches = self._batches("evaluate", x, y, sample_weight, size, steps)
+        model = self._self()
+        with hearing(callbacks, EvaluationProgress, verbose, model, batches) as loop:
+            logs = self._evaluate(batches, loop)
+        if not logs:
+            raise no_batch("evaluate")
+        return flat(logs, return_dict)
 
     def predict(
         self,
@@ -238,16 +239,16 @@ class Trainer(Feeder):
         Raises:
             ValueError, TypeError, RuntimeError: as `fit`; but the model need not be compiled.
         """
-        with self._exclusive():
-            size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
-            batches = self._batches("", x, None, None, size, steps)
-            model = self._self()
-            with hearing(callbacks, PredictionProgress, verbose, model, batches) as loop:
-                outputs = self._predict(batches, loop)
-            if outputs is None:
-                raise no_batch("predict")
-            return outputs
+        size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
+        batches = self._batches("", x, None, None, size, steps)
+        model = self._self()
+        with hearing(callbacks, PredictionProgress, verbose, model, batches) as loop:
+            outputs = self._predict(batches, loop)
+        if outputs is None:
+            raise no_batch("predict")
+        return outputs
 
+    @trains
     def train_on_batch(
         self,
         x: Data,
@@ -257,13 +258,13 @@ class Trainer(Feeder):
         return_dict: bool = False,
     ) -> Any:
         """Make one training step; return this batch's loss and metrics as `evaluate` does."""
-        with self._exclusive(training=True):
-            self._require_loss("train_on_batch")
-            samples = self._samples(x, y, sample_weight, "train_on_batch")
-            samples = data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
-            scores = Scores(self.metrics)
-            self._train_step(samples, np.arange(len(samples)), scores, self._seed())
-            return flat(scores.logs(), return_dict)
+        self._require_loss("train_on_batch")
+        samples = self._samples(x, y, sample_weight, "train_on_batch")
+        samples = data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
+        scores = Scores(self.metrics)
+        indices = np.arange(len(samples))
+        self._lock.write(self._train_step, samples, indices, scores, self._seed())
+        return flat(scores.logs(), return_dict)
 
     def test_on_batch(
         self,
@@ -273,20 +274,17 @@ class Trainer(Feeder):
         return_dict: bool = False,
     ) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
-        with self._exclusive():
-            self._require_loss("test_on_batch")
-            samples = self._samples(x, y, sample_weight, "test_on_batch")
-            scores = Scores(self.metrics)
-            scores.add(self._infer("test", samples, np.arange(len(samples))), self._penalty())
-            return flat(scores.logs(), return_dict)
+        self._require_loss("test_on_batch")
+        samples = self._samples(x, y, sample_weight, "test_on_batch")
+        scores = Scores(self.metrics)
+        use = partial(scores.add, penalty=self._penalty())
+        self._infer("test", samples, np.arange(len(samples)), use)
+        return flat(scores.logs(), return_dict)
 
     def predict_on_batch(self, x: Data) -> NDArray[np.float32]:
         """Compute the outputs for one batch, float32 (n, ...)."""
-        with self._exclusive():
-            samples = self._samples(x)
-            bound = self._infer("predict", samples, np.arange(len(samples)))
-            outputs: NDArray[np.float32] = bound.output.copy()
-            return outputs
+        samples = self._samples(x)
+        return self._predict_batch(samples, np.arange(len(samples)))
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
         """A table of the steps that run, what was fused, and the memory they take.
@@ -343,7 +341,7 @@ class Trainer(Feeder):
         scores = Scores(self.metrics)
         for batch, (samples, indices) in enumerate(batches):
             loop.call("on_train_batch_begin", batch)
-            self._train_step(samples, indices, scores, seed)
+            self._lock.write(self._train_step, samples, indices, scores, seed)
             loop.call("on_train_batch_end", batch, logs=scores.logs())
             if self.stop_training:
                 break

@@ -113,6 +113,8 @@ class Account:
 class _Clock:
     """A profile function that adds up the seconds in native functions, step after step.
 
+    Those that call Python, which calls others, do not count.
+
     Attributes:
         key: of the plan's step that is running, if one is.
         steps: for each training step the seconds by key, in the order of the first calls.
@@ -120,14 +122,16 @@ class _Clock:
 
     key: Key | None = None
     steps: list[dict[Key, float]] = field(default_factory=list)
-    _entered: float = 0.0
+    _entered: float | None = None
 
     def __call__(self, frame: FrameType, event: str, function: Any) -> None:
         if event == "c_call" and getattr(function, "__module__", None) == _NATIVE:
             self._entered = time.perf_counter()
         elif event == "c_return" and getattr(function, "__module__", None) == _NATIVE:
-            seconds = time.perf_counter() - self._entered
-            self.steps[-1][self.key or (function.__name__, "")] += seconds
+            if self._entered is not None:
+                seconds = time.perf_counter() - self._entered
+                self.steps[-1][self.key or (function.__name__, "")] += seconds
+            self._entered = None
 
     def watch(self, step: Call) -> None:
         """Make one training step."""
@@ -160,7 +164,8 @@ def account(name: str, model: Sequential, batch_size: int, pace: Pace) -> Accoun
     step()  # allocates the plan
     once = min(_seconds(step) for _ in range(3))
     count = max(1, round(_RUNS * pace.run_seconds / once))
-    plan = model._plans["train"]
+    plan = model._training_plan
+    assert plan is not None
     bound, clock = plan.bind(batch_size), _Clock()
     working_set = _working_set(model, plan)
     whole, watched, tops = [], [], []
@@ -226,7 +231,7 @@ def _running(plan: Plan, direction: str) -> list[tuple[Key, Step]]:
 
 @contextmanager
 def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
-    """Let every step of the plan tell the clock who it is, each repeating its own calls."""
+    """Let every step of the plan tell the clock who it is, each replaying its own calls."""
     former = list(bound.steps)
     alone = [BoundSteps([run], steps.repeats) for steps in former for run in steps.runs]
     forward, backward = (_running(plan, direction) for direction in (FORWARD, BACKWARD))

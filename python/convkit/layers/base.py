@@ -51,8 +51,7 @@ class _NoOptions(TypedDict):
 class Run:
     """What a pass over the layers depends on besides its arrays.
 
-    The numbers are arrays, uint64 of shape (1,), so that native calls that are made again read them
-    again.
+    The numbers are arrays, uint64 of shape (1,), so that replayed calls read them again.
 
     Attributes:
         training: whether the pass is one of training.
@@ -66,12 +65,6 @@ class Run:
         self.training = training
         self.seed = np.array([seed], np.uint64)
         self.step = np.array([step], np.uint64)
-
-    def at(self, seed: int, step: int) -> Run:
-        """The same run at another step; no others may be in use."""
-        self.seed[0] = seed
-        self.step[0] = step
-        return self
 
 
 INFERENCE = Run()

@@ -13,17 +13,13 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from convkit import _core
+from convkit.ops._calls import refuse
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, ...]
 
 _FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
-
-Calls = _core.Calls  # native calls, written down for a plan that repeats them
-# Said where an array was made or converted for a call, which cannot be repeated then.
-not_again = Calls.not_again
 
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:
@@ -83,7 +79,7 @@ def as_floats(name: str, array: npt.ArrayLike, ndim: int | None = None) -> Float
 
 
 def _converted(name: str, array: npt.ArrayLike) -> Floats:
-    not_again()
+    refuse()
     source = as_array(name, array)
     if source.dtype.kind not in "biuf":
         raise TypeError(
@@ -103,7 +99,7 @@ def output_of(
 ) -> npt.NDArray[Any]:
     """The same for another type, such as a pool's indices."""
     if out is None:
-        not_again()
+        refuse()
         return np.empty(shape, dtype)
     check_output(name, out, shape, dtype)
     return out
@@ -113,7 +109,7 @@ def in_c_order(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """``array`` itself where it is contiguous, else a copy."""
     if array.flags.c_contiguous:
         return array
-    not_again()
+    refuse()
     return np.ascontiguousarray(array)
 
 
@@ -135,7 +131,7 @@ def check_output(name: str, out: Any, shape: Shape, dtype: np.dtype[Any]) -> Non
 
 
 def as_number(name: str, value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """One number as an array (1,), which a remembered call reads anew; an array as it is.
+    """One number as an array (1,), which a replayed call reads again; an array as it is.
 
     Raises:
         TypeError: no number, or no integer where the type is one of integers.

@@ -50,7 +50,8 @@ class Optimizer(Repeatable, Configurable):
     ) -> None:
         self.name = name
         self.schedule: LearningRateSchedule | None = None
-        self.iterations = 0
+        # Where a replayed call counts the step that it makes.
+        self.steps_made = np.zeros(1, np.int64)
         self.learning_rate = learning_rate
         self.weight_decay = 0.0
         if weight_decay is not None:
@@ -59,8 +60,17 @@ class Optimizer(Repeatable, Configurable):
         self._store: ParameterStore | None = None
         self._ranges: tuple[slice, ...] = ()
         self._views: list[list[Array]] = []
-        # Of the step that is being made, where a remembered call finds them.
+        # Of the step that is being made, where a replayed call finds them.
         self._rate, self._step = np.empty(1, np.float64), np.empty(1, np.int64)
+
+    @property
+    def iterations(self) -> int:
+        """How many steps were made; in `update`, the one that is being made among them."""
+        return int(self.steps_made[0])
+
+    @iterations.setter
+    def iterations(self, value: int) -> None:
+        self.steps_made[0] = value
 
     @property
     def learning_rate(self) -> float:
@@ -76,7 +86,7 @@ class Optimizer(Repeatable, Configurable):
     def learning_rate(self, value: float | LearningRateSchedule) -> None:
         if isinstance(value, LearningRateSchedule):
             self.schedule = value
-            self.count(self.iterations)
+            self._follow_schedule()
             return
         if self.schedule is not None:
             raise TypeError(
@@ -115,21 +125,26 @@ class Optimizer(Repeatable, Configurable):
     def count(self, iterations: int) -> None:
         """Go on as if so many steps had been made: set `iterations`, and the rate by a schedule."""
         self.iterations = iterations
+        self._follow_schedule()
+
+    def _follow_schedule(self) -> None:
         if self.schedule is not None:
-            self._learning_rate = float(self.schedule(iterations))
+            self._learning_rate = float(self.schedule(self.iterations))
 
     def apply(self, store: ParameterStore) -> None:
         """Make one step: change the trainable values by their gradients.
 
-        A model makes the three parts by themselves, so `update` is what a subclass defines.
+        A model makes the parts by themselves, so `update` is what a subclass defines.
         """
         self.begin(store)
+        self.iterations += 1
         self.update_all()
         self.end()
 
     def begin(self, store: ParameterStore) -> None:
-        """Get ready for a step: the first of the three parts of `apply`."""
+        """Get ready for a step: the first part of `apply`."""
         self.bind(store)
+        self._follow_schedule()  # whoever interrupted the last step may have kept `end` from it
         ranges = store.trainable_ranges()
         if ranges is not self._ranges:
             arrays = (store.values, store.gradients, *self.slots.values())
@@ -138,16 +153,13 @@ class Optimizer(Repeatable, Configurable):
         self._rate[0], self._step[0] = self._learning_rate, self.iterations + 1
 
     def update_all(self) -> None:
-        """Change the trainable values by their gradients."""
-        self.iterations = int(self._step[0])
+        """Change the trainable values by their gradients, in a step that was counted."""
         for views in self._views:
             self.update(*views)
 
     def end(self) -> None:
-        """Count the step that was made, by `update_all` or by a repetition of its native calls."""
-        self.iterations = int(self._step[0])
-        if self.schedule is not None:
-            self.count(self.iterations)
+        """Take the learning rate of the next step."""
+        self._follow_schedule()
 
     def update(self, w: Array, g: Array, *slots: Array) -> None:
         """Change w in place, given its gradient and the slots; `iterations` counts from 1."""

@@ -1,9 +1,12 @@
-"""Native calls that a plan remembers: made again as they were, and not once anything changed."""
+"""Native calls that a plan captures: replayed as they were, and not once anything changed."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +17,19 @@ import convkit
 from compare import Array
 from convkit import changes, layers, ops
 from convkit.layers.base import INFERENCE, Run
-from convkit.ops._gate import Calls
+from convkit.ops._calls import Calls
 from convkit.plan import BoundSteps
 from some_models import ZOO, images
 
 Model = convkit.Sequential
+
+
+def ours(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as one of convkit's own, whose calls are captured."""
+    names = {**function.__globals__, "__name__": "convkit.tested"}
+    return types.FunctionType(
+        function.__code__, names, closure=function.__closure__, argdefs=function.__defaults__
+    )
 
 
 def made() -> Model:
@@ -205,7 +216,7 @@ def test_python_is_asked_once_until_something_changes(monkeypatch: pytest.Monkey
             asked.append(name)
             return original(*arguments, **options)
 
-        monkeypatch.setattr(ops, name, counted)
+        monkeypatch.setattr(ops, name, ours(counted))
 
     names = ("conv2d_batchnorm_forward", "conv2d_max_pool2d_backward", "dense_forward")
     for name in names:
@@ -244,7 +255,7 @@ def test_a_layer_that_does_more_than_its_base_is_asked_every_time() -> None:
 )
 def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
     out = np.empty(4, np.float32)
-    bound = BoundSteps([lambda run: _ignore(ops.relu_forward(x, out=out))], repeats=True)
+    bound = BoundSteps([ours(lambda run: _ignore(ops.relu_forward(x, out=out)))], repeats=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
         bound(INFERENCE)
@@ -253,7 +264,7 @@ def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
 
 def test_what_had_to_be_made_is_made_again() -> None:
     x, seen = np.ones(4, np.float32), []
-    bound = BoundSteps([lambda run: seen.append(ops.relu_forward(x))], repeats=True)
+    bound = BoundSteps([ours(lambda run: seen.append(ops.relu_forward(x)))], repeats=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
         bound(INFERENCE)
@@ -269,7 +280,7 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
             raise RuntimeError("in the middle")
         ops.relu_forward(x, out=out[1])
 
-    bound = BoundSteps([run], repeats=True)
+    bound = BoundSteps([ours(run)], repeats=True)
     with pytest.raises(RuntimeError, match="in the middle"):
         bound(INFERENCE)
     bound(INFERENCE)
@@ -283,37 +294,98 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
 
 
 def test_calls_keep_their_arrays() -> None:
-    x, out = np.full(4, -1.0, np.float32), np.empty(4, np.float32)
-    with Calls() as calls:
-        ops.relu_forward(x, out=out)
+    x, out, calls = np.full(4, -1.0, np.float32), np.empty(4, np.float32), Calls()
+    calls.capture(ours(lambda: ops.relu_forward(x, out=out)))
     assert len(calls) == 1
     references = sys.getrefcount(x), sys.getrefcount(out)
     del calls
     assert (sys.getrefcount(x), sys.getrefcount(out)) == (references[0] - 1, references[1] - 1)
 
 
-def test_only_calls_of_the_same_thread_are_written_down() -> None:
-    x, out = np.ones(4, np.float32), np.empty((2, 4), np.float32)
-    with Calls() as calls:
+def test_only_calls_of_the_same_thread_are_captured() -> None:
+    x, out, calls = np.ones(4, np.float32), np.empty((2, 4), np.float32), Calls()
+
+    def both() -> None:
         thread = threading.Thread(target=ops.relu_forward, args=(x,), kwargs={"out": out[0]})
         thread.start()
         thread.join()
         assert len(calls) == 0
         ops.relu_forward(x, out=out[1])
+
+    calls.capture(ours(both))
     assert len(calls) == 1
 
 
 def test_calls_within_calls_are_the_inner_ones() -> None:
     x, out = np.ones(4, np.float32), np.empty((3, 4), np.float32)
-    with Calls() as outer:
+    outer, inner = Calls(), Calls()
+
+    def inside() -> None:
+        ops.relu_forward(x, out=out[1])
+
+    def around() -> None:
         ops.relu_forward(x, out=out[0])
-        with Calls() as inner:
-            ops.relu_forward(x, out=out[1])
+        inner.capture(ours(inside))
         ops.relu_forward(x, out=out[2])
+
+    outer.capture(ours(around))
     assert (len(outer), len(inner)) == (2, 1)
     out[:] = 0.0
-    inner.repeat()
+    inner.replay()
     np.testing.assert_array_equal(out, [[0.0] * 4, [1.0] * 4, [0.0] * 4])
+
+
+class Finalized:
+    """Calls an op when it is dropped."""
+
+    def __init__(self, x: Array, out: Array) -> None:
+        self.arrays = x, out
+
+    def __del__(self) -> None:
+        ops.relu_forward(self.arrays[0], out=self.arrays[1])
+
+
+def by_a_handler(x: Array, out: Array) -> None:
+    former = signal.signal(signal.SIGUSR1, lambda *_: _ignore(ops.relu_forward(x, out=out)))
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+
+
+def by_a_finalizer(x: Array, out: Array) -> None:
+    Finalized(x, out)
+
+
+def by_a_reference(x: Array, out: Array) -> None:
+    watched = Finalized.__new__(Finalized)
+    watched.arrays = np.empty(0, np.float32), np.empty(0, np.float32)
+    weakref.finalize(watched, ops.relu_forward, x, out=out)
+
+
+@pytest.mark.parametrize("interrupt", [by_a_handler, by_a_finalizer, by_a_reference])
+def test_what_interrupts_a_capture_is_not_replayed(
+    interrupt: Callable[[Array, Array], None],
+) -> None:
+    x, out, foreign = np.ones(4, np.float32), np.zeros((2, 4), np.float32), np.zeros(4, np.float32)
+    interrupts, asked = [True, False, True], []
+
+    def run(_: Run) -> None:
+        asked.append(1)
+        ops.relu_forward(x, out=out[0])
+        if interrupts.pop(0):
+            interrupt(x, foreign)
+        ops.relu_forward(x, out=out[1])
+
+    bound = BoundSteps([ours(run)], repeats=True)
+    bound(INFERENCE)
+    np.testing.assert_array_equal(foreign, x, "the interruption's own call was made")
+    for value in (2.0, 3.0):
+        x[:], foreign[:] = value, -1.0
+        bound(INFERENCE)
+        np.testing.assert_array_equal(out, np.full((2, 4), value))
+        np.testing.assert_array_equal(foreign, np.full(4, -1.0))
+    assert len(asked) == 2, "the second pass was captured, and the third one replayed it"
 
 
 def test_labels_are_checked_in_every_repetition() -> None:
@@ -389,7 +461,7 @@ def test_a_batch_goes_through_all_steps_in_one_piece(name: str) -> None:
     model: Model = getattr(convkit.zoo, name)()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(images(model, 4), np.arange(4))
-    bound = model._plans["train"].bind(4)
+    bound = model._training_plan.bind(4)
     assert [piece.repeats for piece in bound.steps] == [True]
     assert all(piece._calls for piece in bound.steps)
 

@@ -1,0 +1,13 @@
+"""Native calls as a whole: captured and replayed, made as one operation, kept apart."""
+
+from __future__ import annotations
+
+from convkit import _core
+
+Calls = _core.Calls  # those of a pass over a plan's steps, which replays them
+# Said where an array was made or converted for a call, which cannot be replayed then.
+refuse = Calls.refuse
+as_one_operation = _core.as_one_operation
+ModelLock = _core.ModelLock
+# Adds one to the counters of a model and its optimizer, both or, when interrupted, none.
+count_step = _core.count_step
