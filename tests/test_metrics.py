@@ -125,3 +125,9 @@ def test_lists_of_metrics() -> None:
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(ValueError, match=r"unknown metric 'precise'.*accuracy.*mse"):
         metrics.get("precise")
+
+
+def test_a_class_that_the_output_lacks() -> None:
+    metric = metrics.TopKCategoricalAccuracy(k=1)
+    with pytest.raises(ValueError, match=r"labels must lie in 0 .. 0.*received 1"):
+        metric.update_state(np.float32([[1]]), np.float32([[0.5]]))

@@ -20,7 +20,7 @@ from safetensors import safe_open
 
 import convkit
 from compare import assert_same_weights
-from convkit import layers, losses, optimizers, random, storage
+from convkit import layers, losses, metrics, optimizers, random, storage
 from convkit.models import Sequential, load_model
 from convkit.optimizers import schedules
 
@@ -376,3 +376,34 @@ def test_the_seed_can_be_the_process_s_again(tmp_path: Path) -> None:
     assert again.seed == 11
     again.seed = None
     assert again._seed() == random.seed()
+
+
+# What `compile` was given.
+
+_CLASS_NUMBERS = "sparse_categorical_crossentropy"
+_LOSSES = sorted({kind().name for kind in losses._BY_NAME.values()})
+_BY_CLASS_NUMBER = ("accuracy", "acc", *(n for n in metrics._BY_NAME if n.startswith("sparse")))
+_BY_VALUE = ("accuracy", "acc", *(n for n in metrics._BY_NAME if not n.startswith("sparse")))
+
+
+@pytest.mark.parametrize("units", [1, 6])
+@pytest.mark.parametrize("loss", _LOSSES)
+def test_every_metric_with_every_loss_comes_back(loss: str, units: int, tmp_path: Path) -> None:
+    """Also "accuracy" where the loss does not say which one that is."""
+    x, labels = images(12)[0], np.arange(12) % units
+    y = labels if loss == _CLASS_NUMBERS else np.eye(units, dtype=np.float32)[labels]
+    end = {"binary": "sigmoid", "mean": "linear"}.get(loss.split("_")[0], "softmax")
+    for metric in _BY_CLASS_NUMBER if loss == _CLASS_NUMBERS else _BY_VALUE:
+        if units == 1 and metric.startswith("top_k"):
+            continue  # counts classes, and a single yes or no is none
+        model = Sequential([convkit.Input((6, 6, 2)), layers.Flatten(), layers.Dense(units, end)])
+        model.compile("sgd", loss, metrics=metric)
+        model.save(tmp_path / "new")
+        model.fit(x, y, verbose=0)
+        expected = model.evaluate(x, y, verbose=0, return_dict=True)
+        assert list(expected) == ["loss", metric]
+        model.save(tmp_path / "trained")
+        assert [m.name for m in load_model(tmp_path / "new").metrics] == [metric]
+        for again in (load_model(tmp_path / "trained"), pickle.loads(pickle.dumps(model))):
+            assert [m.name for m in again.metrics] == [metric]
+            assert again.evaluate(x, y, verbose=0, return_dict=True) == expected

@@ -160,8 +160,11 @@ class BinaryAccuracy(Metric):
         return _sum_of_means(right, weights)
 
 
-class _Accuracy(Metric):
-    """What "accuracy" means where the loss does not say: it depends on the shapes, as in Keras."""
+class AccuracyByShape(Metric):
+    """What "accuracy" means where the loss does not say: it depends on the shapes, as in Keras.
+
+    Nobody makes one but `get`; the name is what a file of a model has for it.
+    """
 
     name = "accuracy"
 
@@ -183,7 +186,8 @@ class _TopK(Metric):
 
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
         """The number, or the weight, of the right ones."""
-        own = np.take_along_axis(y_pred, _class_numbers(y_true)[:, None], axis=1)
+        labels = losses.check_labels(_class_numbers(y_true), y_pred.shape[1])
+        own = np.take_along_axis(y_pred, labels[:, None], axis=1)
         right = ((y_pred > own).sum(axis=1) < self.k) & np.isfinite(own[:, 0])
         return _sum_of_means(right, weights)
 
@@ -286,7 +290,7 @@ def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
             return SparseCategoricalAccuracy(name=identifier)
         if isinstance(loss, losses.CategoricalCrossentropy):
             return CategoricalAccuracy(name=identifier)
-        return _Accuracy(name=identifier)
+        return AccuracyByShape(name=identifier)
     if isinstance(identifier, str) and identifier in _BY_NAME:
         return _BY_NAME[identifier](name=identifier)
     raise unknown("metric", identifier, [*_BY_NAME, *_ACCURACY])
