@@ -9,6 +9,7 @@ import pytest
 
 import convkit
 from convkit import fusion, layers, losses, reference
+from convkit.layers.base import Run
 from convkit.losses import Loss
 from convkit.lowering import lower
 from convkit.parameters import ParameterStore
@@ -128,11 +129,16 @@ def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> N
     fused = lower(model.layers, SIZES, 2, True, loss=loss)
     plain = lower(model.layers, SIZES, 2, True, loss=loss, fuse=False)
     if entry.name not in FUSED:
-        assert entry.name == "softmax with cross-entropy"
+        if entry.name == "sigmoid with binary cross-entropy":
+            model, loss = build([layers.Dense(1, "sigmoid")], (6,)), losses.get("bce")
+            fused = lower(model.layers, (6,), 2, True, loss=loss)
+            plain = lower(model.layers, (6,), 2, True, loss=loss, fuse=False)
+        else:
+            assert entry.name == "softmax with cross-entropy"
         assert fused.head is not None
         assert plain.head is not None
-        assert fused.head.softmax is not None
-        assert plain.head.softmax is None
+        assert fused.head.activation is not None
+        assert plain.head.activation is None
         return
     assert isinstance(entry.make, type)
     steps = [step for step in fused.steps if isinstance(step.stage, entry.make)]
@@ -183,3 +189,106 @@ def test_logits_and_probabilities_meet(loss: Loss) -> None:
     np.testing.assert_allclose(
         store.gradients[: gradient.size].reshape(gradient.shape), gradient, rtol=1e-4, atol=1e-6
     )
+
+
+# A last activation and the loss: computed from the logits, wherever the activation stands.
+
+CAT_OR_DOG: dict[str, list[layers.Layer]] = {
+    "inside": [layers.Flatten(), layers.Dense(2, activation="sigmoid")],
+    "behind": [layers.Flatten(), layers.Dense(2), layers.Activation("sigmoid")],
+    "views follow": [
+        layers.Conv2D(2, (5, 5), activation="sigmoid"),
+        layers.Flatten(),
+        layers.Activation("linear"),
+        layers.Reshape((2,)),
+    ],
+    "a map": [layers.Conv2D(3, 2), layers.ReLU(), layers.Conv2D(1, 1, activation="sigmoid")],
+    "behind another": [layers.Flatten(), layers.Dense(3, "tanh"), layers.Activation("sigmoid")],
+}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("name", CAT_OR_DOG)
+def test_a_sigmoid_before_binary_cross_entropy(
+    name: str, smoothing: float, isa: str, threads: int
+) -> None:
+    """Losses, outputs and gradients are those of the plan that takes both one by one."""
+    sizes = (5, 5, 2)
+    model = build([type(each).from_config(each.get_config()) for each in CAT_OR_DOG[name]], sizes)
+    loss = losses.BinaryCrossentropy(label_smoothing=smoothing)
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(5, *sizes)).astype(np.float32)
+    y = loss.prepare(rng.integers(0, 2, (5, *model.output_shape[1:])), model.output_shape[1:])
+    weight = rng.random(5, np.float32)
+    store = ParameterStore(model.weights)
+    results = []
+    for training in (True, False):
+        for fuse in (True, False):
+            store.gradients[...] = 0.0
+            plan = lower(model.layers, sizes, 5, training, loss=loss, fuse=fuse)
+            assert plan.head is not None
+            assert (plan.head.activation is not None) == fuse
+            bound = plan.bind(5)
+            bound.x[...], bound.targets, bound.sample_weight = x, y, weight
+            bound(Run(training, SEED, 3))
+            results.append((bound.output.copy(), bound.losses.copy(), store.gradients.copy()))
+    predicted = model.predict(x, verbose=0)
+    for output, values, gradients in results:
+        np.testing.assert_array_equal(output, predicted)
+        np.testing.assert_allclose(values, results[1][1], rtol=2e-6)
+        if gradients.any():
+            np.testing.assert_allclose(gradients, results[1][2], rtol=2e-5, atol=2e-7)
+    assert [bool(gradients.any()) for _, _, gradients in results] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("logit", [5.0, 16.0, 17.0, 20.0, 50.0, 200.0, 1e30])
+@pytest.mark.parametrize("end", ["inside", "behind", "view", "softmax", "softmax view"])
+def test_a_wrong_answer_is_learnt_however_sure_it_is(logit: float, end: str) -> None:
+    """The gradient of the loss in the logit is 1 there, however much the probability rounds."""
+    ends = {
+        "inside": [layers.Dense(1, activation="sigmoid")],
+        "behind": [layers.Dense(1), layers.Activation("sigmoid")],
+        "view": [layers.Dense(1), layers.Reshape((1, 1)), layers.Activation("sigmoid"),
+                 layers.Flatten()],
+        "softmax": [layers.Dense(2, activation="softmax")],
+        "softmax view": [layers.Dense(2), layers.Reshape((1, 2)), layers.Softmax(),
+                         layers.Flatten()],
+    }  # fmt: skip
+    model = convkit.Sequential([convkit.Input((1,)), *ends[end]])
+    kernel = [[logit, 0.0]] if end.startswith("softmax") else [[logit]]
+    model.layers[0].set_weights([np.float32(kernel), np.zeros(len(kernel[0]), np.float32)])
+    loss = "sparse_categorical_crossentropy" if end.startswith("softmax") else "bce"
+    model.compile(convkit.optimizers.SGD(1.0), loss)
+    x, y = np.ones((4, 1), np.float32), np.full(4, int(end.startswith("softmax")))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(max(logit, np.log1p(np.exp(5.0))), 2e-3)
+    model.train_on_batch(x, y)
+    bias = model.layers[0].get_weights()[1]
+    assert bias[0] == pytest.approx(-1.0, abs=0.01)
+
+
+def test_a_softmax_along_another_axis_stays_where_it_is() -> None:
+    stack = [layers.Dense(6), layers.Reshape((2, 3)), layers.Softmax(), layers.Flatten()]
+    model = build(stack, (4,))
+    plan = lower(model.layers, (4,), 2, True, loss=losses.get("categorical_crossentropy"))
+    assert plan.head is not None
+    assert plan.head.activation is None
+
+
+def test_raw_pixels_are_learnt() -> None:
+    """Bytes that nobody scaled begin with logits in the hundreds, many of them wrong."""
+    convkit.utils.set_random_seed(1)
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, 96)
+    x = (rng.integers(0, 200, (96, 12, 12, 1)) + y[:, None, None, None] * 55).astype(np.uint8)
+    model = convkit.Sequential(
+        [
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, y, epochs=30, verbose=0).history
+    assert history["loss"][0] > 5.0
+    assert history["accuracy"][-1] > 0.9

@@ -31,8 +31,8 @@ def test_from_logits() -> None:
     expected = float(reference.softmax_cross_entropy(logits, [2, 0])[0].mean())
     sparse = losses.SparseCategoricalCrossentropy(from_logits=True)
     assert sparse([2, 0], logits) == pytest.approx(expected, rel=1e-5)
-    assert not sparse.fuses_softmax
-    assert losses.SparseCategoricalCrossentropy().fuses_softmax
+    assert sparse.fused_activation is None
+    assert losses.SparseCategoricalCrossentropy().fused_activation == "softmax"
     dense = losses.CategoricalCrossentropy(from_logits=True)
     assert dense(np.eye(3)[[2, 0]], logits) == pytest.approx(expected, rel=1e-5)
 

@@ -93,11 +93,11 @@ class LossHead(NamedTuple):
     """The end of a plan that knows the right answers.
 
     Attributes:
-        softmax: the softmax layer that is computed together with the loss, if there is one.
+        activation: the softmax or sigmoid that is computed together with the loss, if there is one.
     """
 
     loss: Loss
-    softmax: Activation | None = None
+    activation: Activation | None = None
 
 
 class Fusion(NamedTuple):
@@ -135,8 +135,20 @@ def _is_softmax(stage: object) -> bool:
     return isinstance(stage, Activation) and stage.activation == "softmax"
 
 
-def _wants_logits(head: object) -> bool:
-    return isinstance(head, LossHead) and head.loss.fuses_softmax
+def _is_sigmoid(stage: object) -> bool:
+    return isinstance(stage, Activation) and stage.activation == "sigmoid"
+
+
+def _wants_softmax(head: object) -> bool:
+    return isinstance(head, LossHead) and head.loss.fused_activation == "softmax"
+
+
+def _wants_sigmoid(head: object) -> bool:
+    return isinstance(head, LossHead) and head.loss.fused_activation == "sigmoid"
+
+
+def _with_loss(activation: Activation, head: LossHead) -> LossHead:
+    return LossHead(head.loss, activation)
 
 
 # Tried in this order at every stage; longer patterns come first.
@@ -162,9 +174,10 @@ FUSIONS = (
     Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
     Fusion(
         "softmax with cross-entropy",
-        (_is_softmax, _wants_logits),
-        lambda softmax, head: LossHead(head.loss, softmax),
+        (_is_softmax, _wants_softmax),
+        _with_loss,
     ),
+    Fusion("sigmoid with binary cross-entropy", (_is_sigmoid, _wants_sigmoid), _with_loss),
 )
 
 
@@ -187,11 +200,32 @@ def fuse(chain: Sequence[Any]) -> list[Any]:
     return result
 
 
+def activation_last(stages: Sequence[Any], input_sizes: Sizes) -> list[Any]:
+    """Move a last activation behind the views that follow it, in front of the loss.
+
+    So a sigmoid before a Flatten is fused with the loss as well. A softmax may only pass a view
+    that keeps the last axis, along which it goes.
+    """
+    sizes = [input_sizes]
+    for stage in stages:
+        sizes.append(stage.output_sizes(sizes[-1]))
+    end = len(stages)
+    while end > 0 and stages[end - 1].is_view(True):
+        end -= 1
+    last = stages[end - 1] if end > 0 else None
+    along_axis = _is_softmax(last) and any(each[-1:] != sizes[end][-1:] for each in sizes[end:])
+    if not isinstance(last, Activation) or along_axis:
+        return list(stages)
+    return [*stages[: end - 1], *stages[end:], last]
+
+
 def end_of(layers: Sequence[Layer]) -> str | None:
     """The activation that made a model's output, "linear" for none; None if that is not known."""
     for stage in reversed([stage for layer in layers for stage in layer.stages()]):
         if isinstance(stage, Activation):
-            return stage.activation or "linear"
+            if stage.activation is not None:
+                return stage.activation
+            continue
         if isinstance(stage, Conv2D | Dense):
             return "linear"
         if not isinstance(stage, Flatten | Reshape | GlobalAveragePooling2D):

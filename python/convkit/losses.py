@@ -4,8 +4,10 @@ A loss checks and prepares all targets once, before training (`prepare`), and th
 by batch, one loss a sample and the gradient of their mean, each by one call of an op.
 
 The cross-entropies come in two forms. On probabilities they do what Keras does with
-`from_logits=False`. But where a softmax comes right before them, the plan leaves it out and calls
-`compute_from_logits`, which is both faster and exact where probabilities round to 0 or 1.
+`from_logits=False`. But where the activation that belongs to them comes right before them, softmax
+or sigmoid, the plan leaves it out and calls `compute_from_logits`, which is exact where
+probabilities round to 0 or 1. From those no gradient comes back: behind a sigmoid, which is 1 in
+float32 from a logit of 17 on, a wrong answer of that size would never be learnt.
 """
 
 from __future__ import annotations
@@ -41,13 +43,14 @@ class Loss(Repeatable, Configurable):
 
     Attributes:
         name: the loss's short name.
-        fuses_softmax: whether a softmax right before the loss can be computed together with it.
+        fused_activation: the activation that can be computed together with the loss where it comes
+            right before it, or None.
         repeats: `compute` and `compute_from_logits` are native calls that depend on nothing but the
             arrays and the loss's attributes, so that a plan may remember them. Not inherited.
     """
 
     name = "loss"
-    fuses_softmax = False
+    fused_activation: str | None = None
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Check all targets against the model's output (K,), and return them as the ops read them.
@@ -80,7 +83,7 @@ class Loss(Repeatable, Configurable):
         dlogits: Array | None = None,
         sample_weight: Array | None = None,
     ) -> Array:
-        """As `compute` behind a softmax, whose result is written into `probs`."""
+        """As `compute` behind `fused_activation`, whose result is written into `probs`."""
         return ops.softmax_cross_entropy(
             logits,
             targets,
@@ -143,7 +146,7 @@ class _CrossEntropy(_OneOp):
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.from_logits = bool(from_logits)
-        self.fuses_softmax = not self.from_logits
+        self.fused_activation = None if self.from_logits else "softmax"
         if self.from_logits:
             self.op, self.gradient = ops.softmax_cross_entropy, "dlogits"
 
@@ -275,6 +278,7 @@ class BinaryCrossentropy(_ValueByValue):
     ) -> None:
         super().__init__(name=name)
         self.from_logits = bool(from_logits)
+        self.fused_activation = None if self.from_logits else "sigmoid"
         self.label_smoothing = _smoothing(label_smoothing, self.name)
         self.options = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
 
@@ -288,6 +292,28 @@ class BinaryCrossentropy(_ValueByValue):
                 f"loss='sparse_categorical_crossentropy' for more than two classes"
             )
         return values
+
+    def compute_from_logits(
+        self,
+        logits: Array,
+        targets: Array,
+        *,
+        probs: Array | None = None,
+        losses: Array | None = None,
+        dlogits: Array | None = None,
+        sample_weight: Array | None = None,
+    ) -> Array:
+        """As `compute` behind a sigmoid, whose result is written into `probs`."""
+        ops.sigmoid_forward(logits, out=probs)
+        return ops.binary_cross_entropy(
+            logits,
+            targets,
+            from_logits=True,
+            label_smoothing=self.label_smoothing,
+            sample_weight=sample_weight,
+            dy=dlogits,
+            losses=losses,
+        )[0]
 
 
 def check_labels(labels: ArrayLike, classes: int) -> Array:

@@ -57,6 +57,8 @@ def lower(
         raise ValueError("a plan for training needs a loss")
     chain: list[Any] = [stage for layer in layers for stage in layer.stages()]
     if loss is not None:
+        if fuse:
+            chain = fusion.activation_last(chain, input_sizes)
         chain.append(LossHead(loss))
     if fuse:
         chain = fusion.fuse(chain)
@@ -93,7 +95,7 @@ class _Allocator:
             pair = gradients[i]
             steps.append(Step(stage, sizes[i], sizes[i + 1], x, y, saved[i], *pair, written))
         logits = output = activations[-1]
-        if head is not None and head.softmax is not None:
+        if head is not None and head.activation is not None:
             output = self.buffer(self.elements(sizes[-1]))
         losses = self.buffer(self.batch_size)
         return Plan(

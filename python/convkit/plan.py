@@ -127,9 +127,9 @@ class Bound:
         losses: where the samples' losses appear, (n,).
         targets, sample_weight: what the loss reads, or None.
         penalty: the sum of the penalties on parameters, in training.
-        steps: what a batch goes through: forward; with a loss, the loss (and a last softmax, where
-            that belongs to it) and its gradient; in training, backward up to the gradients of all
-            parameters, those of the penalties, and the optimizer's update.
+        steps: what a batch goes through: forward; with a loss, the loss (and a last softmax or
+            sigmoid, where that belongs to it) and its gradient; in training, backward up to the
+            gradients of all parameters, those of the penalties, and the optimizer's update.
     """
 
     def __init__(self, plan: Plan, n: int) -> None:
@@ -175,7 +175,7 @@ class Bound:
         assert plan.doutput is not None
         shape = (n, *plan.output_sizes)
         loss, logits, gradient = plan.head.loss, plan.logits.view(shape), plan.doutput.view(shape)
-        if plan.head.softmax is None:
+        if plan.head.activation is None:
             compute = partial(loss.compute, logits, losses=self.losses, dy=gradient)
         else:
             arrays = {"probs": self.output, "losses": self.losses, "dlogits": gradient}

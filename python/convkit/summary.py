@@ -70,9 +70,9 @@ def plan_table(plan: Plan) -> str:
             )
         )
     if plan.head is not None:
-        softmax = plan.head.softmax
-        names = (*(softmax.names if softmax else ()), "loss")
-        operation = ("softmax + " if softmax else "") + plan.head.loss.name
+        last = plan.head.activation
+        names = (*(last.names if last else ()), "loss")
+        operation = (f"{last.activation} + " if last else "") + plan.head.loss.name
         rows.append((str(len(plan.steps)), "+".join(names), operation, f"({plan.batch_size},)", ""))
     for parameter in plan.regularized:
         operation = f"penalty {parameter.regularizer}"
