@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -310,3 +311,177 @@ def test_what_counts_as_batches() -> None:
     assert not is_iterable_of_batches(listed, with_targets=False)
     assert not IterableBatches(cut(x), lambda x, y, w: Samples(x)).repeats
     assert IterableBatches(Loader(x), lambda x, y, w: Samples(x)).repeats
+
+
+# Iterables that do not end by themselves, and those that want to know of epochs.
+
+
+class Endless:
+    """What Keras's image generators give: an iterator with a length, which begins again."""
+
+    def __init__(self, *arrays: np.ndarray) -> None:
+        self.batches, self.given = list(cut(*arrays)), 0
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Endless:
+        return self
+
+    def __next__(self) -> tuple[np.ndarray, ...]:
+        assert self.given < 20 * len(self.batches), "asked for ever"
+        self.given += 1
+        return self.batches[(self.given - 1) % len(self.batches)]
+
+
+class Listed(Numbered, Sequence):  # type: ignore[type-arg]
+    """A sequence of Python's, whose __iter__ goes on until an IndexError, which never comes."""
+
+
+class EndlessPasses(Numbered):
+    """Every pass is endless."""
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        return itertools.chain.from_iterable(itertools.repeat(self.batches, 20))
+
+
+@pytest.mark.parametrize("kind", [Endless, Listed, EndlessPasses])
+def test_a_pass_has_as_many_batches_as_the_length_says(kind: Any) -> None:
+    x, y, _ = samples()
+    one, two = model(), model()
+    weights = {0: 3.0}
+    expected = one.fit(x, y, 8, 3, 0, shuffle=False, class_weight=weights,
+                       validation_data=(x, y), validation_batch_size=8)  # fmt: skip
+    data = kind(x, y)
+    got = two.fit(data, epochs=3, verbose=0, class_weight=weights, validation_data=kind(x, y))
+    assert got.history == expected.history
+    assert_same_training(one, two)
+    assert two.evaluate(kind(x, y), verbose=0) == one.evaluate(x, y, 8, verbose=0)
+    np.testing.assert_array_equal(two.predict(kind(x), verbose=0), one.predict(x, 8, verbose=0))
+    if kind is Endless:
+        assert data.given == 3 * len(data)
+
+
+@pytest.mark.parametrize("with_length", [True, False])
+def test_an_endless_iterator_goes_on_where_steps_are_given(with_length: bool) -> None:
+    x, y, _ = samples()
+    data: Any = Endless(x, y)
+    count, total = len(data), data.given
+    source = data if with_length else (next(data) for _ in itertools.count())
+    steps = count + 1  # more than the length
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model().fit(source, epochs=2, steps_per_epoch=steps, verbose=0, validation_steps=2,
+                    validation_data=source)  # fmt: skip
+    assert data.given == total + 2 * (steps + 2)
+    model().evaluate(source, steps=3, verbose=0)
+    assert len(model().predict(source, steps=1, verbose=0)) == 8
+    assert data.given == total + 2 * (steps + 2) + 4
+
+
+def test_the_length_is_asked_for_every_epoch() -> None:
+    x, y, _ = samples()
+    data = Numbered(x, y)
+    lengths = iter([2, 1, 3])
+    steps: list[int] = []
+
+    class Shorter(Callback):
+        def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+            steps.append(0)
+
+        def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+            steps[-1] += 1
+
+    data.on_epoch_begin = (
+        lambda: data.batches.__setitem__(  # type: ignore[attr-defined]
+            slice(None), list(cut(x, y))[: next(lengths)]
+        )
+    )
+    model().fit(data, epochs=3, verbose=0, callbacks=Shorter())
+    assert steps == [2, 1, 3]
+
+
+def test_data_hear_of_every_epoch() -> None:
+    """Keras calls both once more before the first epoch, when it looks at the first batch."""
+    x, y, _ = samples()
+
+    class Told(Numbered):
+        def __init__(self, *arrays: np.ndarray) -> None:
+            super().__init__(*arrays)
+            self.heard: list[Any] = []
+
+        def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+            self.heard.append(index)
+            return super().__getitem__(index)
+
+        def on_epoch_begin(self) -> None:
+            self.heard.append("begin")
+
+        def on_epoch_end(self) -> None:
+            self.heard.append("end")
+
+    count = len(Numbered(x, y))
+    epoch = ["begin", *range(count), "end"]
+    training, validation = Told(x, y), Told(x, y)
+    model().fit(training, epochs=3, verbose=0, validation_data=validation, validation_freq=2)
+    assert training.heard == 3 * epoch
+    assert validation.heard == epoch
+    for use in (model().evaluate, model().predict):
+        data = Told(x, y)
+        use(data, verbose=0)
+        assert data.heard == epoch
+    data = Told(x, y)
+    model().fit(data, epochs=2, steps_per_epoch=2, verbose=0)
+    assert data.heard == ["begin", 0, 1, "end", "begin", 2, 3, "end"]
+
+
+def test_lengths_that_are_none() -> None:
+    x, y, _ = samples()
+
+    class Odd(Endless):
+        length: Any = 0
+
+        def __len__(self) -> int:
+            if isinstance(self.length, Exception):
+                raise self.length
+            return self.length  # type: ignore[no-any-return]
+
+    with pytest.raises(ValueError, match="fit received no batch"):
+        model().fit(Odd(x, y), verbose=0)
+    Odd.length = N / 8
+    with pytest.raises(TypeError, match=r"__len__ of Odd, must be an integer, such as -\(-samples"):
+        model().fit(Odd(x, y), verbose=0)
+    for unknown in (NotImplementedError(), TypeError("object of type 'Stream' has no len()")):
+        Odd.length = unknown
+        model().fit(Odd(x, y), verbose=0, steps_per_epoch=2)
+
+
+def test_a_stream_of_torch_has_no_length() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch's DataLoader is tried with torch")
+    x, y, _ = samples()
+
+    class Stream(torch.utils.data.IterableDataset):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[Any]:
+            return iter(zip(x, y, strict=True))
+
+    loader = torch.utils.data.DataLoader(Stream(), batch_size=8)
+    one, two = model(), model()
+    one.fit(x, y, 8, 2, 0, shuffle=False)
+    two.fit(loader, epochs=2, verbose=0)
+    assert_same_training(one, two)
+
+
+def test_a_function_that_nobody_called() -> None:
+    x, y, _ = samples()
+
+    def batches() -> Any:
+        yield from cut(x, y)
+
+    each = model()
+    for call in (each.fit, each.evaluate, each.predict):
+        with pytest.raises(TypeError, match=r"the function batches; call it, as batches\(\.\.\.\)"):
+            call(batches, verbose=0)
+    with pytest.raises(TypeError, match=r"in validation_data: .* the function batches; call it"):
+        each.fit(x, y, verbose=0, validation_data=batches)
+    with pytest.raises(TypeError, match=r"fit: .* the class Numbered; call it"):
+        each.fit(Numbered, verbose=0)

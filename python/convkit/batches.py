@@ -6,13 +6,15 @@ Keras; where a pass ends within an epoch, that epoch is shorter, with a warning,
 begins a new pass.
 
 An iterator, such as a generator, gives its batches once. When nothing is left for a further epoch,
-training ends.
+training ends. But where an iterable has a length, a pass is so many batches: iterators with one, as
+Keras's image generators are, do not end.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -38,11 +40,13 @@ class Batches(ABC):
         repeats: whether a further pass can be made.
         samples: how many samples an epoch has, or None where that is not known.
         batch_size: of all batches but the last, or None where they differ.
+        source: the user's object that the batches come from, or None.
     """
 
     repeats = True
     samples: int | None = None
     batch_size: int | None = None
+    source: Any = None
 
     def __init__(self, steps: int | None) -> None:
         self.steps = steps
@@ -64,6 +68,7 @@ class Batches(ABC):
 
     def epoch(self, number: int = 0) -> Iterator[Batch] | None:
         """The batches of the next epoch, or None if there is nothing left."""
+        self._call("on_epoch_begin")
         first = None if self._pass is None else next(self._pass, None)
         if first is None and (self._pass is None or self.repeats):
             self._pass = self._begin(number)
@@ -78,15 +83,22 @@ class Batches(ABC):
             yield batch
             given += 1
             if given == self.steps:
-                return
+                break
             del batch
             try:
                 batch = next(self._pass)
             except StopIteration:
+                self.restart()
+                if self.steps is not None:
+                    warn_of_the_end()
                 break
-        self.restart()
-        if self.steps is not None:
-            warn_of_the_end()
+        self._call("on_epoch_end")
+
+    def _call(self, hook: str) -> None:
+        """Tell the data that an epoch begins or ends, if they want to know."""
+        function = getattr(self.source, hook, None)
+        if callable(function):
+            function()
 
 
 def no_batch(what: str) -> ValueError:
@@ -146,11 +158,13 @@ class ArrayBatches(Batches):
 class IterableBatches(Batches):
     """Batches as an iterable yields them: x, (x,), (x, y) or (x, y, sample_weight).
 
-    They may be of any sizes. Each is converted when it comes, and forgotten when it was used.
+    They may be of any sizes. Each is converted when it comes, and forgotten when it was used. What
+    the iterable has of `on_epoch_begin` and `on_epoch_end` is called, as Keras calls it.
 
     Args:
         iterable: an iterator, which gives one pass; any other iterable, such as a data loader,
             gives a new pass at every `iter()`; so does an object with `__len__` and `__getitem__`.
+            With `__len__`, a pass has so many batches at most, also of an iterator that has more.
         convert: makes `Samples` of x, y and sample_weight.
         steps: the batches of an epoch.
     """
@@ -159,23 +173,44 @@ class IterableBatches(Batches):
         self, iterable: Any, convert: Callable[[Any, Any, Any], Samples], steps: int | None = None
     ) -> None:
         super().__init__(steps)
-        self.repeats = not hasattr(iterable, "__next__")
-        self._iterable, self._convert = iterable, convert
+        self.source, self._convert = iterable, convert
+        # Asked for steps, an iterator goes on from epoch to epoch, even if it has a length.
+        endless = steps is None and self.length is not None
+        self.repeats = endless or not hasattr(iterable, "__next__")
 
     @property
     def length(self) -> int | None:
         """The number of batches of an epoch, if the iterable tells."""
-        if self.steps is not None or not hasattr(self._iterable, "__len__"):
-            return self.steps
-        return len(self._iterable)
+        return length_of(self.source) if self.steps is None else self.steps
 
     def _begin(self, epoch: int) -> Iterator[Batch]:
-        source = self._iterable
+        source, length = self.source, self.length if self.steps is None else None
         if not hasattr(source, "__iter__"):
             source = map(source.__getitem__, range(len(source)))
-        for item in source:
+        for item in source if length is None else islice(source, length):
             samples = self._convert(*data.unpack(item, "a batch"))
             yield samples, np.arange(len(samples))
+
+
+def length_of(iterable: Any) -> int | None:
+    """How many batches an iterable says it has, or None if it does not say.
+
+    Raises:
+        TypeError: its `__len__` returns no integer.
+    """
+    if not hasattr(iterable, "__len__"):
+        return None
+    try:
+        return len(iterable)
+    except NotImplementedError:
+        return None
+    except TypeError as error:
+        if "has no len()" in str(error):  # a data loader that reads a stream
+            return None
+        raise TypeError(
+            f"the number of batches, __len__ of {type(iterable).__name__}, must be an integer, "
+            f"such as -(-samples // batch_size): {error}"
+        ) from error
 
 
 def is_iterable_of_batches(x: Any, y: Any = None, with_targets: bool = True) -> bool:
@@ -186,6 +221,6 @@ def is_iterable_of_batches(x: Any, y: Any = None, with_targets: bool = True) -> 
     """
     if isinstance(x, list | tuple):
         return with_targets and y is None and len(x) > 0 and isinstance(x[0], tuple)
-    if isinstance(x, str | bytes | Mapping) or any(hasattr(x, name) for name in _PROTOCOLS):
+    if isinstance(x, str | bytes | Mapping | type) or any(hasattr(x, name) for name in _PROTOCOLS):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))

@@ -43,6 +43,13 @@ class Feeder(Engine):
             samples = x if isinstance(x, Samples) else self._samples(x, y, sample_weight, what)
             return data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
 
+        if callable(x) and not is_iterable_of_batches(x) and not hasattr(x, "__array__"):
+            name = getattr(x, "__name__", type(x).__name__)
+            kind = "class" if isinstance(x, type) else "function"
+            raise TypeError(
+                f"{what or 'predict'}: x must be arrays or an iterable of batches, received the "
+                f"{kind} {name}; call it, as {name}(...), and give what it returns"
+            )
         if not is_iterable_of_batches(x, y, with_targets=bool(what)):
             return ArrayBatches(convert(x, y, sample_weight), batch_size, steps, order)
         for name, value in (("y", y), ("sample_weight", sample_weight)):
@@ -56,7 +63,7 @@ class Feeder(Engine):
     def _validation(self, value: Any, batch_size: int | None, steps: int | None) -> Batches:
         x, y, sample_weight = value, None, None
         if not is_iterable_of_batches(value):
-            if not isinstance(value, list | tuple):
+            if not isinstance(value, list | tuple) and not callable(value):
                 raise ValueError(
                     f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of "
                     f"batches, received {type(value).__name__}"

@@ -102,7 +102,9 @@ class Trainer(Feeder):
             x: images (n, ...): an array of NumPy or of another library, or a list of arrays or PIL
                 images; float32 and uint8 are used as they are, others become float32. Or an
                 iterable of batches, of any sizes, each (x, y) or (x, y, sample_weight): a
-                generator, a data loader. `batch_size` and `shuffle` do not count then.
+                generator, a data loader. `batch_size` and `shuffle` do not count then. One with
+                a length gives so many batches a pass, and its `on_epoch_begin` and
+                `on_epoch_end` are called, if it has them.
             y: one target a sample, as the loss wants them; not with an iterable.
             batch_size: samples a step, 32 by default; the last batch may be smaller.
             epochs: the number of the last epoch, counted from `initial_epoch`.
