@@ -14,6 +14,7 @@ from .layers.input import InputLayer
 from .layers.naming import automatic_name
 from .parameters import Array, Shape, assign
 from .training import Trainer
+from .warn import say
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -219,7 +220,7 @@ class Sequential(Trainer):
         Args:
             print_fn: what to do with the text instead of printing it.
         """
-        (print_fn or print)(summary.model_table(self.name, self._layers))
+        (print_fn or say)(summary.model_table(self.name, self._layers))
 
     # In files, in pickles, and as a configuration.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from .callbacks import Callback, Logs
+from .warn import is_terminal, say
 
 _REFRESH_SECONDS = 0.1
 
@@ -30,7 +33,7 @@ def bar_factory() -> Callable[..., Any] | None:
         if find_spec("ipywidgets") is None:
             return None
         return _tqdm("tqdm.notebook")
-    return _tqdm("tqdm") if sys.stdout.isatty() else None
+    return _tqdm("tqdm") if is_terminal(sys.stdout) else None
 
 
 def _tqdm(module: str) -> Callable[..., Any]:
@@ -41,7 +44,15 @@ def _tqdm(module: str) -> Callable[..., Any]:
 
 def describe(logs: Logs) -> str:
     """The logs in one line: loss: 0.1234 - accuracy: 0.9876."""
-    return " - ".join(f"{key}: {value:.4f}" for key, value in logs.items())
+    return " - ".join(f"{key}: {_short(value)}" for key, value in logs.items())
+
+
+def _short(value: Any) -> str:
+    """A number with four digits; whatever else a callback has put into the logs, shortened."""
+    try:
+        return f"{value:.4f}"
+    except Exception:  # whatever the object's own methods raise
+        return reprlib.repr(value)
 
 
 class _Meter(Callback):
@@ -67,9 +78,10 @@ class _Meter(Callback):
         self._size = self.params["batch_size"] if known else 1
         self._begun = self._last = self._drawn = time.perf_counter()
         if self._make_bar is not None:
-            self._bar = self._make_bar(
-                total=self._total, desc=title, unit=f" {self._unit}", file=sys.stdout
-            )
+            with self._drawing():
+                self._bar = self._make_bar(
+                    total=self._total, desc=title, unit=f" {self._unit}", file=sys.stdout
+                )
 
     def _batch(self, logs: Logs | None) -> None:
         left = self._size if self._total is None else self._total - self._done
@@ -78,25 +90,36 @@ class _Meter(Callback):
         self._last = time.perf_counter()
         if self._bar is None:
             return
-        if self._last - self._drawn > _REFRESH_SECONDS:
-            self._drawn = self._last
-            self._bar.set_postfix_str(describe(logs or {}), refresh=False)
-        self._bar.update(count)
+        with self._drawing():
+            if self._last - self._drawn > _REFRESH_SECONDS:
+                self._drawn = self._last
+                self._bar.set_postfix_str(describe(logs or {}), refresh=False)
+            self._bar.update(count)
 
     def _end(self, logs: Logs | None) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(describe(logs or {}))
-            self._close()
-            return
+            with self._drawing():
+                self._bar.set_postfix_str(describe(logs or {}))
+                self._close()
+                return
         seconds = time.perf_counter() - self._begun
         rate = self._done / max(self._last - self._begun, 1e-9)
         parts = [self._title, f"{seconds:.1f}s", f"{rate:,.0f} {self._unit}/s"]
-        print(" - ".join([*parts, describe(logs)] if logs else parts), flush=True)
+        say(" - ".join([*parts, describe(logs)] if logs else parts))
 
     def _close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with self._drawing():
+                self._bar.close()
             self._bar = None
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Draw, and go on without a bar, by lines, where the terminal is gone."""
+        try:
+            yield
+        except Exception:  # of tqdm, and of what it writes to
+            self._bar = self._make_bar = None
 
     def on_train_interrupted(self, error: BaseException) -> None:
         """Leave the terminal in order."""

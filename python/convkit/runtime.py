@@ -146,14 +146,17 @@ def multiply_add_peak(rounds: int) -> float:
 def show_config() -> None:
     """Prints the version, the platform, the instruction set and the threads."""
     from convkit import __version__
+    from convkit.warn import say
 
     names = ", ".join(available_isas())
-    print(f"convkit           {__version__}")
-    print(f"Python            {platform.python_version()}, NumPy {np.__version__}")
-    print(f"platform          {platform.system()} {platform.machine()}")
-    print(f"instruction set   {isa()} (available: {names})")
-    print(f"convolutions      {get_conv2d_algorithm()}")
-    print(f"threads           {get_num_threads()} (usable CPUs: {_usable_cpus()})")
+    say(
+        f"convkit           {__version__}\n"
+        f"Python            {platform.python_version()}, NumPy {np.__version__}\n"
+        f"platform          {platform.system()} {platform.machine()}\n"
+        f"instruction set   {isa()} (available: {names})\n"
+        f"convolutions      {get_conv2d_algorithm()}\n"
+        f"threads           {get_num_threads()} (usable CPUs: {_usable_cpus()})"
+    )
 
 
 def _usable_cpus() -> int:

@@ -315,6 +315,7 @@ class Trainer(Feeder):
         loop: CallbackList,
     ) -> None:
         logs: Logs = {}
+        loss = 0.0  # not that of the logs, where callbacks may put what they like
         loop.call("on_train_begin")
         for epoch in epochs:
             batches = training.epoch(epoch)
@@ -324,10 +325,11 @@ class Trainer(Feeder):
                 warn_of_the_end()
                 break
             loop.call("on_epoch_begin", epoch)
-            lost = not isfinite(logs.get("loss", 0.0))
+            lost = not isfinite(loss)
             logs = self._train(batches, seed, loop)
-            if not isfinite(logs["loss"]) and not lost:
-                warn(_LOST.format(logs["loss"], epoch + 1))
+            loss = logs["loss"]
+            if not isfinite(loss) and not lost:
+                warn(_LOST.format(loss, epoch + 1))
             if validation is not None and validates(epoch):
                 validated = self._evaluate(validation, loop)
                 if not validated:

@@ -1,16 +1,47 @@
-"""Warnings that show the user's own line, which is where most can be mended."""
+"""Words for the user: lines on standard output, and warnings, which show the user's own line.
+
+Neither ends a training because of where it goes: programs without a console have None for a stream,
+loggers and windows put an object with `write` alone in its place, and pipes break.
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
+from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
 
 
 def warn(message: str) -> None:
     """Issue a UserWarning as if the first line outside this package did."""
-    warnings.warn(message, UserWarning, stacklevel=_levels_to_the_user())
+    # What standard error raises; a UserWarning that the user's filters raise is none of these.
+    with suppress(AttributeError, OSError, TypeError, ValueError):
+        warnings.warn(message, UserWarning, stacklevel=_levels_to_the_user())
+
+
+def say(text: str) -> None:
+    """Print a line, wherever standard output leads to, and whether it takes it or not."""
+    with suppress(Exception):  # a window's `write` may raise whatever it likes
+        _print(text)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal; what cannot tell is none."""
+    try:
+        return bool(stream.isatty())
+    except Exception:
+        return False
+
+
+def _print(text: str) -> None:
+    try:
+        print(text)
+    except UnicodeEncodeError:  # a layer's or a metric's name
+        print(text.encode("ascii", "backslashreplace").decode("ascii"))
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
 
 
 def _levels_to_the_user() -> int:

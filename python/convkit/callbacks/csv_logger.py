@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import IO, Any
 
 from .base import Callback, Logs
@@ -40,17 +41,20 @@ class CSVLogger(Callback):
         self.keys = self._columns() if self.append or self._resumed else None
         mode = "a" if self.append or self._resumed else "w"
         self._resumed = False
-        self.csv_file = open(self.filename, mode, newline="", encoding="utf-8")  # noqa: SIM115
+        self.csv_file = open(  # noqa: SIM115
+            self.filename, mode, newline="", encoding="utf-8", errors="backslashreplace"
+        )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write a line."""
         logs = logs or {}
+        by_name = {str(key): _cell(value) for key, value in logs.items()}
         if self.keys is None:
-            self.keys = sorted(logs)
+            self.keys = sorted(by_name)
             if not any(key.startswith("val_") for key in self.keys):
                 self.keys += [f"val_{key}" for key in self.keys]
             self._write(["epoch", *self.keys])
-        self._write([epoch, *(logs.get(key, "NA") for key in self.keys)])
+        self._write([epoch, *(by_name.get(key, "NA") for key in self.keys)])
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the file."""
@@ -89,3 +93,10 @@ class CSVLogger(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Append to the file of an earlier training."""
         self._resumed = state["keys"] is not None
+
+
+def _cell(value: Any) -> Any:
+    """What stands in a cell: as in Keras, values that consist of several as "[1, 2]"."""
+    if isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        return value
+    return f'"[{", ".join(map(str, value))}]"'

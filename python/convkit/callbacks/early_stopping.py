@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..parameters import Array
-from ..warn import warn
+from ..warn import say, warn
 from .base import Logs
 from .monitor import PatientMonitor
 
@@ -59,11 +59,11 @@ class EarlyStopping(PatientMonitor):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare, remember, and stop if patience is over."""
-        value = (logs or {}).get(self.monitor)
+        value = self.value_in(logs)
         if value is None:
             warn(
                 f"Early stopping conditioned on metric `{self.monitor}` which is not available. "
-                f"Available metrics are: {','.join(logs or {})}"
+                f"Available metrics are: {','.join(map(str, logs or {}))}"
             )
             return
         if epoch < self.start_from_epoch:
@@ -83,7 +83,7 @@ class EarlyStopping(PatientMonitor):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Restore the best weights."""
         if self.stopped_epoch > 0 and self.verbose:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         self._restore()
 
     def on_train_interrupted(self, error: BaseException) -> None:
@@ -93,7 +93,7 @@ class EarlyStopping(PatientMonitor):
     def _restore(self) -> None:
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose:
-                print(
+                say(
                     f"Restoring model weights from the end of the best epoch: "
                     f"{self.best_epoch + 1}."
                 )

@@ -7,16 +7,27 @@ from typing import Any
 from .base import Callback, Logs
 
 
+def as_recorded(value: Any) -> Any:
+    """A number, also NumPy's or of another library, as a float; anything else as it is."""
+    if isinstance(value, str | bytes) or bool(getattr(value, "ndim", 0)):
+        return value
+    try:
+        return float(value)
+    except Exception:  # whatever the object's own method raises
+        return value
+
+
 class History(Callback):
     """Records the logs of every epoch. `fit` adds one and returns it.
 
     Attributes:
-        history: a list of floats for each of `loss`, the metrics, and `val_...`.
+        history: a list of floats for each of `loss`, the metrics, and `val_...`. What a callback
+            puts into the logs that is no number is there as it is.
         epoch: the numbers of the epochs.
     """
 
     def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
 
     def __repr__(self) -> str:
@@ -26,7 +37,7 @@ class History(Callback):
         """Append the logs."""
         self.epoch.append(epoch)
         for key, value in (logs or {}).items():
-            self.history.setdefault(key, []).append(float(value))
+            self.history.setdefault(key, []).append(as_recorded(value))
 
     def state_dict(self) -> dict[str, Any]:
         """The history so far."""

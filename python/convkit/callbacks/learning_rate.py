@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..warn import warn
+from ..warn import say, warn
 from .base import Callback, Logs
 from .monitor import PatientMonitor
 
@@ -86,11 +86,11 @@ class ReduceLROnPlateau(PatientMonitor, _LearningRate):
         """Compare, remember, and reduce the rate if patience is over."""
         logs = {} if logs is None else logs
         logs["learning_rate"] = self.rate
-        value = logs.get(self.monitor)
+        value = self.value_in(logs)
         if value is None:
             warn(
                 f"Learning rate reduction is conditioned on metric `{self.monitor}` which is not "
-                f"available. Available metrics are: {','.join(logs)}."
+                f"available. Available metrics are: {','.join(map(str, logs))}."
             )
             return
         if self.in_cooldown():
@@ -109,7 +109,7 @@ class ReduceLROnPlateau(PatientMonitor, _LearningRate):
             return
         self.rate = max(self.rate * self.factor, self.min_lr)
         if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {self.rate}.")
+            say(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {self.rate}.")
         self.cooldown_counter = self.cooldown
         self.wait = 0
 
@@ -160,9 +160,7 @@ class LearningRateScheduler(_LearningRate):
             )
         self.rate = float(value)
         if self.verbose > 0:
-            print(
-                f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {self.rate}."
-            )
+            say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {self.rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Put the rate into the logs."""

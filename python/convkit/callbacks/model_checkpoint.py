@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..warn import warn
+from ..warn import say, warn
 from .base import Logs
 from .monitor import Monitor
 
@@ -31,8 +31,9 @@ class ModelCheckpoint(Monitor):
     reduction of the learning rate, is not in the file. A value that is NaN is never the best.
 
     Raises:
-        ValueError: a wrong argument, or the name does not tell the mode.
-        KeyError: in `fit`, if the logs have no number for a place in `filepath`.
+        ValueError: a wrong argument, or the name does not tell the mode; in `fit`, if what the logs
+            have for a place in `filepath` is no number.
+        KeyError: in `fit`, if the logs have nothing for a place in `filepath`.
         OSError: in `fit`, if the file cannot be written.
     """
 
@@ -56,7 +57,7 @@ class ModelCheckpoint(Monitor):
                 f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer "
                 f"values of at least 1"
             )
-        self.filepath = os.fspath(filepath)
+        self.filepath = _checked(filepath)
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
@@ -97,18 +98,23 @@ class ModelCheckpoint(Monitor):
 
     def _path(self, epoch: int, logs: Logs) -> str:
         try:
-            return self.filepath.format(**{"epoch": epoch + 1, **logs})
+            return self.filepath.format(**{"epoch": epoch + 1, **{str(k): logs[k] for k in logs}})
         except KeyError as error:
-            raise KeyError(
-                f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}; '
-                f"available are: {', '.join(['epoch', *logs])}"
-            ) from None
+            raise KeyError(self._unformatted(error, logs)) from None
+        except (AttributeError, IndexError, TypeError, ValueError) as error:  # of None, of an array
+            raise ValueError(self._unformatted(error, logs)) from None
+
+    def _unformatted(self, error: Exception, logs: Logs) -> str:
+        return (
+            f'Failed to format this callback filepath: "{self.filepath}". Reason: {error}; '
+            f"available are: {', '.join(['epoch', *map(str, logs)])}"
+        )
 
     def _is_wanted(self, epoch: int, logs: Logs, path: str) -> bool:
         if not self.save_best_only:
             self._say(epoch, f"saving model to {path}")
             return True
-        value = logs.get(self.monitor)
+        value = self.value_in(logs)
         if value is None:
             warn(f"Can save best model only with {self.monitor} available.")
             return True
@@ -125,7 +131,7 @@ class ModelCheckpoint(Monitor):
 
     def _say(self, epoch: int, message: str) -> None:
         if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: {message}")
+            say(f"\nEpoch {epoch + 1}: {message}")
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, and the batches since the last file."""
@@ -134,3 +140,26 @@ class ModelCheckpoint(Monitor):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from an earlier training."""
         self.best, self._batches = state["best"], state["batches"]
+
+
+def _checked(filepath: str | os.PathLike[str]) -> str:
+    """The path as a string; TypeError unless it is one, ValueError if a place has no name."""
+    if not isinstance(filepath, str | os.PathLike) or not isinstance(os.fspath(filepath), str):
+        raise TypeError(f"ModelCheckpoint: filepath must be a path, received {filepath!r}")
+    path = os.fspath(filepath)
+    if not {"{", "}"} & set(path):
+        return path
+    import string  # here, because it is slow, and few paths have places
+
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(path) if name is not None]
+    except ValueError as error:
+        raise ValueError(
+            f"ModelCheckpoint: in filepath {path!r}: {error}; write {{{{ for {{"
+        ) from None
+    if any(not name or name[0].isdigit() for name in names):
+        raise ValueError(
+            f"ModelCheckpoint: every place in filepath needs the name of a number, such as "
+            f"'{{epoch}}' or '{{val_loss:.2f}}', received {path!r}"
+        )
+    return path

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Any
 
 from .base import Callback, Logs
+from .history import as_recorded
 
 
 class Monitor(Callback):
@@ -36,6 +38,11 @@ class Monitor(Callback):
         self.mode = direction(monitor) if mode == "auto" else mode
         self.min_delta = abs(min_delta)
         self.best: float | None = None
+
+    def value_in(self, logs: Logs | None) -> float | None:
+        """The monitored value, None if there is none; TypeError if it is no number."""
+        value = (logs or {}).get(self.monitor)
+        return None if value is None else as_number(value, self.monitor, self)
 
     def improves(self, value: float, reference: float | None) -> bool:
         """Whether a value is better than another, or than none, by more than `min_delta`."""
@@ -88,6 +95,17 @@ class PatientMonitor(Monitor):
         self._reset()
         self.best, self.wait = state["best"], state["wait"]
         self._resumed = True
+
+
+def as_number(value: Any, key: str, callback: Callback) -> float:
+    """A value of the logs as a float; TypeError names the callback that has no use for another."""
+    number = as_recorded(value)
+    if not isinstance(number, float):
+        raise TypeError(
+            f"{type(callback).__name__}: {key!r} in the logs must be a number, received "
+            f"{reprlib.repr(value)}; a callback or metric has put it there"
+        )
+    return number
 
 
 def direction(monitor: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..warn import say
 from .base import Callback, Logs
+from .monitor import as_number
 
 
 class TerminateOnNaN(Callback):
@@ -23,12 +25,12 @@ class TerminateOnNaN(Callback):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Look at the loss."""
         loss = (logs or {}).get("loss")
-        if loss is None or math.isfinite(loss):
+        if loss is None or math.isfinite(as_number(loss, "loss", self)):
             return
         if self.raise_error:
             raise RuntimeError(
                 f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. "
                 f"Terminating training immediately."
             )
-        print(f"Batch {batch}: Invalid loss, terminating training")
+        say(f"Batch {batch}: Invalid loss, terminating training")
         self.model.stop_training = True
