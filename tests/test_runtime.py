@@ -83,23 +83,124 @@ def test_affinity_lowers_the_default() -> None:
     assert output(code) == "1"
 
 
+BINDINGS = ["OMP_PROC_BIND=true", "OMP_PROC_BIND=close", "OMP_PROC_BIND=false", "OMP_PLACES=cores",
+            "GOMP_CPU_AFFINITY=all"]  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity on this system")
 @pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"cpu.max": "150000 100000\n"}, 2),
-        ({"cpu.max": "50000 100000\n"}, 1),
-        ({"cpu.max": "max 100000\n"}, None),
-        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-        ({"cpu.max": "nonsense\n"}, None),
-        ({}, None),
-    ],
+    ("binding", "first"),
+    [*((each, "") for each in BINDINGS), (BINDINGS[0], "torch"), (BINDINGS[0], "sklearn.ensemble")],
 )
-def test_cgroup_quota(files: dict[str, str], expected: int | None, tmp_path: Path) -> None:
-    for name, text in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+def test_openmp_binds_threads_to_all_cores(binding: str, first: str) -> None:
+    """Whoever loads an OpenMP runtime before: the cores are counted, and each gets a thread."""
+    if first:
+        pytest.importorskip(first, reason=f"{first} would bring an OpenMP runtime of its own")
+    cores = sorted(os.sched_getaffinity(0))
+    usable = runtime._usable_cpus()
+    if len(cores) != usable or usable < 2:
+        pytest.skip(f"{usable} usable CPUs of {len(cores)}: a quota, or a single core")
+    name, _, value = binding.partition("=")
+    value = value.replace("all", f"{cores[0]}-{cores[-1]}")
+    code = f"""
+import os
+{f"import {first}" if first else "import numpy"}
+tasks = lambda: set(os.listdir("/proc/self/task"))
+before = tasks()
+from convkit import runtime
+{TRAIN}
+for _ in range(20):
+    work()
+mine = [os.sched_getaffinity(int(task)) for task in [*(tasks() - before), os.getpid()]]
+print(runtime.get_num_threads(), len(set().union(*mine)), max(map(len, mine)))
+"""
+    threads, covered, most = map(int, output(code, **{name: value}).split())
+    assert threads == covered == usable
+    assert most == (usable if binding.endswith("false") else 1), "bound, as it was asked for"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity on this system")
+def test_places_lower_the_default() -> None:
+    core = min(os.sched_getaffinity(0))
+    code = "from convkit import runtime; print(runtime.get_num_threads())"
+    for name, value in (("OMP_PLACES", f"{{{core}}}"), ("GOMP_CPU_AFFINITY", f"{core}")):
+        assert output(code, **{name: value}) == "1"
+
+
+# /proc/self/cgroup, /proc/self/mountinfo, and the files with quotas, below sys/fs/cgroup.
+V2 = "33 24 0:28 {top} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+V1 = (
+    "32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+    "34 31 0:31 {top} /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
+)
+NOISE = "22 1 8:1 / / rw,relatime - ext4 /dev/root rw\nshort line\n"
+
+
+def v1(folder: str, quota: int, period: int = 100000) -> dict[str, str]:
+    return {
+        f"cpu,cpuacct/{folder}cpu.cfs_quota_us": f"{quota}\n",
+        f"cpu,cpuacct/{folder}cpu.cfs_period_us": f"{period}\n",
+    }
+
+
+QUOTAS: dict[str, tuple[str | None, str, dict[str, str], int | None]] = {
+    "at the top": ("0::/\n", V2.format(top="/"), {"cpu.max": "150000 100000\n"}, 2),
+    "less than one": ("0::/\n", V2.format(top="/"), {"cpu.max": "50000 100000\n"}, 1),
+    "none": ("0::/\n", V2.format(top="/"), {"cpu.max": "max 100000\n"}, None),
+    "of its own": (
+        "0::/a.slice/b.service\n", V2.format(top="/"),
+        {"a.slice/b.service/cpu.max": "300000 100000\n", "a.slice/cpu.max": "max 100000\n"}, 3,
+    ),
+    "the smallest is above": (
+        "0::/a.slice/b.service\n", V2.format(top="/"),
+        {"a.slice/b.service/cpu.max": "400000 100000\n", "a.slice/cpu.max": "200000 100000\n",
+         "other/cpu.max": "100000 100000\n"}, 2,
+    ),
+    "a container that sees its own cgroup as the mount": (
+        "0::/docker/abc\n", V2.format(top="/docker/abc"), {"cpu.max": "200000 100000\n"}, 2,
+    ),
+    "below the mounted one": (
+        "0::/docker/abc/child\n", V2.format(top="/docker/abc"),
+        {"cpu.max": "max 100000\n", "child/cpu.max": "250000 50000\n"}, 5,
+    ),
+    "another namespace": (
+        "0::/../../other\n", V2.format(top="/"), {"cpu.max": "200000 100000\n"}, 2,
+    ),
+    "a name that only begins alike": (
+        "0::/docker/abcdef\n", V2.format(top="/docker/abc"),
+        {"cpu.max": "200000 100000\n", "def/cpu.max": "100000 100000\n"}, 2,
+    ),
+    "version 1": ("4:cpu,cpuacct:/\n3:cpuset:/x\n", V1.format(top="/"), v1("", 400000), 4),
+    "version 1, nested": (
+        "4:cpu,cpuacct:/a/b\n3:cpuset:/\n", V1.format(top="/"),
+        {**v1("a/b/", 800000), **v1("a/", 300000), **v1("", -1)}, 3,
+    ),
+    "version 1, no quota": ("4:cpu,cpuacct:/\n", V1.format(top="/"), v1("", -1), None),
+    "both versions": (
+        "4:cpu,cpuacct:/a\n0::/u\n", V1.format(top="/") + V2.format(top="/"),
+        {**v1("a/", 300000), "u/cpu.max": "200000 100000\n"}, 2,
+    ),
+    "not mounted": ("0::/a\n", "", {"cpu.max": "nonsense\n"}, None),
+    "nonsense": ("no colons\n", V2.format(top="/"), {"cpu.max": "nonsense\n"}, None),
+    "an empty file": ("0::/\n", V2.format(top="/"), {"cpu.max": ""}, None),
+    "no /proc": (None, "", {"cpu.max": "150000 100000\n"}, 2),
+    "no /proc, version 1": (
+        None, "",
+        {"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4,
+    ),
+    "nothing at all": (None, "", {}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUOTAS)
+def test_cgroup_quota(name: str, tmp_path: Path) -> None:
+    cgroup, mounts, files, expected = QUOTAS[name]
+    texts = {f"sys/fs/cgroup/{path}": text for path, text in files.items()}
+    if cgroup is not None:
+        texts |= {"proc/self/cgroup": cgroup, "proc/self/mountinfo": NOISE + mounts}
+    for path, text in texts.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / path).write_text(text)
     assert runtime._cgroup_quota(tmp_path) == expected
 
 

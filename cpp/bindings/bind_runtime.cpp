@@ -17,6 +17,7 @@ void bind_runtime(py::module_& m) {
   m.def("conv2d_direct", [] { return selected_settings().direct; });
   m.def("set_conv2d_direct", &select_direct, py::arg("only"));
   m.def("num_threads", &ops::num_threads);
+  m.def("bound_processors", &ops::bound_processors);
   m.def(
       "set_num_threads",
       [](std::int64_t n) {

@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "../dispatch/settings.h"
 #include "scratch.h"
@@ -102,6 +103,18 @@ bool Tasks::next(std::int64_t* task) {
 }
 
 int num_threads() { return lost_threads.load() ? 1 : settings().threads; }
+
+int bound_processors() {
+  if (omp_get_proc_bind() == omp_proc_bind_false) return 0;
+  std::vector<int> all, own;
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    own.resize(omp_get_place_num_procs(place));
+    omp_get_place_proc_ids(place, own.data());
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  std::sort(all.begin(), all.end());  // places may overlap
+  return static_cast<int>(std::unique(all.begin(), all.end()) - all.begin());
+}
 
 int threads_for(std::int64_t tasks, std::int64_t work) {
   const std::int64_t most = std::max<std::int64_t>(std::min(tasks, work / kWorkPerThread), 1);

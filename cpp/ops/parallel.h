@@ -15,6 +15,9 @@ namespace convkit::ops {
 // OpenMP runtime believes in threads that did not come along, and would wait for them for ever.
 int num_threads();
 
+// The processors that OpenMP binds threads to, over all its places; 0 where it binds none.
+int bound_processors();
+
 // Threads that parallel_for uses for this many tasks of `work` element operations together; 1 for
 // little work.
 int threads_for(std::int64_t tasks, std::int64_t work);

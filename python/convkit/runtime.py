@@ -1,8 +1,9 @@
 """The instruction set and the threads that convkit uses.
 
 ``CONVKIT_ISA=avx2`` in the environment forces an instruction set; ``OMP_NUM_THREADS`` lowers the
-default number of threads, which otherwise is what the process may use: its CPU affinity and, in a
-container, its cgroup quota.
+default number of threads, which otherwise is what the process may use: its CPU affinity, or the
+places that OpenMP is told to bind threads to (``OMP_PLACES``), and the smallest quota of its
+cgroups and those around them.
 
 A wheel of convkit brings an OpenMP runtime of its own, and lives in peace with those of other
 packages. But where PyTorch is imported first on Linux, the loader gives convkit PyTorch's runtime,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -41,7 +42,40 @@ def _short_waits() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-with _short_waits():
+@contextmanager
+def _whole_affinity() -> Iterator[None]:
+    """Shows the OpenMP runtime that is loaded inside every core that this process may use.
+
+    Where the environment asks for bound threads, a runtime that was loaded before, such as another
+    package's own, has bound this thread to a single core. One more takes that for all there is, and
+    puts all its threads there. Other threads of the process, such as those that NumPy's library has
+    started before, still know.
+    """
+    affinity = getattr(os, "sched_getaffinity", None) if _BOUND else None
+    if affinity is None:
+        yield
+        return
+    own = affinity(0)
+    whole = set(own)
+    with suppress(OSError):  # no /proc, or a thread that has just ended
+        for task in os.listdir("/proc/self/task"):
+            whole |= affinity(int(task))
+    with suppress(OSError):
+        os.sched_setaffinity(0, whole)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, affinity(0) & own or own)
+
+
+# Whether the user asks for threads bound to cores; OpenMP reads it once, when it is loaded.
+_BOUND = any(
+    name in os.environ
+    for name in ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+)
+
+with _short_waits(), _whole_affinity():
     from convkit import _core
 
 __all__ = [
@@ -161,25 +195,83 @@ def show_config() -> None:
 
 def _usable_cpus() -> int:
     """CPUs this process may use: affinity, then the cgroup's quota, rounded up."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = _cgroup_quota("/sys/fs/cgroup")
+    # Once OpenMP binds threads, this one's own affinity is a single core.
+    cpus = _core.bound_processors() if _BOUND else 0
+    if not cpus:
+        affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+        cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = _cgroup_quota("/")
     return max(1, cpus if quota is None else min(cpus, quota))
 
 
 def _cgroup_quota(root: str | os.PathLike[str]) -> int | None:
-    """The CPU quota of the container in whole CPUs, rounded up, or None where there is none."""
+    """The smallest CPU quota of this process's cgroups and those around them, or None.
+
+    In whole CPUs, rounded up. A service's quota may stand in its own cgroup, a container's in one
+    above it: so all are asked from the process's own up to the topmost that is mounted.
+
+    Args:
+        root: the folder that proc and sys are in, "/" but for tests.
+    """
+    quotas = [
+        quota
+        for folder, version in _cgroup_folders(root)
+        if (quota := _quota_of(folder, version)) is not None
+    ]
+    return min(quotas, default=None)
+
+
+def _cgroup_folders(root: str | os.PathLike[str]) -> Iterator[tuple[str, int]]:
+    """Every folder that may have a quota of this process, and its version of cgroups."""
+    mounts = list(_cgroup_mounts(root))
+    if not mounts:  # no /proc
+        yield os.path.join(root, "sys/fs/cgroup"), 2
+        yield os.path.join(root, "sys/fs/cgroup/cpu"), 1
+        return
+    own = {}  # by version; lines are number:controllers:path
+    for line in _read(root, "proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            own[2] = path
+        elif "cpu" in controllers.split(","):
+            own[1] = path
+    for top, place, version in mounts:
+        path = own.get(version, "/")
+        inside = path == top or path.startswith(top.rstrip("/") + "/")
+        # A path outside what is mounted is of another namespace; then the mount is our own cgroup.
+        names = path[len(top) :].strip("/").split("/") if inside and ".." not in path else []
+        for depth in range(len(names), -1, -1):
+            yield os.path.join(root, place.lstrip("/"), *names[:depth]), version
+
+
+def _cgroup_mounts(root: str | os.PathLike[str]) -> Iterator[tuple[str, str, int]]:
+    """Of every mounted hierarchy with CPU quotas: the cgroup at its top, where it is, version."""
     try:
-        quota, period = _read(root, "cpu.max").split()[:2]  # cgroup v2
+        lines = _read(root, "proc/self/mountinfo").splitlines()
+        _read(root, "proc/self/cgroup")
     except (OSError, ValueError):
-        try:
-            quota = _read(root, "cpu", "cpu.cfs_quota_us").strip()  # cgroup v1
-            period = _read(root, "cpu", "cpu.cfs_period_us").strip()
-        except OSError:
-            return None
+        return
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        if len(fields) < 5 or len(kind) < 3:
+            continue
+        if kind[0] == "cgroup2" or (kind[0] == "cgroup" and "cpu" in kind[2].split(",")):
+            top, place = (each.replace("\\040", " ") for each in fields[3:5])
+            yield top, place, 2 if kind[0] == "cgroup2" else 1
+
+
+def _quota_of(folder: str, version: int) -> int | None:
+    """The quota of one cgroup in whole CPUs, rounded up, or None."""
     try:
+        if version == 2:
+            quota, period = _read(folder, "cpu.max").split()[:2]
+        else:
+            quota = _read(folder, "cpu.cfs_quota_us")
+            period = _read(folder, "cpu.cfs_period_us")
         microseconds, window = int(quota), int(period)
-    except ValueError:  # "max": no quota
+    except (OSError, ValueError):  # no such file, or "max": no quota
         return None
     if microseconds <= 0 or window <= 0:
         return None
