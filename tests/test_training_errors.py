@@ -151,7 +151,33 @@ def test_an_output_that_does_not_fit_the_loss() -> None:
             losses.SparseCategoricalCrossentropy(from_logits=True),
             r"from_logits=True\) expects an output without.* ends with softmax",
         ),
+        (
+            [layers.Dense(3, activation="sigmoid")],
+            "sparse_categorical_crossentropy",
+            "add up to 1, and .* 'sigmoid': give its last layer activation='softmax', or,",
+        ),
+        (
+            [layers.Dense(3), layers.Activation("sigmoid"), layers.Activation("linear")],
+            "categorical_crossentropy",
+            "add up to 1, and .* 'sigmoid': give its last layer activation='softmax', or,",
+        ),
+        (
+            [layers.Dense(3, activation="tanh")],
+            "sparse_categorical_crossentropy",
+            "activation 'tanh': give its last layer activation='softmax'",
+        ),
+        (
+            [layers.Dense(3, activation="sigmoid")],
+            losses.CategoricalCrossentropy(from_logits=True),
+            "without softmax or sigmoid, and the model ends with sigmoid: leave one",
+        ),
+        (
+            [layers.Dense(3, activation="sigmoid")],
+            losses.BinaryCrossentropy(from_logits=True),
+            "without softmax or sigmoid, and the model ends with sigmoid: leave one",
+        ),
         ([layers.Dense(3, activation="softmax")], "sparse_categorical_crossentropy", ""),
+        ([layers.Dense(3, activation="softmax")], "binary_crossentropy", ""),
         ([layers.Dense(3, activation="sigmoid"), layers.Flatten()], "binary_crossentropy", ""),
         ([layers.Dense(3)], losses.CategoricalCrossentropy(from_logits=True), ""),
         ([layers.Dense(3)], "mse", ""),
@@ -169,6 +195,18 @@ def test_a_loss_that_expects_another_end(end: list[Any], loss: Any, message: str
         return
     with pytest.warns(UserWarning, match=message) as record:
         model.fit(x, targets, verbose=0, epochs=2)
+    assert [warning.filename for warning in record] == [__file__]
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy", "mse"])
+def test_a_softmax_over_one_value(loss: str) -> None:
+    x, _ = stripes(8)
+    model = convkit.Sequential([layers.Flatten(), layers.Dense(1, activation="softmax")])
+    model.compile("adam", loss)
+    with pytest.warns(
+        UserWarning, match="a softmax over a single value, which is always 1"
+    ) as record:
+        model.fit(x, np.ones((8, 1)), verbose=0)
     assert [warning.filename for warning in record] == [__file__]
 
 

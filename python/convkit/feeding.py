@@ -109,20 +109,34 @@ class Feeder(Engine):
             raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')
 
     def _check_end(self) -> None:
-        """Warn where a cross-entropy is given what it does not expect, which trains badly."""
-        from_logits = getattr(self.loss, "from_logits", None)
+        """Warn where a loss is given what it does not expect, which trains badly."""
         end = fusion.end_of(self.layers)
-        if from_logits is None or end is None or from_logits != (end in _PROBABILITIES):
+        if end == "softmax" and self._sizes()[1][-1:] == (1,):
+            warn(
+                "the model ends with a softmax over a single value, which is always 1: give its "
+                "last layer activation='sigmoid' and take loss='binary_crossentropy', or give it a "
+                "unit for each class"
+            )
             return
-        kind = type(self.loss).__name__
-        if from_logits:
+        from_logits = getattr(self.loss, "from_logits", None)
+        if from_logits is None or end is None:
+            return
+        kind, binary = type(self.loss).__name__, isinstance(self.loss, BinaryCrossentropy)
+        if from_logits and end in _PROBABILITIES:
             warn(
                 f"{kind}(from_logits=True) expects an output without softmax or sigmoid, and the "
                 f"model ends with {end}: leave one of the two out"
             )
-            return
-        fitting = "sigmoid" if isinstance(self.loss, BinaryCrossentropy) else "softmax"
-        warn(
-            f"{kind} expects probabilities, and the model ends with the activation {end!r}: give "
-            f"its last layer activation={fitting!r}, or the loss as {kind}(from_logits=True)"
-        )
+        elif not from_logits and end not in _PROBABILITIES:
+            fitting = "sigmoid" if binary else "softmax"
+            warn(
+                f"{kind} expects probabilities, and the model ends with the activation {end!r}: "
+                f"give its last layer activation={fitting!r}, or the loss as "
+                f"{kind}(from_logits=True)"
+            )
+        elif not from_logits and end == "sigmoid" and not binary:
+            warn(
+                f"{kind} expects probabilities that add up to 1, and the model ends with the "
+                f"activation 'sigmoid': give its last layer activation='softmax', or, where "
+                f"several classes may be right at once, take loss='binary_crossentropy'"
+            )
