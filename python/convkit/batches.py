@@ -54,7 +54,7 @@ class Batches(ABC):
 
     @abstractmethod
     def _begin(self, epoch: int) -> Iterator[Batch]:
-        """A new pass over the data."""
+        """A new pass over the data: an iterator that does not hold these batches, which hold it."""
 
     @property
     def length(self) -> int | None:
@@ -151,8 +151,8 @@ class ArrayBatches(Batches):
     def _begin(self, epoch: int) -> Iterator[Batch]:
         order = None if self._order is None else self._order(len(self._samples), epoch)
         assert self.batch_size is not None
-        for indices in self._samples.batches(self.batch_size, order):
-            yield self._samples, indices
+        samples = self._samples
+        return ((samples, indices) for indices in samples.batches(self.batch_size, order))
 
 
 class IterableBatches(Batches):
@@ -187,9 +187,14 @@ class IterableBatches(Batches):
         source, length = self.source, self.length if self.steps is None else None
         if not hasattr(source, "__iter__"):
             source = map(source.__getitem__, range(len(source)))
-        for item in source if length is None else islice(source, length):
-            samples = self._convert(*data.unpack(item, "a batch"))
-            yield samples, np.arange(len(samples))
+        source = source if length is None else islice(source, length)
+        return _converted(source, self._convert)
+
+
+def _converted(source: Any, convert: Callable[[Any, Any, Any], Samples]) -> Iterator[Batch]:
+    for item in source:
+        samples = convert(*data.unpack(item, "a batch"))
+        yield samples, np.arange(len(samples))
 
 
 def length_of(iterable: Any) -> int | None:

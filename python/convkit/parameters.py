@@ -15,6 +15,7 @@ every optimizer, because its gradient is zero.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -63,12 +64,12 @@ class Parameter:
 
     __slots__ = (
         "_frozen",
+        "_store",
         "_value",
         "gradient",
         "name",
         "path",
         "regularizer",
-        "store",
         "trainable",
     )
 
@@ -88,7 +89,7 @@ class Parameter:
         self._frozen = False
         self._value: Array = np.ascontiguousarray(value, np.float32)
         self.gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
-        self.store: ParameterStore | None = None
+        self._store: weakref.ref[ParameterStore] | None = None
 
     @property
     def value(self) -> Array:
@@ -106,6 +107,19 @@ class Parameter:
     def value(self, value: ArrayLike) -> None:
         assign([self], [np.asarray(value)], "Parameter")
 
+    @property
+    def store(self) -> ParameterStore | None:
+        """The flat buffers that it lives in, None before training or without a model.
+
+        The store holds its parameters, and a parameter not its store: a dropped model is to be
+        freed by reference counting. The memory itself lives as long as `value` does.
+        """
+        return None if self._store is None else self._store()
+
+    @store.setter
+    def store(self, value: ParameterStore) -> None:
+        self._store = weakref.ref(value)
+
     def move(self, home: Array) -> None:
         """Live in other memory from now on, with the same numbers."""
         np.copyto(home, self._value)
@@ -120,8 +134,8 @@ class Parameter:
     def frozen(self, value: bool) -> None:
         self._frozen = value
         changes.note()
-        if self.store is not None:
-            self.store.trainable_changed()
+        if (store := self.store) is not None:
+            store.trainable_changed()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,6 +150,10 @@ class Parameter:
     def numpy(self) -> Array:
         """A copy of the value."""
         return np.array(self.value)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """What a copy or a pickle of it holds, which lives in no store."""
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_store": None}
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.value if copy is False else np.array(self.value, dtype)
@@ -179,10 +197,10 @@ class ParameterStore:
     def adopt(self) -> None:
         """Copy every parameter's value into its place and make the parameter a view of it."""
         for parameter, place in zip(self.parameters, self._places, strict=True):
-            if parameter.store is self:
+            if (other := parameter.store) is self:
                 continue
-            if parameter.store is not None:
-                parameter.store.is_current = False
+            if other is not None:
+                other.is_current = False
             shape = parameter.shape
             home = (self.values if parameter.trainable else self.state)[place].reshape(shape)
             parameter.move(home)

@@ -7,6 +7,7 @@ front of the same buffers: `Plan.bind(n)` ties the steps to views for n samples,
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby
@@ -145,7 +146,7 @@ class Bound:
             runs.append((self._loss_of(plan, n), plan.head.loss.repeats))
         runs += backwards
         if plan.regularized:
-            runs.append((partial(self._regularize, plan.regularized), False))
+            runs.append((partial(_regularize, weakref.ref(self), plan.regularized), False))
         if plan.optimizer is not None:
             runs.append((partial(_update, plan.optimizer), plan.optimizer.repeats))
         self.steps = BoundSteps.together(runs)
@@ -180,15 +181,23 @@ class Bound:
         else:
             arrays = {"probs": self.output, "losses": self.losses, "dlogits": gradient}
             compute = partial(loss.compute_from_logits, logits, **arrays)
+        return partial(_run_loss, weakref.ref(self), compute)
 
-        def run_loss(run: Run) -> None:
-            assert self.targets is not None, "a batch's targets come before its steps"
-            compute(self.targets, sample_weight=self.sample_weight)
 
-        return run_loss
+# The steps that a `Bound` holds do not hold it: dropped, its arrays are freed at once.
 
-    def _regularize(self, parameters: list[Parameter], run: Run) -> None:
-        self.penalty = regularizers.penalty(parameters, add_gradients=True)
+
+def _run_loss(of: weakref.ref[Bound], compute: Callable[..., Array], run: Run) -> None:
+    bound = of()
+    assert bound is not None
+    assert bound.targets is not None, "a batch's targets come before its steps"
+    compute(bound.targets, sample_weight=bound.sample_weight)
+
+
+def _regularize(of: weakref.ref[Bound], parameters: list[Parameter], run: Run) -> None:
+    bound = of()
+    assert bound is not None
+    bound.penalty = regularizers.penalty(parameters, add_gradients=True)
 
 
 def _update(optimizer: Optimizer, run: Run) -> None:

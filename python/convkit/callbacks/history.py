@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
 from .base import Callback, Logs
+
+if TYPE_CHECKING:
+    from ..models import Sequential
 
 
 def as_recorded(value: Any) -> Any:
@@ -24,11 +28,38 @@ class History(Callback):
         history: a list of floats for each of `loss`, the metrics, and `val_...`. What a callback
             puts into the logs that is no number is there as it is.
         epoch: the numbers of the epochs.
+
+    A model holds the history of its last training. So the history does not hold the model: both
+    would wait for the cyclic garbage collector, with all their buffers.
     """
 
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+        self._model: weakref.ref[Sequential] | None = None
+
+    @property
+    def model(self) -> Sequential:  # type: ignore[override]
+        """The model that was trained, as long as somebody else holds it.
+
+        Raises:
+            AttributeError: there was no training yet, or the model is gone.
+        """
+        model = None if self._model is None else self._model()
+        if model is None:
+            raise AttributeError(
+                "this History has no model: it does not keep the model that it was made with "
+                "alive; keep a reference to the model itself"
+            )
+        return model
+
+    def set_model(self, model: Sequential) -> None:
+        """Called before everything else."""
+        self._model = weakref.ref(model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle or a copy holds: the numbers, without the model."""
+        return {**vars(self), "_model": None}
 
     def __repr__(self) -> str:
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history) or 'nothing'}>"
