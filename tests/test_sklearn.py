@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import io
 import pickle
 import subprocess
 import sys
@@ -347,6 +348,138 @@ def test_pickling(digits: Any, tmp_path: Path) -> None:
     size = (tmp_path / "estimator").stat().st_size
     assert size < 4 * estimator.model_.count_params() + 10_000
     assert pickle.loads(pickle.dumps(classifier())).get_params() == classifier().get_params()
+
+
+def again(estimator: ConvClassifier) -> list[ConvClassifier]:
+    """The estimator through every way of copying it."""
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    copies = [pickle.loads(pickle.dumps(estimator)), copy.deepcopy(estimator), joblib.load(file)]
+    assert {type(each) for each in copies} == {type(estimator)}
+    return copies
+
+
+def test_a_pickle_holds_the_network_that_was_fitted(digits: Any) -> None:
+    """Whatever the parameters have become: they are those of the next fit."""
+    x, y = digits
+    estimator = classifier(optimizer=convkit.optimizers.RMSprop(0.002)).fit(x, y)
+    expected = estimator.predict_proba(x)
+    estimator.set_params(model=partial(tiny_cnn, filters=3), optimizer="sgd", learning_rate=0.5)
+    following = clone(estimator).fit(x, y).predict_proba(x)
+    for other in again(estimator):
+        np.testing.assert_array_equal(other.predict_proba(x), expected)
+        assert other.model_.get_config() == estimator.model_.get_config()
+        np.testing.assert_array_equal(other.fit(x, y).predict_proba(x), following)
+
+
+def test_what_is_pickled_comes_back_compiled(digits: Any) -> None:
+    x, y = digits
+    estimator = classifier(optimizer=convkit.optimizers.RMSprop(0.002)).fit(x, y)
+    images = x.reshape(-1, 8, 8, 1)
+    expected = estimator.model_.evaluate(images, y, verbose=0)
+    for other in again(estimator):
+        assert other.model_.evaluate(images, y, verbose=0) == expected
+        assert other.model_.optimizer.get_config() == estimator.model_.optimizer.get_config()
+        assert (other.model_.optimizer.iterations, other.model_.optimizer.slots) == (0, {})
+        assert other.model_.seed == estimator.model_.seed
+        other.model_.fit(images, y, verbose=0)
+
+
+def test_what_the_user_did_with_the_network_is_pickled(digits: Any) -> None:
+    x, y = digits
+    estimator = classifier().fit(x, y)
+    estimator.model_ = tiny_cnn((8, 8, 1), 10, filters=2)  # not even compiled
+    expected = estimator.predict_proba(x)
+    for other in again(estimator):
+        np.testing.assert_array_equal(other.predict_proba(x), expected)
+        assert other.model_.loss is None
+
+
+def test_a_function_that_cannot_be_pickled(digits: Any) -> None:
+    x, y = digits
+    filters = 3
+    estimator = classifier(model=lambda shape, k: tiny_cnn(shape, k, filters))
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(estimator)
+    assert copy.deepcopy(estimator).model is estimator.model
+    expected = estimator.fit(x, y).predict_proba(x)
+    assert copy.deepcopy(estimator).model is estimator.model
+    other = pickle.loads(pickle.dumps(estimator))
+    twin = pickle.loads(pickle.dumps(other))
+    np.testing.assert_array_equal(twin.predict_proba(x), expected)
+    np.testing.assert_array_equal(clone(twin).fit(x, y).predict_proba(x), expected)
+    with pytest.raises(ValueError, match=r"from \(None, 4, 16, 1\) to \(None, 10\), returned one"):
+        twin.fit(x.reshape(-1, 4, 16), y)
+    estimator.set_params(model=tiny_cnn)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).predict_proba(x), expected)
+    # What another function would build, nobody knows before it is called.
+    estimator.set_params(model=lambda shape, k: tiny_cnn(shape, k))
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(estimator)
+
+
+class Doubled(layers.ReLU):
+    """A layer that no file can hold."""
+
+    def forward(self, x: Any, y: Any, saved: Any, run: Any) -> None:
+        super().forward(x, y, saved, run)
+        y *= 2.0
+
+
+def own_layer(image_shape: Any, n_classes: int) -> convkit.Sequential:
+    made = [layers.Flatten(), Doubled(), layers.Dense(n_classes, activation="softmax")]
+    return convkit.Sequential([convkit.Input(image_shape), *made])
+
+
+def test_a_network_with_layers_of_the_user_is_built_again(digits: Any) -> None:
+    x, y = digits
+    estimator = classifier(model=own_layer).fit(x, y)
+    expected = estimator.predict_proba(x)
+    estimator.set_params(model=tiny_cnn)
+    for other in again(estimator):
+        np.testing.assert_array_equal(other.predict_proba(x), expected)
+        assert other.model_.loss is not None
+
+
+class Narrow(ConvClassifier):
+    """A subclass with parameters of its own."""
+
+    def __init__(self, filters: int = 2, *, epochs: int = 1, random_state: Any = 0) -> None:
+        super().__init__(partial(tiny_cnn, filters=filters), epochs=epochs)
+        self.filters, self.random_state = filters, random_state
+
+
+def test_a_subclass_is_pickled_and_cloned(digits: Any) -> None:
+    x, y = digits
+    estimator = Narrow(3).fit(x, y)
+    expected = estimator.predict_proba(x)
+    for other in again(estimator):
+        assert other.get_params() == {"filters": 3, "epochs": 1, "random_state": 0}
+        np.testing.assert_array_equal(other.predict_proba(x), expected)
+    np.testing.assert_array_equal(clone(estimator).fit(x, y).predict_proba(x), expected)
+
+
+@pytest.mark.parametrize("model", [tiny_cnn, lambda shape, k: None], ids=["interrupted", "wrong"])
+def test_a_fit_that_fails_leaves_no_network(
+    model: Any, digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = digits
+    estimator = classifier().fit(x, y)
+    estimator.set_params(model=model)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(convkit.Sequential, "fit", interrupted)
+    with pytest.raises((KeyboardInterrupt, TypeError)):
+        estimator.fit(x[:, :36], np.where(y < 5, "low", "high"))
+    monkeypatch.undo()
+    estimator.set_params(model=tiny_cnn)
+    for other in (estimator, *again(estimator)):
+        with pytest.raises(NotFittedError):
+            other.predict(x)
+    assert estimator.fit(x, y).predict_proba(x).shape == (600, 10)
 
 
 # ------------------------------------------------------------------------ in scikit-learn's tools

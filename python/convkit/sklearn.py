@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import math
 import operator
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,6 +113,11 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         random_state: an int for repeatable results, a `RandomState`, or None.
 
+    A pickle or a copy of a fitted estimator holds the network that was fitted, whatever `model` is
+    by then: its architecture and weights, and what it was compiled with, but not the memory of its
+    optimizer. Where `model` cannot be pickled, such as a lambda, what builds networks of the same
+    architecture stands there in its place. A `fit` that fails leaves the estimator unfitted.
+
     Attributes:
         classes_: the labels, sorted, (K,).
         n_features_in_: the numbers in an image, h * w * c.
@@ -169,6 +175,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 network that does not fit.
             TypeError: `model` is no function that returns a `Sequential`.
         """
+        for name in ("model_", "_builder"):  # they do not fit what follows, should that fail
+            self.__dict__.pop(name, None)
         sizes, flat = _flattened(X)
         flat, y = validate_data(self, flat, y, dtype=(np.float32, np.uint8))
         check_classification_targets(y)
@@ -197,15 +205,14 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         runtime.one_thread_in_a_pool()
         with random.seeded(seed):
-            self.model_ = self._make_model()
-            self.model_.seed = seed
-            self.model_.compile(
-                self._make_optimizer(), "sparse_categorical_crossentropy", metrics=["accuracy"]
-            )
-            history = self.model_.fit(
+            builder = self.model
+            model = self._make_model(builder)
+            model.seed = seed
+            self._compile(model)
+            history = model.fit(
                 images, codes, self.batch_size, self.epochs, self.verbose, **settings
             )
-        self.history_ = history.history
+        self.model_, self._builder, self.history_ = model, builder, history.history
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -215,7 +222,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: X has other images than those of `fit`.
             sklearn.exceptions.NotFittedError: before `fit`.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         sizes, flat = _flattened(X)
         flat = validate_data(self, flat, reset=False, dtype=(np.float32, np.uint8))
         if sizes is not None and _with_channels(sizes, "X") != self.image_shape_:
@@ -246,8 +253,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         side = math.isqrt(features)
         return (side, side, 1) if side * side == features else (1, features, 1)
 
-    def _make_model(self) -> Sequential:
-        builder = default_cnn if self.model is None else self.model
+    def _make_model(self, builder: Builder | None) -> Sequential:
+        builder = default_cnn if builder is None else builder
         if not callable(builder):
             raise TypeError(
                 f"model must be a function of (image_shape, n_classes) that returns a new "
@@ -272,11 +279,11 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return model
 
-    def _make_optimizer(self) -> optimizers.Optimizer:
+    def _compile(self, model: Sequential) -> None:
         optimizer = optimizers.get(copy.deepcopy(self.optimizer))
         if self.learning_rate is not None:
             optimizer.learning_rate = self.learning_rate
-        return optimizer
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -284,18 +291,77 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        # A model holds buffers and a lock; its weights, and who makes it, are all that matters.
-        state = dict(super().__getstate__())
-        if "model_" in state:
-            state["model_"] = self.model_.get_weights()
+        state = self._state()
+        fitted = state.get("model_")
+        builder = state.get("_builder")
+        if isinstance(fitted, _Fitted) and not _can_be_pickled(builder):
+            # The network itself says best what that function builds.
+            state["_builder"] = _Rebuild(fitted.state["document"]["model"]["config"])
+            if self.model is builder:
+                state["model"] = state["_builder"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if "model_" in state:
+        fitted = state.get("model_")
+        if isinstance(fitted, _Fitted):
+            self.model_ = fitted.model()
+        elif fitted is not None:
             with random.seeded(0):  # the weights come from elsewhere: draw nobody else's numbers
-                self.model_ = self._make_model()
-            self.model_.set_weights(state["model_"])
+                self.model_ = self._make_model(self._builder)
+            self.model_.set_weights(fitted)
+            self._compile(self.model_)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConvClassifier:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        twin.__setstate__(copy.deepcopy(self._state(), memo))
+        return twin
+
+    def _state(self) -> dict[str, Any]:
+        """The attributes, where the fitted network stands without buffers and lock."""
+        state = dict(super().__getstate__())
+        model = state.get("model_")
+        if model is not None:
+            try:
+                state["model_"] = _Fitted(model)
+            except ValueError:  # it has parts that are not convkit's own: they must be built again
+                state["model_"] = model.get_weights()
+        return state
+
+
+class _Fitted:
+    """What there is to pickle of a fitted network; training begins with a fresh optimizer."""
+
+    def __init__(self, model: Sequential) -> None:
+        self.state = model.__getstate__()
+        document, arrays = self.state["document"], self.state["arrays"]
+        if "slots" in document["training"]:
+            document["training"].update(slots=[], iterations=0)
+        self.state["arrays"] = {path: arrays[path] for path in document["weights"]}
+
+    def model(self) -> Sequential:
+        """The network, compiled as it was."""
+        model = Sequential.__new__(Sequential)
+        model.__setstate__(self.state)
+        return model
+
+
+class _Rebuild:
+    """Builds new networks of one architecture: what a `model` that cannot be pickled leaves."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def __call__(self, image_shape: ImageShape, n_classes: int) -> Sequential:
+        return Sequential.from_config(self.config)
+
+
+def _can_be_pickled(builder: Builder | None) -> bool:
+    try:
+        pickle.dumps(builder)
+    except Exception:  # whatever a method of its own raises, pickle raises as it is
+        return False
+    return True
 
 
 def _flattened(X: Any) -> tuple[tuple[int, ...] | None, Any]:
