@@ -159,3 +159,10 @@ def test_version_is_known_from_source_too() -> None:
     except metadata.PackageNotFoundError:
         return  # there is no second one that could differ
     assert installed == convkit.__version__
+
+
+def test_large_seeds_are_seeds_of_their_own() -> None:
+    """Floating-point numbers would round them, and have no place for the largest."""
+    seeds = [2**63 - 1, 2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
+    drawn = [random.generator(seed, random.Stream.SHUFFLE, 1).integers(2**62) for seed in seeds]
+    assert len(set(drawn)) == len(seeds)

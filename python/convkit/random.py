@@ -91,7 +91,9 @@ def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
     """A NumPy generator for one place: up to three numbers that say where it is used."""
     # The first word of the counter is the one that the generator itself counts up.
     counter = [0, *position, *([0] * (3 - len(position)))]
-    return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=counter))
+    # Lists with numbers from 2**63 on would become floating-point numbers, which round them.
+    words = [np.array(each, np.uint64) for each in ([seed, int(stream)], counter)]
+    return np.random.Generator(np.random.Philox(key=words[0], counter=words[1]))
 
 
 def permutation(
