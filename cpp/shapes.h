@@ -98,6 +98,13 @@ struct MemoryRange {
   std::int64_t width = kLine, stride = kLine;
 };
 
-enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu };
+enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu, kBoundedRelu };
+
+// What an activation takes besides its array.
+struct ActivationParameters {
+  float slope;      // of leaky ReLU below 0, of bounded ReLU below the threshold; ELU's alpha
+  float threshold;  // of bounded ReLU, at least 0: x above it passes
+  float max_value;  // of bounded ReLU, at least 0: no result is larger; infinity for no bound
+};
 
 }  // namespace convkit

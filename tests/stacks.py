@@ -37,7 +37,7 @@ def convolutional() -> list[Layer]:
         layers.Dropout(0.4),
         layers.Dense(7, activation="tanh"),
         layers.Dense(6),
-        layers.ReLU(),
+        layers.ReLU(1.5, negative_slope=0.125, threshold=0.25),
         layers.Dense(3, activation="softmax"),
     ]
 
@@ -52,6 +52,7 @@ def pooled() -> list[Layer]:
         layers.Dropout(0.3),
         layers.GlobalAveragePooling2D(),
         layers.Dense(5, activation="sigmoid"),
+        layers.Dense(5, activation="relu6"),
         layers.Activation("linear"),
         layers.Dense(3),
         layers.Softmax(),
@@ -99,7 +100,7 @@ def normalised() -> list[Layer]:
         layers.BatchNormalization(),
         layers.Flatten(),
         layers.BatchNormalization(),
-        layers.ReLU(),
+        layers.ReLU(1.5, negative_slope=0.125, threshold=0.25),
         layers.Dense(3, activation="softmax"),
     ]
 

@@ -59,6 +59,12 @@ class Activation:
 
 ACTIVATIONS = (
     Activation("relu"),
+    Activation("relu", options={"max_value": 6.0}),
+    Activation("relu", options={"max_value": 0.0, "negative_slope": 0.25}),
+    Activation("relu", options={"negative_slope": 0.3}),
+    Activation("relu", options={"threshold": 0.75}),
+    Activation("relu", options={"max_value": 1.5, "negative_slope": 0.125, "threshold": 0.5}),
+    Activation("relu", options={"max_value": 1.5, "threshold": 2.5}),
     Activation("sigmoid"),
     Activation("tanh"),
     Activation("softmax", along_rows=True),
@@ -185,6 +191,17 @@ def test_an_element_does_not_depend_on_its_position(activation: Activation) -> N
     y = activation.forward(x.ravel())
     for position, value in enumerate(x.ravel()):
         assert_same_bits(activation.forward(np.array([value])), y[position : position + 1])
+
+
+@pytest.mark.parametrize("name", ["max_value", "negative_slope", "threshold"])
+@pytest.mark.parametrize("number", [-0.5, float("nan")])
+def test_the_numbers_of_relu_are_not_negative(name: str, number: float) -> None:
+    """The gradient is computed from y, which would not tell what a threshold below 0 has done."""
+    x = np.ones(3, np.float32)
+    with pytest.raises(ValueError, match="must be numbers of at least 0"):
+        ops.relu_forward(x, **{name: number})
+    with pytest.raises(ValueError, match="must be numbers of at least 0"):
+        ops.relu_backward(x, x, **{name: number})
 
 
 def test_a_softmax_row_sums_to_one() -> None:

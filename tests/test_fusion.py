@@ -48,7 +48,12 @@ def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y:
             offset = convkit.random.dropout_offset(layer.index)
             x = reference.dropout_forward(x, layer.rate, seed=SEED, step=3, offset=offset)
         name = getattr(layer, "activation", None)
-        if name is not None:
+        if isinstance(layer, layers.ReLU):
+            given = ("max_value", "negative_slope", "threshold")
+            x = reference.relu_forward(x, **{each: getattr(layer, each) for each in given})
+        elif name == "relu6":
+            x = reference.relu_forward(x, max_value=6.0)
+        elif name is not None:
             x = getattr(reference, f"{name}_forward")(x)
     return float(reference.cross_entropy(x, y)[0].mean())
 
@@ -155,7 +160,8 @@ def test_a_frozen_normalisation_is_not_fused() -> None:
 
 
 @pytest.mark.parametrize(
-    "activation", ["relu", "softmax", "sigmoid", "tanh", "gelu", "leaky_relu", "elu", "linear"]
+    "activation",
+    ["relu", "relu6", "softmax", "sigmoid", "tanh", "gelu", "leaky_relu", "elu", "linear"],
 )
 def test_an_activation_inside_a_layer_is_one_behind_it(activation: str) -> None:
     inside = build([layers.Dense(4, activation), layers.Dense(3, "softmax")], (6,))
@@ -171,6 +177,25 @@ def test_an_activation_inside_a_layer_is_one_behind_it(activation: str) -> None:
         results.append((*execute(plan, x, y), store.gradients))
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "given", [{"max_value": 0.25}, {"negative_slope": 0.5}, {"threshold": 0.25}], ids=str
+)
+def test_a_relu_with_arguments_is_not_fused_as_one_without(given: dict[str, float]) -> None:
+    """The layer before it computes max(x, 0) alone."""
+    model = build([layers.Dense(6), layers.ReLU(**given), layers.Dense(3)], (6,))
+    x, _ = batch(5, (6,))
+    plan = lower(model.layers, (6,), 5, False)
+    assert any(
+        str(value) in step.stage.describe((5, 6), False)
+        for step in plan.steps
+        for value in given.values()
+    )
+    dense, _, last = model.layers
+    between = reference.relu_forward(reference.dense_forward(x, *dense.get_weights()), **given)
+    expected = reference.dense_forward(between, *last.get_weights())
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [losses.SparseCategoricalCrossentropy(from_logits=True),

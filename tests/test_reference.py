@@ -209,6 +209,19 @@ def test_dense_gradients(rng: np.random.Generator) -> None:
 
 ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array], str, dict[str, Any]]] = {
     "relu": (reference.relu_forward, reference.relu_backward, "y", {}),
+    **{
+        f"relu-{i}": (reference.relu_forward, reference.relu_backward, "y", options)
+        for i, options in enumerate(
+            [
+                {"max_value": 1.5},
+                {"negative_slope": 0.3},
+                {"threshold": 0.7},
+                {"max_value": 0.0, "negative_slope": 0.3},
+                {"max_value": 1.5, "negative_slope": 0.3, "threshold": 0.7},
+                {"max_value": 0.4, "threshold": 0.7},
+            ]
+        )
+    },
     "sigmoid": (reference.sigmoid_forward, reference.sigmoid_backward, "y", {}),
     "tanh": (reference.tanh_forward, reference.tanh_backward, "y", {}),
     "softmax": (reference.softmax_forward, reference.softmax_backward, "y", {}),
@@ -233,6 +246,9 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array], str, di
 def test_activation_gradients(name: str, rng: np.random.Generator) -> None:
     forward, backward, takes, options = ACTIVATIONS[name]
     x = away_from_zero(rng.standard_normal((4, 7)) * 2)
+    # At its threshold ReLU jumps, at its bound it bends.
+    for bend in (options.get("threshold", 0.0), options.get("max_value", 0.0)):
+        x = bend + away_from_zero(x - bend)
     dy = rng.standard_normal(x.shape)
     other = forward(x, **options) if takes == "y" else x
     assert_gradient(

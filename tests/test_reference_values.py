@@ -106,6 +106,15 @@ def test_activation_values() -> None:
     )
     np.testing.assert_allclose(reference.elu_forward([-math.log(2), 2], alpha=4), [-2, 2])
     np.testing.assert_allclose(reference.leaky_relu_forward([-5, 5]), [-1, 5])
+    x = [-np.inf, -2.0, 0.0, 1.0, 1.5, 3.0, 9.0, np.inf]
+    np.testing.assert_array_equal(reference.relu_forward(x, max_value=6), np.clip(x, 0, 6))
+    # Keras's own words: x >= max_value, threshold <= x < max_value, and the rest.
+    given = {"max_value": 4.0, "negative_slope": 0.5, "threshold": 1.0}
+    expected = [-np.inf, -1.5, -0.5, 0.0, 1.5, 3.0, 4.0, 4.0]
+    np.testing.assert_array_equal(reference.relu_forward(x, **given), expected)
+    assert np.isnan(reference.relu_forward([np.nan], max_value=6)).all()
+    dx = reference.relu_backward(np.ones(8), expected, max_value=4.0, negative_slope=0.5)
+    np.testing.assert_array_equal(dx, [0.5, 0.5, 0.5, 0.5, 1, 1, 0, 0])
     assert np.isnan(reference.relu_forward([np.nan])).all()
     assert reference.relu_backward([1.0, 1.0, 1.0], [0.0, -0.0, 2.0]).tolist() == [0, 0, 1]
 

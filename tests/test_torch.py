@@ -248,6 +248,18 @@ def test_dense(sizes: tuple[int, int, int]) -> None:
 
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "relu": ("y", {}, torch.relu),
+    "relu up to six": ("y", {"max_value": 6.0}, functional.relu6),
+    "relu with a bound": ("y", {"max_value": 1.5}, lambda x: functional.hardtanh(x, 0.0, 1.5)),
+    "relu with a slope": (
+        "y",
+        {"negative_slope": 0.3},
+        lambda x: functional.leaky_relu(x, 0.3),
+    ),
+    "relu with a threshold": (
+        "y",
+        {"threshold": 0.75},
+        lambda x: functional.threshold(x, 0.75, 0.0),
+    ),
     "sigmoid": ("y", {}, torch.sigmoid),
     "tanh": ("y", {}, torch.tanh),
     "softmax": ("y", {}, lambda x: torch.softmax(x, -1)),

@@ -10,22 +10,29 @@
 namespace convkit::bindings {
 namespace {
 
-void forward(Activation kind, const Floats& x, double parameter, Floats out) {
+ActivationParameters parameters(double slope, double threshold, double max_value) {
+  return {static_cast<float>(slope), static_cast<float>(threshold), static_cast<float>(max_value)};
+}
+
+void forward(Activation kind, const Floats& x, double slope, double threshold, double max_value,
+             Floats out) {
   check_shape("out", out, shape_of(x));
   const std::int64_t n = x.size();
   const float* px = x.data();
   float* y = out_data(out);
-  run([=] { ops::activation_forward(kind, px, y, n, static_cast<float>(parameter)); }, x, out);
+  const ActivationParameters given = parameters(slope, threshold, max_value);
+  run([=] { ops::activation_forward(kind, px, y, n, given); }, x, out);
 }
 
-void backward(Activation kind, const Floats& dy, const Floats& v, double parameter, Floats out) {
+void backward(Activation kind, const Floats& dy, const Floats& v, double slope, double threshold,
+              double max_value, Floats out) {
   check_shape("the saved array", v, shape_of(dy));
   check_shape("out", out, shape_of(dy));
   const std::int64_t n = dy.size();
   const float *pdy = dy.data(), *pv = v.data();
   float* dx = out_data(out);
-  run([=] { ops::activation_backward(kind, pdy, pv, dx, n, static_cast<float>(parameter)); }, dy, v,
-      out);
+  const ActivationParameters given = parameters(slope, threshold, max_value);
+  run([=] { ops::activation_backward(kind, pdy, pv, dx, n, given); }, dy, v, out);
 }
 
 void softmax(const Floats& x, Floats out) {
@@ -74,11 +81,13 @@ void bind_activation(py::module_& m) {
       .value("gelu_tanh", Activation::kGeluTanh)
       .value("leaky_relu", Activation::kLeakyRelu)
       .value("elu", Activation::kElu)
+      .value("bounded_relu", Activation::kBoundedRelu)
       .finalize();
-  m.def("activation_forward", &forward, py::arg("kind"), py::arg("x").noconvert(),
-        py::arg("parameter"), py::arg("out").noconvert());
+  m.def("activation_forward", &forward, py::arg("kind"), py::arg("x").noconvert(), py::arg("slope"),
+        py::arg("threshold"), py::arg("max_value"), py::arg("out").noconvert());
   m.def("activation_backward", &backward, py::arg("kind"), py::arg("dy").noconvert(),
-        py::arg("v").noconvert(), py::arg("parameter"), py::arg("out").noconvert());
+        py::arg("v").noconvert(), py::arg("slope"), py::arg("threshold"), py::arg("max_value"),
+        py::arg("out").noconvert());
   m.def("softmax_forward", &softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
   m.def("softmax_backward", &softmax_gradient, py::arg("dy").noconvert(), py::arg("y").noconvert(),
         py::arg("out").noconvert());

@@ -87,9 +87,10 @@ struct KernelTable {
   void (*relu_sum_rows)(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
                         std::int64_t end, float* out, float* sum);
 
-  void (*activation_forward)(Activation, const float* x, float* y, std::int64_t n, float parameter);
+  void (*activation_forward)(Activation, const float* x, float* y, std::int64_t n,
+                             ActivationParameters given);
   void (*activation_backward)(Activation, const float* dy, const float* v, float* dx,
-                              std::int64_t n, float parameter);
+                              std::int64_t n, ActivationParameters given);
   void (*softmax_forward)(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,
                           float* sum);
   void (*softmax_backward)(const float* dy, const float* y, float* dx, std::int64_t rows,

@@ -88,7 +88,7 @@ inline F32 gelu_tanh_gate(F32 x) {
   return sigmoid(add(u, u));
 }
 
-inline F32 activate(Activation kind, F32 x, float parameter) {
+inline F32 activate(Activation kind, F32 x, ActivationParameters given) {
   switch (kind) {
     case Activation::kRelu:
       return max(zero(), x);  // a NaN stays
@@ -101,7 +101,7 @@ inline F32 activate(Activation kind, F32 x, float parameter) {
     case Activation::kGeluTanh:
       return times_gate(x, select(unordered(x, x), x, gelu_tanh_gate(x)));
     case Activation::kLeakyRelu:
-      return select(gt(x, zero()), x, mul(x, set1(parameter)));
+      return select(gt(x, zero()), x, mul(x, set1(given.slope)));
     case Activation::kElu: {
       // Near zero e^x - 1 cancels: x + x^2/2 + ... (Cephes expm1's range) keeps the digits.
       const F32 z = max(set1(-0.5f), x);
@@ -113,15 +113,22 @@ inline F32 activate(Activation kind, F32 x, float parameter) {
       p = fma(p, z, set1(5.0000001201e-1f));
       const F32 near = fma(p, mul(z, z), z);
       const F32 negative = select(gt(x, set1(-0.5f)), near, sub(exp(x), set1(1.0f)));
-      const F32 y = select(gt(x, zero()), x, mul(set1(parameter), negative));
+      const F32 y = select(gt(x, zero()), x, mul(set1(given.slope), negative));
       return select(unordered(x, x), x, y);
+    }
+    case Activation::kBoundedRelu: {
+      // Without a slope everything below the threshold is 0, infinity as well; a NaN stays.
+      const F32 threshold = set1(given.threshold);
+      const F32 below = given.slope == 0.0f ? select(unordered(x, x), x, zero())
+                                            : mul(sub(x, threshold), set1(given.slope));
+      return select(gt(x, threshold), min(x, set1(given.max_value)), below);
     }
   }
   return x;
 }
 
-// v is the output y for ReLU, sigmoid, tanh and ELU, the input x for the others.
-inline F32 activate_backward(Activation kind, F32 dy, F32 v, float parameter) {
+// v is the output y for both ReLUs, sigmoid, tanh and ELU, the input x for the others.
+inline F32 activate_backward(Activation kind, F32 dy, F32 v, ActivationParameters given) {
   const F32 one = set1(1.0f);
   switch (kind) {
     case Activation::kRelu:
@@ -144,52 +151,61 @@ inline F32 activate_backward(Activation kind, F32 dy, F32 v, float parameter) {
                  add(gate, times_gate(v, select(gt(curve, zero()), mul(curve, slope), zero()))));
     }
     case Activation::kLeakyRelu:
-      return select(gt(v, zero()), dy, mul(dy, set1(parameter)));
+      return select(gt(v, zero()), dy, mul(dy, set1(given.slope)));
     case Activation::kElu:
-      return select(gt(v, zero()), dy, mul(dy, add(v, set1(parameter))));
+      return select(gt(v, zero()), dy, mul(dy, add(v, set1(given.slope))));
+    case Activation::kBoundedRelu: {
+      // What passed is above 0, since the threshold is not below it, and what was cut is the bound.
+      const F32 below = given.slope == 0.0f ? zero() : mul(dy, set1(given.slope));
+      const F32 passed = select(gt(v, zero()), dy, below);
+      if (given.max_value == __builtin_inff()) return passed;
+      return select(gt(set1(given.max_value), v), passed, zero());
+    }
   }
   return dy;
 }
 
 template <Activation Kind>
-inline void activation_loop(const float* x, float* y, std::int64_t n, float parameter) {
+inline void activation_loop(const float* x, float* y, std::int64_t n, ActivationParameters given) {
   std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(y + i, activate(Kind, load(x + i), parameter));
-  if (i < n) store_part(y + i, activate(Kind, load_part(x + i, n - i), parameter), n - i);
+  for (; i + kLanes <= n; i += kLanes) store(y + i, activate(Kind, load(x + i), given));
+  if (i < n) store_part(y + i, activate(Kind, load_part(x + i, n - i), given), n - i);
 }
 
 template <Activation Kind>
 inline void activation_backward_loop(const float* dy, const float* v, float* dx, std::int64_t n,
-                                     float parameter) {
+                                     ActivationParameters given) {
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    store(dx + i, activate_backward(Kind, load(dy + i), load(v + i), parameter));
+    store(dx + i, activate_backward(Kind, load(dy + i), load(v + i), given));
   if (i < n) {
     const F32 g = load_part(dy + i, n - i), a = load_part(v + i, n - i);
-    store_part(dx + i, activate_backward(Kind, g, a, parameter), n - i);
+    store_part(dx + i, activate_backward(Kind, g, a, given), n - i);
   }
 }
 
 #define CONVKIT_FOR_EACH_ACTIVATION(CASE) \
-  CASE(kRelu) CASE(kSigmoid) CASE(kTanh) CASE(kGelu) CASE(kGeluTanh) CASE(kLeakyRelu) CASE(kElu)
+  CASE(kRelu)                             \
+  CASE(kSigmoid)                          \
+  CASE(kTanh) CASE(kGelu) CASE(kGeluTanh) CASE(kLeakyRelu) CASE(kElu) CASE(kBoundedRelu)
 
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
-                        float parameter) {
+                        ActivationParameters given) {
   switch (kind) {
 #define CONVKIT_CASE(K) \
   case Activation::K:   \
-    return activation_loop<Activation::K>(x, y, n, parameter);
+    return activation_loop<Activation::K>(x, y, n, given);
     CONVKIT_FOR_EACH_ACTIVATION(CONVKIT_CASE)
 #undef CONVKIT_CASE
   }
 }
 
 void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
-                         std::int64_t n, float parameter) {
+                         std::int64_t n, ActivationParameters given) {
   switch (kind) {
 #define CONVKIT_CASE(K) \
   case Activation::K:   \
-    return activation_backward_loop<Activation::K>(dy, v, dx, n, parameter);
+    return activation_backward_loop<Activation::K>(dy, v, dx, n, given);
     CONVKIT_FOR_EACH_ACTIVATION(CONVKIT_CASE)
 #undef CONVKIT_CASE
   }

@@ -17,16 +17,16 @@ std::int64_t rows_per_task(std::int64_t k) {
 }  // namespace
 
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
-                        float parameter) {
+                        ActivationParameters given) {
   parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
-    kernels().activation_forward(kind, x + begin, y + begin, end - begin, parameter);
+    kernels().activation_forward(kind, x + begin, y + begin, end - begin, given);
   });
 }
 
 void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
-                         std::int64_t n, float parameter) {
+                         std::int64_t n, ActivationParameters given) {
   parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
-    kernels().activation_backward(kind, dy + begin, v + begin, dx + begin, end - begin, parameter);
+    kernels().activation_backward(kind, dy + begin, v + begin, dx + begin, end - begin, given);
   });
 }
 

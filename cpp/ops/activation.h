@@ -5,10 +5,11 @@
 
 namespace convkit::ops {
 
-void activation_forward(Activation kind, const float* x, float* y, std::int64_t n, float parameter);
-// v is the output y for ReLU, sigmoid, tanh and ELU, the input x for the others.
+void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
+                        ActivationParameters given);
+// v is the output y for both ReLUs, sigmoid, tanh and ELU, the input x for the others.
 void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
-                         std::int64_t n, float parameter);
+                         std::int64_t n, ActivationParameters given);
 
 // Over rows of k; peak and sum (rows) may be null: the row's maximum and sum of e^(x - maximum).
 void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,

@@ -21,6 +21,7 @@ class Activation(enum.Enum):
     gelu_tanh = 4
     leaky_relu = 5
     elu = 6
+    bounded_relu = 7
 
 class Calls:
     """The native calls that a thread makes while `capture` calls a function, to be replayed.
@@ -264,9 +265,22 @@ def batchnorm_backward(
     dgamma: _Floats,
     dbeta: _Floats,
 ) -> None: ...
-def activation_forward(kind: Activation, x: _Floats, parameter: float, out: _Floats) -> None: ...
+def activation_forward(
+    kind: Activation,
+    x: _Floats,
+    slope: float,
+    threshold: float,
+    max_value: float,
+    out: _Floats,
+) -> None: ...
 def activation_backward(
-    kind: Activation, dy: _Floats, v: _Floats, parameter: float, out: _Floats
+    kind: Activation,
+    dy: _Floats,
+    v: _Floats,
+    slope: float,
+    threshold: float,
+    max_value: float,
+    out: _Floats,
 ) -> None: ...
 def softmax_forward(x: _Floats, out: _Floats) -> None: ...
 def softmax_backward(dy: _Floats, y: _Floats, out: _Floats) -> None: ...

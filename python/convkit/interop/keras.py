@@ -37,7 +37,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.GlobalMaxPooling2D: (),
     layers.LeakyReLU: ("negative_slope",),
     layers.MaxPooling2D: ("pool_size", *_WINDOW),
-    layers.ReLU: (),
+    layers.ReLU: ("max_value", "negative_slope", "threshold"),
     layers.Rescaling: ("scale", "offset"),
     layers.Reshape: ("target_shape",),
     layers.Softmax: (),

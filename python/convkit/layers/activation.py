@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import ops
@@ -32,6 +35,9 @@ _FUNCTIONS: dict[str, _Function] = {
     "gelu": _Function(ops.gelu_forward, ops.gelu_backward, reads_input=True),
     "leaky_relu": _Function(ops.leaky_relu_forward, ops.leaky_relu_backward, reads_input=True),
     "elu": _Function(ops.elu_forward, ops.elu_backward),
+    "relu6": _Function(
+        partial(ops.relu_forward, max_value=6.0), partial(ops.relu_backward, max_value=6.0)
+    ),
 }
 
 ACTIVATIONS = ("linear", *_FUNCTIONS)
@@ -54,7 +60,7 @@ class Activation(Layer):
 
     Args:
         activation: one of "linear", "relu", "softmax" (along the last axis), "sigmoid", "tanh",
-            "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1).
+            "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1), "relu6" (6 at most).
 
     Input and output: any shape; softmax needs (N, K) or more.
 
@@ -71,7 +77,7 @@ class Activation(Layer):
             self.keeps_input = function.reads_input
             self.keeps_output = not function.reads_input
             self.in_place = function.elementwise
-        self._options: dict[str, float] = {}  # what the ops take besides the arrays
+        self._options: dict[str, float | None] = {}  # what the ops take besides the arrays
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
@@ -102,13 +108,46 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(x, 0), as a layer of its own.
+    """max(x, 0), as a layer of its own, with Keras's three bends.
+
+    x where x > threshold, but max_value at most; else negative_slope * (x - threshold).
+
+    Args:
+        max_value: at least 0; None for no bound. 6 makes it ReLU6.
+        negative_slope: at least 0.
+        threshold: at least 0.
 
     Input: (N, ...). Output: the same shape.
     """
 
-    def __init__(self, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         super().__init__("relu", **options)
+        self.max_value = None if max_value is None else _not_negative(max_value, "max_value", self)
+        self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
+        self.threshold = _not_negative(threshold, "threshold", self)
+        if (self.max_value, self.negative_slope, self.threshold) != (None, 0.0, 0.0):
+            # What is called "relu" may become part of the layer before, which knows no arguments.
+            self.activation = "bounded_relu"
+            self._options = {
+                "max_value": self.max_value,
+                "negative_slope": self.negative_slope,
+                "threshold": self.threshold,
+            }
+
+    def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
+        """The name, with the arguments where there are some."""
+        given = [
+            f"{name}={value:g}"
+            for name, value in self._options.items()
+            if value or (name == "max_value" and value is not None)
+        ]
+        return f"relu({', '.join(given)})" if given else "relu"
 
 
 class LeakyReLU(Activation):
@@ -142,7 +181,7 @@ class ELU(Activation):
 
 
 def _not_negative(value: float, what: str, layer: Layer) -> float:
-    if isinstance(value, bool | str) or not 0.0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= value < math.inf:
         raise layer.error(f"{what} must be a finite number of at least 0, received {value!r}")
     return float(value)
 

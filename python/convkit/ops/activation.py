@@ -6,6 +6,8 @@ output y in the backward pass, GELU and leaky ReLU their input x.
 
 from __future__ import annotations
 
+import math
+
 import numpy.typing as npt
 
 from convkit import _core
@@ -15,11 +17,16 @@ _Kind = _core.Activation
 
 
 def _forward(
-    kind: _core.Activation, x: npt.ArrayLike, out: Floats | None, parameter: float = 0.0
+    kind: _core.Activation,
+    x: npt.ArrayLike,
+    out: Floats | None,
+    slope: float = 0.0,
+    threshold: float = 0.0,
+    max_value: float = math.inf,
 ) -> Floats:
     x = as_floats("x", x)
     out = output("out", out, x.shape)
-    _core.activation_forward(kind, x, parameter, out)
+    _core.activation_forward(kind, x, slope, threshold, max_value, out)
     return out
 
 
@@ -29,25 +36,60 @@ def _backward(
     name: str,
     saved: npt.ArrayLike,
     out: Floats | None,
-    parameter: float = 0.0,
+    slope: float = 0.0,
+    max_value: float = math.inf,
 ) -> Floats:
     dy = as_floats("dy", dy)
     saved = as_floats(name, saved)
     if saved.shape != dy.shape:
         raise ValueError(f"{name} must have dy's shape {dy.shape}, but its shape is {saved.shape}")
     out = output("out", out, dy.shape)
-    _core.activation_backward(kind, dy, saved, parameter, out)
+    _core.activation_backward(kind, dy, saved, slope, 0.0, max_value, out)
     return out
 
 
-def relu_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
-    """max(x, 0); NaN stays NaN."""
-    return _forward(_Kind.relu, x, out)
+def relu_forward(
+    x: npt.ArrayLike,
+    *,
+    max_value: float | None = None,
+    negative_slope: float = 0.0,
+    threshold: float = 0.0,
+    out: Floats | None = None,
+) -> Floats:
+    """x where x > threshold, but max_value at most; else negative_slope * (x - threshold).
+
+    NaN stays NaN. Numbers as in Keras, at least 0 each; the defaults make it max(x, 0).
+    """
+    if (max_value, negative_slope, threshold) == (None, 0.0, 0.0):
+        return _forward(_Kind.relu, x, out)
+    _not_negative(max_value, negative_slope, threshold)
+    bound = math.inf if max_value is None else max_value
+    return _forward(_Kind.bounded_relu, x, out, negative_slope, threshold, bound)
 
 
-def relu_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
-    """dy where y > 0, else 0."""
-    return _backward(_Kind.relu, dy, "y", y, out)
+def relu_backward(
+    dy: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    max_value: float | None = None,
+    negative_slope: float = 0.0,
+    threshold: float = 0.0,
+    out: Floats | None = None,
+) -> Floats:
+    """dy where 0 < y < max_value, 0 where y is max_value, else negative_slope * dy.
+
+    The threshold changes nothing: it is at least 0, so that y is above 0 where x is above it.
+    """
+    if (max_value, negative_slope, threshold) == (None, 0.0, 0.0):
+        return _backward(_Kind.relu, dy, "y", y, out)
+    _not_negative(max_value, negative_slope, threshold)
+    bound = math.inf if max_value is None else max_value
+    return _backward(_Kind.bounded_relu, dy, "y", y, out, negative_slope, bound)
+
+
+def _not_negative(*numbers: float | None) -> None:
+    if not all(number is None or number >= 0.0 for number in numbers):
+        raise ValueError(f"ReLU's arguments must be numbers of at least 0, received {numbers}")
 
 
 def sigmoid_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:

@@ -24,15 +24,43 @@ def _gradient_and(dy: ArrayLike, other: ArrayLike, name: str) -> tuple[Array, Ar
     return gradient, array
 
 
-def relu_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
-    """Return max(x, 0); NaN stays NaN."""
-    return deliver(np.maximum(floating(x, "x"), 0), out)
+def relu_forward(
+    x: ArrayLike,
+    *,
+    max_value: float | None = None,
+    negative_slope: float = 0.0,
+    threshold: float = 0.0,
+    out: Array | None = None,
+) -> Array:
+    """Return min(x, max_value) where x > threshold, else negative_slope * (x - threshold).
+
+    NaN stays NaN. The numbers are Keras's, at least 0 each; the defaults make it max(x, 0).
+    """
+    x = floating(x, "x")
+    passed = x if max_value is None else np.minimum(x, max_value)
+    # Without a slope -inf becomes 0, too.
+    below = negative_slope * (x - threshold) if negative_slope else np.where(np.isnan(x), x, 0)
+    return deliver(np.where(x > threshold, passed, below).astype(x.dtype), out)
 
 
-def relu_backward(dy: ArrayLike, y: ArrayLike, *, out: Array | None = None) -> Array:
-    """Return dy where y > 0, else 0 (the derivative at 0 is taken as 0)."""
+def relu_backward(
+    dy: ArrayLike,
+    y: ArrayLike,
+    *,
+    max_value: float | None = None,
+    negative_slope: float = 0.0,
+    threshold: float = 0.0,
+    out: Array | None = None,
+) -> Array:
+    """Return dy where 0 < y < max_value, 0 where y is max_value, else negative_slope * dy.
+
+    The derivative at 0 is taken as the slope. The threshold changes nothing: it is at least 0, so
+    that y tells which x were above it.
+    """
     dy, y = _gradient_and(dy, y, "y")
-    return deliver(np.where(y > 0, dy, np.zeros((), dy.dtype)), out)
+    none = np.zeros((), dy.dtype)
+    dx = np.where(y > 0, dy, negative_slope * dy if negative_slope else none)
+    return deliver(dx if max_value is None else np.where(y < max_value, dx, none), out)
 
 
 def sigmoid_forward(x: ArrayLike, *, out: Array | None = None) -> Array:
