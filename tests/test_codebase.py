@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"engine", "storage", "training", "warn", *_ENGINE},
     "utils": {"layers", *_BASE},
     "zoo": {"models", "layers"},
-    "interop": {"models", "layers", "regularizers", "ops", "parameters"},
+    "interop": {"models", "layers", "random", "regularizers", "ops", "parameters"},
     "onnx": {"files", "interop", "models", "ops", "parameters", "__version__"},
     "datasets": {"files"},
     "plots": {"models", "layers"},

@@ -236,6 +236,182 @@ def test_classes_of_others_are_refused() -> None:
         interop.from_torch(nn.Linear(3, 2), (3,))
 
 
+def test_a_module_without_weights_may_stand_twice() -> None:
+    torch.manual_seed(8)
+    relu, pool, drop = nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.3)
+    block = nn.Sequential(nn.Tanh(), nn.AvgPool2d(2, 1))
+    network = nn.Sequential(
+        *(nn.Conv2d(2, 4, 3), relu, pool, block, nn.Conv2d(4, 3, 3), relu, block, drop),
+        *(nn.Flatten(), nn.Linear(3 * 6 * 6, 5), drop, relu, nn.Linear(5, 2)),
+    ).eval()
+    model = interop.from_torch(network, (2, 22, 22))
+    x = images(model, 3) - 0.5
+    close(model.predict(x, verbose=0), run(network, x))
+    kinds = [type(layer) for layer in model.layers]
+    assert kinds.count(layers.AveragePooling2D) == kinds.count(layers.Dropout) == 2
+
+
+def sharing() -> dict[str, tuple[Any, str]]:
+    """Networks in which weights stand twice, each with where the second place is."""
+    conv, norm = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, affine=False)
+    block = nn.Sequential(conv, nn.ReLU())
+    tied, of_one_memory = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+    tied.weight = conv.weight
+    of_one_memory.bias.data = conv.bias.data
+    return {
+        "a module": (nn.Sequential(conv, nn.Tanh(), conv), 'module "2" .*weight is that of .*"0"'),
+        "a block": (nn.Sequential(block, block), 'module "1.0" .*weight is that of module "0.0"'),
+        "statistics": (nn.Sequential(norm, norm), 'module "1" .*running_mean is that of'),
+        "a parameter": (nn.Sequential(conv, tied), 'module "1" .*weight is that of module "0"'),
+        "memory": (nn.Sequential(conv, of_one_memory), 'module "1" .*bias is that of module "0"'),
+    }
+
+
+@pytest.mark.parametrize("name", sharing())
+def test_shared_weights_are_refused(name: str) -> None:
+    network, message = sharing()[name]
+    with pytest.raises(ValueError, match=message):
+        interop.from_torch(network, (4, 6, 6))
+
+
+def test_tensors_that_are_neighbours_in_one_buffer_are_not_shared() -> None:
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    parameters = list(network.parameters())
+    flat = torch.cat([each.detach().reshape(-1) for each in parameters])
+    for each, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        each.data = part.view(each.shape)
+    model = interop.from_torch(network, (3,))
+    assert model.count_params() == 14
+
+
+class Residual(nn.Sequential):
+    def forward(self, x: Any) -> Any:
+        return x + super().forward(x)
+
+
+class Backwards(nn.Sequential):
+    def __iter__(self) -> Any:
+        return reversed(list(self._modules.values()))
+
+
+class Named(nn.Sequential):
+    """As torchvision's blocks: a constructor of its own, and a Sequential's computation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(nn.Conv2d(channels, channels, 1), nn.ReLU6())
+
+
+def changed(change: Callable[[Any], Any]) -> Callable[[], Any]:
+    """A maker of a network whose convolution was changed."""
+
+    def make() -> Any:
+        network = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU())
+        change(network)
+        return network
+
+    return make
+
+
+def replaced(name: str) -> Callable[[Any], None]:
+    return lambda network: setattr(network[0], name, lambda x, *_: x)
+
+
+PARAMETRIZE, PRUNE = nn.utils.parametrize, pytest.importorskip("torch.nn.utils.prune")
+UNTRUE: dict[str, tuple[Callable[[], Any], str]] = {
+    "a forward": (
+        lambda: Residual(nn.Conv2d(4, 4, 1)),
+        r'module "" \(Residual\( \.\.\. \)\): its class defines forward, .*torch\.onnx\.export',
+    ),
+    "a forward inside": (
+        lambda: nn.Sequential(nn.Tanh(), Residual(nn.Conv2d(4, 4, 1), nn.ReLU())),
+        r'module "1" \(Residual\( \.\.\. \)\): its class defines forward',
+    ),
+    "another order": (
+        lambda: Backwards(nn.Conv2d(4, 4, 1), nn.Tanh()),
+        "its class defines __iter__",
+    ),
+    "a hook": (
+        changed(lambda n: n[0].register_forward_hook(lambda *_: None)),
+        r'module "0" .* it has hooks \(<lambda>\)',
+    ),
+    "a hook of a Sequential": (
+        changed(lambda n: n.register_forward_hook(lambda *_: None)),
+        r'module "" \(Sequential\( \.\.\. \)\): it has hooks',
+    ),
+    "a hook before": (
+        changed(lambda n: n[1].register_forward_pre_hook(lambda *_: None)),
+        'module "1" .* it has hooks',
+    ),
+    "old weight norm": (changed(lambda n: nn.utils.weight_norm(n[0])), r"hooks \(WeightNorm\)"),
+    "old spectral norm": (
+        changed(lambda n: nn.utils.spectral_norm(n[0])),
+        r"hooks \(SpectralNorm\)",
+    ),
+    "pruning": (
+        changed(lambda n: PRUNE.l1_unstructured(n[0], "weight", 0.5)),
+        r"hooks \(L1Unstructured\)",
+    ),
+    "a parametrization": (
+        changed(lambda n: PARAMETRIZE.register_parametrization(n[0], "weight", nn.Tanh())),
+        'has no counterpart|module "0" .* its weight is computed by a parametrization',
+    ),
+    "weight norm": (
+        changed(lambda n: nn.utils.parametrizations.weight_norm(n[0])),
+        "remove_parametrizations",
+    ),
+    "forward of the object": (changed(replaced("forward")), 'module "0" .* has its own forward'),
+    "a method of the object": (changed(replaced("_conv_forward")), "has its own _conv_forward"),
+    "nothing": (changed(lambda n: n._modules.update({"0": None})), 'module "0" is None'),
+    "itself": (changed(lambda n: n.add_module("2", n)), 'module "2" contains itself'),
+    "float64": (changed(lambda n: n.double()), "must be float32, received torch.float64"),
+    "half": (changed(lambda n: n.half()), "must be float32, received torch.float16"),
+    "complex": (changed(lambda n: n.to(torch.complex64)), "float32, received torch.complex64"),
+    "no values": (changed(lambda n: n.to("meta")), 'module "0" .* on the meta device'),
+    "not made yet": (
+        changed(lambda n: n.__setitem__(0, nn.LazyConv2d(4, 1))),
+        'module "0" .LazyConv2d.* is lazy, without weights as yet',
+    ),
+    "quantized": (
+        changed(lambda n: n.__setitem__(1, torch.ao.nn.quantized.ReLU6())),
+        'module "1" .* has no counterpart',
+    ),
+}
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("name", UNTRUE)
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_computes_something_else_than_its_class_says_is_refused(
+    name: str, verify: bool
+) -> None:
+    make, message = UNTRUE[name]
+    with pytest.raises(ValueError, match=message):
+        interop.from_torch(make(), (4, 6, 6), verify=verify)
+
+
+def test_hooks_of_the_whole_process_are_refused() -> None:
+    network = nn.Sequential(nn.ReLU())
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        with pytest.raises(ValueError, match="hooks are registered for all modules"):
+            interop.from_torch(network, (3,))
+    finally:
+        handle.remove()
+    assert len(interop.from_torch(network, (3,)).layers) == 1
+
+
+def test_a_class_that_changes_nothing_is_a_sequential() -> None:
+    model = interop.from_torch(nn.Sequential(Named(3), Named(3)), (3, 5, 5))
+    assert [layer.get_config()["activation"] for layer in model.layers] == ["relu6", "relu6"]
+
+
+@pytest.mark.parametrize("make", [nn.Sequential, lambda: nn.Sequential(nn.Identity())])
+def test_a_network_of_nothing_is_said_to_be_one(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match="there is nothing to make a layer of"):
+        interop.from_torch(make(), (3, 8, 8))
+
+
 def test_a_mean_that_pytorch_does_not_have() -> None:
     model = convkit.Sequential(
         [convkit.Input((4, 4, 1)), layers.AveragePooling2D(2, 1, padding="same")]

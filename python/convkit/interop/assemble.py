@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,11 @@ from .windows import NO_PADS, Windows, add_pads, check_pads, windows_of
 
 def assemble(
     operators: Iterable[Operator], sizes: Sequence[int], *, channels_last: bool = False
-) -> Sequential:
+) -> tuple[Sequential, bool]:
     """A model that computes what the operators compute, and can be trained further.
 
-    It takes and gives channels-last images, whatever the layout of the operators' own.
+    It takes and gives channels-last images, whatever the layout of the operators' own. Whether
+    what the operators give is channels-first comes with it.
 
     Args:
         operators: in order, each fed by the one before it.
@@ -41,7 +43,7 @@ def assemble(
     """
     assembly = Assembly(sizes, channels_last)
     operators = [*operators]
-    for operator, assembly.next in zip(operators, [*operators[1:], None], strict=True):
+    for operator, assembly.next in zip_longest(operators, operators[1:]):
         build = _BUILDERS.get(operator.op)
         if build is None:
             raise operator.error(
@@ -50,10 +52,22 @@ def assemble(
             )
         if operator.op not in ("Conv", "Pad"):
             assembly.write_pads(operator)
-        build(assembly, operator)
+        _build(build, assembly, operator)
     if any(assembly.pads):
         assembly.write_pads(operators[-1])
-    return assembly.finish()
+    return assembly.finish(), assembly.first and len(assembly.sizes) > 1
+
+
+def _build(
+    build: Callable[[Assembly, Operator], None], assembly: Assembly, operator: Operator
+) -> None:
+    """Let a builder work; what a layer has against its arguments is the operator's error."""
+    try:
+        build(assembly, operator)
+    except ValueError as error:
+        if str(error).startswith('layer "'):
+            raise operator.error(str(error)) from None
+        raise
 
 
 def _conv(assembly: Assembly, operator: Operator) -> None:
@@ -220,12 +234,43 @@ def _activation(assembly: Assembly, operator: Operator) -> None:
     elif layer := _with_parameter(assembly, operator, ACTIVATIONS[name][1]):
         assembly.add(operator, layer)
         return
+    _add_activation(assembly, operator, name)
+
+
+def _add_activation(assembly: Assembly, operator: Operator, name: str) -> None:
+    """The activation of the layer before it if that has none, else a layer."""
     last = assembly.layers[-1] if assembly.layers else None
     if isinstance(last, _WEIGHTED) and last.activation is None:
         config = {**last.get_config(), "activation": name}
         assembly.replace_last(operator, type(last), **config)
     else:
         assembly.add(operator, layers.Activation(name, name=assembly.name(operator)))
+
+
+def _clip(assembly: Assembly, operator: Operator) -> None:
+    """A ReLU with a bound; without a lower one behind a LeakyReLU, which then gets the upper."""
+    low, high = operator.attributes["min"], operator.attributes["max"]
+    last = assembly.layers[-1] if assembly.layers else None
+    if low == -math.inf and isinstance(last, layers.LeakyReLU):
+        slope = last.negative_slope
+        assembly.replace_last(
+            operator, layers.ReLU, max_value=high, negative_slope=slope, name=last.name
+        )
+    elif low != 0.0 or not high >= 0.0:
+        raise operator.error(
+            f"convkit cuts off at 0 from below, as ReLU does, and at 0 or more from above; "
+            f"received min={low}, max={high}"
+        )
+    elif high == math.inf or high == 6.0:
+        _add_activation(assembly, operator, "relu" if high == math.inf else "relu6")
+    else:
+        assembly.add(operator, layers.ReLU(high, name=assembly.name(operator)))
+
+
+def _thresholded_relu(assembly: Assembly, operator: Operator) -> None:
+    threshold = operator.attributes["alpha"]
+    layer = layers.ReLU(threshold=threshold, name=assembly.name(operator))
+    assembly.add(operator, layer)
 
 
 def _with_parameter(
@@ -299,7 +344,7 @@ def _pad(assembly: Assembly, operator: Operator) -> None:
 
 # Layers that can have an activation, and a bias.
 _WEIGHTED = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
-_ACTIVATION_NAMES = {op: name for name, (op, _) in ACTIVATIONS.items()}
+_ACTIVATION_NAMES = {op: name for name, (op, _) in ACTIVATIONS.items() if op != "Clip"}
 # The table: an operator with a counterpart among the layers has one function, and its way back in
 # `decompose`.
 _BUILDERS: dict[str, Callable[[Assembly, Operator], None]] = {
@@ -307,6 +352,7 @@ _BUILDERS: dict[str, Callable[[Assembly, Operator], None]] = {
     "Add": _add,
     "AveragePool": _pool,
     "BatchNormalization": _batchnorm,
+    "Clip": _clip,
     "Conv": _conv,
     "Dropout": _dropout,
     "Flatten": _flatten,
@@ -317,5 +363,6 @@ _BUILDERS: dict[str, Callable[[Assembly, Operator], None]] = {
     "Mul": _mul,
     "Pad": _pad,
     "Reshape": _reshape,
+    "ThresholdedRelu": _thresholded_relu,
     "Transpose": _transpose,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import layers
+from .. import layers, random
 from ..layers.naming import automatic_name
 from ..models import Sequential
 from ..parameters import Array
@@ -86,7 +86,8 @@ class Assembly:
         for layer in reversed(self.layers):
             activation = getattr(layer, "activation", None)
             if activation is not None:
-                return activation in ("relu", "sigmoid", "softmax")
+                bounded = isinstance(layer, layers.ReLU) and layer.negative_slope == 0.0
+                return bounded or activation in ("relu", "relu6", "sigmoid", "softmax")
             if not isinstance(layer, _SIGN_KEEPING):
                 return False
         return False
@@ -118,13 +119,16 @@ class Assembly:
     def finish(self) -> Sequential:
         """The model, built, with its weights."""
         if not self.layers:
-            raise ValueError("there is nothing to make a layer of")
+            raise ValueError(
+                "there is nothing to make a layer of: the network gives its input as it is"
+            )
         if self.plane is not None and not order_is_one(self.plane):
             raise ValueError(
                 "the model ends with the values of flattened channels-first images, which convkit "
                 "would give in another order; end it before the Flatten, or in a dense layer"
             )
-        model = Sequential([layers.Input(self._sizes[0]), *self.layers])
+        with random.seeded(0):  # the initializers of what is overwritten
+            model = Sequential([layers.Input(self._sizes[0]), *self.layers])
         for layer, weights in zip(self.layers, self._weights, strict=True):
             layer.set_weights(weights)
         return model

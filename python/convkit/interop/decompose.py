@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 from typing import Any
@@ -98,6 +99,27 @@ def _unknown(layer: layers.Layer) -> ValueError:
 @operators_of.register(layers.Activation)
 def _(layer: layers.Activation, place: _Place) -> Iterator[Operator]:
     yield from _activation(layer.activation, layer.name)
+
+
+@operators_of.register(layers.ReLU)
+def _(layer: layers.ReLU, place: _Place) -> Iterator[Operator]:
+    bound, slope, threshold = layer.max_value, layer.negative_slope, layer.threshold
+    name, high = layer.name, math.inf if bound is None else bound
+    if slope and threshold:
+        raise layer.error(
+            "with both a negative_slope and a threshold it has no counterpart among the operators "
+            "of ONNX and PyTorch"
+        )
+    if slope:
+        yield Operator("LeakyRelu", (), {"alpha": slope}, name)
+    elif threshold:
+        yield Operator("ThresholdedRelu", (), {"alpha": threshold}, name)
+    elif bound is None:
+        yield Operator("Relu", (), {}, name)
+    if bound is not None:
+        behind = bool(slope or threshold)
+        low = -math.inf if slope else 0.0
+        yield Operator("Clip", (), {"min": low, "max": high}, f"{name}/clip" if behind else name)
 
 
 @operators_of.register(layers.LeakyReLU)

@@ -6,12 +6,17 @@ that the table of correspondences only says which arguments count.
 
 from __future__ import annotations
 
+import random as seeds
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import layers, regularizers
+import numpy as np
+
+from .. import layers, random, regularizers
 from ..models import Sequential
+from ..parameters import Array
 from .packages import package
+from .verify import verify as compare
 
 if TYPE_CHECKING:
     import keras
@@ -48,17 +53,21 @@ _BY_NAME = {kind.__name__: kind for kind in _ARGUMENTS}
 _IGNORED = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape")
 
 
-def from_keras(model: keras.Sequential) -> Sequential:
+def from_keras(model: keras.Sequential, *, verify: bool = True) -> Sequential:
     """Make a convkit model of a Keras model, with its weights.
 
-    Names and `trainable` of the layers come along. The model is not compiled.
+    Names and `trainable` of the layers come along. The model is not compiled. Layers are read by
+    their classes and arguments, so that subclasses, replaced methods, functions of one's own that
+    are called as Keras's, and dtype policies other than float32 are refused.
 
     Args:
         model: a built Sequential, of any backend of Keras, channels-last.
+        verify: whether both are tried on the same random batch, of two images or one.
 
     Raises:
         ValueError: a layer, or an argument of one, has no counterpart in convkit; or the model is
-            not built.
+            not built; or what the new model gives for the random batch is further from what
+            Keras's gives than rounding explains.
         TypeError: not a Sequential of Keras.
         ImportError: Keras is missing; the message says how to install it.
     """
@@ -67,46 +76,108 @@ def from_keras(model: keras.Sequential) -> Sequential:
         raise TypeError(f"expected a keras.Sequential, received {type(model).__name__}")
     if not model.built or not model.inputs:
         raise ValueError(f'the Keras model "{model.name}" is not built; give it an Input')
-    copies = [_from_layer(layer) for layer in model.layers]
-    ours = Sequential([layers.Input(tuple(model.input_shape[1:])), *copies], name=model.name)
+    _check_calls(model, theirs.Sequential, f'the Keras model "{model.name}"')
+    copies: list[layers.Layer] = []
+    shape = tuple(model.input_shape)
+    for layer in model.layers:
+        copies.append(_from_layer(layer, len(shape), theirs))
+        shape = copies[-1].compute_output_shape(shape)
+    with random.seeded(0):  # the initializers of what is overwritten
+        ours = Sequential([layers.Input(tuple(model.input_shape[1:])), *copies], name=model.name)
     for copy, layer in zip(copies, model.layers, strict=True):
         copy.set_weights(layer.get_weights())
         copy.trainable = layer.trainable
+    if verify:
+        compare(ours, lambda x: _run(model, x, theirs), "the Keras model")
     return ours
 
 
-def _from_layer(layer: Any) -> layers.Layer:
-    kind = _BY_NAME.get(type(layer).__name__)
-    if kind is None or not type(layer).__module__.startswith("keras."):
+def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
+    name = type(layer).__name__
+    kind = _BY_NAME.get(name)
+    if kind is None or type(layer) is not getattr(theirs.layers, name):
         raise _error(
             layer, f"it has no counterpart in convkit; these have: {', '.join(sorted(_BY_NAME))}"
+        )
+    _check_calls(layer, type(layer), f'Keras layer "{layer.name}" ({name})')
+    if layer.dtype_policy.name != "float32":
+        raise _error(
+            layer,
+            f"its dtype policy is {layer.dtype_policy.name!r}, and convkit computes in float32: "
+            f"make the model anew with that, and give it the weights",
         )
     config = layer.get_config()
     wanted = {name: _plain(config[name]) for name in _ARGUMENTS[kind]}
     for name, value in config.items():
         if name in wanted or name in _IGNORED or name.endswith("_initializer"):
             continue
-        if not _means_nothing(name, value):
+        if not _means_nothing(name, value, rank):
             raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
-    if not isinstance(wanted.get("activation", ""), str | None):
-        raise _error(layer, f"convkit has no such activation: {wanted['activation']!r}")
+    if "activation" in wanted:
+        _check_activation(layer, wanted["activation"], theirs)
     for name, value in wanted.items():
         if name.endswith("_regularizer") and value is not None:
             wanted[name] = _penalty(value, layer, name)
+    if kind is layers.Rescaling:
+        wanted = {name: _channel_numbers(layer, name) for name in wanted}
     return kind(name=layer.name, **wanted)
+
+
+def _check_calls(ours: Any, kind: type, what: str) -> None:
+    """ValueError if an object, or its class, computes something else than `kind` does."""
+    calls = ("__call__", "call", "convolution_op")
+    own = [
+        call
+        for call in calls
+        if call in vars(ours) or getattr(type(ours), call, None) is not getattr(kind, call, None)
+    ]
+    if own:
+        raise ValueError(
+            f"{what}: it has its own {', '.join(own)}, so that it may compute anything; convkit "
+            f"reads a {kind.__name__} of Keras itself"
+        )
+
+
+def _check_activation(layer: Any, name: Any, theirs: Any) -> None:
+    """ValueError unless the function is Keras's own; one's own may be called as Keras's."""
+    if not isinstance(name, str) or layer.activation is not theirs.activations.get(name):
+        raise _error(layer, f"convkit has no such activation: {layer.activation!r}")
+
+
+def _channel_numbers(layer: Any, name: str) -> float | list[float]:
+    """A Rescaling's numbers, which may be an array: one, or one for each channel."""
+    value = getattr(layer, name)
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if array.ndim == 0:
+        return float(array)
+    if array.size != array.shape[-1]:
+        raise _error(
+            layer, f"{name} must be a number, or one for each channel, received shape {array.shape}"
+        )
+    return [float(number) for number in array.reshape(-1)]
+
+
+def _run(network: Any, x: Array, theirs: Any) -> Array:
+    """What a Keras model makes of images, without gradients."""
+    if theirs.backend.backend() == "torch":
+        with package("torch").no_grad():
+            result: Array = network(x, training=False).cpu().numpy()
+            return result
+    return np.asarray(theirs.ops.convert_to_numpy(network(x, training=False)))
 
 
 # What the arguments that convkit does not have, or only so, must be.
 _FIXED: Mapping[str, tuple[Any, ...]] = {
     "approximate": (False,),
-    "axis": (-1, [-1], 3),
     "data_format": ("channels_last",),
     "renorm_momentum": (0.99,),
     "synchronized": (False,),
 }
 
 
-def _means_nothing(name: str, value: Any) -> bool:
+def _means_nothing(name: str, value: Any, rank: int) -> bool:
+    if name == "axis":
+        return value in (-1, rank - 1, [-1], [rank - 1])
     return value in _FIXED[name] if name in _FIXED else value in (None, False, 0.0)
 
 
@@ -131,24 +202,36 @@ def _error(layer: Any, message: str) -> ValueError:
     return ValueError(f'Keras layer "{layer.name}" ({type(layer).__name__}): {message}')
 
 
-def to_keras(model: Sequential) -> keras.Sequential:
+def to_keras(model: Sequential, *, verify: bool = True) -> keras.Sequential:
     """Make a Keras model of a convkit model, with its weights.
 
-    Names and `trainable` of the layers come along. The model is not compiled.
+    Names and `trainable` of the layers come along. The model is not compiled. The random numbers
+    of Python, from which Keras takes its seeds, are as before afterwards.
+
+    Args:
+        model: built, with weights.
+        verify: whether both are tried on the same random batch, of two images or one.
 
     Raises:
-        ValueError: the model is not built, or a layer has no counterpart in Keras.
+        ValueError: the model is not built, or a layer has no counterpart in Keras; or what Keras's
+            model gives for the random batch is further from what this one gives than rounding
+            explains.
         ImportError: Keras is missing; the message says how to install it.
     """
     theirs = package("keras")
-    shape = model.input_shape
-    copies = [_to_layer(layer, theirs) for layer in model.layers]
-    network: keras.Sequential = theirs.Sequential(
-        [theirs.Input(shape[1:]), *copies], name=model.name
-    )
+    shape, state = model.input_shape, seeds.getstate()
+    try:
+        copies = [_to_layer(layer, theirs) for layer in model.layers]
+        network: keras.Sequential = theirs.Sequential(
+            [theirs.Input(shape[1:]), *copies], name=model.name
+        )
+    finally:
+        seeds.setstate(state)
     for copy, layer in zip(copies, model.layers, strict=True):
         copy.set_weights(layer.get_weights())
         copy.trainable = layer.trainable
+    if verify:
+        compare(model, lambda x: _run(network, x, theirs), "its copy in Keras")
     return network
 
 

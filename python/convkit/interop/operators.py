@@ -32,6 +32,7 @@ class Operator:
     - Flatten: to (N, C * H * W). Reshape: sizes, of one sample. Transpose: perm.
     - Pad: pads, with zeros. Dropout: ratio.
     - Mul, Add: one array, a number or one for each channel.
+    - Clip: min, max, infinite for none. ThresholdedRelu: alpha.
     - Those of `ACTIVATIONS`.
 
     `pads` are (top, left, bottom, right), as in ONNX.
@@ -40,17 +41,19 @@ class Operator:
         op: ONNX's name.
         arrays: the constant inputs behind the first, in ONNX's order.
         attributes: by ONNX's names.
-        name: where it comes from, for errors and for the names of nodes and layers.
+        name: for the names of nodes and layers, and for errors.
+        source: what it was made of, for errors, where its own name and ONNX's say too little.
     """
 
     op: str
     arrays: tuple[Array, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+    source: str = ""
 
     def error(self, message: str) -> ValueError:
         """A ValueError that names this operator."""
-        place = f'{self.op} "{self.name}"' if self.name else self.op
+        place = self.source or (f'{self.op} "{self.name}"' if self.name else self.op)
         return ValueError(f"{place}: {message}")
 
 
@@ -64,6 +67,7 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "gelu": ("Gelu", {"approximate": "none"}),
     "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
     "elu": ("Elu", {"alpha": 1.0}),
+    "relu6": ("Clip", {"min": 0.0, "max": 6.0}),
 }
 
 

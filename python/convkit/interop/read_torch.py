@@ -17,14 +17,19 @@ import numpy as np
 from ..models import Sequential
 from ..parameters import Array
 from .assemble import assemble
+from .check_torch import described, leaves, module_error
 from .operators import Operator
 from .packages import package
+from .run_torch import run
+from .verify import verify as compare
 
 if TYPE_CHECKING:
     import torch
 
 
-def from_torch(module: torch.nn.Sequential, input_shape: Sequence[int]) -> Sequential:
+def from_torch(
+    module: torch.nn.Sequential, input_shape: Sequence[int], *, verify: bool = True
+) -> Sequential:
     """Make a convkit model of an nn.Sequential, with its weights.
 
     What the module makes of x in evaluation mode, the model makes of x moved to channels-last:
@@ -33,53 +38,41 @@ def from_torch(module: torch.nn.Sequential, input_shape: Sequence[int]) -> Seque
     Args:
         module: of Conv2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, AvgPool2d,
             AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1), Flatten, Dropout, ZeroPad2d, Identity,
-            activations, and nn.Sequential of the same.
+            activations, and nn.Sequential of the same. They are read by their classes, so that
+            hooks, parametrizations, replaced methods and subclasses that compute something of
+            their own are refused. A module without weights may stand twice.
         input_shape: of one sample as the module takes it, (C, H, W) or (C,).
+        verify: whether the module and the model are tried on the same random batch, of two images
+            or one, without gradients and in evaluation mode, which is put back afterwards.
 
     Raises:
-        ValueError: a module, or a setting of one, has no counterpart in convkit.
+        ValueError: a module, or a setting of one, has no counterpart in convkit; or what the model
+            gives for the random batch is further from what the module gives than rounding explains.
         TypeError: not an nn.Sequential.
         ImportError: PyTorch is missing; the message says how to install it.
     """
-    nn = package("torch").nn
-    if not isinstance(module, nn.Sequential):
-        raise TypeError(
-            f"only an nn.Sequential can be read module by module, received "
-            f"{type(module).__name__}; export others with torch.onnx.export and load the file with "
-            f"convkit.onnx.load"
-        )
-    operators = [each for name, part in _leaves(module, "") for each in _operators_of(part, name)]
-    return assemble(operators, tuple(input_shape))
-
-
-def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    nn = package("torch").nn
-    for name, part in module.named_children():
-        path = f"{prefix}{name}"
-        if isinstance(part, nn.Sequential):
-            yield from _leaves(part, f"{path}.")
-        else:
-            yield path, part
+    operators = [each for name, part in leaves(module) for each in _operators_of(part, name)]
+    model, _ = assemble(operators, tuple(input_shape))
+    if verify:
+        compare(model, lambda x: run(module, x), "the PyTorch module")
+    return model
 
 
 def _operators_of(module: Any, name: str) -> Iterable[Operator]:
-    read = _READERS.get(type(module).__name__)
-    known = type(module).__module__.startswith("torch.nn.")
-    if read is None or not known:
-        raise _error(
+    kind = type(module).__name__
+    read = _READERS.get(kind)
+    if read is None or type(module) is not getattr(package("torch").nn, kind):
+        # A class of somebody else's, though called the same or derived from one, may do anything.
+        raise module_error(
             module, name, f"it has no counterpart in convkit; these have: {', '.join(_READERS)}"
         )
     # Numbers are no names for layers.
     label = "" if name.rpartition(".")[2].isdigit() else name
     try:
         for op, arrays, attributes in read(module):
-            yield Operator(op, arrays, attributes, label)
+            yield Operator(op, arrays, attributes, label, described(module, name))
     except _Unsupported as error:
-        raise _error(module, name, str(error)) from None
-
-
-def _error(module: Any, name: str, message: str) -> ValueError:
-    return ValueError(f'module "{name}" ({module}): {message}')
+        raise module_error(module, name, str(error)) from None
 
 
 class _Unsupported(Exception):
@@ -180,6 +173,12 @@ def _softmax(module: Any) -> _Parts:
     yield "Softmax", (), {"axis": module.dim}
 
 
+def _threshold(module: Any) -> _Parts:
+    if module.value != 0:
+        raise _Unsupported(f"convkit has 0 below a threshold, not {module.value}")
+    yield "ThresholdedRelu", (), {"alpha": module.threshold}
+
+
 def _simple(op: str, **attributes: str) -> Callable[[Any], _Parts]:
     """A reader of a module that has nothing but attributes, here under ONNX's names."""
 
@@ -201,21 +200,28 @@ _READERS: dict[str, Callable[[Any], _Parts]] = {
     "ELU": _simple("Elu", alpha="alpha"),
     "Flatten": _flatten,
     "GELU": _simple("Gelu", approximate="approximate"),
+    "Hardtanh": _simple("Clip", min="min_val", max="max_val"),
     "Identity": lambda module: iter(()),
     "LeakyReLU": _simple("LeakyRelu", alpha="negative_slope"),
     "Linear": _linear,
     "MaxPool2d": _pool2d,
     "ReLU": _simple("Relu"),
+    "ReLU6": _simple("Clip", min="min_val", max="max_val"),
     "Sigmoid": _simple("Sigmoid"),
     "Softmax": _softmax,
     "Tanh": _simple("Tanh"),
+    "Threshold": _threshold,
     "Unflatten": _unflatten,
     "ZeroPad2d": _zero_pad2d,
 }
 
 
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+def _pair(value: Any) -> tuple[int, int]:
+    """(rows, columns) of a number or of a tuple of one or two."""
+    numbers = (value,) if isinstance(value, int) else value
+    if not isinstance(numbers, Sequence) or len(numbers) not in (1, 2) or None in numbers:
+        raise _Unsupported(f"convkit's windows have two integers, received {value!r}")
+    return numbers[0], numbers[-1]
 
 
 def _arrays(*tensors: Any) -> tuple[Array, ...]:
@@ -224,6 +230,13 @@ def _arrays(*tensors: Any) -> tuple[Array, ...]:
 
 def _array(tensor: Any) -> Array:
     torch = package("torch")
+    if type(tensor) not in (torch.Tensor, torch.nn.Parameter) or tensor.layout != torch.strided:
+        raise _Unsupported(
+            f"its weights must be plain tensors, received {type(tensor).__name__} of layout "
+            f"{tensor.layout}"
+        )
+    if tensor.is_meta:
+        raise _Unsupported("its weights are on the meta device, where tensors have no values")
     if tensor.dtype != torch.float32:
         raise _Unsupported(f"its weights must be float32, received {tensor.dtype}; use .float()")
     array: Array = tensor.detach().cpu().numpy()

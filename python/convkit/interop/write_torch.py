@@ -12,23 +12,39 @@ from ..parameters import Array
 from .decompose import decompose
 from .operators import Operator
 from .packages import package
+from .run_torch import run
+from .verify import verify as compare
 
 if TYPE_CHECKING:
     import torch
 
 
-def to_torch(model: Sequential) -> torch.nn.Sequential:
+def to_torch(model: Sequential, *, verify: bool = True) -> torch.nn.Sequential:
     """Make an nn.Sequential of a convkit model, with its weights.
 
     It takes channels-first images, and is in evaluation mode; call `.train()` to train it. What the
     model predicts for x, it makes of `torch.from_numpy(x).permute(0, 3, 1, 2)`. Where the model's
-    result is images, its own is channels-first.
+    result is images, its own is channels-first. PyTorch's random numbers are as before afterwards.
+
+    Args:
+        model: built, with weights.
+        verify: whether both are tried on the same random batch, of two images or one.
 
     Raises:
-        ValueError: the model is not built, or a layer has no counterpart in PyTorch.
+        ValueError: the model is not built, or a layer has no counterpart in PyTorch; or what the
+            network gives for the random batch is further from what the model gives than rounding
+            explains.
         ImportError: PyTorch is missing; the message says how to install it.
     """
-    nn = package("torch").nn
+    torch = package("torch")
+    with torch.random.fork_rng(devices=[]):  # modules are made with random weights
+        network = _network(model, torch.nn)
+    if verify:
+        compare(model, lambda x: run(network, x), "its copy in PyTorch")
+    return network
+
+
+def _network(model: Sequential, nn: Any) -> torch.nn.Sequential:
     operators = decompose(model)
     # Its images are channels-first already, those that go in and those that come out.
     if len(model.input_shape) > 2:
@@ -118,9 +134,17 @@ def _to_gelu(nn: Any, operator: Operator, rank: int) -> list[Any]:
     return [nn.GELU(operator.attributes["approximate"])]
 
 
+def _to_clip(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    low, high = operator.attributes["min"], operator.attributes["max"]
+    if not low < high:
+        raise operator.error("PyTorch cuts off to a range that is not empty: max_value above 0")
+    return [nn.ReLU6() if (low, high) == (0.0, 6.0) else nn.Hardtanh(low, high)]
+
+
 _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "AveragePool": _to_pool2d,
     "BatchNormalization": _to_batchnorm,
+    "Clip": _to_clip,
     "Conv": _to_conv2d,
     "Dropout": lambda nn, operator, rank: [nn.Dropout(operator.attributes["ratio"])],
     "Elu": lambda nn, operator, rank: [nn.ELU(operator.attributes["alpha"])],
@@ -137,6 +161,7 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Sigmoid": lambda nn, operator, rank: [nn.Sigmoid()],
     "Softmax": lambda nn, operator, rank: [nn.Softmax(operator.attributes["axis"])],
     "Tanh": lambda nn, operator, rank: [nn.Tanh()],
+    "ThresholdedRelu": lambda nn, operator, rank: [nn.Threshold(operator.attributes["alpha"], 0.0)],
 }
 
 

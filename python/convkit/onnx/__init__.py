@@ -21,7 +21,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def export(model: Sequential, path: str | os.PathLike[str]) -> None:
+def export(model: Sequential, path: str | os.PathLike[str], *, verify: bool = True) -> None:
     """Write a model as an ONNX file that computes what `model.predict` computes.
 
     The file takes what `predict` takes: float32 images (N, H, W, C), for any N, as the input
@@ -34,18 +34,24 @@ def export(model: Sequential, path: str | os.PathLike[str]) -> None:
     Args:
         model: built, with weights.
         path: of the file; one that is there is replaced.
+        verify: whether the file and the model are tried on the same random batch, before anything
+            is written. The file is run by onnxruntime, or, where that is missing, by the package
+            onnx itself, which is slow: models of more than half a billion multiplications an image
+            are then not tried.
 
     Raises:
-        ValueError: the model is not built, or has a layer without a counterpart in ONNX.
+        ValueError: the model is not built, or has a layer without a counterpart in ONNX; or what
+            the file gives for the random batch is further from what the model gives than rounding
+            explains.
         ImportError: the package onnx is missing; the message says how to install it.
     """
     package("onnx")
     from .exporter import write
 
-    write(model, path)
+    write(model, path, verify)
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
+def load(path: str | os.PathLike[str], *, verify: bool = True) -> Sequential:
     """Make a model of an ONNX file, with its weights, to predict with or to train further.
 
     The file must be a chain: one input, each node fed by the one before it and by constants. It
@@ -56,19 +62,25 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Understood are the operators Conv (2-D), Gemm, MatMul and Add with constants,
     BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean over the
     image, Flatten, Reshape and Squeeze that flatten, Transpose between both layouts, Pad with
-    zeros, Dropout, Identity, Relu, LeakyRelu, Elu, Gelu, Sigmoid, Tanh and Softmax, of the versions
-    9 and later.
+    zeros, Dropout, Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, Elu, Gelu, Sigmoid,
+    Tanh and Softmax, of the versions 9 and later.
 
     Args:
         path: of the file. Weights in other files must lie in its folder or below.
+        verify: whether the file and the model are tried on the same random batch of two images, or
+            as many as the file is for. It is run as by `export`; not tried are models with arrays
+            of more than 16 MiB, or of more than 40 billion multiplications, which a small file may
+            ask for.
 
     Raises:
         ValueError: not an ONNX file, or it asks for what convkit does not have; the message names
-            the node. Nothing is allocated that the file does not hold the data for.
+            the node. Nothing is allocated that the file does not hold the data for, but for those
+            arrays of 16 MiB at most. Or what the model gives for the random batch is further from
+            what the file gives than rounding explains.
         OSError: the file cannot be read.
         ImportError: the package onnx is missing; the message says how to install it.
     """
     package("onnx")
     from .importer import read
 
-    return read(path)
+    return read(path, verify)

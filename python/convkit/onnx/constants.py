@@ -11,14 +11,16 @@ from onnx import TensorProto, external_data_helper, numpy_helper
 
 from ..parameters import Array
 
-_ITEM_SIZES: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.INT64: 8}
+_ITEM_SIZES: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.INT64: 8, TensorProto.BOOL: 1}
+_FIELDS = {4: "float_data", 8: "int64_data", 1: "int32_data"}
 _MOST_DIMENSIONS = 8
 
 
 def check_constant(tensor: TensorProto, folder: Path | None) -> None:
     """Check that a tensor's data has the size that its shape asks for, and get it from its file.
 
-    Tensors of other types than float32 and int64 are left alone: `constant_array` refuses them.
+    Tensors of types other than float32, int64 and bool are left alone, for `constant_array` to
+    refuse.
 
     Args:
         folder: where files with data may lie, or None for nowhere.
@@ -37,7 +39,7 @@ def check_constant(tensor: TensorProto, folder: Path | None) -> None:
     if tensor.HasField("raw_data"):
         held, needed = len(tensor.raw_data), count * item
     else:
-        held = len(tensor.float_data if item == 4 else tensor.int64_data)
+        held = len(getattr(tensor, _FIELDS[item]))
         needed = count
     if held != needed:
         unit = "bytes" if tensor.HasField("raw_data") else "values"
@@ -66,10 +68,12 @@ def _read_external(tensor: TensorProto, folder: Path | None, needed: int | None)
             f'the data of the constant "{tensor.name}" cannot be read from "{location}" in the '
             f"folder of the model: {error}"
         ) from None
+    tensor.data_location = TensorProto.DEFAULT
+    del tensor.external_data[:]
 
 
 def constant_array(tensor: TensorProto) -> Array:
-    """A checked tensor as an array; ValueError unless it is float32 or int64."""
+    """A checked tensor as an array; ValueError unless it is float32, int64 or bool."""
     if tensor.data_type not in _ITEM_SIZES:
         kind = TensorProto.DataType.Name(tensor.data_type)
         raise ValueError(

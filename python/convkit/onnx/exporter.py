@@ -12,8 +12,11 @@ from onnx import helper, numpy_helper
 from ..files import write_atomically
 from ..interop.decompose import decompose
 from ..interop.operators import Operator
+from ..interop.verify import products_of_an_image
+from ..interop.verify import verify as compare
 from ..models import Sequential
 from ..parameters import Shape
+from .runner import runner
 
 # The first version of the operators with Gelu, and the version of the file format that came with
 # it: everything else is older.
@@ -23,6 +26,7 @@ _IR_VERSION = 9
 _ROLES = {
     "Add": ("value",),
     "BatchNormalization": ("scale", "bias", "mean", "variance"),
+    "Clip": ("min", "max"),
     "Conv": ("weight", "bias"),
     "Gemm": ("weight", "bias"),
     "Mul": ("value",),
@@ -31,9 +35,12 @@ _ROLES = {
 }
 
 
-def write(model: Sequential, path: str | os.PathLike[str]) -> None:
+def write(model: Sequential, path: str | os.PathLike[str], verify: bool) -> None:
     """See `convkit.onnx.export`."""
-    write_atomically(path, to_proto(model).SerializeToString())
+    proto = to_proto(model)
+    if verify and (run := runner(proto, products_of_an_image(model))) is not None:
+        compare(model, run, "the ONNX file")
+    write_atomically(path, proto.SerializeToString())
 
 
 def to_proto(model: Sequential) -> onnx.ModelProto:
@@ -84,6 +91,8 @@ def _constants(operator: Operator) -> list[onnx.TensorProto]:
     if operator.op == "Pad":
         top, left, bottom, right = operator.attributes["pads"]
         arrays = (np.array([0, 0, top, left, 0, 0, bottom, right], np.int64),)
+    elif operator.op == "Clip":
+        arrays = tuple(np.float32(operator.attributes[bound]) for bound in ("min", "max"))
     elif operator.op == "Reshape":
         arrays = (np.array([0, *operator.attributes["sizes"]], np.int64),)  # 0 keeps the batch
     return [
@@ -93,7 +102,7 @@ def _constants(operator: Operator) -> list[onnx.TensorProto]:
 
 
 def _attributes(operator: Operator) -> dict[str, Any]:
-    if operator.op in ("Pad", "Reshape"):
+    if operator.op in ("Clip", "Pad", "Reshape"):
         return {}
     return {
         name: list(value) if isinstance(value, tuple) else value

@@ -13,9 +13,13 @@ from google.protobuf.message import DecodeError
 
 from ..interop.assemble import assemble
 from ..interop.operators import to_channels_first
+from ..interop.verify import products_of_an_image, values_of_an_image
+from ..interop.verify import verify as compare
 from ..models import Sequential
+from ..parameters import Array
 from .constants import check_constant
 from .nodes import Node, operators_of
+from .runner import essential, runner
 
 # Older files have other forms of Gemm, BatchNormalization and Dropout.
 _OLDEST_OPSET = 9
@@ -23,11 +27,14 @@ _DOMAINS = ("", "ai.onnx")
 _COMMUTATIVE = ("Add", "Mul")
 # What a Constant may hold instead of a tensor.
 _SCALARS = {"value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8"}
+# What a comparison with the file may cost, whatever the file says of itself: float32 values of the
+# largest array (16 MiB), and multiplications (a second or two).
+_MOST_VALUES, _MOST_PRODUCTS = 1 << 22, 40_000_000_000
 # What computes a shape beside the chain, for a Reshape.
 _ON_SHAPES = frozenset({"Shape", "Size"})
 
 
-def read(path: str | os.PathLike[str]) -> Sequential:
+def read(path: str | os.PathLike[str], verify: bool) -> Sequential:
     """See `convkit.onnx.load`."""
     source = Path(path)
     try:
@@ -35,16 +42,17 @@ def read(path: str | os.PathLike[str]) -> Sequential:
     except DecodeError as error:
         raise ValueError(f"{source} is not an ONNX file, or is damaged: {error}") from None
     try:
-        return from_proto(proto, source.parent)
+        return from_proto(proto, source.parent, verify)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
 
 
-def from_proto(proto: onnx.ModelProto, folder: Path) -> Sequential:
+def from_proto(proto: onnx.ModelProto, folder: Path, verify: bool) -> Sequential:
     """The model of ONNX's own object; weights that it has in other files lie in `folder`.
 
     Raises:
-        ValueError: it is not valid, or asks for what convkit does not have.
+        ValueError: it is not valid, or asks for what convkit does not have; or, if `verify`, the
+            model gives something else than the file.
     """
     checked = _checked(proto, folder)
     chain = _Chain(checked.graph, _opset(checked))
@@ -54,7 +62,42 @@ def from_proto(proto: onnx.ModelProto, folder: Path) -> Sequential:
     first = next((each for each in operators if each.op != "Dropout"), None)
     perm = first.attributes["perm"] if first is not None and first.op == "Transpose" else None
     last = perm is not None and tuple(perm) == to_channels_first(len(sizes) + 1)
-    return assemble(operators, sizes, channels_last=last)
+    model, back = assemble(operators, sizes, channels_last=last)
+    if verify:
+        _verify(model, checked, chain.batch, moved=len(sizes) > 1 and not last, back=back)
+    return model
+
+
+def _verify(
+    model: Sequential, proto: onnx.ModelProto, batch: int | None, *, moved: bool, back: bool
+) -> None:
+    """Try both on the same images, unless a small file asks for much memory or time.
+
+    Args:
+        batch: the number of images that the file is for, None for any.
+        moved, back: whether the file's images, and its results, are channels-first.
+    """
+    values, products = values_of_an_image(model), products_of_an_image(model)
+    count = batch or 2
+    if count * values > _MOST_VALUES or count * products > _MOST_PRODUCTS:
+        return
+    slim = essential(proto)
+    run = None if slim is None else runner(slim, count * products)
+    if run is not None:
+        compare(
+            model,
+            lambda x: _last(run(_first(x) if moved else x), back),
+            "the ONNX file",
+            count=count,
+        )
+
+
+def _first(x: Array) -> Array:
+    return np.ascontiguousarray(np.moveaxis(x, -1, 1))
+
+
+def _last(y: Array, moved: bool) -> Array:
+    return np.moveaxis(y, 1, -1) if moved else y
 
 
 def _checked(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
@@ -66,6 +109,8 @@ def _checked(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
         )
     if proto.graph.sparse_initializer:
         raise ValueError("it has sparse weights, which convkit does not")
+    if any(function.domain in _DOMAINS for function in proto.functions):
+        raise ValueError("it has functions of its own that go by the names of ONNX's operators")
     if not all(isinstance(text, str) for text in _texts(proto.graph)):
         raise ValueError("a name in it is not UTF-8 text")  # protobuf gives bytes then
     for tensor in proto.graph.initializer:
@@ -100,9 +145,11 @@ class _Chain:
 
     def __init__(self, graph: onnx.GraphProto, opset: int) -> None:
         self._opset = opset
-        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+        self._tensors: dict[str, onnx.TensorProto] = {}
+        for tensor in graph.initializer:
+            self._name_constant(tensor.name, tensor)
         for node in graph.node:
-            if node.op_type == "Constant" and node.domain in _DOMAINS:
+            if node.domain in _DOMAINS:
                 self._add_constant(node)
         inputs = [each for each in graph.input if each.name not in self._tensors]
         if len(inputs) != 1 or len(graph.output) != 1:
@@ -119,6 +166,12 @@ class _Chain:
             if node.op_type not in _ON_SHAPES:
                 for name in dict.fromkeys(node.input):
                     self._users[name].append(node)
+
+    @property
+    def batch(self) -> int | None:
+        """The number of images that the file is for, None for any."""
+        sizes = self._sizes[self._input.name] or (None,)
+        return sizes[0] if isinstance(sizes[0], int) and sizes[0] > 0 else None
 
     @property
     def input_sizes(self) -> tuple[int, ...]:
@@ -179,14 +232,24 @@ class _Chain:
         return node
 
     def _add_constant(self, node: onnx.NodeProto) -> None:
+        """The output of a Constant, or of an Identity of a constant: equal weights are such."""
+        if node.op_type == "Identity" and node.input[0] in self._tensors:
+            self._name_constant(node.output[0], self._tensors[node.input[0]])
+        if node.op_type != "Constant":
+            return
         for attribute in node.attribute:
             if attribute.name == "value":
                 check_constant(attribute.t, None)
-                self._tensors[node.output[0]] = attribute.t
+                self._name_constant(node.output[0], attribute.t)
             elif attribute.name in _SCALARS:
                 values = np.asarray(onnx.helper.get_attribute_value(attribute))
                 array = values.astype(_SCALARS[attribute.name])
-                self._tensors[node.output[0]] = onnx.numpy_helper.from_array(array)
+                self._name_constant(node.output[0], onnx.numpy_helper.from_array(array))
+
+    def _name_constant(self, name: str, tensor: onnx.TensorProto) -> None:
+        if name in self._tensors:
+            raise ValueError(f'two constants have the name "{name}"')
+        self._tensors[name] = tensor
 
 
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int | str | None, ...] | None:

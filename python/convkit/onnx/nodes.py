@@ -28,6 +28,7 @@ class Node:
 
     Attributes:
         constants: the other inputs in order, None where there is none.
+        outputs: how many it has.
     """
 
     def __init__(
@@ -40,9 +41,12 @@ class Node:
         self.op, self.name, self.opset = proto.op_type, proto.name, opset
         self.input_sizes, self.output_sizes = input_sizes, output_sizes
         self.constants: list[onnx.TensorProto | None] = []
-        self._attributes = {
-            each.name: onnx.helper.get_attribute_value(each) for each in proto.attribute
-        }
+        self.outputs = sum(map(bool, proto.output))
+        self._attributes: dict[str, Any] = {}
+        for each in proto.attribute:
+            if each.name in self._attributes:
+                raise self.error(f"it has the attribute {each.name} twice")
+            self._attributes[each.name] = onnx.helper.get_attribute_value(each)
 
     def error(self, message: str) -> ValueError:
         """A ValueError that names this node."""
@@ -165,9 +169,9 @@ def _gemm(node: Node) -> list[Operator]:
 
 
 def _bias(node: Node, bias: Array, kernel: Array, beta: float) -> Array:
-    """Gemm's third input times beta, as a vector."""
+    """Gemm's third input times beta, as a vector; (M, 1) would be one number for each sample."""
     units = kernel.shape[1]
-    if bias.size not in (1, units) or bias.shape[-1:] not in ((), (1,), (units,)):
+    if bias.size != 1 and (bias.size != units or bias.shape[-1] != units):
         raise node.error(f"the bias must have shape {(units,)}, received {bias.shape}")
     vector = np.broadcast_to(bias.reshape(-1), (units,))
     return vector if beta == 1.0 else vector * np.float32(beta)
@@ -193,6 +197,11 @@ def _mul(node: Node) -> list[Operator]:
 
 def _batchnorm(node: Node) -> list[Operator]:
     node.expect("training_mode", 0)
+    if node.opset < 14 and node.outputs > 1:
+        raise node.error(
+            "before version 14 more than one output means training mode; export the model in "
+            "evaluation mode"
+        )
     attributes = {
         "epsilon": _decimal(node.take("epsilon", 1e-5)),
         "momentum": _decimal(node.take("momentum", 0.9)),
@@ -206,7 +215,9 @@ def _decimal(number: float) -> float:
 
 
 def _dropout(node: Node) -> list[Operator]:
-    ratio = node.constant(0, "ratio")
+    ratio, training = node.constant(0, "ratio"), node.constant(1)
+    if training is not None and training.any():
+        raise node.error("convkit needs training_mode=False; export the model in evaluation mode")
     node.take("seed", None)
     rate = 0.5 if ratio is None else _decimal(float(ratio.reshape(-1)[0])) if ratio.size else 0.5
     return [Operator(node.op, (), {"ratio": rate}, node.name)]
@@ -288,6 +299,18 @@ def _with(**defaults: Any) -> Callable[[Node], list[Operator]]:
     return read
 
 
+def _clip(node: Node) -> list[Operator]:
+    """Bounds are attributes before version 11, with the largest numbers for none."""
+    bounds, largest = {}, float(np.finfo(np.float32).max)
+    for index, (name, none) in enumerate((("min", -math.inf), ("max", math.inf))):
+        array = node.constant(index, name)
+        if array is not None and array.size != 1:
+            raise node.error(f"{name} must be one number, received shape {array.shape}")
+        value = none if array is None else float(array.reshape(()))
+        bounds[name] = none if value in (none, math.copysign(largest, none)) else _decimal(value)
+    return [Operator(node.op, (), bounds, node.name)]
+
+
 def _cast(node: Node) -> list[Operator]:
     node.expect("to", onnx.TensorProto.FLOAT)  # which everything before it is
     node.take("saturate", 1)
@@ -299,6 +322,7 @@ _READERS: dict[str, Callable[[Node], list[Operator]]] = {
     "AveragePool": _pool,
     "BatchNormalization": _batchnorm,
     "Cast": _cast,
+    "Clip": _clip,
     "Conv": _conv,
     "Div": _mul,
     "Dropout": _dropout,
@@ -322,5 +346,6 @@ _READERS: dict[str, Callable[[Node], list[Operator]]] = {
     "Squeeze": _reshape,
     "Sub": _add,
     "Tanh": _with(),
+    "ThresholdedRelu": _with(alpha=1.0),
     "Transpose": _transpose,
 }
