@@ -20,7 +20,8 @@ def run(network: Any, x: Array) -> Array:
         ValueError: the network refuses such images.
     """
     torch = package("torch")
-    images = torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
+    # A copy: the first module may work in place.
+    images = torch.from_numpy(np.array(np.moveaxis(x, -1, 1), order="C"))
     tensors = dict((*network.named_parameters(), *network.named_buffers()))
     modes = [(module, module.training) for module in network.modules()]
     with ExitStack() as stack:
@@ -29,7 +30,9 @@ def run(network: Any, x: Array) -> Array:
         if any(module._compiled_call_impl is not None for module, _ in modes):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if torch.get_float32_matmul_precision() != "highest":  # oneDNN may round to bfloat16
-            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+            precision = torch.get_float32_matmul_precision()
+            stack.callback(torch.set_float32_matmul_precision, precision)
+            torch.set_float32_matmul_precision("highest")
         try:
             for module, _ in modes:
                 module.training = False

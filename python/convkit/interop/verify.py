@@ -8,7 +8,7 @@ layer is the exact result for weights that are a little different (backward erro
 Accuracy and Stability of Numerical Algorithms, 2002, chapter 3): relatively, by some tens of 2**-24
 for sums in blocks and for Winograd's transforms. So the effect of rounding on the outputs is that
 of such changes of the weights, whatever cancels on the way, and it is measured: a twin of the
-model, whose inputs and weights are changed at random by 2**-18 of themselves, is run on the same
+model, whose inputs and weights are changed at random by 2**-20 of themselves, is run on the same
 batch. Eight times the distance between both, and 2**-17 of the largest output, is what is allowed.
 The twin is only made where the results lie further apart than the second of these.
 """
@@ -25,7 +25,7 @@ from ..layers import Input
 from ..models import Sequential
 from ..parameters import Array
 
-_NUDGE = 2.0**-18
+_NUDGE = 2.0**-20
 _MARGIN = 8.0
 _ROUNDING = 2.0**-17
 # Beyond, sums may overflow in one order and not in another.
@@ -114,7 +114,7 @@ def _distance(a: Array, b: Array, *, strict: bool) -> float:
 
 
 def _nudged(model: Sequential, x: Array) -> Array:
-    """The outputs of a twin whose inputs and weights are changed by 2**-18 of themselves."""
+    """The outputs of a twin whose inputs and weights are changed by 2**-20 of themselves."""
     rng = np.random.default_rng(1)
 
     def nudge(array: Array) -> Array:
