@@ -1,0 +1,327 @@
+"""Problems drawn at random of every op but the convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from compare import DIRECT, EPS, Array, all_float64, float64
+from convkit import ops, reference
+from drawn import LARGEST, Draw, Outputs, Problem, exactly, near, nearly, relative
+
+# Of as many numbers threads work on each its part.
+_MANY = 40_000
+
+_ELEMENT_WISE = ("relu", "sigmoid", "tanh", "gelu", "leaky_relu", "elu", "softmax", "dropout")
+
+
+def _vector(draw: Draw) -> int:
+    return draw.number(1, _MANY if draw.often(0.1) else 70)
+
+
+def pools(draw: Draw) -> Problem:
+    """Max and average pools of any window, forward and backward."""
+    while True:
+        shape = draw.shape()
+        size = (2, 2) if draw.often(0.4) else (draw.number(1, 4), draw.number(1, 4))
+        strides = size if draw.often(0.4) else (draw.number(1, 3), draw.number(1, 3))
+        options: dict[str, Any] = {"strides": strides, "padding": draw.window(size)}
+        try:
+            pooled = reference.pool2d_output_shape(shape, size, **options)
+            break
+        except ValueError:  # the window does not fit
+            continue
+    x, dy = draw.whole(*shape), draw.whole(*pooled)
+    maxima, positions = reference.max_pool2d_forward(x, size, **options)
+    spread = reference.max_pool2d_backward(dy, positions, shape, size, **options)
+    means = reference.average_pool2d_forward(float64(x), size, **options)
+    shared = reference.average_pool2d_backward(float64(dy), shape, size, **options)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            *ops.max_pool2d_forward(
+                x, size, out=out(pooled), indices=out(pooled, np.uint8), **options
+            ),
+            ops.max_pool2d_backward(dy, positions, shape, size, out=out(shape), **options),
+            ops.average_pool2d_forward(x, size, out=out(pooled), **options),
+            ops.average_pool2d_backward(dy, shape, size, out=out(shape), **options),
+        )
+
+    def check(actual: Sequence[Array]) -> None:
+        exactly(maxima, positions, spread)(actual[:3])
+        near(actual[3], means, 2 * EPS * LARGEST, "means")
+        near(actual[4], shared, 2 * EPS * LARGEST * size[0] * size[1], "gradient of the means")
+
+    return Problem(f"pools {shape}, {size}, {options}", run, check)
+
+
+def global_pools(draw: Draw) -> Problem:
+    """Global max and average pools, forward and backward."""
+    shape = draw.shape()
+    rows = shape[0], shape[3]
+    x, dy = draw.whole(*shape), draw.whole(*rows)
+    maxima, positions = reference.global_max_pool2d_forward(x)
+    spread = reference.global_max_pool2d_backward(dy, positions, shape)
+    means = reference.global_average_pool2d_forward(float64(x))
+    shared = reference.global_average_pool2d_backward(float64(dy), shape)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            *ops.global_max_pool2d_forward(x, out=out(rows), indices=out(rows, np.int32)),
+            ops.global_max_pool2d_backward(dy, positions, shape, out=out(shape)),
+            ops.global_average_pool2d_forward(x, out=out(rows)),
+            ops.global_average_pool2d_backward(dy, shape, out=out(shape)),
+        )
+
+    def check(actual: Sequence[Array]) -> None:
+        exactly(maxima, positions, spread)(actual[:3])
+        near(actual[3], means, 2 * EPS * LARGEST, "means")
+        near(actual[4], shared, 2 * EPS * LARGEST, "gradient of the means")
+
+    return Problem(f"global pools {shape}", run, check)
+
+
+def dense(draw: Draw) -> Problem:
+    """A dense layer in all directions, and the gradients of biases."""
+    (n, c), oc = draw.rows(), draw.channels()
+    c *= draw.number(1, 6) if draw.often(0.2) else 1
+    x, w, b, dy = draw.whole(n, c), draw.whole(c, oc), draw.whole(oc), draw.whole(n, oc)
+    y, activation = draw.whole(n, oc), draw.one_of((None, "relu"))
+    exact = all_float64(x, w, dy)
+    wanted = (
+        reference.dense_forward(*exact[:2], b, activation=activation),
+        reference.dense_backward_input(exact[2], exact[1]),
+        reference.dense_backward_weights(exact[0], exact[2]),
+        reference.bias_backward(exact[2]),
+        *reference.bias_relu_backward(exact[2], float64(y)),
+    )
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            ops.dense_forward(x, w, b, activation=activation, out=out((n, oc))),
+            ops.dense_backward_input(dy, w, out=out((n, c))),
+            ops.dense_backward_weights(x, dy, out=out((c, oc))),
+            ops.bias_backward(dy, out=out((oc,))),
+            *ops.bias_relu_backward(dy, y, out=out((n, oc)), db=out((oc,))),
+        )
+
+    return Problem(f"dense {n} x {c} x {oc}, {activation}", run, exactly(*wanted))
+
+
+def batchnorm(draw: Draw) -> Problem:
+    """Normalisation in training and inference, and its gradients."""
+    shape = draw.shape() if draw.often(0.7) else draw.rows()
+    c, rows = shape[-1], int(np.prod(shape[:-1]))
+    x, dy, activation = draw.whole(*shape), draw.whole(*shape), draw.one_of((None, "relu"))
+    gamma, beta = draw.among((0.5, 1, 2, -1), c), draw.whole(c)
+    mean, variance = draw.whole(c), draw.whole(c, low=1)
+    center, rstd = draw.whole(c, low=-1, high=1), draw.among((0.5, 1), c)
+    moving = all_float64(mean, variance)
+    trained = reference.batchnorm_forward(*all_float64(x, gamma, beta), *moving)
+    inference = reference.batchnorm_inference(
+        *all_float64(x, gamma, beta, mean, variance), activation=activation
+    )
+    gradients = reference.batchnorm_backward(
+        *all_float64(dy, x, gamma, beta, center, rstd), activation=activation
+    )
+
+    def run(out: Outputs) -> Sequence[Array]:
+        own = out.copy(mean), out.copy(variance)
+        arrays = {"out": out(shape), "mean": out((c,)), "rstd": out((c,))}
+        scales = {"dgamma": out((c,)), "dbeta": out((c,))}
+        return (
+            *ops.batchnorm_forward(x, gamma, beta, *own, activation=activation, **arrays),
+            *own,
+            ops.batchnorm_inference(
+                x, gamma, beta, mean, variance, activation=activation, out=out(shape)
+            ),
+            *ops.batchnorm_backward(
+                dy, x, gamma, beta, center, rstd, activation=activation, out=out(shape), **scales
+            ),
+        )
+
+    def check(actual: Sequence[Array]) -> None:
+        y, own_mean, own_rstd, *others = actual
+        near(own_mean, trained[1], 4 * EPS * LARGEST, "mean")
+        near(own_rstd, trained[2], 4e-6 * trained[2], "rstd")
+        slope = float64(own_rstd) * gamma
+        values = (float64(x) - own_mean) * slope + beta
+        values = values if activation is None else np.maximum(values, 0)
+        near(y, values, 8 * EPS * (LARGEST + 2 * LARGEST * float(np.abs(slope).max())), "y")
+        largest = LARGEST * (1 + 4 * LARGEST)
+        inner = DIRECT * EPS * largest * rows
+        checks = (
+            (moving[0], 4 * EPS * LARGEST),
+            (moving[1], 4e-6 * (1 + moving[1])),
+            (inference, 8 * EPS * 4 * LARGEST * 3),
+            (gradients[0], DIRECT * EPS * 2 * LARGEST * (2 + 16)),
+            (gradients[1], inner),
+            (gradients[2], inner),
+        )
+        nearly(*checks)(others)
+
+    return Problem(f"batchnorm {shape}, {activation}", run, check)
+
+
+def element_wise(draw: Draw) -> Problem:
+    """Activations, softmax and dropout of any width."""
+    shape = (_vector(draw),) if draw.often(0.5) else draw.rows()
+    name = draw.one_of(_ELEMENT_WISE)
+    x, dy = draw.normal(*shape) * 3, draw.normal(*shape)
+    options: dict[str, Any] = {}
+    if name == "dropout":
+        rate = draw.one_of((0.0, 0.1, 0.5, 0.9))
+        options = {
+            "rate": rate,
+            "seed": draw.number(0, 2**64 - 1),
+            "step": draw.number(0, 2**40),
+            "offset": draw.number(0, 2**40),
+        }
+        y = reference.dropout_forward(x, **options)
+
+        def dropped(out: Outputs) -> Sequence[Array]:
+            return (
+                ops.dropout_forward(x, out=out(shape), **options),
+                ops.dropout_backward(x, out=out(shape), **options),
+            )
+
+        return Problem(f"dropout {shape}, {options}", dropped, exactly(y, y))
+    if name == "leaky_relu":
+        options = {"negative_slope": draw.one_of((0.25, 0.01))}
+    elif name == "elu":
+        options = {"alpha": draw.one_of((1.0, 0.7))}
+    elif name == "gelu":
+        options = {"approximate": draw.often(0.5)}
+    forward, backward = (getattr(reference, f"{name}_{way}") for way in ("forward", "backward"))
+    y = forward(float64(x), **options)
+    saved = x if name in ("gelu", "leaky_relu") else y.astype(np.float32)
+    dx = backward(*all_float64(dy, saved), **options)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            getattr(ops, f"{name}_forward")(x, out=out(shape), **options),
+            getattr(ops, f"{name}_backward")(dy, saved, out=out(shape), **options),
+        )
+
+    # What cancels: numbers up to 4 beside 1, in a row of softmax many; backward, times dy and x.
+    floor = 4.0 * (np.sqrt(shape[-1]) if name == "softmax" else 1)
+    sizes = float(np.abs(dy).max()) * max(floor, float(np.abs(x).max()))
+    check = nearly(relative(y, floor=floor), relative(dx, floor=sizes))
+    return Problem(f"{name} {shape}, {options}", run, check)
+
+
+def frames(draw: Draw) -> Problem:
+    """Zero padding, rescaling and the gathering of a batch."""
+    shape = draw.shape()
+    padding = tuple((draw.number(0, 3), draw.number(0, 3)) for _ in "hw")
+    x, scale, offset = draw.whole(*shape), draw.among((0.5, 2, -1), shape[3]), draw.whole(shape[3])
+    padded = reference.zero_padding2d_forward(x, padding)
+    source = draw.indices(*shape, below=256, dtype=np.uint8) if draw.often(0.5) else x
+    rows, factor = draw.indices(draw.number(1, 20), below=shape[0]), draw.one_of((1.0, 1 / 255))
+    gathered = reference.gather(source, rows, scale=factor)
+    wanted = (
+        padded,
+        reference.zero_padding2d_backward(padded, padding),
+        reference.rescaling_forward(x, scale, offset),
+        reference.rescaling_backward(x, scale),
+        gathered,
+    )
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            ops.zero_padding2d_forward(x, padding, out=out(padded.shape)),
+            ops.zero_padding2d_backward(padded, padding, out=out(shape)),
+            ops.rescaling_forward(x, scale, offset, out=out(shape)),
+            ops.rescaling_backward(x, scale, out=out(shape)),
+            ops.gather(source, rows, scale=factor, out=out(gathered.shape)),
+        )
+
+    text = f"padding {padding}, rescaling and gather of {source.dtype} {shape}"
+    return Problem(text, run, exactly(*wanted))
+
+
+def losses(draw: Draw) -> Problem:
+    """Every loss with its gradient, with and without weights, and the count of right answers."""
+    n, classes = draw.number(1, 40), draw.number(2, 40)
+    name = draw.one_of(
+        (
+            "softmax_cross_entropy",
+            "cross_entropy",
+            "mean_squared_error",
+            "mean_absolute_error",
+            "binary_cross_entropy",
+        )
+    )
+    weights = np.abs(draw.normal(n)) if draw.often(0.5) else None
+    options: dict[str, Any] = {"sample_weight": weights}
+    labels, y = draw.indices(n, below=classes), draw.normal(n, classes) * 2
+    target: Array = labels
+    if "cross_entropy" in name and draw.often(0.3):
+        target = np.eye(classes, dtype=np.float32)[labels]
+    if name == "binary_cross_entropy":
+        target = draw.whole(n, classes, low=0, high=1)
+        options["label_smoothing"] = draw.one_of((0.0, 0.25))
+        options["from_logits"] = draw.often(0.5)
+    elif name.startswith("mean"):
+        target = draw.normal(n, classes)
+    if name == "cross_entropy" or not options.get("from_logits", True):
+        y = np.clip(np.abs(y) / 8, 0.02, 0.98)
+    wanted = getattr(reference, name)(float64(y), target, **options)
+    right = reference.count_correct(y, labels)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (*getattr(ops, name)(y, target, **options), np.array(ops.count_correct(y, labels)))
+
+    pairs = [(each, 8 * EPS * np.sqrt(classes) * max(1, np.abs(each).max())) for each in wanted]
+    return Problem(f"{name} {n} x {classes}, {options}", run, nearly(*pairs, (np.array(right), 0)))
+
+
+def updates(draw: Draw) -> Problem:
+    """One update by each optimizer, and the penalties of regularizers."""
+    size, rate = _vector(draw), draw.one_of((0.5, 0.01))
+    w, g, first = draw.normal(size), draw.normal(size), draw.normal(size)
+    second, decay = np.abs(draw.normal(size)), draw.one_of((0.0, 0.01))
+    momentum, nesterov = draw.one_of((0.0, 0.5, 0.9)), draw.often(0.5)
+    step, l1, l2 = draw.number(1, 1000), draw.one_of((0.0, 0.5)), draw.one_of((0.0, 0.25))
+
+    def update(module: Any, copy: Any) -> tuple[Sequence[Array], float]:
+        """The arrays that were changed, and the penalty."""
+        (a, b, c), (two, three) = (copy(w) for _ in range(3)), (copy(first) for _ in range(2))
+        gradient = copy(g)
+        m, u, v = copy(first), copy(second), copy(second)
+        common = {"learning_rate": rate, "weight_decay": decay}
+        slots = (two, three) if momentum else (None, None)  # of no use without
+        module.sgd_update(a, g, slots[0], momentum=momentum, nesterov=nesterov, **common)
+        module.rmsprop_update(b, g, u, slots[1], momentum=momentum, **common)
+        module.adam_update(c, g, m, v, step=step, **common)
+        penalty = module.regularize(w, gradient, l1=l1, l2=l2)
+        return (a, two, b, u, three, c, m, v, gradient), penalty
+
+    wanted, penalty = update(reference, lambda array: array.astype(np.float64))
+    largest = float(np.abs(w).sum() + np.square(w).sum())
+
+    def run(out: Outputs) -> Sequence[Array]:
+        arrays, sum_of_all = update(ops, out.copy)
+        return (*arrays, np.array(sum_of_all))
+
+    # rmsprop divides by a root that may be small, and adam likewise: their steps may be large.
+    pairs = [relative(each, ulps=32) for each in wanted]
+    check = nearly(*pairs, (np.array(penalty), 8 * EPS * largest))
+    return Problem(f"updates of {size} weights, {rate}, {decay}, {momentum}, {step}", run, check)
+
+
+KINDS = (
+    pools,
+    pools,
+    global_pools,
+    dense,
+    dense,
+    batchnorm,
+    element_wise,
+    element_wise,
+    frames,
+    losses,
+    updates,
+)
