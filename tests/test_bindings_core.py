@@ -9,35 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from calls import call, valid_calls
 from compare import Array
-from convkit import _core, ops, runtime
+from convkit import _core, runtime
+from native_calls import RECORDED, copied, native_functions
 
 WRONG = (ValueError, TypeError)
-
-# Setters and getters, what calls Python, and a benchmark: they take no arrays of numbers to
-# compute with.
-OTHERS = {
-    "Activation",
-    "Calls",
-    "ModelLock",
-    "as_one_operation",
-    "available_isas",
-    "conv2d_direct",
-    "count_step",
-    "isa",
-    "multiply_add_peak",
-    "num_threads",
-    "select_isa",
-    "set_conv2d_direct",
-    "set_num_threads",
-}
 
 # (function, argument) -> axes along which another size is as good: no other array has it.
 FREE_AXES: dict[tuple[str, int], tuple[int, ...]] = {
@@ -56,38 +37,7 @@ ROUNDED_AXES: dict[tuple[str, int], tuple[int, ...]] = {
 }
 
 
-def native_functions() -> list[str]:
-    return [n for n in dir(_core) if not n.startswith("_") and n not in OTHERS]
-
-
-def record() -> dict[str, tuple[Any, ...]]:
-    """Return native function name -> the arguments of one call that `convkit.ops` made."""
-    recorded: dict[str, tuple[Any, ...]] = {}
-
-    def spy(name: str, function: Any, *arguments: Any) -> Any:
-        recorded.setdefault(name, arguments)
-        return function(*arguments)
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in native_functions():
-            patch.setattr(_core, name, partial(spy, name, getattr(_core, name)))
-        for name in valid_calls():
-            # Global pooling is pooling by a window as large as the plane; the table's own pools,
-            # with stride 1, leave no dimension free.
-            if not name.startswith("global"):
-                call(name)
-        ops.conv2d_algorithm((1, 4, 4, 2), (3, 3, 2, 5))
-    return recorded
-
-
-RECORDED = record()
-
 every_function = pytest.mark.parametrize("name", native_functions())
-
-
-def copied(arguments: tuple[Any, ...]) -> list[Any]:
-    """Return the arguments with new arrays, so that no test spoils the recording."""
-    return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
 
 
 def spoilt(name: str, position: int, value: Any) -> list[Any]:
