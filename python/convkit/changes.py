@@ -10,12 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 count = 0
+structure = object()  # another one whenever something changed that a plan was lowered for
 
 
 def note() -> None:
     """Something changed: what was remembered before is not to be repeated."""
     global count
     count += 1
+
+
+def restructure(owner: Repeatable) -> None:
+    """Something changed that plans with `owner` were lowered for: they are to be lowered again."""
+    global structure
+    object.__setattr__(owner, "revision", owner.revision + 1)
+    structure = object()
+    note()
 
 
 class Repeatable:
@@ -25,10 +34,12 @@ class Repeatable:
         repeats: whether what a plan runs are native calls that depend on nothing but their arrays,
             the object's attributes and what else is noted. Not inherited: a subclass may do more.
         read_anew: the attributes that a remembered call reads again, in an array.
+        revision: how often `restructure` was called for it.
     """
 
     repeats: bool = False
     read_anew: ClassVar[frozenset[str]] = frozenset()
+    revision = 0
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

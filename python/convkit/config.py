@@ -7,6 +7,11 @@ stands for the arguments that all classes of its kind take, those of the base cl
 
 A configuration holds only what JSON can: None, booleans, finite numbers, strings, lists and
 dictionaries. An object inside one, such as an initializer, is what `serialize` makes of it.
+
+So an argument that is set later, `layer.rate = 0.2`, must count as if the constructor had been
+given it: for the object itself, and for the copy that a file makes of it. Setting one makes a twin
+of the object by its constructor, which checks and converts all arguments together as it always
+does, and from which the object takes the argument and what the constructor derives from it.
 """
 
 from __future__ import annotations
@@ -14,15 +19,45 @@ from __future__ import annotations
 import inspect
 import math
 import operator
+from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Configurable:
-    """Base class of what can be described by its constructor's arguments."""
+class _Constructed(ABCMeta):
+    """Tells an object when its construction is over, and which attributes are arguments of it."""
+
+    _guarded: frozenset[str]
+
+    def __init__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+    ) -> None:
+        super().__init__(name, bases, namespace, **options)
+        # All names that can be arguments, and some more: other attributes are set without ado.
+        own = inspect.signature(namespace["__init__"]).parameters if "__init__" in namespace else ()
+        known = (base._guarded for base in bases if isinstance(base, _Constructed))
+        cls._guarded = frozenset(own).union(namespace.get("_unsettable", ()), *known)
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        made = super().__call__(*arguments, **options)
+        object.__setattr__(made, "_constructed", True)
+        return made
+
+
+class Configurable(metaclass=_Constructed):
+    """Base class of what can be described by its constructor's arguments.
+
+    Attributes:
+        _unsettable: names that cannot be set once the object is made, and what to do instead.
+        _derived: the attributes that the constructor makes of its arguments.
+    """
+
+    _unsettable: ClassVar[Mapping[str, str]] = {}
+    _derived: ClassVar[tuple[str, ...]] = ()
+    _constructed = False
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as a small dictionary that JSON can hold.
@@ -31,8 +66,8 @@ class Configurable:
             TypeError: an argument is something that JSON cannot hold, such as a function.
         """
         return {
-            name: _plain(getattr(self, name), f"{type(self).__name__}: the argument {name}")
-            for name in argument_names(type(self))
+            name: _plain(value, f"{type(self).__name__}: the argument {name}")
+            for name, value in self._arguments(type(self)).items()
         }
 
     @classmethod
@@ -42,6 +77,52 @@ class Configurable:
 
     def __repr__(self) -> str:
         return call_of(self)
+
+    if not TYPE_CHECKING:  # checkers would let any attribute be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name in self._guarded and self._constructed:
+                self._set(name, value)
+            else:
+                super().__setattr__(name, value)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Set an argument of the constructor of an object that was made before.
+
+        Raises:
+            AttributeError: it cannot be set any more; the message says what to do.
+            ValueError, TypeError: what the constructor raises for such an argument.
+        """
+        if name in self._unsettable:
+            raise self._refusal(name, self._unsettable[name])
+        kind = _taker(type(self), name)
+        if (
+            kind is None
+            or isinstance(getattr(type(self), name, None), property)  # which checks it
+            or not all(hasattr(self, each) for each in argument_names(kind))  # a user's class
+        ):
+            object.__setattr__(self, name, value)
+            return
+        twin = kind(**{**self._arguments(kind), name: value})
+        self._check_change(name, twin)
+        for each in (name, *twin._derived):
+            object.__setattr__(self, each, getattr(twin, each))
+
+    def _arguments(self, kind: type[Any]) -> dict[str, Any]:
+        """What one would give the constructor of that class of this object's for the same again."""
+        return {name: getattr(self, name) for name in argument_names(kind)}
+
+    def _check_change(self, name: str, twin: Any) -> None:
+        """Raise AttributeError if the object cannot become what the twin is in that argument."""
+
+    def _refusal(self, name: str, advice: str) -> AttributeError:
+        """The error for an attribute that cannot be set."""
+        return AttributeError(f"{self._title}: {name} cannot be set; {advice}")
+
+    @property
+    def _title(self) -> str:
+        """What errors call the object."""
+        return type(self).__name__
 
 
 class Described(Protocol):
@@ -90,6 +171,12 @@ def argument_names(kind: type[Any]) -> tuple[str, ...]:
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and (base := _base(kind)) != kind:
         names += [name for name in argument_names(base) if name not in names]
     return tuple(names)
+
+
+def _taker(kind: type[Any], name: str) -> type[Any] | None:
+    """The first of a class and its bases whose constructor takes an argument of that name."""
+    line = (each for each in kind.__mro__ if issubclass(each, Configurable))
+    return next((each for each in line if name in argument_names(each)), None)
 
 
 def unknown(kind: str, received: Any, names: Iterable[str]) -> ValueError:

@@ -98,26 +98,75 @@ class Engine(ABC):
         name: of the model.
 
     Attributes:
-        optimizer, loss, metrics: what `compile` was given, as objects.
+        optimizer, loss, metrics: what `compile` was given, as objects. Setting one of them compiles
+            the model with it and the two others.
         stop_training: a callback sets it to end `fit`.
         history: of the last `fit`.
-        seed: of shuffling and dropout; None takes the seed of the process.
+        seed: of shuffling and dropout, in 0 .. 2**64-1; None takes the seed of the process.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
-        self.metrics: list[metrics.Metric] = []
+        self._optimizer: optimizers.Optimizer | None = None
+        self._loss: losses.Loss | None = None
+        self._metrics: list[metrics.Metric] = []
         self.stop_training = False
         self.history: History | None = None
-        self.seed: int | None = None
+        self._own_seed: int | None = None
         self._run = Run(training=True)
         self._store: ParameterStore | None = None
         self._training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
         self._idle: dict[str, list[Plan]] = {}  # plans that "test" or "predict", ready for use
         self._lock = ModelLock(name)
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer | None:
+        """What changes the weights."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: str | optimizers.Optimizer) -> None:
+        self._compile(value, self._loss, self._metrics)
+
+    @property
+    def loss(self) -> losses.Loss | None:
+        """What training makes small."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: str | losses.Loss | None) -> None:
+        self._compile(self._optimizer or "adam", value, self._metrics)
+
+    @property
+    def metrics(self) -> list[metrics.Metric]:
+        """What is told besides the loss."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, value: Any) -> None:
+        self._compile(self._optimizer or "adam", self._loss, value)
+
+    @changes_model
+    def _compile(
+        self, optimizer: str | optimizers.Optimizer, loss: str | losses.Loss | None, wanted: Any
+    ) -> None:
+        chosen_optimizer = optimizers.get(optimizer)
+        chosen_loss = None if loss is None else losses.get(loss)
+        chosen_metrics = metrics.get_all(wanted, chosen_loss)
+        if chosen_optimizer is not self._optimizer and self._optimizer is not None:
+            self._optimizer.unbind(self._store)
+        self._optimizer, self._loss, self._metrics = chosen_optimizer, chosen_loss, chosen_metrics
+        self._forget_plans()
+
+    @property
+    def seed(self) -> int | None:
+        """Of shuffling and dropout."""
+        return self._own_seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        self._own_seed = None if value is None else random.check_seed(value)
 
     @property
     @abstractmethod
@@ -174,7 +223,7 @@ class Engine(ABC):
             if not ranges:
                 warn("The model does not have any trainable weights.")
         plan = self._training_plan
-        if plan is None or plan.optimizer is not self.optimizer or plan.batch_size < len(indices):
+        if plan is None or plan.optimizer is not self.optimizer or not plan.serves(len(indices)):
             self._training_plan = None  # its memory goes first
             plan = self._training_plan = self._lower("train", len(indices))
         bound = plan.bind(len(indices))
@@ -245,7 +294,7 @@ class Engine(ABC):
         idle, plan = self._idle.setdefault(purpose, []), None
         with suppress(IndexError):  # all are in use, by other threads
             plan = idle.pop()
-        if plan is None or plan.batch_size < len(indices):
+        if plan is None or not plan.serves(len(indices)):
             del plan  # its memory goes first
             plan = self._lower(purpose, len(indices))
         bound = plan.bind(len(indices))

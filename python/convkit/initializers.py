@@ -12,8 +12,8 @@ Y. LeCun et al., "Efficient BackProp" (1998).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -226,6 +226,9 @@ class _Scaled(VarianceScaling):
     """A VarianceScaling that has a name of its own, and nothing to choose but the seed."""
 
     fixed: tuple[float, str, str]
+    _unsettable: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("scale", "mode", "distribution"), "use VarianceScaling"
+    )
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(*self.fixed, seed)

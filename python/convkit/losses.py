@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .changes import Repeatable
+from .changes import Repeatable, restructure
 from .config import Configurable, unknown
 from .parameters import Array
 
@@ -51,6 +51,10 @@ class Loss(Repeatable, Configurable):
 
     name = "loss"
     fused_activation: str | None = None
+
+    def _set(self, name: str, value: Any) -> None:
+        super()._set(name, value)
+        restructure(self)
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Check all targets against the model's output (K,), and return them as the ops read them.
@@ -118,6 +122,7 @@ class _OneOp(Loss):
 
     op: Callable[..., tuple[Array, ...]]
     gradient = "dy"
+    _derived = ("fuses_softmax", "gradient", "op", "options")
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name or self.name

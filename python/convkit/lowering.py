@@ -24,7 +24,7 @@ from .fusion import LossHead, Sizes, Stage
 from .layers.base import Layer
 from .losses import Loss
 from .optimizers import Optimizer
-from .plan import Buffer, Plan, Step
+from .plan import Buffer, Origin, Plan, Step
 
 
 def lower(
@@ -55,6 +55,7 @@ def lower(
         raise ValueError(f"batch_size must be a positive integer, received {batch_size}")
     if training and loss is None:
         raise ValueError("a plan for training needs a loss")
+    origin = Origin([*layers, *([] if loss is None else [loss])])
     chain: list[Any] = [stage for layer in layers for stage in layer.stages()]
     if loss is not None:
         if fuse:
@@ -64,6 +65,7 @@ def lower(
         chain = fusion.fuse(chain)
     head = chain.pop() if loss is not None else None
     plan = _Allocator(batch_size, training).plan(chain, head, input_sizes)
+    plan.origin = origin
     if training:
         plan.regularized, plan.optimizer = regularizers.regularized(layers), optimizer
     return plan

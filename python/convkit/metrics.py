@@ -7,7 +7,7 @@ A metric is used as in Keras: `update_state(y_true, y_pred)` for each batch, the
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +45,9 @@ class Metric(Configurable):
     """
 
     name = "metric"
+    _unsettable: ClassVar[Mapping[str, str]] = {
+        "name": "give it to the constructor of a new metric"
+    }
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or self.name

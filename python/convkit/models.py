@@ -66,6 +66,21 @@ class Sequential(Trainer):
 
     # What it consists of.
 
+    @property
+    def name(self) -> str:
+        """What the model is called. It can be set.
+
+        Raises:
+            ValueError: set to what is no string, or an empty one.
+        """
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"a model's name must be a non-empty string, received {value!r}")
+        self._name = value
+
     @changes_model
     def add(self, layer: Layer) -> None:
         """Put a layer at the end.
@@ -158,7 +173,9 @@ class Sequential(Trainer):
                 )
             return
         shape: Shape = (None, *sizes)
-        # All shapes first: whatever does not fit is found before anything is made.
+        # All names and shapes first: whatever does not fit is found before anything is made.
+        for i, layer in enumerate(self._layers):
+            self._check_name(layer, self._layers[:i])
         shapes = [shape]
         for layer in self._layers:
             shapes.append(layer.compute_output_shape(shapes[-1]))
@@ -169,7 +186,10 @@ class Sequential(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in order; an `Input` is not among them, as in Keras."""
+        """The layers in order, as a new list: `add` and `pop` change the model.
+
+        An `Input` is not among them, as in Keras.
+        """
         return list(self._layers)
 
     @property
@@ -337,7 +357,10 @@ class Sequential(Trainer):
             raise TypeError(f"a model consists of objects of convkit.layers, received {layer!r}")
         if any(layer is other for other in self._layers):
             raise layer.error("it is already in this model; use a new layer")
-        if any(layer.name == other.name for other in self._layers):
+        self._check_name(layer, self._layers)
+
+    def _check_name(self, layer: Layer, before: Sequence[Layer]) -> None:
+        if any(layer.name == other.name for other in before):
             raise layer.error(
                 f'model "{self.name}" already has a layer of this name; give it another'
             )

@@ -64,13 +64,13 @@ class Parameter:
 
     __slots__ = (
         "_frozen",
+        "_gradient",
+        "_regularizer",
         "_store",
+        "_trainable",
         "_value",
-        "gradient",
         "name",
         "path",
-        "regularizer",
-        "trainable",
     )
 
     def __init__(
@@ -84,11 +84,11 @@ class Parameter:
     ) -> None:
         self.name = name
         self.path = path or name
-        self.trainable = trainable
-        self.regularizer = regularizer
+        self._trainable = trainable
+        self._regularizer = regularizer
         self._frozen = False
         self._value: Array = np.ascontiguousarray(value, np.float32)
-        self.gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
+        self._gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
         self._store: weakref.ref[ParameterStore] | None = None
 
     @property
@@ -119,6 +119,25 @@ class Parameter:
     @store.setter
     def store(self, value: ParameterStore) -> None:
         self._store = weakref.ref(value)
+
+    @property
+    def gradient(self) -> Array:
+        """The gradient, in the memory that training works on; empty if not trainable."""
+        return self._gradient
+
+    @property
+    def trainable(self) -> bool:
+        """False for state that only the layer itself updates; `frozen` is what can be set."""
+        return self._trainable
+
+    @property
+    def regularizer(self) -> Regularizer | None:
+        """The penalty on its size, or None. To set it, set the layer's, `kernel_regularizer`."""
+        return self._regularizer
+
+    def penalize(self, regularizer: Regularizer | None) -> None:
+        """Have another penalty; the layer says so that has the parameter."""
+        self._regularizer = regularizer
 
     def move(self, home: Array) -> None:
         """Live in other memory from now on, with the same numbers."""
@@ -205,7 +224,7 @@ class ParameterStore:
             home = (self.values if parameter.trainable else self.state)[place].reshape(shape)
             parameter.move(home)
             if parameter.trainable:
-                parameter.gradient = self.gradients[place].reshape(shape)
+                parameter._gradient = self.gradients[place].reshape(shape)
             parameter.store = self
         changes.note()
         self.is_current = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -216,12 +216,36 @@ def _taken(values: Array | None, indices: Array, memory: Array | None) -> Array 
     return values.take(indices, axis=0, out=memory, mode="clip")
 
 
+class Origin:
+    """The layers, and the loss, that a plan is lowered from, as they are now."""
+
+    __slots__ = ("_revisions", "_sources", "_structure")
+
+    def __init__(self, sources: Sequence[changes.Repeatable] = ()) -> None:
+        self._structure = changes.structure
+        self._sources = sources
+        self._revisions = [source.revision for source in sources]
+
+    def is_unchanged(self) -> bool:
+        """Whether lowering them again would give the same plan.
+
+        Before most batches, nothing changed anywhere in the process, which is one comparison.
+        """
+        structure = changes.structure
+        if self._structure is not structure:
+            if self._revisions != [source.revision for source in self._sources]:
+                return False
+            self._structure = structure
+        return True
+
+
 class Plan:
     """The steps of a model for one batch size; `str(plan)` is a table of them.
 
     Attributes:
         regularized: the parameters whose penalties training adds to the loss.
         optimizer: what changes the parameters in the end, if that is part of the plan.
+        origin: what it was lowered from.
     """
 
     def __init__(
@@ -254,6 +278,7 @@ class Plan:
         self.nbytes = nbytes
         self.regularized: list[Parameter] = []
         self.optimizer: Optimizer | None = None
+        self.origin = Origin()
         self._bound: dict[int, Bound] = {}
 
     def bind(self, n: int) -> Bound:
@@ -264,6 +289,10 @@ class Plan:
                 raise ValueError(f"a plan for {self.batch_size} samples cannot run {n}")
             bound = self._bound[n] = Bound(self, n)
         return bound
+
+    def serves(self, n: int) -> bool:
+        """Whether it can run n samples, and nothing changed that it was lowered from."""
+        return n <= self.batch_size and self.origin.is_unchanged()
 
     def runs(self, n: int) -> tuple[list[RunSteps], list[RunSteps]]:
         """The stages' methods with their arrays for n samples, forward and backward."""

@@ -8,8 +8,8 @@ frozen parameter has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import ArrayLike
 
@@ -61,6 +61,8 @@ class L1(Regularizer):
         l1: the factor, a finite number of at least 0.
     """
 
+    _unsettable: ClassVar[Mapping[str, str]] = {"l2": "use L1L2"}
+
     def __init__(self, l1: float = 0.01) -> None:
         self.l1 = not_negative(l1, "l1", self)
 
@@ -71,6 +73,8 @@ class L2(Regularizer):
     Args:
         l2: the factor, a finite number of at least 0.
     """
+
+    _unsettable: ClassVar[Mapping[str, str]] = {"l1": "use L1L2"}
 
     def __init__(self, l2: float = 0.01) -> None:
         self.l2 = not_negative(l2, "l2", self)

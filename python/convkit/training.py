@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import data, losses, optimizers
-from . import metrics as metrics_module
 from .arguments import due, flat, hearing, integer, listed, optional
 from .batches import (
     DEFAULT_BATCH_SIZE,
@@ -26,7 +25,7 @@ from .batches import (
 )
 from .callbacks import Callback, CallbackList, History, Logs
 from .data import Data
-from .engine import Scores, changes_model, trains
+from .engine import Scores, trains
 from .feeding import Feeder
 from .lowering import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
@@ -44,7 +43,6 @@ _LOST = (
 class Trainer(Feeder):
     """What a user does with a model that has layers: compile, fit, evaluate, predict."""
 
-    @changes_model
     def compile(
         self,
         optimizer: str | optimizers.Optimizer = "adam",
@@ -63,13 +61,7 @@ class Trainer(Feeder):
         Raises:
             ValueError: an unknown name; the message lists the known ones.
         """
-        chosen_optimizer = optimizers.get(optimizer)
-        chosen_loss = None if loss is None else losses.get(loss)
-        chosen_metrics = metrics_module.get_all(metrics, chosen_loss)
-        if chosen_optimizer is not self.optimizer and self.optimizer is not None:
-            self.optimizer.unbind(self._store)
-        self.optimizer, self.loss, self.metrics = chosen_optimizer, chosen_loss, chosen_metrics
-        self._forget_plans()
+        self._compile(optimizer, loss, metrics)
 
     @trains
     def fit(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .. import ops
 from ..config import suggestion
@@ -68,6 +68,8 @@ class Activation(Layer):
         >>> convkit.layers.Activation("relu")
     """
 
+    _derived = ("_function", "keeps_input", "keeps_output", "in_place", "_options")
+
     def __init__(self, activation: str, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
         self.activation = check_activation(activation, self)
@@ -107,7 +109,16 @@ class Activation(Layer):
         return self.activation or "linear"
 
 
-class ReLU(Activation):
+class _OneActivation(Activation):
+    """An activation that is a layer of its own."""
+
+    _unsettable: ClassVar[Mapping[str, str]] = {
+        **Activation._unsettable,
+        "activation": "use another layer, such as Activation",
+    }
+
+
+class ReLU(_OneActivation):
     """max(x, 0), as a layer of its own, with Keras's three bends.
 
     x where x > threshold, but max_value at most; else negative_slope * (x - threshold).
@@ -150,7 +161,7 @@ class ReLU(Activation):
         return f"relu({', '.join(given)})" if given else "relu"
 
 
-class LeakyReLU(Activation):
+class LeakyReLU(_OneActivation):
     """x where it is positive, else negative_slope * x, as a layer of its own.
 
     Args:
@@ -165,7 +176,7 @@ class LeakyReLU(Activation):
         self._options = {"negative_slope": self.negative_slope}
 
 
-class ELU(Activation):
+class ELU(_OneActivation):
     """x where it is positive, else alpha * (exp(x) - 1), as a layer of its own.
 
     Args:
@@ -186,7 +197,7 @@ def _not_negative(value: float, what: str, layer: Layer) -> float:
     return float(value)
 
 
-class Softmax(Activation):
+class Softmax(_OneActivation):
     """exp(x) / sum(exp(x)) along the last axis, as a layer of its own.
 
     Args:

@@ -15,17 +15,18 @@ Shapes have the batch in front, as in Keras: `(None, 28, 28, 1)`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..changes import Repeatable
+from ..changes import Repeatable, restructure
 from ..config import Configurable, argument_names, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
+from .attributes import are_same, lowered_from
 from .checks import check_sample_shape
 from .naming import automatic_name
 
@@ -105,6 +106,8 @@ class Layer(Repeatable, Configurable):
             training, so that a plan may remember them. Not inherited.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
+        shaping: the arguments that cannot be set once the layer is built, for shapes, parameters or
+            their names depend on them. All others take effect at once.
         weight_source: where `build` takes the weights from, None for the initializers.
     """
 
@@ -114,6 +117,10 @@ class Layer(Repeatable, Configurable):
     dx_over_x: bool = False
     epilogues: ClassVar[frozenset[str]] = frozenset()
     operation: ClassVar[str] = "layer"
+    shaping: ClassVar[frozenset[str]] = frozenset({"name"})
+    _unsettable: ClassVar[Mapping[str, str]] = {
+        "input_shape": "give it to the constructor of a new layer"
+    }
 
     def __init__(
         self,
@@ -169,11 +176,54 @@ class Layer(Repeatable, Configurable):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as a small dictionary that JSON can hold."""
         config = super().get_config()
-        # The attribute of that name is the shape that the layer was built for, batch included.
-        config.pop("input_shape", None)
-        if self.first_input_shape is not None:
-            config["input_shape"] = list(self.first_input_shape)
+        if self.first_input_shape is None:
+            config.pop("input_shape", None)
         return config
+
+    def _arguments(self, kind: type[Any]) -> dict[str, Any]:
+        # The attribute of that name is the shape that the layer was built for, batch included.
+        own = {name: getattr(self, name) for name in argument_names(kind)}
+        return {**own, "input_shape": self.first_input_shape} if "input_shape" in own else own
+
+    if not TYPE_CHECKING:  # checkers would let any attribute be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if isinstance(self.__dict__.get(name), Parameter) and self.built:
+                raise self._refusal(
+                    name, f"give it other numbers by layer.{name}.value = array, or by set_weights"
+                )
+            super().__setattr__(name, value)
+
+    def _set(self, name: str, value: Any) -> None:
+        if not self.built:
+            super()._set(name, value)
+            return
+        before = lowered_from(self)
+        super()._set(name, value)
+        for parameter in self._parameters:
+            if name == self._regularizer_name(parameter):
+                parameter.penalize(getattr(self, name))
+        if lowered_from(self) != before:
+            restructure(self)
+
+    def _check_change(self, name: str, twin: Any) -> None:
+        old, new = getattr(self, name), getattr(twin, name)
+        if not self.built or self.input_shape is None or are_same(old, new):
+            return
+        built_for = None
+        if name in self.shaping:
+            built_for = f"with shapes and parameters for {name}={old!r}"
+        elif type(twin) is type(self):
+            shape = twin.compute_output_shape(self.input_shape)
+            if shape != self.output_shape:
+                built_for = f"for outputs of shape {self.output_shape}, which would become {shape}"
+        if built_for is not None:
+            advice = f"the layer is built {built_for}: make a new layer, in a new model"
+            raise self._refusal(name, advice)
+
+    def _regularizer_name(self, parameter: Parameter) -> str:
+        """The argument that a parameter's regularizer came from."""
+        return f"{parameter.name}_regularizer"
 
     # What subclasses may define.
 
@@ -221,7 +271,7 @@ class Layer(Repeatable, Configurable):
             return
         self._parameters = []
         self.create_parameters(input_shape)
-        self.input_shape, self.output_shape = tuple(input_shape), output_shape
+        self.__dict__.update(input_shape=tuple(input_shape), output_shape=output_shape)
         self.built = True
         self.trainable = self._trainable
 
@@ -300,7 +350,11 @@ class Layer(Repeatable, Configurable):
 
     def error(self, message: str) -> ValueError:
         """A ValueError that names this layer."""
-        return ValueError(f'layer "{self.name}" ({type(self).__name__}): {message}')
+        return ValueError(f"{self._title}: {message}")
+
+    @property
+    def _title(self) -> str:
+        return f'layer "{self.name}" ({type(self).__name__})'
 
     def expect_rank(self, input_shape: Shape, rank: int, meaning: str) -> None:
         """Raise ValueError unless the input has that rank and no sizes that are open or zero."""

@@ -35,6 +35,7 @@ class BatchNormalization(EpilogueLayer):
 
     repeats = True
     operation = "batchnorm"
+    shaping = EpilogueLayer.shaping | {"axis", "center", "scale"}
 
     def __init__(
         self,

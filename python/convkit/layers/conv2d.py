@@ -22,8 +22,18 @@ class BaseConv2D(KernelLayer):
         kernel_size, strides, padding, data_format, dilation_rate: as of `Conv2D`.
 
     Attributes:
-        geometry: strides, padding, dilation and groups, as the ops take them.
+        groups: into how many groups the channels are cut.
     """
+
+    groups: int
+
+    shaping = KernelLayer.shaping | {
+        "data_format",
+        "dilation_rate",
+        "kernel_size",
+        "padding",
+        "strides",
+    }
 
     def __init__(
         self,
@@ -40,11 +50,15 @@ class BaseConv2D(KernelLayer):
         self.strides = positive_pair(strides, "strides", self)
         self.padding = check_padding(padding, self)
         self.dilation_rate = positive_pair(dilation_rate, "dilation_rate", self)
-        self.geometry: dict[str, Any] = {
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """Strides, padding, dilation and groups, as the ops take them."""
+        return {
             "strides": self.strides,
             "padding": self.padding,
             "dilation": self.dilation_rate,
-            "groups": 1,
+            "groups": self.groups,
         }
 
     def _output_channels(self, channels: int) -> int:
@@ -134,6 +148,7 @@ class Conv2D(BaseConv2D):
 
     operation = "conv2d"
     repeats = True
+    shaping = BaseConv2D.shaping | {"filters", "groups", "kernel_initializer"}
 
     def __init__(
         self,
@@ -172,7 +187,6 @@ class Conv2D(BaseConv2D):
             raise self.error(
                 f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
             )
-        self.geometry["groups"] = self.groups
 
     def _output_channels(self, channels: int) -> int:
         """The filters."""

@@ -32,6 +32,7 @@ class Dense(KernelLayer):
 
     repeats = True
     operation = "dense"
+    shaping = KernelLayer.shaping | {"units", "kernel_initializer"}
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, regularizers
-from ..parameters import Array, Shape
+from ..parameters import Array, Parameter, Shape
 from .base import LayerOptions
 from .checks import positive
 from .conv2d import BaseConv2D
@@ -43,6 +43,7 @@ class DepthwiseConv2D(BaseConv2D):
 
     repeats = True
     operation = "depthwise_conv2d"
+    shaping = BaseConv2D.shaping | {"depth_multiplier", "depthwise_initializer"}
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class DepthwiseConv2D(BaseConv2D):
             bias_regularizer=bias_regularizer,
             **options,
         )
+        self.groups = 1  # until it is built
         self.depth_multiplier = positive(depth_multiplier, "depth_multiplier", self)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
@@ -83,10 +85,14 @@ class DepthwiseConv2D(BaseConv2D):
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (KH, KW, C, M) and the bias (C * M,)."""
         channels = self._channels(input_shape)
-        self.geometry["groups"] = channels
+        self.groups = channels
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         outputs = self._output_channels(channels)
         self._add_kernel(shape, outputs, self.depthwise_initializer, self.depthwise_regularizer)
+
+    def _regularizer_name(self, parameter: Parameter) -> str:
+        """The kernel's is called otherwise, as in Keras."""
+        return super()._regularizer_name(parameter).replace("kernel", "depthwise")
 
     def _grouped(self, kernel: Array) -> Array:
         """The same memory as the weights of a convolution in groups, (KH, KW, 1, C * M)."""

@@ -72,6 +72,7 @@ class KernelLayer(EpilogueLayer):
 
     keeps_input = True
     dx_over_x = True
+    shaping = EpilogueLayer.shaping | {"use_bias", "bias_initializer"}
 
     def __init__(
         self,

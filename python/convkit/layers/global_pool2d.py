@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class _GlobalPooling2D(Layer):
     """What both global poolings share: the output's shape."""
 
+    shaping = Layer.shaping | {"data_format"}
+
     def __init__(self, data_format: str | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
         self.data_format = check_data_format(data_format, self)

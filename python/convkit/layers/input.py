@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from ..parameters import Shape
 from .base import ViewLayer
@@ -18,6 +19,10 @@ class InputLayer(ViewLayer):
     """
 
     operation = "input"
+    _unsettable: ClassVar[Mapping[str, str]] = {
+        **ViewLayer._unsettable,
+        "shape": "make a new Input",
+    }
 
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)

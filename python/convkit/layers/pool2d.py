@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class _Pooling2D(Layer):
     """What both poolings share: the window and the output's shape."""
 
+    shaping = Layer.shaping | {"data_format", "padding", "pool_size", "strides"}
+
     def __init__(
         self,
         pool_size: int | Sequence[int] = (2, 2),

@@ -48,12 +48,17 @@ class Rescaling(Layer):
         """The input's own shape."""
         channels = self._channels(input_shape)
         for what, values in (("scale", self.scale), ("offset", self.offset)):
-            if isinstance(values, list) and len(values) not in (1, channels):
+            if isinstance(values, tuple) and len(values) not in (1, channels):
                 raise self.error(
                     f"{what} has {len(values)} values, one for each channel, the last axis of the "
                     f"input, received shape {tuple(input_shape)}"
                 )
         return tuple(input_shape)
+
+    def _set(self, name: str, value: Any) -> None:
+        super()._set(name, value)
+        if self.input_shape is not None:
+            self.create_parameters(self.input_shape)
 
     def create_parameters(self, input_shape: Shape) -> None:
         """None; but the factors and offsets as the op reads them, (C,) each."""
@@ -73,7 +78,7 @@ class Rescaling(Layer):
             ops.rescaling_backward(dy, self._scale, out=dx)
 
 
-def _numbers(value: Any, what: str, layer: Layer) -> float | list[float]:
+def _numbers(value: Any, what: str, layer: Layer) -> float | tuple[float, ...]:
     several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
     values = list(value) if several else [value]
     try:
@@ -84,4 +89,4 @@ def _numbers(value: Any, what: str, layer: Layer) -> float | list[float]:
         numbers = [math.nan]
     if not all(math.isfinite(number) for number in numbers):
         raise layer.error(f"{what} must be a finite number, or one a channel, received {value!r}")
-    return numbers if several else numbers[0]
+    return tuple(numbers) if several else numbers[0]

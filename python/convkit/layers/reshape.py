@@ -27,6 +27,7 @@ class Reshape(ViewLayer):
     """
 
     operation = "reshape"
+    shaping = ViewLayer.shaping | {"target_shape"}
 
     def __init__(self, target_shape: Sequence[int], **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)

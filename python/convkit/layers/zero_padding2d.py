@@ -29,6 +29,7 @@ class ZeroPadding2D(Layer):
     """
 
     operation = "zero_padding2d"
+    shaping = Layer.shaping | {"data_format", "padding"}
 
     def __init__(
         self,

@@ -7,14 +7,15 @@ own memory (the slots) has the layout of the parameters and is allocated once.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import ops
 from ..changes import Repeatable
-from ..config import Configurable, not_negative, serialize, unknown
+from ..config import Configurable, not_negative, unknown
 from ..parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
 from .schedules import LearningRateSchedule
@@ -41,6 +42,9 @@ class Optimizer(Repeatable, Configurable):
 
     slot_names: tuple[str, ...] = ()
     read_anew = frozenset({"iterations", "learning_rate", "_learning_rate"})
+    _unsettable: ClassVar[Mapping[str, str]] = {
+        "schedule": "set learning_rate to a schedule, or make a new optimizer"
+    }
 
     def __init__(
         self,
@@ -64,15 +68,6 @@ class Optimizer(Repeatable, Configurable):
         self._rate, self._step = np.empty(1, np.float64), np.empty(1, np.int64)
 
     @property
-    def iterations(self) -> int:
-        """How many steps were made; in `update`, the one that is being made among them."""
-        return int(self.steps_made[0])
-
-    @iterations.setter
-    def iterations(self, value: int) -> None:
-        self.steps_made[0] = value
-
-    @property
     def learning_rate(self) -> float:
         """The step size of the next step. It can be set, to a number or a schedule, at any time.
 
@@ -85,7 +80,7 @@ class Optimizer(Repeatable, Configurable):
     @learning_rate.setter
     def learning_rate(self, value: float | LearningRateSchedule) -> None:
         if isinstance(value, LearningRateSchedule):
-            self.schedule = value
+            object.__setattr__(self, "schedule", value)
             self._follow_schedule()
             return
         if self.schedule is not None:
@@ -95,6 +90,42 @@ class Optimizer(Repeatable, Configurable):
                 f"as learning_rate if something else shall change it"
             )
         self._learning_rate = not_negative(value, "learning_rate", self)
+
+    @property
+    def iterations(self) -> int:
+        """How many steps were made; in `update`, the one that is being made among them.
+
+        It can be set, which also sets the learning rate by a schedule.
+
+        Raises:
+            ValueError: set to what is no integer of at least 0.
+        """
+        return int(self.steps_made[0])
+
+    @iterations.setter
+    def iterations(self, value: int) -> None:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+        if number < 0:
+            raise ValueError(
+                f"{type(self).__name__}: iterations must be an integer of at least 0, received "
+                f"{value!r}"
+            )
+        self.steps_made[0] = number
+        self._follow_schedule()
+
+    def _arguments(self, kind: type[Any]) -> dict[str, Any]:
+        own = super()._arguments(kind)
+        if self.schedule is not None and "learning_rate" in own:
+            own["learning_rate"] = self.schedule
+        return own
+
+    def _set(self, name: str, value: Any) -> None:
+        super()._set(name, value)
+        if self._store is not None and tuple(self.slots) != self.slot_names:
+            # It has more or less to remember now; what is new begins as it does in a new optimizer.
+            size, old = self._store.values.size, self.slots
+            self.slots = {n: old[n] if n in old else aligned_zeros(size) for n in self.slot_names}
+            self._ranges, self._views = (), []
 
     def bind(self, store: ParameterStore) -> None:
         """Work for the model whose parameters live in `store`.
@@ -120,12 +151,7 @@ class Optimizer(Repeatable, Configurable):
         if store is not None and self._store is store:
             self._store = None
             self.slots, self._ranges, self._views = {}, (), []
-            self.count(0)
-
-    def count(self, iterations: int) -> None:
-        """Go on as if so many steps had been made: set `iterations`, and the rate by a schedule."""
-        self.iterations = iterations
-        self._follow_schedule()
+            self.iterations = 0
 
     def _follow_schedule(self) -> None:
         if self.schedule is not None:
@@ -137,14 +163,16 @@ class Optimizer(Repeatable, Configurable):
         A model makes the parts by themselves, so `update` is what a subclass defines.
         """
         self.begin(store)
-        self.iterations += 1
+        self.steps_made += 1
         self.update_all()
         self.end()
 
     def begin(self, store: ParameterStore) -> None:
         """Get ready for a step: the first part of `apply`."""
         self.bind(store)
-        self._follow_schedule()  # whoever interrupted the last step may have kept `end` from it
+        # Whoever interrupted the last step may have kept it from its end, and the schedule's
+        # attributes may be others than they were then.
+        self._follow_schedule()
         ranges = store.trainable_ranges()
         if ranges is not self._ranges:
             arrays = (store.values, store.gradients, *self.slots.values())
@@ -164,13 +192,6 @@ class Optimizer(Repeatable, Configurable):
     def update(self, w: Array, g: Array, *slots: Array) -> None:
         """Change w in place, given its gradient and the slots; `iterations` counts from 1."""
         raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, with the learning rate of now."""
-        config = super().get_config()
-        if self.schedule is not None:
-            config["learning_rate"] = serialize(self.schedule)
-        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -193,6 +214,7 @@ class SGD(Optimizer):
     """
 
     repeats = True
+    _derived = ("slot_names",)
 
     def __init__(
         self,
@@ -279,6 +301,7 @@ class RMSprop(Optimizer):
     """
 
     repeats = True
+    _derived = ("slot_names",)
 
     def __init__(
         self,

@@ -104,8 +104,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 f"there must be one value more than boundaries, received {len(values)} values "
                 f"and {len(boundaries)} boundaries"
             )
-        self.boundaries = [self.number(each, "each boundary") for each in boundaries]
-        self.values = [self.number(each, "each value") for each in values]
+        self.boundaries = tuple(self.number(each, "each boundary") for each in boundaries)
+        self.values = tuple(self.number(each, "each value") for each in values)
         if any(one >= two for one, two in pairwise(self.boundaries)):
             raise self.error(f"boundaries must increase, received {list(boundaries)}")
         self.name = name
@@ -176,6 +176,8 @@ class OneCycle(LearningRateSchedule):
         final_div_factor: it ends at max_learning_rate / div_factor / final_div_factor.
         name: by default `OneCycle`.
     """
+
+    _derived = ("_first", "_last", "_peak")
 
     def __init__(
         self,

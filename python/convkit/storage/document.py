@@ -176,7 +176,7 @@ def _restore_compiled(
         for name, slot in optimizer.slots.items():
             for path, view in store.split(slot).items():
                 np.copyto(view, arrays.take(f"{_SLOTS}/{name}/{path}", view.shape))
-    optimizer.count(_count(training, "iterations"))
+    optimizer.iterations = _count(training, "iterations")
 
 
 def assign_weights(
