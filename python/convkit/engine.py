@@ -212,9 +212,10 @@ class Engine(ABC):
 
     def _train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
         """Make a training step; count it and its batch. To be called while writing."""
-        assert self.optimizer is not None
+        optimizer = self._optimizer
+        assert optimizer is not None
         store = self._parameters()
-        self.optimizer.begin(store)  # refuses a second model before anything is changed
+        optimizer.begin(store)  # refuses a second model before anything is changed
         ranges = store.trainable_ranges()
         if ranges is not self._planned_ranges:
             # Which gradients are needed depends on which layers are frozen.
@@ -223,14 +224,14 @@ class Engine(ABC):
             if not ranges:
                 warn("The model does not have any trainable weights.")
         plan = self._training_plan
-        if plan is None or plan.optimizer is not self.optimizer or not plan.serves(len(indices)):
+        if plan is None or plan.optimizer is not optimizer or not plan.serves(len(indices)):
             self._training_plan = None  # its memory goes first
             plan = self._training_plan = self._lower("train", len(indices))
         bound = plan.bind(len(indices))
         _load(bound, samples, indices)
         self._run.seed[0] = seed
         bound(self._run)
-        self.optimizer.end()
+        optimizer.end()
         scores.add(bound, bound.penalty)
 
     def _evaluate(self, batches: Batches, loop: CallbackList) -> Logs:

@@ -97,7 +97,7 @@ class Feeder(Engine):
             )
         images = as_images(x)
         sizes, output_sizes = self._sizes(images)
-        return data.samples(images, y, sizes, self.loss, output_sizes, sample_weight)
+        return data.samples(images, y, sizes, self._loss, output_sizes, sample_weight)
 
     def _require_loss(self, what: str) -> None:
         if self.optimizer is None:

@@ -79,8 +79,14 @@ class Metric(Configurable):
             )
         if len(predicted) == 0:
             return
-        self.total += self.totals(true, predicted, weights)
-        self.count += len(predicted) if weights is None else float(weights.sum())
+        count = len(predicted) if weights is None else float(weights.sum())
+        self._add(self.totals(true, predicted, weights), count)
+
+    def _add(self, total: float, count: float) -> None:
+        # Every batch comes here: no attribute is looked at that is an argument.
+        state = self.__dict__
+        state["total"] += total
+        state["count"] += count
 
     def result(self) -> float:
         """The mean so far, 0.0 before the first sample."""
@@ -88,7 +94,7 @@ class Metric(Configurable):
 
     def reset_state(self) -> None:
         """Forget all samples."""
-        self.total = self.count = 0.0
+        self.__dict__.update(total=0.0, count=0.0)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}={self.result():.4g}>"
@@ -105,8 +111,7 @@ class Mean(Metric):
 
     def add(self, total: float, count: int) -> None:
         """Count in the sum of `count` numbers."""
-        self.total += total
-        self.count += count
+        self._add(total, count)
 
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
         """The sum of y_pred; y_true does not matter."""
