@@ -519,6 +519,15 @@ def test_metrics_in_use(tmp_path: Path) -> None:
     assert after != before
 
 
+def test_the_function_of_a_scheduler_may_take_other_arguments() -> None:
+    scheduler = convkit.callbacks.LearningRateScheduler(lambda epoch: 0.5)
+    each = model(layers.ReLU())
+    each.fit(X, Y, verbose=0, callbacks=scheduler)
+    scheduler.schedule = lambda epoch, rate: rate / 2
+    history = each.fit(X, Y, epochs=2, verbose=0, callbacks=scheduler)
+    assert history.history["learning_rate"] == [0.25, 0.125]
+
+
 # ------------------------------------------------------------------------ attributes of a model
 
 

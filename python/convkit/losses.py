@@ -180,7 +180,8 @@ class CategoricalCrossentropy(_CrossEntropy):
     Args:
         from_logits: whether the model's output is before the softmax, not after it.
         label_smoothing: the share s of each target that is spread over all K classes: targets
-            become target * (1 - s) + s / K (C. Szegedy et al., 2016).
+            become target * (1 - s) + s / K (C. Szegedy et al., 2016). All targets are smoothed
+            before `fit` or `evaluate` begins.
         name: by default `categorical_crossentropy`.
 
     Targets: (N, K), every row with sum 1. Predictions: (N, K).

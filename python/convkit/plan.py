@@ -217,11 +217,7 @@ def _taken(values: Array | None, indices: Array, memory: Array | None) -> Array 
 
 
 class Origin:
-    """The layers, and the loss, that a plan is lowered from, as they are now.
-
-    While `changes.structure` is what it was when they were last found unchanged, as before most
-    batches, nothing changed anywhere in the process.
-    """
+    """The layers, and the loss, that a plan is lowered from, as they are now."""
 
     __slots__ = ("_revisions", "_sources", "_structure")
 
@@ -231,7 +227,10 @@ class Origin:
         self._revisions = [source.revision for source in sources]
 
     def is_unchanged(self) -> bool:
-        """Whether lowering them again would give the same plan."""
+        """Whether lowering them again would give the same plan.
+
+        Before most batches, nothing changed anywhere in the process, which is one comparison.
+        """
         structure = changes.structure
         if self._structure is structure:
             return True

@@ -149,11 +149,12 @@ class LearningRateScheduler(_LearningRate):
             )
         self.schedule = schedule
         self.verbose = verbose
-        self._takes_rate = _takes_two(schedule)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Ask for the rate and set it."""
-        value = self.schedule(epoch, self.rate) if self._takes_rate else self.schedule(epoch)
+        value = (
+            self.schedule(epoch, self.rate) if _takes_two(self.schedule) else self.schedule(epoch)
+        )
         if not isinstance(value, float | np.floating):
             raise ValueError(
                 f"The output of the `schedule` function should be a float. Got: {value}"
