@@ -272,8 +272,8 @@ class Layer(Repeatable, Configurable):
         self._parameters = []
         self.create_parameters(input_shape)
         self.__dict__.update(input_shape=tuple(input_shape), output_shape=output_shape)
-        self.built = True
         self.trainable = self._trainable
+        self.built = True
 
     def add_parameter(
         self,
