@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -222,3 +223,11 @@ def test_repr_is_the_call_that_makes_the_object() -> None:
 def test_what_a_user_may_have_meant(received: Any, expected: str | None) -> None:
     asked = suggestion(received, ["adam", "adam_w", "sgd"])
     assert asked == ("" if expected is None else f"; did you mean {expected}?")
+
+
+def test_signatures_are_those_of_the_constructors() -> None:
+    """For `help`, and what an editor shows while one writes."""
+    for kind in CLASSES:
+        takes_none = kind.__init__ is object.__init__  # type: ignore[misc]
+        own = [] if takes_none else list(inspect.signature(kind.__init__).parameters)[1:]  # type: ignore[misc]
+        assert list(inspect.signature(kind).parameters) == own, kind

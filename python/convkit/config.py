@@ -41,10 +41,19 @@ class _Constructed(ABCMeta):
         known = (base._guarded for base in bases if isinstance(base, _Constructed))
         cls._guarded = frozenset(own).union(namespace.get("_unsettable", ()), *known)
 
-    def __call__(cls, *arguments: Any, **options: Any) -> Any:
-        made = super().__call__(*arguments, **options)
-        object.__setattr__(made, "_constructed", True)
-        return made
+    if not TYPE_CHECKING:  # checkers, and `help`, are to see the arguments of `__init__`
+
+        def __call__(cls, *arguments: Any, **options: Any) -> Any:
+            made = super().__call__(*arguments, **options)
+            object.__setattr__(made, "_constructed", True)
+            return made
+
+        @property
+        def __signature__(cls) -> inspect.Signature:
+            if cls.__init__ is object.__init__:
+                return inspect.Signature()
+            whole = inspect.signature(cls.__init__)
+            return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
 class Configurable(metaclass=_Constructed):
