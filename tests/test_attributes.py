@@ -45,11 +45,13 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "epsilon": [0.5],
     "gamma_regularizer": ["l1"],
     "kernel_regularizer": ["l2"],
+    "max_value": [1.0],
     "momentum": [0.25],
     "negative_slope": [0.5],
     "offset": [1.0, (1.0, 2.0, 3.0, 4.0)],
     "rate": [0.25, 0.0],
     "seed": [5],
+    "threshold": [0.5],
     "trainable": [False],
 }
 REFUSED: dict[str, Any] = {
@@ -299,12 +301,12 @@ def test_layers_of_the_user() -> None:
     layer = Shifted(3)
     each = Model([convkit.Input((4,)), layer])
     first = each.predict(np.zeros((1, 4)), verbose=0)
-    plan = each._plans["predict"]
+    plan = each._idle["predict"][0]
     np.testing.assert_array_equal(first, np.zeros((1, 3)))
     layer.shift = 1.0
     np.testing.assert_allclose(each.predict(np.zeros((1, 4)), verbose=0), np.tanh([[1.0] * 3]))
     assert layer.calls == 2
-    assert each._plans["predict"] is plan, "nothing changed that it was lowered for"
+    assert each._idle["predict"][0] is plan, "nothing changed that it was lowered for"
     layer.activation = None
     np.testing.assert_array_equal(each.predict(np.zeros((1, 4)), verbose=0), [[1.0] * 3])
     with pytest.raises(ValueError, match="shift is wrong"):
@@ -340,11 +342,12 @@ def test_the_plans_of_other_models_stay() -> None:
     one, two = (Model([convkit.Input((4,)), each]) for each in (dense, other))
     for each in (one, two):
         each.predict(np.zeros((1, 4)), verbose=0)
-    plans = one._plans["predict"], two._plans["predict"]
+    plans = one._idle["predict"][0], two._idle["predict"][0]
     dense.activation = "relu"
     for each in (one, two):
         each.predict(np.zeros((1, 4)), verbose=0)
-    assert (one._plans["predict"] is plans[0], two._plans["predict"] is plans[1]) == (False, True)
+    assert one._idle["predict"][0] is not plans[0]
+    assert two._idle["predict"][0] is plans[1]
 
 
 def test_it_takes_effect_within_a_training(tmp_path: Path) -> None:

@@ -64,10 +64,13 @@ def check_freed(use: Callable[[Model], object]) -> None:
     """Use a new model, drop it, and find nothing of it left, and nothing in a cycle."""
     model = made()
     result = use(model)
-    parts = [model, model.layers[0], model.optimizer, model._store, *model._plans.values()]
-    parts += [bound for plan in model._plans.values() for bound in plan._bound.values()]
+    plans = [plan for idle in model._idle.values() for plan in idle]
+    if model._training_plan is not None:
+        plans.append(model._training_plan)
+    parts = [model, model.layers[0], model.optimizer, model._store, *plans]
+    parts += [bound for plan in plans for bound in plan._bound.values()]
     left = [weakref.ref(part) for part in parts if part is not None]
-    del model, parts, result
+    del model, plans, parts, result
     assert [each() for each in left] == [None] * len(left)
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()

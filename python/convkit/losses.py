@@ -122,7 +122,7 @@ class _OneOp(Loss):
 
     op: Callable[..., tuple[Array, ...]]
     gradient = "dy"
-    _derived = ("fuses_softmax", "gradient", "op", "options")
+    _derived = ("fused_activation", "gradient", "op", "options")
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name or self.name

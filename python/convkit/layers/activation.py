@@ -131,6 +131,8 @@ class ReLU(_OneActivation):
     Input: (N, ...). Output: the same shape.
     """
 
+    _derived = (*Activation._derived, "activation")
+
     def __init__(
         self,
         max_value: float | None = None,
