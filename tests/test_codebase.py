@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"config", "ops", "parameters", "losses"},
     "optimizers": {"changes", "config", "ops", "parameters"},
     "storage": {"files", "layers", "losses", "metrics", "optimizers", "regularizers", *_BASE},
-    "callbacks": {"config", "parameters", "warn"},
+    "callbacks": {"config", "files", "parameters", "warn"},
     "progress": {"callbacks", "warn"},
     "images": {"ops", "parameters"},
     "data": {"ops", "parameters", "losses", "images", "warn"},

@@ -248,6 +248,24 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
         convkit.onnx.load(tmp_path / "none.onnx")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"\x3a\x05\x0a\x02",
+            "truncated or damaged",
+        ),  # a graph of five bytes, of which two are here
+        (b"\x3a\x02\x0b\x0c", "damaged"),  # a group, which ONNX has none of
+        (b"\x08" + b"\xff" * 11, "truncated or damaged"),  # a number that does not end
+        (b"\x3a\x82\xe2\x09" + b"\x0a\x00" * 80_001, "more than the 80,000 fields"),
+    ],
+)
+def test_what_is_in_a_file_is_counted_first(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"model\.onnx is not an ONNX file.*{message}"):
+        convkit.onnx.load(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_a_changed_file_never_does_worse_than_a_value_error(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)

@@ -6,10 +6,12 @@ which all kinds of colour vision tell apart.
 
 from __future__ import annotations
 
+import io
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import write_atomically
 from .measure import CONVKIT
 
 if TYPE_CHECKING:
@@ -39,10 +41,13 @@ def save(figure: Figure, path: str | PathLike[str], title: str, note: str) -> Pa
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     figure.supxlabel(note, x=0.01, ha="left", fontsize=7, color="0.35")
     path = Path(path)
-    if path.suffix == ".svg":
-        figure.savefig(path, metadata={"Date": None})
+    kind = path.suffix[1:].lower()
+    drawn = io.BytesIO()
+    if kind == "svg":
+        figure.savefig(drawn, format=kind, metadata={"Date": None})
     else:
-        figure.savefig(path, dpi=150)
+        figure.savefig(drawn, format=kind, dpi=150)
+    write_atomically(path, drawn.getbuffer())
     return path
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from typing import IO, Any
 
+from ..files import open_regular, open_text_to_write
 from .base import Callback, Logs
 
 
@@ -22,7 +24,8 @@ class CSVLogger(Callback):
     state of an earlier one appends to its file.
 
     Raises:
-        OSError: in `fit`, if the file cannot be written.
+        ValueError: in `fit`, if the file is a device, a named pipe or a socket.
+        OSError: in `fit`, if the file cannot be written; the error names it.
     """
 
     def __init__(
@@ -39,11 +42,8 @@ class CSVLogger(Callback):
         """Open the file."""
         self._close()
         self.keys = self._columns() if self.append or self._resumed else None
-        mode = "a" if self.append or self._resumed else "w"
+        self.csv_file = open_text_to_write(self.filename, self.append or self._resumed)
         self._resumed = False
-        self.csv_file = open(  # noqa: SIM115
-            self.filename, mode, newline="", encoding="utf-8", errors="backslashreplace"
-        )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write a line."""
@@ -70,21 +70,33 @@ class CSVLogger(Callback):
 
         if not os.path.exists(self.filename):
             return None
-        with open(self.filename, newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file, delimiter=self.sep), None)
+        with (
+            open_regular(self.filename) as file,
+            io.TextIOWrapper(file, encoding="utf-8", newline="") as text,
+        ):
+            header = next(csv.reader(text, delimiter=self.sep), None)
         return header[1:] if header else None
 
     def _write(self, row: list[Any]) -> None:
         import csv
 
         assert self.csv_file is not None
-        csv.writer(self.csv_file, delimiter=self.sep).writerow(row)
-        self.csv_file.flush()
+        try:
+            csv.writer(self.csv_file, delimiter=self.sep).writerow(row)
+            self.csv_file.flush()
+        except OSError as error:
+            error.filename = self.filename
+            raise
 
     def _close(self) -> None:
-        if self.csv_file is not None:
-            self.csv_file.close()
-            self.csv_file = None
+        file, self.csv_file = self.csv_file, None
+        if file is None:
+            return
+        try:
+            file.close()
+        except OSError as error:
+            error.filename = self.filename
+            raise
 
     def state_dict(self) -> dict[str, Any]:
         """The columns, if the file has been begun."""

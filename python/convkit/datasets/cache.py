@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from numpy.typing import NDArray
 
-from ..files import write_atomically
+from ..files import open_regular, write_atomically
 
 # ((x_train, y_train), (x_test, y_test)). All are uint8, but typed as anything, because scripts go
 # on with `x_train = x_train.astype("float32") / 255`: the same name for another type.
@@ -82,11 +82,11 @@ def read(file: DataFile) -> bytes:
     At most one byte more than the expected size is ever decompressed.
 
     Raises:
-        ValueError: the content is damaged, or not the expected one.
+        ValueError: the content is damaged, or not the expected one, or it is no regular file.
         FileNotFoundError: the file is not there (`fetch` it first).
     """
     path = data_folder() / file.path
-    with path.open("rb") as handle:
+    with open_regular(path) as handle:
         return _verified(
             handle,
             file,

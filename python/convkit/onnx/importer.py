@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
+from ..files import open_regular
 from ..interop.assemble import assemble
 from ..interop.operators import to_channels_first
 from ..interop.verify import products_of_an_image, values_of_an_image
@@ -20,6 +21,12 @@ from ..parameters import Array
 from .constants import check_constant
 from .nodes import Node, operators_of
 from .runner import essential, runner
+from .wire import count_fields
+
+_LARGEST = 2**31 - 1  # bytes of a message
+# A node has 10 to 30, an initializer and a tensor's shape about 10 each.
+_MOST_FIELDS = 80_000
+_MOST_NODES = 4_000
 
 # Older files have other forms of Gemm, BatchNormalization and Dropout.
 _OLDEST_OPSET = 9
@@ -36,11 +43,19 @@ _ON_SHAPES = frozenset({"Shape", "Size"})
 
 def read(path: str | os.PathLike[str], verify: bool) -> Sequential:
     """See `convkit.onnx.load`."""
-    source = Path(path)
+    source = Path(os.fsdecode(path))
+    proto = onnx.ModelProto()
+    with open_regular(source) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size) if size <= _LARGEST else b""
     try:
-        proto = onnx.load(os.fspath(source), load_external_data=False)
-    except DecodeError as error:
+        if size > _LARGEST:
+            raise ValueError(f"its {size:,} bytes are more than the 2 GB of one message")
+        count_fields(data, proto.DESCRIPTOR, _MOST_FIELDS)
+        proto.ParseFromString(data)
+    except (DecodeError, ValueError) as error:
         raise ValueError(f"{source} is not an ONNX file, or is damaged: {error}") from None
+    del data
     try:
         return from_proto(proto, source.parent, verify)
     except ValueError as error:
@@ -107,6 +122,8 @@ def _checked(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
             f"its operators are of version {opset}; convkit reads those of {_OLDEST_OPSET} and "
             f"later, convert it with onnx.version_converter"
         )
+    if (nodes := len(proto.graph.node)) > _MOST_NODES:
+        raise ValueError(f"it has {nodes} nodes, more than the {_MOST_NODES} it may have")
     if proto.graph.sparse_initializer:
         raise ValueError("it has sparse weights, which convkit does not")
     if any(function.domain in _DOMAINS for function in proto.functions):
