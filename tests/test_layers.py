@@ -264,6 +264,8 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Reshape(()), "target_shape must be positive integers"),
         (lambda: layers.Reshape((-1, -1)), "at most one of them -1"),
         (lambda: layers.Reshape((0, 3)), "target_shape must be positive integers"),
+        (lambda: layers.Reshape([1] * 32), "target_shape may have at most 31 sizes, received 32"),
+        (lambda: convkit.Input([1] * 32), "the input shape may have at most 31 sizes, received 32"),
         (lambda: layers.Reshape("28"), "target_shape must be positive integers"),
         (lambda: layers.Reshape(28), "target_shape must be positive integers"),
         (lambda: layers.Rescaling("1"), "scale must be a finite number"),

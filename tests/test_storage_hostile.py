@@ -93,6 +93,17 @@ DENSE = "model.config.layers.1.config"
         ("version", 2, "version 2 of the format.*install the newest convkit"),
         ("version", True, "'version' is missing or of the wrong type"),
         ("version", ..., "'version'"),
+        ("extra", 1, "its document has entries that convkit does not know: 'extra'"),
+        ("model.extra", 1, "its model has entries that convkit does not know: 'extra'"),
+        ("model.config.extra", 1, "its model has entries"),
+        ("model.config.layers.1.extra", 1, r"more than its module, class_name and .*'extra'"),
+        (f"{DENSE}.kernel_initializer.extra", 1, "more than its module"),
+        (f"{DENSE}.kernel_initializer.config.extra", 1, "extra"),
+        ("compile.extra", 1, "its compile has entries"),
+        ("compile.optimizer.extra", 1, "more than its module"),
+        ("compile.optimizer.config.extra", 1, "extra"),
+        ("compile.loss.config.extra", 1, "extra"),
+        ("training.extra", 1, "its training state has entries"),
         ("model", [], "'model'"),
         ("model.class_name", "Own", "no Sequential of convkit"),
         ("model.config", None, "'config'"),
@@ -220,6 +231,7 @@ def test_a_hostile_file_gets_no_memory(tmp_path: Path) -> None:
         ("BatchNormalization", [1, 1, 2**31 - 1], {"center": False, "scale": False}),
         ("BatchNormalization", [1, 1, 2**31 - 1], {}),
         ("Conv2D", [1, 1, 2**31 - 1], {"filters": 1, "kernel_size": 1}),
+        ("Rescaling", [1, 1, 2**31 - 1], {"scale": 2.0}),
     ]:
         layer = {"module": "convkit.layers", "class_name": kind, "config": config}
         hostile = change(document, "model.config.layers.1", layer)
@@ -236,8 +248,35 @@ def test_as_many_layers_as_a_file_likes(tmp_path: Path) -> None:
     _, data = saved_line(tmp_path)
     with safe_open(tmp_path / "small", "numpy") as opened:
         document = json.loads(opened.metadata()["convkit"])
+    arrays = safetensors.numpy.load(data)
     flatten = {"module": "convkit.layers", "class_name": "Flatten", "config": {}}
     hostile = change(document, "model.config.layers", [flatten] * 10_001)
-    storage.write(tmp_path / "bad", hostile, safetensors.numpy.load(data))
+    storage.write(tmp_path / "bad", hostile, arrays)
     with pytest.raises(ValueError, match="10001 layers, more than the 10000"):
         load_model(tmp_path / "bad")
+    hostile = change(document, "compile.metrics", [document["compile"]["loss"]] * 1_001)
+    storage.write(tmp_path / "bad", hostile, arrays)
+    with pytest.raises(ValueError, match="1001 metrics, more than the 1000"):
+        load_model(tmp_path / "bad")
+    named = {**flatten, "config": {"name": "f"}}
+    storage.write(tmp_path / "bad", change(document, "model.config.layers", [named] * 2), arrays)
+    with pytest.raises(ValueError, match=r'"f".*the model already has a layer of this name'):
+        load_model(tmp_path / "bad")
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    for document in ({"a": "x" * 8_000_000}, {"a": [[]] * 100_000}):
+        with pytest.raises(ValueError, match="the model is too large for one file, because its"):
+            storage.write(tmp_path / "m", document, {})
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_array_is_handed_out_once(tmp_path: Path) -> None:
+    value = np.ones(2, np.float32)
+    storage.write(tmp_path / "m", {}, {"d/kernel": value})
+    with storage.reading(tmp_path / "m") as (_, arrays):
+        np.testing.assert_array_equal(arrays.take("d/kernel", (2,)), value)
+        with pytest.raises(ValueError, match="'d/kernel' is asked for twice"):
+            arrays.take("d/kernel", (2,))
+    with pytest.raises(TypeError, match="'d/kernel' is float64 and must be float32"):
+        storage.write(tmp_path / "m", {}, {"d/kernel": value.astype(np.float64)})

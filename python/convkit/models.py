@@ -91,6 +91,10 @@ class Sequential(Trainer):
                 cannot take the output of the one before it. The model stays as it was.
         """
         self._check_new(layer)
+        self._append(layer)
+
+    def _append(self, layer: Layer) -> None:
+        """Put a new layer with a name of its own at the end."""
         sizes = layer.shape if isinstance(layer, InputLayer) else layer.first_input_shape
         if self._layers or self._input_sizes is not None:
             if isinstance(layer, InputLayer):

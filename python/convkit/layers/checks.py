@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .base import Layer
 
+MOST_SIZES = 31  # of a sample: with the batch, what NumPy's arrays may have in all its versions
 LARGEST = 2**31 - 1  # the largest filter count, window or stride: what a C int holds
 
 
@@ -84,6 +85,10 @@ def check_sample_shape(shape: Sequence[int], layer: Layer) -> tuple[int, ...]:
         )
     if not shape:
         raise layer.error("the input shape must have at least one size, received ()")
+    if len(shape) > MOST_SIZES:
+        raise layer.error(
+            f"the input shape may have at most {MOST_SIZES} sizes, received {len(shape)}"
+        )
     if None in shape:
         raise layer.error(
             f"every size of the input shape {tuple(shape)} must be a positive integer, received "

@@ -41,8 +41,8 @@ class Rescaling(Layer):
         super().__init__(**options)
         self.scale = _numbers(scale, "scale", self)
         self.offset = _numbers(offset, "offset", self)
-        self._scale: Array
-        self._offset: Array
+        self._scale: Array | None = None
+        self._offset: Array | None = None
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
@@ -61,21 +61,26 @@ class Rescaling(Layer):
             self.create_parameters(self.input_shape)
 
     def create_parameters(self, input_shape: Shape) -> None:
-        """None; but the factors and offsets as the op reads them, (C,) each."""
-        channels = self._channels(input_shape)
-        self._scale = np.resize(np.asarray(self.scale, np.float32), channels)
-        self._offset = np.resize(np.asarray(self.offset, np.float32), channels)
+        """None. Nor any other memory yet: a file may claim any number of channels."""
+        self._scale, self._offset = None, None
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = x * scale + offset."""
-        ops.rescaling_forward(x, self._scale, self._offset, out=y)
+        ops.rescaling_forward(x, *self._factors(x.shape[-1]), out=y)
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """dx = dy * scale."""
         if dx is not None:
-            ops.rescaling_backward(dy, self._scale, out=dx)
+            ops.rescaling_backward(dy, self._factors(dy.shape[-1])[0], out=dx)
+
+    def _factors(self, channels: int) -> tuple[Array, Array]:
+        """The factors and offsets as the op reads them, (C,) each."""
+        if self._scale is None or self._offset is None:
+            self._offset = np.resize(np.asarray(self.offset, np.float32), channels)
+            self._scale = np.resize(np.asarray(self.scale, np.float32), channels)
+        return self._scale, self._offset
 
 
 def _numbers(value: Any, what: str, layer: Layer) -> float | tuple[float, ...]:

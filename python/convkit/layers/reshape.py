@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..parameters import Shape
 from .base import LayerOptions, ViewLayer
+from .checks import MOST_SIZES
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -42,6 +43,10 @@ class Reshape(ViewLayer):
             raise self.error(
                 f"target_shape must be positive integers, at most one of them -1, such as "
                 f"(28, 28, 1), received {target_shape!r}"
+            )
+        if len(sizes) > MOST_SIZES:
+            raise self.error(
+                f"target_shape may have at most {MOST_SIZES} sizes, received {len(sizes)}"
             )
         return sizes
 

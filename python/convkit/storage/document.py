@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +14,18 @@ from ..losses import Loss
 from ..metrics import Metric
 from ..optimizers import Optimizer
 from ..parameters import Array, Parameter
-from .registry import check_known, revive
+from .registry import DESCRIPTION, check_known, revive
 
 if TYPE_CHECKING:
     from ..models import Sequential
 
 VERSION = 1
 _SLOTS = "optimizer"  # the slot `velocity` of `conv2d/kernel` is `optimizer/velocity/conv2d/kernel`
-_MOST_LAYERS = 10_000  # a hostile file shall not keep the machine busy
+# A hostile file shall not keep the machine busy.
+_MOST_LAYERS = 10_000
+_MOST_METRICS = 1_000
+_ENTRIES = ("version", "weights", "model", "compile", "training")
+_TRAINING = ("steps", "seed", "iterations", "slots")
 _LARGEST_STEP = 2**48  # as far as random numbers can count training steps
 
 
@@ -48,9 +52,14 @@ class Arrays:
             )
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:
-        """Read an array; ValueError, before any memory is used, unless it has that shape."""
+        """Read an array; ValueError, before any memory is used, unless it has that shape.
+
+        The second time, too, it is an error: what a file holds once may be needed once.
+        """
         self.check(name, shape)
-        self._left.discard(name)
+        if name not in self._left:
+            raise ValueError(f"the array {name!r} is asked for twice")
+        self._left.remove(name)
         return self._read(name)
 
     def finish(self, ignored: str | None = None) -> None:
@@ -133,20 +142,10 @@ def restore(
         raise ValueError(
             "it holds weights alone: build the model in Python and call model.load_weights(path)"
         )
-    described = _entry(document, "model", dict)
-    if (described.get("module"), described.get("class_name")) != ("convkit.models", "Sequential"):
-        raise ValueError("its model is no Sequential of convkit")
-    config = _entry(described, "config", dict)
-    model.name = _entry(config, "name", str)
-    layers = _entry(config, "layers", list)
-    if len(layers) > _MOST_LAYERS:
-        raise ValueError(f"it has {len(layers)} layers, more than the {_MOST_LAYERS} it may have")
-    for each in layers:
-        layer: Layer = revive(each, Layer)
-        layer.weight_source = arrays.take
-        model.add(layer)
-        layer.weight_source = None
+    _refuse_unknown(document, _ENTRIES, "document")
+    _restore_layers(model, _entry(document, "model", dict), arrays)
     training = _entry(document, "training", dict)
+    _refuse_unknown(training, _TRAINING, "training state")
     model._steps = _count(training, "steps")
     seed = training.get("seed")
     model.seed = None if seed is None else random.check_seed(_entry(training, "seed", int))
@@ -157,15 +156,42 @@ def restore(
         arrays.finish(ignored=f"{_SLOTS}/")
 
 
+def _restore_layers(model: Sequential, described: Mapping[str, Any], arrays: Arrays) -> None:
+    if (described.get("module"), described.get("class_name")) != ("convkit.models", "Sequential"):
+        raise ValueError("its model is no Sequential of convkit")
+    _refuse_unknown(described, DESCRIPTION, "model")
+    config = _entry(described, "config", dict)
+    _refuse_unknown(config, ("name", "layers"), "model")
+    model.name = _entry(config, "name", str)
+    layers = _entry(config, "layers", list)
+    if len(layers) > _MOST_LAYERS:
+        raise ValueError(f"it has {len(layers)} layers, more than the {_MOST_LAYERS} it may have")
+    names = set()  # `model.add` would compare each layer with all before it
+    for each in layers:
+        layer: Layer = revive(each, Layer)
+        if layer.name in names:
+            raise layer.error("the model already has a layer of this name")
+        names.add(layer.name)
+        layer.weight_source = arrays.take
+        model._append(layer)
+        layer.weight_source = None
+
+
 def _restore_compiled(
     model: Sequential, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
 ) -> None:
+    _refuse_unknown(compiled, ("optimizer", "loss", "metrics"), "compile")
     optimizer: Optimizer = revive(compiled.get("optimizer"), Optimizer)
     loss = compiled.get("loss")
+    metrics = _entry(compiled, "metrics", list)
+    if len(metrics) > _MOST_METRICS:
+        raise ValueError(
+            f"it has {len(metrics)} metrics, more than the {_MOST_METRICS} it may have"
+        )
     model.compile(
         optimizer,
         None if loss is None else revive(loss, Loss),
-        metrics=[revive(each, Metric) for each in _entry(compiled, "metrics", list)],
+        metrics=[revive(each, Metric) for each in metrics],
     )
     slots = _entry(training, "slots", list)
     if slots:
@@ -223,6 +249,12 @@ def _entry(document: Mapping[str, Any], key: str, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f"its entry {key!r} is missing or of the wrong type")
     return value
+
+
+def _refuse_unknown(document: Mapping[str, Any], known: Collection[str], what: str) -> None:
+    """ValueError if a part of the document has keys that no version of convkit has written."""
+    if unknown := sorted(document.keys() - set(known)):
+        raise ValueError(f"its {what} has entries that convkit does not know: {_listed(unknown)}")
 
 
 def _count(document: Mapping[str, Any], key: str) -> int:

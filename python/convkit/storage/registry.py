@@ -13,6 +13,9 @@ from .. import initializers, layers, losses, metrics, optimizers, regularizers
 from ..config import Configurable
 from ..optimizers import schedules
 
+# What `serialize` says of an object.
+DESCRIPTION = ("module", "class_name", "config")
+
 # The public classes of a module that belong to its kind: one line for each kind.
 _KINDS: tuple[tuple[Any, type[Configurable]], ...] = (
     (initializers, initializers.Initializer),
@@ -68,6 +71,11 @@ def revive(description: Any, base: type[Configurable]) -> Any:
         raise ValueError(
             f"a {base.__name__} must be described by its module, class_name and config, found "
             f"{_short(description)}"
+        )
+    if unknown := sorted(description.keys() - set(DESCRIPTION)):
+        raise ValueError(
+            f"a {base.__name__} is described by more than its module, class_name and config: "
+            f"{_short(unknown)}"
         )
     key = (description.get("module"), description["class_name"])
     known = known_classes()
