@@ -331,11 +331,15 @@ def _remove_stale(folder: str, prefix: str, target: str) -> bool:
 
 def _sync_folder(folder: str) -> None:
     """Let a new name reach the disk. Where a folder cannot be synchronised, nothing is lost."""
-    held: list[int] = []
+    held: list[int] = []  # which an interrupt cannot lose: no line runs until it is in here
     try:
-        with suppress(OSError):
-            held.extend(map(os.open, (folder,), (os.O_RDONLY | os.O_CLOEXEC,)))
-            os.fsync(held[0])
-    finally:
+        try:
+            with suppress(OSError):
+                held.extend(map(os.open, (folder,), (os.O_RDONLY | os.O_CLOEXEC,)))
+                os.fsync(held[0])
+        finally:
+            while held:
+                os.close(held.pop())
+    finally:  # for an interrupt in the lines above; no file object of Python's takes a folder
         while held:
             os.close(held.pop())
