@@ -188,6 +188,8 @@ def test_a_picture_that_cannot_be_is_refused_before_measuring(
     pytest.importorskip("matplotlib")
     assert "must end with one of" in refused(tmp_path / "chart.xyz")
     assert f"there is no folder {tmp_path / 'none'}" in refused(tmp_path / "none" / "chart.png")
+    (tmp_path / "folder.png").mkdir()
+    assert "is there, and is no regular file" in refused(tmp_path / "folder.png")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert 'pip install "convkit[examples]"' in refused(tmp_path / "chart.png")
 

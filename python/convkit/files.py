@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import re
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -200,7 +201,7 @@ def _write_beside(
             open(temporary, "xb", opener=opener) as file,
             open(temporary, "rb") as held,  # with the lock, while the other is closed and renamed
         ):
-            _lock(held)
+            _lock(held, fcntl.LOCK_SH)
             for piece in pieces:
                 file.write(piece)
             file.flush()
@@ -254,6 +255,7 @@ def _replace(temporary: str, target: str) -> bool:
 def _overwrite(target: str, temporary: str) -> None:
     """Copy a file over another, which begins with a mark until all of it is there."""
     with _open(target, os.O_RDWR, "r+b") as file:
+        _lock(file, fcntl.LOCK_EX)  # one after the other
         try:
             _copy_over(file, temporary)
         except BaseException:  # an interrupt, or a fault that may have passed
@@ -296,12 +298,10 @@ def _copy_beside(name: str, file: io.FileIO) -> str | None:
     return copy if copy and os.path.exists(copy) else None
 
 
-def _lock(file: io.BufferedReader) -> None:
+def _lock(file: IO[bytes] | io.FileIO, kind: int) -> None:
     """Let others know that this file is in use."""
-    import fcntl  # here, because most programs write no file
-
     with suppress(OSError):  # a file system without locks
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, kind)
 
 
 def _remove_stale(folder: str, prefix: str, target: str) -> bool:
@@ -310,8 +310,6 @@ def _remove_stale(folder: str, prefix: str, target: str) -> bool:
     Returns:
         Whether one stays because the target is incomplete without it.
     """
-    import fcntl
-
     names: list[str] = []
     with suppress(OSError), os.scandir(folder) as entries:
         names = [each.name for each in entries if each.name.startswith(prefix)]
@@ -331,15 +329,19 @@ def _remove_stale(folder: str, prefix: str, target: str) -> bool:
 
 def _sync_folder(folder: str) -> None:
     """Let a new name reach the disk. Where a folder cannot be synchronised, nothing is lost."""
-    held: list[int] = []  # which an interrupt cannot lose: no line runs until it is in here
+    held: list[int] = []
     try:
         try:
             with suppress(OSError):
+                # By `map`, so that no interrupt comes between a descriptor and this list.
                 held.extend(map(os.open, (folder,), (os.O_RDONLY | os.O_CLOEXEC,)))
                 os.fsync(held[0])
         finally:
-            while held:
-                os.close(held.pop())
-    finally:  # for an interrupt in the lines above; no file object of Python's takes a folder
-        while held:
-            os.close(held.pop())
+            _close_all(held)
+    finally:  # for an interrupt in the line above; no file object of Python's takes a folder
+        _close_all(held)
+
+
+def _close_all(held: list[int]) -> None:
+    while held:
+        list(map(os.close, map(held.pop, (-1,))))

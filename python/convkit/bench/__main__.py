@@ -275,6 +275,8 @@ def _picture(text: str) -> Path:
     if path.suffix.lower()[1:] not in formats:
         known = ", ".join(f".{name}" for name in sorted(formats))
         raise argparse.ArgumentTypeError(f"must end with one of {known}; received {text}")
+    if path.exists() and not path.is_file():
+        raise argparse.ArgumentTypeError(f"{path} is there, and is no regular file")
     if not path.absolute().parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path.absolute().parent}")
     return path
