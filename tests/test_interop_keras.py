@@ -182,6 +182,146 @@ def test_what_has_no_counterpart_is_refused(name: str) -> None:
         interop.from_keras(network)
 
 
+def relu(x: Any) -> Any:
+    """Called as one of Keras's functions, and another."""
+    return x * x
+
+
+@keras.saving.register_keras_serializable(package="test")
+class Scaled(keras.layers.Dense):
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        return 2 * super().call(inputs)
+
+
+class Residual(keras.Sequential):
+    def call(self, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
+        return inputs + super().call(inputs, *arguments, **keywords)
+
+
+class Plain(keras.Sequential):
+    """As it is, under another name."""
+
+
+def with_own_call(layer: Any) -> Any:
+    layer.call = lambda inputs: 2 * inputs
+    return layer
+
+
+def quantized() -> Any:
+    layer = keras.layers.Dense(3)
+    layer.build((None, 4, 4, 3))
+    layer.quantize("int8")
+    return layer
+
+
+def low_rank() -> Any:
+    layer = keras.layers.Dense(3)
+    layer.build((None, 4, 4, 3))
+    layer.enable_lora(1)
+    return layer
+
+
+def changed_later() -> Any:
+    layer = keras.layers.Conv2D(3, 1, activation="relu")
+    layer.activation = lambda x: x - 1
+    return layer
+
+
+UNTRUE: dict[str, tuple[Callable[[], Any], str]] = {
+    "a subclass": (lambda: Scaled(3, name="mine"), r'"mine" \(Scaled\): it has no counterpart'),
+    "called as Keras's": (
+        lambda: type("Dense", (keras.layers.Dense,), {})(3),
+        r"\(Dense\): it has no counterpart",
+    ),
+    "an own call": (lambda: with_own_call(keras.layers.ReLU()), "it has its own call, so that"),
+    "an own function called relu": (
+        lambda: keras.layers.Conv2D(3, 1, activation=relu),
+        "no such activation: <function relu",
+    ),
+    "an own function in an Activation": (
+        lambda: keras.layers.Activation(relu),
+        "no such activation: <function relu",
+    ),
+    "a layer as a function": (
+        lambda: keras.layers.Conv2D(3, 1, activation=keras.layers.ReLU(2.0)),
+        "no such activation: <ReLU",
+    ),
+    "a function that came later": (changed_later, "no such activation: <function"),
+    "quantized": (quantized, "its dtype policy is 'int8_from_float32'"),
+    "of low rank": (low_rank, "no counterpart for lora_rank=1"),
+    "half": (lambda: keras.layers.ReLU(dtype="float16"), "its dtype policy is 'float16'"),
+    "mixed": (
+        lambda: keras.layers.Conv2D(3, 1, dtype="mixed_float16"),
+        "its dtype policy is 'mixed_float16'",
+    ),
+    "double": (lambda: keras.layers.Conv2D(3, 1, dtype="float64"), "policy is 'float64'"),
+    "softmax elsewhere": (lambda: keras.layers.Softmax(axis=1), "no counterpart for axis=1"),
+    "a number for each pixel": (
+        lambda: keras.layers.Rescaling(np.ones((4, 4, 3))),
+        r"scale must be a number, or one for each channel, received shape \(4, 4, 3\)",
+    ),
+    "a number for each column": (
+        lambda: keras.layers.Rescaling(1.0, np.ones((4, 1))),
+        r"offset must be a number, or one for each channel, received shape \(4, 1\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize("name", UNTRUE)
+@pytest.mark.usefixtures("keras")
+def test_what_computes_something_else_than_it_is_called_is_refused(name: str, verify: bool) -> None:
+    make, message = UNTRUE[name]
+    network = keras.Sequential([keras.Input((4, 4, 3)), make()])
+    with pytest.raises(ValueError, match=message):
+        interop.from_keras(network, verify=verify)
+
+
+def test_the_last_axis_has_a_number_that_depends_on_the_rank() -> None:
+    """The fourth axis is the channels of images, and the columns of volumes."""
+    for make in (
+        lambda: keras.layers.BatchNormalization(axis=3),
+        lambda: keras.layers.Softmax(axis=3),
+    ):
+        assert interop.from_keras(keras.Sequential([keras.Input((4, 5, 3)), make()]))
+        with pytest.raises(ValueError, match="no counterpart for axis=3"):
+            interop.from_keras(keras.Sequential([keras.Input((2, 4, 5, 3)), make()]))
+    network = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(axis=1)])
+    assert interop.from_keras(network)
+
+
+@pytest.mark.usefixtures("keras")
+def test_a_sequential_with_a_computation_of_its_own_is_refused() -> None:
+    def built(kind: Any) -> Any:
+        return kind([keras.Input((3,)), keras.layers.Dense(3)])
+
+    with pytest.raises(ValueError, match=r"Keras model .*: it has its own call"):
+        interop.from_keras(built(Residual))
+    with pytest.raises(ValueError, match=r"Keras model .*: it has its own call"):
+        interop.from_keras(with_own_call(built(keras.Sequential)))
+    assert len(interop.from_keras(built(Plain)).layers) == 1
+
+
+RESCALINGS = [
+    (0.5, 1),
+    (np.float32(2.0), np.array(3.0)),
+    ([1.0, 2.0, 3.0], 0.25),
+    (np.array([1.0, 2.0, 3.0]), np.array([0.5, 1.0, 1.5], np.float32)),
+    (np.ones((1, 1, 3)) * 2, np.zeros((1,))),
+    (np.array([2.0]), (1.0, 2.0, 3.0)),
+]
+
+
+@pytest.mark.parametrize("case", range(len(RESCALINGS)))
+@pytest.mark.usefixtures("keras")
+def test_the_numbers_of_a_rescaling_may_be_arrays(case: int) -> None:
+    scale, offset = RESCALINGS[case]
+    network = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Rescaling(scale, offset)])
+    model = interop.from_keras(network)
+    x = images(model, 3)
+    close(model.predict(x, verbose=0), run(network, x))
+
+
 def test_other_models_are_refused() -> None:
     x = keras.Input((3,))
     with pytest.raises(TypeError, match=r"expected a keras\.Sequential, received Functional"):

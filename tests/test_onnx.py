@@ -238,6 +238,22 @@ def networks() -> dict[str, tuple[tuple[int, ...], Any]]:
                 *(nn.Flatten(), nn.Linear(5, 3)),
             ),
         ),
+        # Equal weights come as an Identity of the first of them.
+        "twins": (
+            (3, 9, 9),
+            lambda: nn.Sequential(
+                *(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False), nn.ReLU()),
+                *(nn.Conv2d(4, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False), nn.ReLU()),
+                *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)),
+            ),
+        ),
+        "bounded": (
+            (3, 8, 8),
+            lambda: nn.Sequential(
+                *(nn.Conv2d(3, 4, 3), nn.ReLU6(), nn.Conv2d(4, 6, 1), nn.Hardtanh(0.0, 0.5)),
+                *(nn.Flatten(), nn.Linear(6 * 6 * 6, 4), nn.ReLU6()),
+            ),
+        ),
         "vectors": (
             (6,),
             lambda: nn.Sequential(nn.Linear(6, 4, bias=False), nn.BatchNorm1d(4), nn.Linear(4, 2)),
@@ -246,7 +262,9 @@ def networks() -> dict[str, tuple[tuple[int, ...], Any]]:
 
 
 @pytest.mark.parametrize("dynamo", [False, True], ids=["traced", "dynamo"])
-@pytest.mark.parametrize("name", ["functional", "averaged", "sequential", "pooled", "vectors"])
+@pytest.mark.parametrize(
+    "name", ["functional", "averaged", "sequential", "pooled", "vectors", "twins", "bounded"]
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, about its own exporters
 def test_networks_from_pytorch(name: str, dynamo: bool, tmp_path: Path) -> None:

@@ -106,6 +106,8 @@ def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
             f"its dtype policy is {layer.dtype_policy.name!r}, and convkit computes in float32: "
             f"make the model anew with that, and give it the weights",
         )
+    if hasattr(layer, "activation"):
+        _check_activation(layer, theirs)
     config = layer.get_config()
     wanted = {name: _plain(config[name]) for name in _ARGUMENTS[kind]}
     for name, value in config.items():
@@ -113,8 +115,6 @@ def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
             continue
         if not _means_nothing(name, value, rank):
             raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
-    if "activation" in wanted:
-        _check_activation(layer, wanted["activation"], theirs)
     for name, value in wanted.items():
         if name.endswith("_regularizer") and value is not None:
             wanted[name] = _penalty(value, layer, name)
@@ -138,9 +138,10 @@ def _check_calls(ours: Any, kind: type, what: str) -> None:
         )
 
 
-def _check_activation(layer: Any, name: Any, theirs: Any) -> None:
+def _check_activation(layer: Any, theirs: Any) -> None:
     """ValueError unless the function is Keras's own; one's own may be called as Keras's."""
-    if not isinstance(name, str) or layer.activation is not theirs.activations.get(name):
+    name = getattr(layer.activation, "__name__", "")
+    if layer.activation is not getattr(theirs.activations, name, None):
         raise _error(layer, f"convkit has no such activation: {layer.activation!r}")
 
 
