@@ -103,6 +103,15 @@ def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
     class Twice(layers.Flatten):
         """A user's own layer, which computes something else than its base."""
 
+    both = layers.ReLU(negative_slope=0.5, threshold=0.5, name="both")
+    for convert in (
+        lambda m: convkit.onnx.export(m, tmp_path / "m.onnx"),
+        convkit.interop.to_torch,
+    ):
+        with pytest.raises(
+            ValueError, match=r'layer "both" .* both a negative_slope and a thresho'
+        ):
+            convert(convkit.Sequential([convkit.Input((3,)), both]))
     model = convkit.Sequential([convkit.Input((3,)), Twice(name="twice")])
     with pytest.raises(ValueError, match=r'layer "twice" \(Twice\): it has no counterpart'):
         convkit.onnx.export(model, tmp_path / "m.onnx")
