@@ -74,7 +74,9 @@ def open_text_to_write(path: str | os.PathLike[str], append: bool = False) -> io
     try:
         if not append:
             file.truncate(0)
-        return io.TextIOWrapper(io.BufferedWriter(file), encoding="utf-8", newline="")
+        return io.TextIOWrapper(
+            io.BufferedWriter(file), encoding="utf-8", errors="backslashreplace", newline=""
+        )
     except BaseException:
         file.close()
         raise
