@@ -22,6 +22,7 @@ OTHERS = {
     "ModelLock",
     "as_one_operation",
     "available_isas",
+    "bound_processors",
     "conv2d_direct",
     "count_step",
     "isa",

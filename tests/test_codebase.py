@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "callbacks": {"config", "files", "parameters", "warn"},
     "progress": {"callbacks", "warn"},
     "images": {"ops", "parameters"},
-    "data": {"ops", "parameters", "losses", "images", "warn"},
+    "data": {"config", "ops", "parameters", "losses", "images", "warn"},
     "summary": {"runtime"},
     "fusion": {"layers", "losses", "parameters"},
     "plan": {
@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "lowering": {"plan", "fusion", "layers", "losses", "optimizers", "regularizers"},
     "batches": {"data", "parameters", "warn"},
-    "arguments": {"batches", "callbacks", "progress"},
+    "arguments": {"batches", "callbacks", "config", "progress"},
     "engine": {"lowering", "plan", "data", "batches", "callbacks", "warn", *_ENGINE},
     "feeding": {"engine", "data", "images", "batches", "fusion", "losses", "warn", *_BASE},
     "training": {
@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
         *_ENGINE,
     },
     "models": {"engine", "storage", "training", "warn", *_ENGINE},
-    "utils": {"layers", *_BASE},
+    "utils": {"layers", "ops", *_BASE},
     "zoo": {"models", "layers"},
     "interop": {"models", "layers", "random", "regularizers", "ops", "parameters"},
     "onnx": {"files", "interop", "models", "ops", "parameters", "__version__"},

@@ -386,6 +386,7 @@ _BY_CLASS_NUMBER = ("accuracy", "acc", *(n for n in metrics._BY_NAME if n.starts
 _BY_VALUE = ("accuracy", "acc", *(n for n in metrics._BY_NAME if not n.startswith("sparse")))
 
 
+@pytest.mark.filterwarnings("ignore:the model ends with a softmax over a single value")
 @pytest.mark.parametrize("units", [1, 6])
 @pytest.mark.parametrize("loss", _LOSSES)
 def test_every_metric_with_every_loss_comes_back(loss: str, units: int, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .batches import Batches
 from .callbacks import Callback, CallbackList, Logs
+from .config import flag
 from .progress import check_verbose
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def hearing(
 
 def flat(logs: Logs, return_dict: bool) -> Any:
     """A dictionary, a list with the loss first, or the loss alone: what Keras returns."""
-    if return_dict:
+    if flag(return_dict, "return_dict", "evaluate"):
         return logs
     values = list(logs.values())
     return values if len(values) > 1 else values[0]

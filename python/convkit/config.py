@@ -146,6 +146,8 @@ def serialize(value: Described) -> dict[str, Any]:
 
     The module is that of the kind, such as `convkit.layers`, however deep the class lives in it.
     """
+    if not hasattr(value, "get_config") or isinstance(value, type):
+        raise TypeError(f"serialize takes an object of convkit, received {value!r}")
     kind = type(value)
     module = ".".join(kind.__module__.split(".")[:2])
     return {"module": module, "class_name": kind.__name__, "config": value.get_config()}
@@ -153,12 +155,48 @@ def serialize(value: Described) -> dict[str, Any]:
 
 def not_negative(value: float, what: str, owner: Configurable) -> float:
     """Return an argument as a float; ValueError unless it is a finite number of at least 0."""
-    if isinstance(value, bool | str) or not math.isfinite(number := float(value)) or number < 0:
+    number = as_number(value)
+    if number is None or not math.isfinite(number) or number < 0:
         raise ValueError(
             f"{type(owner).__name__}: {what} must be a finite number of at least 0, "
             f"received {value!r}"
         )
     return number
+
+
+def as_number(value: Any) -> float | None:
+    """A real number, also NumPy's, as a float; None for anything else, booleans among it."""
+    if isinstance(value, bool | str | bytes) or getattr(value, "ndim", 0) != 0:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def real(value: Any, what: str, owner: Any) -> float:
+    """Return an argument as a float; ValueError unless it is a real number."""
+    number = as_number(value)
+    if number is None:
+        raise ValueError(f"{type(owner).__name__}: {what} must be a number, received {value!r}")
+    return number
+
+
+def checked_name(name: Any, owner: Any) -> str:
+    """A name as an argument of a constructor, None for that of the class; TypeError for others."""
+    if name is not None and not isinstance(name, str):
+        kind = type(owner).__name__
+        raise TypeError(f"{kind}: name must be a string or None, received {name!r}")
+    return name or str(type(owner).name)
+
+
+def flag(value: Any, what: str, owner: Any) -> bool:
+    """Return an argument as a bool; TypeError for what is neither true nor false, as an array."""
+    try:
+        return bool(value)
+    except Exception:  # whatever the object's own method raises
+        kind = owner if isinstance(owner, str) else type(owner).__name__
+        raise TypeError(f"{kind}: {what} must be True or False, received {value!r}") from None
 
 
 def call_of(value: object) -> str:

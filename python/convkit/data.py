@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
+from .config import as_number
 from .images import as_images, check_images
 from .losses import Loss
 from .ops._gate import as_array
@@ -177,7 +178,8 @@ def split_validation(data: Samples, fraction: float) -> tuple[Samples, Samples]:
     Raises:
         ValueError: the fraction is not within 0 .. 1, or one side would be empty.
     """
-    if isinstance(fraction, bool | str) or not 0.0 < fraction < 1.0:
+    share = as_number(fraction)
+    if share is None or not 0.0 < share < 1.0:
         raise ValueError(
             f"validation_split must lie between 0 and 1, such as 0.2 for a fifth of the samples, "
             f"received {fraction!r}"

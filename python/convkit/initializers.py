@@ -12,13 +12,14 @@ Y. LeCun et al., "Efficient BackProp" (1998).
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from . import random
-from .config import Configurable, unknown
+from .config import Configurable, as_number, real, unknown
 from .config import serialize as serialize  # Keras has it here
 from .parameters import Array
 
@@ -78,7 +79,7 @@ class Zeros(Initializer):
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Zeros of the given shape."""
-        return np.zeros(tuple(shape), np.float32)
+        return np.zeros(as_shape(shape), np.float32)
 
 
 class Ones(Initializer):
@@ -86,7 +87,7 @@ class Ones(Initializer):
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Ones of the given shape."""
-        return np.ones(tuple(shape), np.float32)
+        return np.ones(as_shape(shape), np.float32)
 
 
 class Constant(Initializer):
@@ -97,11 +98,11 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: float = 0.0) -> None:
-        self.value = float(value)
+        self.value = real(value, "value", self)
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """The constant in the given shape."""
-        return np.full(tuple(shape), self.value, np.float32)
+        return np.full(as_shape(shape), self.value, np.float32)
 
 
 class _Random(Initializer):
@@ -130,11 +131,12 @@ class RandomUniform(_Random):
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
         super().__init__(seed)
-        self.minval, self.maxval = float(minval), float(maxval)
+        self.minval = real(minval, "minval", self)
+        self.maxval = real(maxval, "maxval", self)
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Uniform values of the given shape."""
-        drawn = self._generator().uniform(self.minval, self.maxval, tuple(shape))
+        drawn = self._generator().uniform(self.minval, self.maxval, as_shape(shape))
         return np.asarray(drawn, np.float32)
 
 
@@ -143,7 +145,7 @@ class _Normal(_Random):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean, self.stddev = float(mean), float(stddev)
+        self.mean, self.stddev = real(mean, "mean", self), real(stddev, "stddev", self)
 
 
 class RandomNormal(_Normal):
@@ -157,7 +159,7 @@ class RandomNormal(_Normal):
     def __call__(self, shape: Sequence[int]) -> Array:
         """Normal values of the given shape."""
         return np.asarray(
-            self._generator().normal(self.mean, self.stddev, tuple(shape)), np.float32
+            self._generator().normal(self.mean, self.stddev, as_shape(shape)), np.float32
         )
 
 
@@ -171,7 +173,7 @@ class TruncatedNormal(_Normal):
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Truncated normal values of the given shape."""
-        drawn = _truncated_normal(self._generator(), tuple(shape))
+        drawn = _truncated_normal(self._generator(), as_shape(shape))
         return np.asarray(self.mean + self.stddev * drawn, np.float32)
 
 
@@ -194,25 +196,28 @@ class VarianceScaling(_Random):
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        if isinstance(scale, bool | str) or not 0.0 < scale < math.inf:
+        number = as_number(scale)
+        if number is None or not 0.0 < number < math.inf:
             raise ValueError(f"VarianceScaling: scale must be positive, received {scale!r}")
-        distribution = "truncated_normal" if distribution == "normal" else distribution
+        if isinstance(distribution, str) and distribution == "normal":
+            distribution = "truncated_normal"
         for what, value, known in (
             ("mode", mode, ("fan_in", "fan_out", "fan_avg")),
             ("distribution", distribution, ("truncated_normal", "untruncated_normal", "uniform")),
         ):
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise ValueError(
                     f"VarianceScaling: {what} must be one of {', '.join(known)}, received {value!r}"
                 )
-        self.scale, self.mode, self.distribution = float(scale), mode, distribution
+        self.scale, self.mode, self.distribution = number, mode, distribution
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Values of the given shape with the variance that the shape calls for."""
-        fan_in, fan_out = compute_fans(shape)
+        sizes = as_shape(shape)
+        fan_in, fan_out = compute_fans(sizes)
         fan = {"fan_in": fan_in, "fan_out": fan_out}.get(self.mode, (fan_in + fan_out) / 2.0)
         variance = self.scale / max(1.0, fan)
-        generator, sizes = self._generator(), tuple(shape)
+        generator = self._generator()
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
             return np.asarray(generator.uniform(-limit, limit, sizes), np.float32)
@@ -283,10 +288,11 @@ class Orthogonal(_Random):
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.gain = float(gain)
+        self.gain = real(gain, "gain", self)
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Orthogonal values of the given shape, which needs two axes or more."""
+        shape = as_shape(shape)
         if len(shape) < 2:
             raise ValueError(f"Orthogonal: a shape needs two axes or more, received {tuple(shape)}")
         columns, rows = shape[-1], math.prod(shape[:-1])
@@ -299,7 +305,21 @@ class Orthogonal(_Random):
             rest -= (rest * row).sum(axis=1, keepdims=True) * row
         if rows > columns:
             matrix = matrix.T
-        return np.ascontiguousarray(self.gain * matrix, np.float32).reshape(tuple(shape))
+        return np.ascontiguousarray(self.gain * matrix, np.float32).reshape(shape)
+
+
+def as_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of a parameter as a tuple of sizes of at least 0; ValueError for anything else."""
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = (-1,)
+    if any(size < 0 for size in sizes) or isinstance(shape, bytes):
+        raise ValueError(
+            f"the shape of a parameter must be a tuple of sizes such as (3, 3, 1, 8), received "
+            f"{shape!r}"
+        )
+    return sizes
 
 
 def compute_fans(shape: Sequence[int]) -> tuple[float, float]:
@@ -307,7 +327,7 @@ def compute_fans(shape: Sequence[int]) -> tuple[float, float]:
 
     Of a kernel (KH, KW, C // groups, OC) they are the window's area times its last two sizes.
     """
-    sizes = tuple(shape)
+    sizes = as_shape(shape)
     if len(sizes) == 0:
         return 1.0, 1.0
     if len(sizes) == 1:

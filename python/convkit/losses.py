@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 
 from . import ops
 from .changes import Repeatable, restructure
-from .config import Configurable, unknown
+from .config import Configurable, as_number, checked_name, flag, unknown
+from .ops._gate import as_array, as_floats, as_weights
 from .parameters import Array
 
 __all__ = [
@@ -101,13 +102,15 @@ class Loss(Repeatable, Configurable):
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """The mean loss of some predictions, as a float."""
-        predicted = np.ascontiguousarray(y_pred, np.float32)
+        predicted = as_floats("y_pred", y_pred)
+        if predicted.ndim == 0:
+            raise ValueError(f"{self.name}: y_pred must have shape (N, ...), received ()")
         targets = self.prepare(y_true, predicted.shape[1:])
         if len(targets) != len(predicted):
             raise ValueError(
                 f"{self.name}: y_true has {len(targets)} samples, y_pred has {len(predicted)}"
             )
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+        weights = as_weights(sample_weight, len(predicted))
         return float(np.mean(self.compute(predicted, targets, sample_weight=weights)))
 
 
@@ -125,7 +128,7 @@ class _OneOp(Loss):
     _derived = ("fused_activation", "gradient", "op", "options")
 
     def __init__(self, *, name: str | None = None) -> None:
-        self.name = name or self.name
+        self.name = checked_name(name, self)
         self.options: dict[str, Any] = {}
 
     def compute(
@@ -150,7 +153,7 @@ class _CrossEntropy(_OneOp):
 
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(from_logits, "from_logits", self)
         self.fused_activation = None if self.from_logits else "softmax"
         if self.from_logits:
             self.op, self.gradient = ops.softmax_cross_entropy, "dlogits"
@@ -283,7 +286,7 @@ class BinaryCrossentropy(_ValueByValue):
         self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None
     ) -> None:
         super().__init__(name=name)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(from_logits, "from_logits", self)
         self.fused_activation = None if self.from_logits else "sigmoid"
         self.label_smoothing = _smoothing(label_smoothing, self.name)
         self.options = {"from_logits": self.from_logits, "label_smoothing": self.label_smoothing}
@@ -362,7 +365,7 @@ def check_labels(labels: ArrayLike, classes: int) -> Array:
 
 
 def _numbers(values: ArrayLike) -> Array:
-    array = np.asarray(values)
+    array = as_array("targets", values)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"targets must be numbers, received dtype {array.dtype}; number the classes, for "
@@ -372,9 +375,10 @@ def _numbers(values: ArrayLike) -> Array:
 
 
 def _smoothing(value: float, name: str) -> float:
-    if isinstance(value, bool | str) or not 0.0 <= value <= 1.0:
+    number = as_number(value)
+    if number is None or not 0.0 <= number <= 1.0:
         raise ValueError(f"{name}: label_smoothing must lie in 0 .. 1, received {value!r}")
-    return float(value)
+    return number
 
 
 def _classes(output_shape: tuple[int, ...], name: str) -> int:

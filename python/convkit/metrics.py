@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import losses, ops
-from .config import Configurable, unknown
+from .config import Configurable, checked_name, real, unknown
+from .ops._gate import as_array
 from .parameters import Array
 
 __all__ = [
+    "AccuracyByShape",
     "BinaryAccuracy",
     "CategoricalAccuracy",
     "Mean",
@@ -50,7 +52,7 @@ class Metric(Configurable):
     }
 
     def __init__(self, name: str | None = None) -> None:
-        self.name = name or self.name
+        self.name = checked_name(name, self)
         self.total = 0.0
         self.count = 0.0
 
@@ -69,8 +71,10 @@ class Metric(Configurable):
         Raises:
             ValueError: the arrays do not have the same number of samples.
         """
-        true, predicted = np.asarray(y_true), np.asarray(y_pred)
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        true, predicted = self._numbers(y_true, "y_true"), self._numbers(y_pred, "y_pred")
+        weights = None
+        if sample_weight is not None:
+            weights = self._numbers(sample_weight, "sample_weight").astype(np.float64)
         lengths = {len(a) for a in (true, predicted, weights) if a is not None}
         if len(lengths) != 1:
             raise ValueError(
@@ -87,6 +91,15 @@ class Metric(Configurable):
         state = self.__dict__
         state["total"] += total
         state["count"] += count
+
+    def _numbers(self, values: ArrayLike, what: str) -> Array:
+        array = as_array(f"metric {self.name}: {what}", values)
+        if array.dtype.kind not in "fiub" or array.ndim == 0:
+            raise TypeError(
+                f"metric {self.name}: {what} must be an array of numbers, one or more for each "
+                f"sample, received {array.dtype} of shape {array.shape}"
+            )
+        return array
 
     def result(self) -> float:
         """The mean so far, 0.0 before the first sample."""
@@ -160,18 +173,21 @@ class BinaryAccuracy(Metric):
 
     def __init__(self, name: str | None = None, *, threshold: float = 0.5) -> None:
         super().__init__(name)
-        self.threshold = float(threshold)
+        self.threshold = real(threshold, "threshold", self)
 
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
         """The sum of the samples' shares."""
-        right = (y_pred > self.threshold) == y_true.reshape(y_pred.shape)
+        right = (y_pred > self.threshold) == _shaped(y_true, y_pred, self)
         return _sum_of_means(right, weights)
 
 
 class AccuracyByShape(Metric):
     """What "accuracy" means where the loss does not say: it depends on the shapes, as in Keras.
 
-    Nobody makes one but `get`; the name is what a file of a model has for it.
+    `get` makes one of "accuracy" where the loss leaves it open.
+
+    Args:
+        name: by default `accuracy`.
     """
 
     name = "accuracy"
@@ -188,12 +204,17 @@ class _TopK(Metric):
 
     def __init__(self, k: int = 5, name: str | None = None) -> None:
         super().__init__(name)
-        self.k = operator.index(k)
+        try:
+            self.k = operator.index(k)
+        except TypeError:
+            self.k = 0
         if isinstance(k, bool) or self.k < 1:
             raise ValueError(f"{self.name}: k must be a positive integer, received {k!r}")
 
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
         """The number, or the weight, of the right ones."""
+        if y_pred.ndim != 2:
+            raise ValueError(f"{self.name} needs outputs (N, classes), received {y_pred.shape}")
         labels = losses.check_labels(_class_numbers(y_true), y_pred.shape[1])
         own = np.take_along_axis(y_pred, labels[:, None], axis=1)
         right = ((y_pred > own).sum(axis=1) < self.k) & np.isfinite(own[:, 0])
@@ -233,7 +254,7 @@ class _MeanError(Metric):
 
     def totals(self, y_true: Array, y_pred: Array, weights: Array | None) -> float:
         """The sum of the samples' means."""
-        differences = y_true.reshape(y_pred.shape) - y_pred.astype(np.float64)
+        differences = _shaped(y_true, y_pred, self) - y_pred.astype(np.float64)
         return _sum_of_means(self._magnitude(differences), weights)
 
 
@@ -264,6 +285,16 @@ def _class_numbers(y_true: Array) -> Array:
     flat = y_true.reshape(len(y_true), -1)
     labels: Array = flat[:, 0] if flat.shape[1] == 1 else flat.argmax(axis=1)
     return labels.astype(np.int64)
+
+
+def _shaped(y_true: Array, y_pred: Array, metric: Metric) -> Array:
+    """The targets in the shape of the predictions; ValueError if they have another size."""
+    if y_true.size != y_pred.size:
+        raise ValueError(
+            f"metric {metric.name} compares every output with a target of its own, received y_true "
+            f"of shape {y_true.shape} for outputs of shape {y_pred.shape}"
+        )
+    return y_true.reshape(y_pred.shape)
 
 
 def _sum_of_means(values: Array, weights: Array | None) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import storage, summary
-from .config import serialize
+from .config import flag, serialize
 from .engine import changes_model
 from .layers.base import Layer
 from .layers.input import InputLayer
@@ -52,8 +53,10 @@ class Sequential(Trainer):
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"Sequential: name must be a string or None, received {name!r}")
         super().__init__(name or automatic_name("Sequential"))
-        self._trainable = bool(trainable)
+        self._trainable = flag(trainable, "trainable", self)
         self._layers: list[Layer] = []
         self._input_sizes: tuple[int, ...] | None = None
         if not isinstance(layers, Iterable | None):
@@ -61,7 +64,7 @@ class Sequential(Trainer):
                 f"Sequential: layers must be a list of layers, as Sequential([...]), received "
                 f"{layers!r}"
             )
-        for layer in layers or ():
+        for layer in () if layers is None else layers:
             self.add(layer)
 
     # What it consists of.
@@ -133,13 +136,19 @@ class Sequential(Trainer):
                 f"name={name!r}, index={index!r}"
             )
         if index is not None:
+            try:
+                index = operator.index(index)
+            except TypeError:
+                raise TypeError(
+                    f"get_layer: index must be an integer, received {index!r}"
+                ) from None
             if not -len(self._layers) <= index < len(self._layers):
                 raise ValueError(
                     f'model "{self.name}" has {len(self._layers)} layers, and none at index {index}'
                 )
             return self._layers[index]
         for layer in self._layers:
-            if layer.name == name:
+            if isinstance(name, str) and layer.name == name:
                 return layer
         raise ValueError(
             f'model "{self.name}" has no layer {name!r}; its layers are '
@@ -224,7 +233,7 @@ class Sequential(Trainer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = flag(value, "trainable", self)
         for layer in self._layers:
             layer.trainable = self._trainable
 
@@ -312,6 +321,11 @@ class Sequential(Trainer):
         Raises:
             ValueError: a layer is not one of convkit's own.
         """
+        if not isinstance(config, Mapping) or not {"name", "layers"} <= set(config):
+            raise ValueError(
+                f"from_config takes what get_config returned, a dictionary with 'name' and "
+                f"'layers', received {config!r}"
+            )
         return cls([storage.revive(each, Layer) for each in config["layers"]], name=config["name"])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -391,6 +405,9 @@ def load_model(filepath: str | os.PathLike[str], *, compile: bool = True) -> Seq
         >>> model = convkit.models.load_model("mnist.safetensors")
         >>> model.fit(x_train, y_train, epochs=10, initial_epoch=5)
     """
+    if not isinstance(filepath, str | os.PathLike):
+        raise TypeError(f"load_model takes the path of a file, received {filepath!r}")
+    compile = flag(compile, "compile", "load_model")
     with storage.reading(filepath) as (document, arrays):
         model = Sequential(name="loading")
         storage.restore(model, document, arrays, compile)

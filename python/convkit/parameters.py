@@ -274,7 +274,12 @@ def assign(
     """Copy `weights` into `parameters`, all or none; ValueError names what does not fit."""
     if not built:
         raise ValueError(f"{owner}: it has no weights yet; build the model first")
-    arrays = [np.asarray(weight) for weight in weights]
+    if not hasattr(weights, "__iter__"):
+        raise TypeError(f"{owner}: weights must be a list of arrays, received {weights!r}")
+    try:
+        arrays = [np.asarray(weight) for weight in weights]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{owner}: weights must be a list of arrays: {error}") from error
     if len(arrays) != len(parameters):
         raise ValueError(
             f"{owner}: expected {len(parameters)} weights "

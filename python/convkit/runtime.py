@@ -14,6 +14,7 @@ same bits.
 
 from __future__ import annotations
 
+import operator
 import os
 import platform
 from collections.abc import Iterator
@@ -111,6 +112,8 @@ def set_isa(name: str) -> None:
     Raises:
         ValueError: the name is unknown or this CPU lacks it; the message lists the available ones.
     """
+    if not isinstance(name, str) or not name.isascii():
+        raise ValueError(f"an instruction set is named by a string of ASCII, received {name!r}")
     _core.select_isa(name)
 
 
@@ -130,8 +133,12 @@ def set_num_threads(n: int) -> None:
         ValueError: ``n`` is not between 1 and 4096.
         TypeError: ``n`` is no integer.
     """
-    if not hasattr(n, "__index__"):
-        raise TypeError(f"the number of threads must be an integer, received {n!r}")
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"the number of threads must be an integer, received {n!r}") from None
+    if not 1 <= n <= 4096:
+        raise ValueError(f"the number of threads must be between 1 and 4096, but is {n!r}")
     _core.set_num_threads(n)
 
 
@@ -164,7 +171,7 @@ def set_conv2d_algorithm(name: str) -> None:
     Raises:
         ValueError: another name.
     """
-    if name not in ("auto", "direct"):
+    if not isinstance(name, str) or name not in ("auto", "direct"):
         raise ValueError(f"the convolution algorithm must be 'auto' or 'direct', but is {name!r}")
     _core.set_conv2d_direct(name == "direct")
 
@@ -174,6 +181,12 @@ def multiply_add_peak(rounds: int) -> float:
 
     Divided by the time it took, this is the peak that benchmarks compare with, in FLOP/s.
     """
+    try:
+        rounds = operator.index(rounds)
+    except TypeError:
+        raise TypeError(f"rounds must be an integer, received {rounds!r}") from None
+    if not 0 <= rounds < 2**63:
+        raise ValueError(f"rounds must be an integer of at least 0, received {rounds!r}")
     return _core.multiply_add_peak(rounds)
 
 

@@ -24,6 +24,7 @@ from .batches import (
     warn_of_the_end,
 )
 from .callbacks import Callback, CallbackList, History, Logs
+from .config import as_number, flag
 from .data import Data
 from .engine import Scores, trains
 from .feeding import Feeder
@@ -135,11 +136,11 @@ class Trainer(Feeder):
         validation: Batches | None = None
         if validation_data is not None:
             validation = self._validation(validation_data, val_size, val_steps)
-        elif validation_split:
+        elif validation_split is not None and as_number(validation_split) != 0.0:
             source, held_out = self._split(x, y, sample_weight, validation_split)
             validation = ArrayBatches(held_out, val_size, val_steps)
         steps, seed = optional(steps_per_epoch, "steps_per_epoch"), self._seed()
-        order = self._shuffled(seed) if shuffle else None
+        order = self._shuffled(seed) if flag(shuffle, "shuffle", "fit") else None
         training = self._batches(
             "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
         )
@@ -289,10 +290,12 @@ class Trainer(Feeder):
         """
         if training is None:
             training = self.loss is not None
-        if training:
+        if flag(training, "training", "plan"):
             self._require_loss("plan(training=True)")
         loss, optimizer = (self.loss, self.optimizer) if training else (None, None)
         size, sizes = integer(batch_size, "batch_size"), self._sizes()[0]
+        if size >= 2**31:
+            raise ValueError(f"batch_size must be below 2**31, received {batch_size!r}")
         return str(lower(self.layers, sizes, size, training, loss=loss, optimizer=optimizer))
 
     # What it takes.

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from . import random
 from .layers import naming
+from .ops._gate import as_array
 from .parameters import Array
 
 __all__ = [
@@ -62,16 +63,25 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> Array:
     Raises:
         ValueError: a label is not in 0 .. K-1, or no whole number.
     """
-    labels = np.asarray(x)
+    labels = as_array("labels", x)
     shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
     labels = labels.reshape(-1)
-    if labels.dtype.kind not in "iufb" or (labels != np.floor(labels)).any():
+    if labels.dtype.kind not in "iufb" or not np.isfinite(labels).all() or (labels % 1).any():
         raise ValueError(f"labels must be whole numbers, received {labels.dtype}: {x!r}")
     largest = int(labels.max()) if labels.size else -1
-    classes = largest + 1 if num_classes is None else operator.index(num_classes)
+    classes = largest + 1 if num_classes is None else _count(num_classes)
     if labels.size and (int(labels.min()) < 0 or largest >= classes):
         wrong = int(labels.min()) if int(labels.min()) < 0 else largest
         raise ValueError(f"labels must lie in 0 .. {classes - 1}, received {wrong}")
     rows = np.zeros((labels.size, classes), np.float32)
     rows[np.arange(labels.size), labels.astype(np.int64)] = 1.0
     return rows.reshape(*shape, classes)
+
+
+def _count(num_classes: int) -> int:
+    if not hasattr(num_classes, "__index__") or isinstance(num_classes, bool):
+        raise TypeError(f"num_classes must be an integer, received {num_classes!r}")
+    try:
+        return int(np.int32(operator.index(num_classes)))
+    except (OverflowError, TypeError):
+        raise ValueError(f"num_classes must be an integer, received {num_classes!r}") from None

@@ -7,7 +7,7 @@ give its state as a dictionary and take it back, so that training can be resumed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +111,8 @@ class CallbackList:
     def __init__(
         self, callbacks: Sequence[Callback], model: Sequential, params: dict[str, Any]
     ) -> None:
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks must be a list of callbacks, received {callbacks!r}")
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):

@@ -31,6 +31,10 @@ class CSVLogger(Callback):
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
+        if not isinstance(filename, str | os.PathLike):
+            raise TypeError(f"CSVLogger: filename must be a path, received {filename!r}")
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"CSVLogger: separator must be one character, received {separator!r}")
         self.filename = os.fspath(filename)
         self.sep = separator
         self.append = append

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..config import real
 from ..parameters import Array
 from ..warn import say, warn
 from .base import Logs
@@ -45,11 +46,11 @@ class EarlyStopping(PatientMonitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta, patience, verbose)
-        if isinstance(patience, str) or patience < 0:
+        if patience < 0:
             raise ValueError(f"patience must be at least 0, received {patience!r}")
-        self.baseline = baseline
+        self.baseline = None if baseline is None else real(baseline, "baseline", self)
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = real(start_from_epoch, "start_from_epoch", self)
 
     def _reset(self) -> None:
         super()._reset()

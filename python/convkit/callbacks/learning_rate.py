@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import real
 from ..warn import say, warn
 from .base import Callback, Logs
 from .monitor import PatientMonitor
@@ -64,19 +65,20 @@ class ReduceLROnPlateau(PatientMonitor, _LearningRate):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta, patience, verbose)
-        if isinstance(factor, str) or factor >= 1.0:
+        factor, least = real(factor, "factor", self), real(min_lr, "min_lr", self)
+        if factor >= 1.0:
             raise ValueError(
                 f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor!r}"
             )
         if not factor >= 0.0:
             raise ValueError(f"factor must be at least 0 and below 1, received {factor!r}")
         self.factor = factor
-        self.cooldown = cooldown
-        self.min_lr = min_lr
+        self.cooldown = real(cooldown, "cooldown", self)
+        self.min_lr = least
 
     def _reset(self) -> None:
         super()._reset()
-        self.cooldown_counter = 0
+        self.cooldown_counter: float = 0
 
     def in_cooldown(self) -> bool:
         """Whether a reduction was so recent that patience does not count."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..config import flag, real
 from ..warn import say, warn
 from .base import Logs
 from .monitor import Monitor
@@ -49,8 +50,11 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         # Where all are saved, none is better, and the name need not tell.
-        super().__init__(monitor, "min" if mode == "auto" and not save_best_only else mode)
-        if save_freq != "epoch" and (
+        self.save_best_only = flag(save_best_only, "save_best_only", self)
+        automatic = isinstance(mode, str) and mode == "auto" and not self.save_best_only
+        super().__init__(monitor, "min" if automatic else mode)
+        by_epoch = isinstance(save_freq, str) and save_freq == "epoch"
+        if not by_epoch and (
             not isinstance(save_freq, int) or isinstance(save_freq, bool) or save_freq < 1
         ):
             raise ValueError(
@@ -59,10 +63,11 @@ class ModelCheckpoint(Monitor):
             )
         self.filepath = _checked(filepath)
         self.verbose = verbose
-        self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
-        self.best = initial_value_threshold
+        self.best = None
+        if initial_value_threshold is not None:
+            self.best = real(initial_value_threshold, "initial_value_threshold", self)
         self._epoch = 0
         self._batches = 0  # since the last file
 

@@ -6,6 +6,7 @@ import math
 import reprlib
 from typing import Any
 
+from ..config import as_number as as_number_given
 from .base import Callback, Logs
 from .history import as_recorded
 
@@ -26,17 +27,18 @@ class Monitor(Callback):
     """
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        if mode not in ("auto", "min", "max"):
+        if not isinstance(mode, str) or mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', received {mode!r}")
         if not isinstance(monitor, str):
             raise TypeError(
                 f"monitor must be a key of the logs, such as 'val_loss', received {monitor!r}"
             )
-        if isinstance(min_delta, str) or math.isnan(min_delta):
+        delta = as_number_given(min_delta)
+        if delta is None or math.isnan(delta):
             raise ValueError(f"min_delta must be a number, received {min_delta!r}")
         self.monitor = monitor
         self.mode = direction(monitor) if mode == "auto" else mode
-        self.min_delta = abs(min_delta)
+        self.min_delta = abs(delta)
         self.best: float | None = None
 
     def value_in(self, logs: Logs | None) -> float | None:
@@ -71,6 +73,8 @@ class PatientMonitor(Monitor):
         self, monitor: str, mode: str, min_delta: float, patience: int, verbose: int
     ) -> None:
         super().__init__(monitor, mode, min_delta)
+        if as_number_given(patience) is None:
+            raise ValueError(f"patience must be at least 0, received {patience!r}")
         self.patience = patience
         self.verbose = verbose
         self._resumed = False
@@ -114,6 +118,8 @@ def direction(monitor: str) -> str:
     Raises:
         ValueError: the name does not tell.
     """
+    if not isinstance(monitor, str):
+        raise TypeError(f"monitor must be a key of the logs, received {monitor!r}")
     name = monitor.removeprefix("val_")
     if name.endswith(("accuracy", "acc", "auc", "precision", "recall", "f1")):
         return "max"

@@ -9,7 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .. import ops
-from ..config import suggestion
+from ..config import as_number, suggestion
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run
 
@@ -45,7 +45,7 @@ ACTIVATIONS = ("linear", *_FUNCTIONS)
 
 def check_activation(activation: str | None, layer: Layer) -> str | None:
     """Return the activation's name, None for "linear"; ValueError names the known ones."""
-    if activation is None or activation == "linear":
+    if activation is None or (isinstance(activation, str) and activation == "linear"):
         return None
     if not isinstance(activation, str) or activation not in _FUNCTIONS:
         raise layer.error(
@@ -83,9 +83,10 @@ class Activation(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
+        input_shape = self._whole_shape(input_shape)
         if self.activation == "softmax" and len(input_shape) < 2:
             raise self.error(f"softmax needs inputs (N, K), received shape {input_shape}")
-        return tuple(input_shape)
+        return input_shape
 
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to apply."""
@@ -194,9 +195,10 @@ class ELU(_OneActivation):
 
 
 def _not_negative(value: float, what: str, layer: Layer) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 <= value < math.inf:
+    number = as_number(value)
+    if number is None or not 0.0 <= number < math.inf:
         raise layer.error(f"{what} must be a finite number of at least 0, received {value!r}")
-    return float(value)
+    return number
 
 
 class Softmax(_OneActivation):
@@ -210,6 +212,6 @@ class Softmax(_OneActivation):
 
     def __init__(self, axis: int = -1, **options: Unpack[LayerOptions]) -> None:
         super().__init__("softmax", **options)
-        if axis != -1:
+        if not isinstance(axis, int) or axis != -1:
             raise self.error(f"axis must be -1, the last, received {axis!r}")
         self.axis = axis

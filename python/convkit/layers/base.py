@@ -15,6 +15,7 @@ Shapes have the batch in front, as in Keras: `(None, 28, 28, 1)`.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..changes import Repeatable, restructure
-from ..config import Configurable, argument_names, suggestion
+from ..config import Configurable, argument_names, flag, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
@@ -149,7 +150,7 @@ class Layer(Repeatable, Configurable):
         )
         self.weight_source: WeightSource | None = None
         self._parameters: list[Parameter] = []
-        self._trainable = bool(trainable)
+        self._trainable = flag(trainable, "trainable", self)
 
     # What subclasses define.
 
@@ -315,7 +316,7 @@ class Layer(Repeatable, Configurable):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = flag(value, "trainable", self)
         for parameter in self._parameters:
             parameter.frozen = not self._trainable
 
@@ -358,6 +359,7 @@ class Layer(Repeatable, Configurable):
 
     def expect_rank(self, input_shape: Shape, rank: int, meaning: str) -> None:
         """Raise ValueError unless the input has that rank and no sizes that are open or zero."""
+        input_shape = self._whole_shape(input_shape)
         if len(input_shape) != rank:
             hint = {
                 (3, 4): "; with the batch, images of one channel have the shape (None, H, W, 1)",
@@ -369,8 +371,21 @@ class Layer(Repeatable, Configurable):
             )
         self._sample_sizes(input_shape)
 
+    def _whole_shape(self, input_shape: Shape) -> Shape:
+        """A shape with the batch in front as a tuple; ValueError for what is none."""
+        try:
+            if isinstance(input_shape, str | bytes):
+                raise TypeError
+            return tuple(None if size is None else operator.index(size) for size in input_shape)
+        except TypeError:
+            raise self.error(
+                f"the input shape must have the batch in front, such as (None, 28, 28, 1), "
+                f"received {input_shape!r}"
+            ) from None
+
     def _sample_sizes(self, input_shape: Shape) -> tuple[int, ...]:
         """The shape without the batch; ValueError if there is no batch, or a size is open or 0."""
+        input_shape = self._whole_shape(input_shape)
         sizes = tuple(size for size in input_shape[1:] if size is not None and size >= 1)
         if len(sizes) != len(input_shape) - 1:
             raise self.error(
@@ -387,6 +402,7 @@ class Layer(Repeatable, Configurable):
 
     def _channels(self, input_shape: Shape) -> int:
         """C; ValueError unless the input is (N, ..., C)."""
+        input_shape = self._whole_shape(input_shape)
         channels = input_shape[-1] if len(input_shape) > 1 else None
         if channels is None or channels < 1:
             raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import ops, regularizers
+from ..config import as_number, flag
 from ..initializers import Ones, Zeros
 from ..parameters import Array, Parameter, Shape, aligned_zeros
 from .base import LayerOptions, Run, SavedArray
@@ -51,13 +52,13 @@ class BatchNormalization(EpilogueLayer):
     ) -> None:
         super().__init__(**options)
         self.axis = axis
-        if not 0.0 <= momentum <= 1.0:
+        if (stays := as_number(momentum)) is None or not 0.0 <= stays <= 1.0:
             raise self.error(f"momentum must lie in 0 .. 1, received {momentum!r}")
-        if not 0.0 < epsilon < float("inf"):
+        if (added := as_number(epsilon)) is None or not 0.0 < added < float("inf"):
             raise self.error(f"epsilon must be positive, received {epsilon!r}")
         self.axis = axis
-        self.momentum, self.epsilon = float(momentum), float(epsilon)
-        self.center, self.scale = bool(center), bool(scale)
+        self.momentum, self.epsilon = stays, added
+        self.center, self.scale = flag(center, "center", self), flag(scale, "scale", self)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.gamma: Parameter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .base import Layer
@@ -36,6 +36,7 @@ def not_negative(value: int, what: str, layer: Layer) -> int:
 
 def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[int, int]:
     """Return an integer or a pair of integers as a pair; ValueError unless both are positive."""
+    value = _listed(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         if len(value) != 2:
             raise layer.error(f"{what} must be an integer or a pair of them, received {value!r}")
@@ -43,6 +44,11 @@ def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[
     if isinstance(value, str):
         raise layer.error(f"{what} must be an integer or a pair of them, received {value!r}")
     return positive(value, what, layer), positive(value, what, layer)
+
+
+def _listed(value: Any) -> Any:
+    """An array of NumPy as a list of its numbers, as Keras takes it; anything else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def check_padding(value: str, layer: Layer) -> str:
@@ -69,7 +75,7 @@ def output_plane(
 
 def check_data_format(value: str | None, layer: Layer) -> str:
     """Return "channels_last", NHWC, the only layout there is; ValueError for anything else."""
-    if value not in (None, "channels_last"):
+    if value is not None and not (isinstance(value, str) and value == "channels_last"):
         raise layer.error(
             f"data_format must be 'channels_last' (N, H, W, C), received {value!r}; "
             f"move the channels with numpy.moveaxis(x, 1, -1)"
@@ -79,6 +85,7 @@ def check_data_format(value: str | None, layer: Layer) -> str:
 
 def check_sample_shape(shape: Sequence[int], layer: Layer) -> tuple[int, ...]:
     """Return the shape of one sample as a tuple of positive ints."""
+    shape = _listed(shape)
     if isinstance(shape, str | bytes) or not isinstance(shape, Sequence):
         raise layer.error(
             f"the input shape must be a tuple such as (28, 28, 1), received {shape!r}"

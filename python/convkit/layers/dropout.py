@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import ops, random
+from ..config import as_number
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run
 
@@ -34,14 +35,15 @@ class Dropout(Layer):
         self, rate: float, *, seed: int | None = None, **options: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**options)
-        if isinstance(rate, bool | str) or not 0.0 <= rate < 1.0:
+        number = as_number(rate)
+        if number is None or not 0.0 <= number < 1.0:
             raise self.error(f"rate must be at least 0 and below 1, received {rate!r}")
-        self.rate = float(rate)
+        self.rate = number
         self.seed = None if seed is None else random.check_seed(seed)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
-        return tuple(input_shape)
+        return self._whole_shape(input_shape)
 
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to drop."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import initializers, regularizers
+from ..config import flag
 from ..parameters import Array, Parameter
 from .activation import Activation, check_activation
 from .base import Layer, LayerOptions, Run
@@ -85,7 +86,7 @@ class KernelLayer(EpilogueLayer):
     ) -> None:
         super().__init__(**options)
         self.activation = check_activation(activation, self)
-        self.use_bias = bool(use_bias)
+        self.use_bias = flag(use_bias, "use_bias", self)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel: Parameter

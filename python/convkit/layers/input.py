@@ -30,7 +30,7 @@ class InputLayer(ViewLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
-        return tuple(input_shape)
+        return self._whole_shape(input_shape)
 
 
 def Input(shape: Sequence[int], *, name: str | None = None) -> InputLayer:

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from convkit.ops._gate import Floats, in_c_order, output, output_of
-from convkit.ops._window import IntPair, Padding, Window, image_shape, resolve
+from convkit.ops._gate import Floats, in_c_order, integer, output, output_of
+from convkit.ops._window import IntPair, Padding, Window, four_sizes, image_shape, resolve
 
 
 def geometry(
@@ -36,12 +36,8 @@ def _resolved(
     groups: int,
 ) -> tuple[tuple[int, int, int, int], Window]:
     n, h, w, c = image_shape("the input shape", x_shape)
-    if len(w_shape) != 4 or min(w_shape) < 1:
-        raise ValueError(
-            "the weights' shape must be four positive sizes (KH, KW, C // groups, OC), but is "
-            f"{tuple(w_shape)}"
-        )
-    kh, kw, group_c, oc = (int(v) for v in w_shape)
+    kh, kw, group_c, oc = four_sizes("the weights' shape", w_shape, "(KH, KW, C // groups, OC)")
+    groups = integer("groups", groups)
     if groups < 1 or c % groups or oc % groups:
         raise ValueError(
             f"groups must divide the {c} input and the {oc} output channels, but is {groups}"
@@ -49,7 +45,7 @@ def _resolved(
     if group_c != c // groups:
         raise ValueError(
             f"the weights are for {group_c * groups} input channels, but the input has {c}: "
-            f"expected weights of shape {(kh, kw, c // groups, oc)}, got {tuple(w_shape)}"
+            f"expected weights of shape {(kh, kw, c // groups, oc)}, got {(kh, kw, group_c, oc)}"
         )
     window = resolve((h, w), (kh, kw), strides, padding, dilation)
     return (n, *window.size, oc), window
@@ -98,7 +94,7 @@ def is_relu(activation: str | None) -> bool:
     """Whether the fused activation is ReLU; raises ValueError for one that is not fused."""
     if activation is None:
         return False
-    if activation == "relu":
+    if isinstance(activation, str) and activation == "relu":
         return True
     raise ValueError(f"activation must be None or 'relu' here, but is {activation!r}")
 

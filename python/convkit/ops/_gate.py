@@ -137,11 +137,47 @@ def as_number(name: str, value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         TypeError: no number, or no integer where the type is one of integers.
     """
     if isinstance(value, np.ndarray):
+        if value.dtype != dtype or value.shape != (1,):
+            raise TypeError(
+                f"{name} must be one number, or a {dtype} array of shape (1,), but is an array of "
+                f"{value.dtype} of shape {value.shape}"
+            )
         return value
     kind = Real if dtype.kind == "f" else Integral
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be one {kind.__name__.lower()} number, but is {value!r}")
-    return np.array([value], dtype)
+    try:
+        return np.array([value], dtype)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for {dtype}: {value!r}") from None
+
+
+def real(name: str, value: Any) -> float:
+    """One real number; TypeError for anything else, ValueError if a float cannot hold it."""
+    if type(value) is float:
+        return value
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, but is {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a float: {value!r}") from None
+
+
+def integer(name: str, value: Any) -> int:
+    """One integer; TypeError for anything else."""
+    if not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer, but is {value!r}")
+    return int(value)
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False, also as NumPy's or as 0 and 1; TypeError for anything else."""
+    if value is True or value is False:
+        return value
+    if not isinstance(value, np.bool_ | Integral):
+        raise TypeError(f"{name} must be True or False, but is {value!r}")
+    return bool(value)
 
 
 def as_integers(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 IntPair: TypeAlias = int | Sequence[int]
@@ -113,7 +113,14 @@ def _axis_padding(
 
 def image_shape(name: str, shape: Sequence[int]) -> tuple[int, int, int, int]:
     """Four positive sizes (N, H, W, C)."""
+    return four_sizes(name, shape, "(N, H, W, C)")
+
+
+def four_sizes(name: str, shape: Sequence[int], meaning: str) -> tuple[int, int, int, int]:
+    """Four positive sizes as a tuple; ValueError or TypeError for anything else."""
+    if isinstance(shape, str | bytes) or not isinstance(shape, Iterable):
+        raise TypeError(f"{name} must be four positive sizes {meaning}, but is {shape!r}")
     sizes = tuple(_integer(name, v) for v in shape)
     if len(sizes) != 4 or min(sizes) < 1:
-        raise ValueError(f"{name} must be four positive sizes (N, H, W, C), but is {sizes}")
+        raise ValueError(f"{name} must be four positive sizes {meaning}, but is {sizes}")
     return sizes[0], sizes[1], sizes[2], sizes[3]

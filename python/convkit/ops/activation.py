@@ -11,7 +11,7 @@ import math
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, output
+from convkit.ops._gate import Floats, as_floats, output, real, truth
 
 _Kind = _core.Activation
 
@@ -46,6 +46,10 @@ def _backward(
     out = output("out", out, dy.shape)
     _core.activation_backward(kind, dy, saved, slope, 0.0, max_value, out)
     return out
+
+
+def _gelu(approximate: bool) -> _core.Activation:
+    return _Kind.gelu_tanh if truth("approximate", approximate) else _Kind.gelu
 
 
 def relu_forward(
@@ -120,7 +124,7 @@ def gelu_forward(
     Args:
         approximate: the paper's form with tanh.
     """
-    return _forward(_Kind.gelu_tanh if approximate else _Kind.gelu, x, out)
+    return _forward(_gelu(approximate), x, out)
 
 
 def gelu_backward(
@@ -131,14 +135,14 @@ def gelu_backward(
     out: Floats | None = None,
 ) -> Floats:
     """dy * (Phi(x) + x * phi(x)), or the derivative of the form with tanh."""
-    return _backward(_Kind.gelu_tanh if approximate else _Kind.gelu, dy, "x", x, out)
+    return _backward(_gelu(approximate), dy, "x", x, out)
 
 
 def leaky_relu_forward(
     x: npt.ArrayLike, *, negative_slope: float = 0.2, out: Floats | None = None
 ) -> Floats:
     """x where x > 0, else negative_slope * x."""
-    return _forward(_Kind.leaky_relu, x, out, negative_slope)
+    return _forward(_Kind.leaky_relu, x, out, real("negative_slope", negative_slope))
 
 
 def leaky_relu_backward(
@@ -149,19 +153,19 @@ def leaky_relu_backward(
     out: Floats | None = None,
 ) -> Floats:
     """dy where x > 0, else negative_slope * dy."""
-    return _backward(_Kind.leaky_relu, dy, "x", x, out, negative_slope)
+    return _backward(_Kind.leaky_relu, dy, "x", x, out, real("negative_slope", negative_slope))
 
 
 def elu_forward(x: npt.ArrayLike, *, alpha: float = 1.0, out: Floats | None = None) -> Floats:
     """x where x > 0, else alpha * (e^x - 1) (Clevert, Unterthiner and Hochreiter, 2016)."""
-    return _forward(_Kind.elu, x, out, alpha)
+    return _forward(_Kind.elu, x, out, real("alpha", alpha))
 
 
 def elu_backward(
     dy: npt.ArrayLike, y: npt.ArrayLike, *, alpha: float = 1.0, out: Floats | None = None
 ) -> Floats:
     """dy where y > 0, else dy * (y + alpha)."""
-    return _backward(_Kind.elu, dy, "y", y, out, alpha)
+    return _backward(_Kind.elu, dy, "y", y, out, real("alpha", alpha))
 
 
 def _rows(name: str, array: Floats) -> Floats:

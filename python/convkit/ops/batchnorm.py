@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from convkit import _core
 from convkit.ops._convolution import is_relu
-from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._gate import Floats, as_floats, check_output, output, real
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -63,8 +63,8 @@ def batchnorm_forward(
         as_floats("beta", beta, 1),
         moving_mean,
         moving_variance,
-        momentum,
-        epsilon,
+        real("momentum", momentum),
+        real("epsilon", epsilon),
         is_relu(activation),
         _rows("out", out),
         mean,
@@ -97,7 +97,7 @@ def batchnorm_inference(
         as_floats("beta", beta, 1),
         as_floats("moving_mean", moving_mean, 1),
         as_floats("moving_variance", moving_variance, 1),
-        epsilon,
+        real("epsilon", epsilon),
         is_relu(activation),
         _rows("out", out),
     )

@@ -41,6 +41,8 @@ def conv2d_algorithm(
         direction: "forward", "backward_input" or "backward_weights".
     """
     _, window = geometry(x_shape, w_shape, strides, padding, dilation, groups)
+    if not isinstance(direction, str) or not direction.isascii():
+        raise TypeError(f"direction must be a string such as 'forward', but is {direction!r}")
     return _core.conv2d_algorithm(
         [int(v) for v in x_shape],
         [int(v) for v in w_shape],

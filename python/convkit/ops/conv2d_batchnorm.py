@@ -18,7 +18,7 @@ from convkit.ops._convolution import (
     pool_indices,
     pooled_geometry,
 )
-from convkit.ops._gate import Floats, as_floats, check_output, output
+from convkit.ops._gate import Floats, as_floats, check_output, output, real, truth
 from convkit.ops._window import IntPair, Padding
 
 _FLOAT32 = np.dtype(np.float32)
@@ -66,6 +66,7 @@ def conv2d_batchnorm_forward(
     w = as_floats("w", w, 4)
     whole, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     shape = whole
+    max_pool = truth("max_pool", max_pool)
     if max_pool:
         shape, _ = pooled_geometry(x.shape, w.shape, strides, padding, dilation, groups)
     vector = whole[3:]
@@ -88,8 +89,8 @@ def conv2d_batchnorm_forward(
         window.pads,
         window.dilation,
         groups,
-        momentum,
-        epsilon,
+        real("momentum", momentum),
+        real("epsilon", epsilon),
         is_relu(activation),
         z,
         mean,
@@ -130,6 +131,7 @@ def conv2d_batchnorm_inference(
     """
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
+    max_pool = truth("max_pool", max_pool)
     resolve = pooled_geometry if max_pool else geometry
     shape, window = resolve(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
@@ -145,7 +147,7 @@ def conv2d_batchnorm_inference(
         window.pads,
         window.dilation,
         groups,
-        epsilon,
+        real("epsilon", epsilon),
         is_relu(activation),
         out,
         pool_indices(indices, shape) if max_pool else None,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, as_number, output
+from convkit.ops._gate import Floats, as_floats, as_number, integer, output, real
 
 _UINT64 = np.dtype(np.uint64)
 _MASK = 2**64 - 1
@@ -41,9 +39,8 @@ def dropout_forward(
     """
     x = as_floats("x", x)
     out = output("out", out, x.shape)
-    _core.dropout(
-        x, rate, _word("seed", seed), _word("step", step), operator.index(offset) & _MASK, out
-    )
+    place = integer("offset", offset) & _MASK
+    _core.dropout(x, real("rate", rate), _word("seed", seed), _word("step", step), place, out)
     return out
 
 
@@ -62,5 +59,5 @@ def dropout_backward(
 
 def _word(name: str, value: int | Number) -> Number:
     if not isinstance(value, np.ndarray):
-        value = operator.index(value) & _MASK
+        value = integer(name, value) & _MASK
     return as_number(name, value, _UINT64)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_integers, output
+from convkit.ops._gate import Floats, as_array, as_integers, output, real
 
 
 def gather(
@@ -32,9 +32,9 @@ def gather(
     """
     if not isinstance(source, np.ndarray) or source.ndim < 1:
         raise TypeError("source must be an array of rows, (M, ...)")
-    at = np.asarray(indices)
+    at = as_array("indices", indices)
     if at.ndim != 1 or at.dtype.kind not in "iu":
         raise ValueError(f"indices must be integers (n,), but are {at.dtype} of shape {at.shape}")
     out = output("out", out, (at.shape[0], *source.shape[1:]))
-    _core.gather(source, as_integers(at), scale, out)
+    _core.gather(source, as_integers(at), real("scale", scale), out)
     return out

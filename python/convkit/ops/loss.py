@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, as_labels, as_weights, output
+from convkit.ops._gate import Floats, as_floats, as_labels, as_weights, output, real, truth
 
 
 def softmax_cross_entropy(
@@ -135,11 +135,18 @@ def binary_cross_entropy(
         ``(losses, dy)`` of shapes (N,) and y's. Probabilities outside [1e-7, 1 - 1e-7] count as
         its ends and get no gradient, as in Keras.
     """
+    label_smoothing = real("label_smoothing", label_smoothing)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"label_smoothing must lie in 0 .. 1, but is {label_smoothing!r}")
     y, target, weights, dy, losses = _values(y, target, sample_weight, dy, losses)
     _core.binary_cross_entropy(
-        _rows(y), _rows(target), from_logits, label_smoothing, weights, _rows(dy), losses
+        _rows(y),
+        _rows(target),
+        truth("from_logits", from_logits),
+        label_smoothing,
+        weights,
+        _rows(dy),
+        losses,
     )
     return losses, dy
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_number, check_output
+from convkit.ops._gate import Floats, as_number, check_output, real, truth
 
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
@@ -58,7 +58,12 @@ def sgd_update(
         _check_like(w, g=g)
     else:
         _check_like(w, g=g, velocity=velocity)
-    _core.sgd_update(w, g, velocity, _rate(learning_rate), momentum, nesterov, weight_decay)
+    numbers = (
+        real("momentum", momentum),
+        truth("nesterov", nesterov),
+        real("weight_decay", weight_decay),
+    )
+    _core.sgd_update(w, g, velocity, _rate(learning_rate), *numbers)
 
 
 def rmsprop_update(
@@ -85,9 +90,9 @@ def rmsprop_update(
         _check_like(w, g=g, v=v)
     else:
         _check_like(w, g=g, v=v, momentum_buffer=momentum_buffer)
-    _core.rmsprop_update(
-        w, g, v, momentum_buffer, _rate(learning_rate), rho, momentum, epsilon, weight_decay
-    )
+    given = {"rho": rho, "momentum": momentum, "epsilon": epsilon, "weight_decay": weight_decay}
+    numbers = [real(name, value) for name, value in given.items()]
+    _core.rmsprop_update(w, g, v, momentum_buffer, _rate(learning_rate), *numbers)
 
 
 def adam_update(
@@ -117,4 +122,6 @@ def adam_update(
     _check_like(w, g=g, m=m, v=v)
     number = as_number("step", step, _INT64)
     rate = _rate(learning_rate)
+    beta_1, beta_2 = real("beta_1", beta_1), real("beta_2", beta_2)
+    epsilon, weight_decay = real("epsilon", epsilon), real("weight_decay", weight_decay)
     _core.adam_update(w, g, m, v, rate, beta_1, beta_2, epsilon, number, weight_decay)

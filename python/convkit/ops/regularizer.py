@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, check_output
+from convkit.ops._gate import Floats, as_floats, check_output, real
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -31,4 +31,4 @@ def regularize(
     w = as_floats("w", w)
     if g is not None:
         check_output("g", g, w.shape, _FLOAT32)
-    return _core.regularize(w, g, l1, l2)
+    return _core.regularize(w, g, real("l1", l1), real("l2", l2))

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import ops
 from ..changes import Repeatable
-from ..config import Configurable, not_negative, unknown
+from ..config import Configurable, flag, not_negative, unknown
 from ..parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
 from .schedules import LearningRateSchedule
@@ -227,7 +227,7 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, name)
         self.momentum = _share(momentum, "momentum", self)
-        self.nesterov = bool(nesterov)
+        self.nesterov = flag(nesterov, "nesterov", self)
         self.slot_names = ("velocity",) if self.momentum else ()
 
     def update(self, w: Array, g: Array, *slots: Array) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..config import Configurable
+from ..config import Configurable, as_number, flag
 
 __all__ = [
     "CosineDecay",
@@ -40,9 +40,8 @@ class LearningRateSchedule(Configurable):
 
     def number(self, value: float, what: str, above_zero: bool = False) -> float:
         """Return `value`; ValueError unless it is a finite number of at least, or above, 0."""
-        try:
-            number = math.nan if isinstance(value, bool | str) else float(value)
-        except (TypeError, OverflowError):
+        number = as_number(value)
+        if number is None:
             number = math.nan
         if not math.isfinite(number) or number < 0 or (above_zero and number == 0):
             least = "above 0" if above_zero else "of at least 0"
@@ -76,12 +75,12 @@ class ExponentialDecay(LearningRateSchedule):
         self.initial_learning_rate = self.number(initial_learning_rate, "initial_learning_rate")
         self.decay_steps = self.number(decay_steps, "decay_steps", True)
         self.decay_rate = self.number(decay_rate, "decay_rate")
-        self.staircase = bool(staircase)
+        self.staircase = flag(staircase, "staircase", self)
         self.name = name
 
     def __call__(self, step: int) -> float:
         """The decayed learning rate."""
-        times = step / self.decay_steps
+        times = self.number(step, "step") / self.decay_steps
         if self.staircase:
             times = math.floor(times)
         return float(self.initial_learning_rate * self.decay_rate**times)
@@ -99,6 +98,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __init__(
         self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
     ) -> None:
+        for what, each in (("boundaries", boundaries), ("values", values)):
+            if isinstance(each, str) or not hasattr(each, "__len__"):
+                raise self.error(f"{what} must be a list of numbers, received {each!r}")
         if len(boundaries) != len(values) - 1:
             raise self.error(
                 f"there must be one value more than boundaries, received {len(values)} values "
@@ -112,6 +114,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """The learning rate between the two boundaries."""
+        step = self.number(step, "step")  # type: ignore[assignment]
         return self.values[sum(step > boundary for boundary in self.boundaries)]
 
 
@@ -150,6 +153,7 @@ class CosineDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """The learning rate of the warm-up or of the decay."""
+        step = self.number(step, "step")  # type: ignore[assignment]
         start, highest = self.initial_learning_rate, self.warmup_target
         if highest is None:
             decayed, highest = float(step), start
@@ -204,6 +208,7 @@ class OneCycle(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         """The learning rate on the way up or down."""
+        step = self.number(step, "step")  # type: ignore[assignment]
         if step < self._peak:
             start, end, done = self._first, self.max_learning_rate, step / self._peak
         else:
@@ -228,6 +233,8 @@ _CLASSES: tuple[type[LearningRateSchedule], ...] = (
 
 def get(config: Mapping[str, Any]) -> LearningRateSchedule:
     """The schedule that `convkit.config.serialize` described; ValueError for an unknown class."""
+    if not isinstance(config, Mapping) or not isinstance(config.get("config", {}), Mapping):
+        raise TypeError(f"a schedule is described by a dictionary, received {config!r}")
     for each in _CLASSES:
         if config.get("class_name") == each.__name__:
             return each.from_config(config.get("config", {}))
