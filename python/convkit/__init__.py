@@ -12,6 +12,7 @@ are first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,24 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .absent import missing  # here: only for an error
+
+    missing(__name__, name)
+
+
+class _Absent:
+    """The last finder of modules, which says what to do instead of one that only Keras has."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Nothing is found here."""
+        if name.startswith(f"{__name__}."):
+            from .absent import no_module  # here: only for an error
+
+            no_module(name)
+
+
+sys.meta_path.append(_Absent)
 
 
 def __dir__() -> list[str]:

@@ -235,11 +235,23 @@ def unknown(kind: str, received: Any, names: Iterable[str]) -> ValueError:
         names: those that are known.
     """
     listed = ", ".join(sorted(names))
+    from .absent import by_name  # here: only for an error
+
     module = {"loss": "losses"}.get(kind, f"{kind}s")
+    hint = by_name(module, received) if isinstance(received, str) else ""
     return ValueError(
         f"unknown {kind} {received!r}: use one of {listed}, or an object of convkit.{module}"
-        f"{suggestion(received, names)}"
+        f"{hint or suggestion(received, names)}"
     )
+
+
+def same_name(received: Any, names: Iterable[str]) -> str | None:
+    """The one of some names that only differs in capitals and underscores, as Keras takes it."""
+    if not isinstance(received, str):
+        return None
+    if received in (names := list(names)):
+        return received
+    return next((name for name in names if _plain_name(name) == _plain_name(received)), None)
 
 
 def suggestion(received: Any, names: Iterable[str]) -> str:

@@ -95,9 +95,18 @@ class Feeder(Engine):
             raise ValueError(
                 f"{what} needs y, the targets; an iterable must give batches (x, y){hint}"
             )
+        if isinstance(x, list | tuple) and len(x) == 1 and self._is_batch(x[0]):
+            x = x[0]  # as Keras takes the inputs of a model, of which there is one
+            if isinstance(y, list | tuple) and len(y) == 1 and hasattr(y[0], "shape"):
+                y = y[0]
         images = as_images(x)
         sizes, output_sizes = self._sizes(images)
         return data.samples(images, y, sizes, self._loss, output_sizes, sample_weight)
+
+    def _is_batch(self, value: Any) -> bool:
+        """Whether a value has the rank of a batch of this model's inputs, once that is built."""
+        sizes = getattr(self, "_input_sizes", None)
+        return sizes is not None and len(getattr(value, "shape", ())) == len(sizes) + 1
 
     def _require_loss(self, what: str) -> None:
         if self.optimizer is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -60,6 +60,16 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
 
 
 # The standard deviation of a normal distribution cut off at two standard deviations.

@@ -13,14 +13,14 @@ float32 from a logit of 17 on, a wrong answer of that size would never be learnt
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
 from .changes import Repeatable, restructure
-from .config import Configurable, as_number, checked_name, flag, unknown
+from .config import Configurable, as_number, checked_name, flag, same_name, unknown
 from .ops._gate import as_array, as_floats, as_weights
 from .parameters import Array
 
@@ -37,6 +37,16 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
 
 
 class Loss(Repeatable, Configurable):
@@ -406,6 +416,6 @@ def get(identifier: str | Loss) -> Loss:
     """The loss of that name, or the object itself; ValueError names the known ones."""
     if isinstance(identifier, Loss):
         return identifier
-    if isinstance(identifier, str) and identifier in _BY_NAME:
-        return _BY_NAME[identifier]()
+    if name := same_name(identifier, _BY_NAME):
+        return _BY_NAME[name]()
     raise unknown("loss", identifier, _BY_NAME)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import losses, ops
-from .config import Configurable, checked_name, real, unknown
+from .config import Configurable, checked_name, real, same_name, unknown
 from .ops._gate import as_array
 from .parameters import Array
 
@@ -35,6 +35,16 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
 
 
 class Metric(Configurable):
@@ -330,8 +340,8 @@ def get(identifier: str | Metric, loss: losses.Loss | None = None) -> Metric:
         if isinstance(loss, losses.CategoricalCrossentropy):
             return CategoricalAccuracy(name=identifier)
         return AccuracyByShape(name=identifier)
-    if isinstance(identifier, str) and identifier in _BY_NAME:
-        return _BY_NAME[identifier](name=identifier)
+    if name := same_name(identifier, _BY_NAME):
+        return _BY_NAME[name](name=name)
     raise unknown("metric", identifier, [*_BY_NAME, *_ACCURACY])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import storage, summary
 from .config import flag, serialize
+from .data import Data
 from .engine import changes_model
 from .layers.base import Layer
 from .layers.input import InputLayer
@@ -25,6 +26,16 @@ __all__ = ["Sequential", "load_model"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
 
 
 class Sequential(Trainer):
@@ -247,6 +258,17 @@ class Sequential(Trainer):
         self._sizes()
         return sum(parameter.size for parameter in self.weights)
 
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of the output for inputs of that shape, both with the batch in front."""
+        shape = input_shape
+        for layer in self._layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def __call__(self, x: Data) -> Array:
+        """The outputs for one batch, as `predict_on_batch` computes them."""
+        return self.predict_on_batch(x)
+
     def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
         """Print the layers, their output shapes and parameter counts, and the totals.
 
@@ -343,6 +365,16 @@ class Sequential(Trainer):
         values: dict[str, Array] = state["arrays"]
         shapes = {name: value.shape for name, value in values.items()}
         storage.restore(self, state["document"], storage.Arrays(shapes, values.__getitem__))
+
+    if not TYPE_CHECKING:  # to type checkers, every attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            from .absent import advice  # here: only for an error
+
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind!r} object has no attribute {name!r}{advice(f'Sequential.{name}')}"
+            )
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name}, {len(self._layers)} layers>"

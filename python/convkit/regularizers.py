@@ -38,6 +38,16 @@ def __dir__() -> list[str]:
     return __all__
 
 
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
+
+
 class Regularizer(Configurable):
     """Base class: the penalty of an array w is `l1 * sum |w| + l2 * sum w**2`.
 

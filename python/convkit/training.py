@@ -298,6 +298,11 @@ class Trainer(Feeder):
             raise ValueError(f"batch_size must be below 2**31, received {batch_size!r}")
         return str(lower(self.layers, sizes, size, training, loss=loss, optimizer=optimizer))
 
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns, in its order."""
+        return ["loss", *(metric.name for metric in self.metrics)]
+
     # What it takes.
 
     def _epoch_loop(

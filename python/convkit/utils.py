@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +22,16 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
 
 
 def set_random_seed(seed: int) -> None:

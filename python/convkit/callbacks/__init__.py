@@ -6,6 +6,8 @@ a training that goes on from a file goes on with the patience, best value and lo
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .base import Callback, CallbackList, Logs
 from .csv_logger import CSVLogger
 from .early_stopping import EarlyStopping
@@ -34,3 +36,13 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)

@@ -28,7 +28,9 @@ __all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {__all__}")
+    from convkit.absent import missing  # here: only for an error
+
+    missing(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,8 @@ images are (N, H, W, C), vectors (N, C).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .batchnorm import BatchNormalization
@@ -61,3 +63,13 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)

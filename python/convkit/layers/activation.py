@@ -9,7 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .. import ops
-from ..config import as_number, suggestion
+from ..config import as_number, same_name, suggestion
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions, Run
 
@@ -47,12 +47,20 @@ def check_activation(activation: str | None, layer: Layer) -> str | None:
     """Return the activation's name, None for "linear"; ValueError names the known ones."""
     if activation is None or (isinstance(activation, str) and activation == "linear"):
         return None
-    if not isinstance(activation, str) or activation not in _FUNCTIONS:
+    if isinstance(activation, Layer):
+        raise layer.error(
+            f"activation must be a name, received {activation!r}; put that layer behind this one"
+        )
+    name = same_name(activation, _FUNCTIONS)
+    if name is None:
+        from ..absent import by_name  # here: only for an error
+
+        hint = by_name("activations", activation) if isinstance(activation, str) else ""
         raise layer.error(
             f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}, or None"
-            f"{suggestion(activation, ACTIVATIONS)}"
+            f"{hint or suggestion(activation, ACTIVATIONS)}"
         )
-    return activation
+    return name
 
 
 class Activation(Layer):

@@ -132,9 +132,11 @@ class Layer(Repeatable, Configurable):
         **unknown: Unpack[_NoOptions],
     ) -> None:
         for option in unknown:
+            from ..absent import renamed  # here: only for an error
+
+            hint = renamed(option) or suggestion(option, argument_names(type(self)))
             raise TypeError(
-                f"{type(self).__name__}() got an unexpected keyword argument {option!r}"
-                f"{suggestion(option, argument_names(type(self)))}"
+                f"{type(self).__name__}() got an unexpected keyword argument {option!r}{hint}"
             )
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(
@@ -407,6 +409,23 @@ class Layer(Repeatable, Configurable):
         if channels is None or channels < 1:
             raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
         return channels
+
+    def __call__(self, *inputs: object, **options: object) -> Any:
+        """TypeError: a model is a list of layers here, and computes in `predict`."""
+        raise TypeError(
+            f"a {type(self).__name__} is not called: put it into Sequential([...]), which is a "
+            f"chain of layers without branches, and compute by predict"
+        )
+
+    if not TYPE_CHECKING:  # to type checkers, every attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            from ..absent import advice  # here: only for an error
+
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind!r} object has no attribute {name!r}{advice(f'Dense.{name}')}"
+            )
 
     def __repr__(self) -> str:
         state = f"{self.output_shape}" if self.built else "not built"

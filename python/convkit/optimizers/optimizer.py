@@ -7,6 +7,7 @@ own memory (the slots) has the layout of the parameters and is allocated once.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +23,24 @@ from .schedules import LearningRateSchedule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _with_advice(init: Callable[..., None]) -> Callable[..., None]:
+    """The constructor, which says what to write for arguments that only Keras's has."""
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **options: Any) -> None:
+        try:
+            init(self, *args, **options)
+        except TypeError as error:
+            from ..absent import renamed  # here: only for an error
+
+            for name in options:
+                if f"unexpected keyword argument {name!r}" in str(error):
+                    raise TypeError(f"{error}{renamed(name)}") from None
+            raise
+
+    return checked
 
 
 class Optimizer(Repeatable, Configurable):
@@ -66,6 +85,19 @@ class Optimizer(Repeatable, Configurable):
         self._views: list[list[Array]] = []
         # Of the step that is being made, where a replayed call finds them.
         self._rate, self._step = np.empty(1, np.float64), np.empty(1, np.int64)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__init__" in vars(cls):
+            cls.__init__ = _with_advice(cls.__init__)  # type: ignore[method-assign]
+
+    if not TYPE_CHECKING:  # to type checkers, every attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            from ..absent import renamed  # here: only for an error
+
+            kind = type(self).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}{renamed(name)}")
 
     @property
     def learning_rate(self) -> float:

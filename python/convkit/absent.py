@@ -1,0 +1,218 @@
+"""What to do instead of what Keras has and convkit has not: the "absent" rows of docs/keras.md.
+
+Read only where somebody asked for such a name, so that importing convkit does not need it. A test
+holds it against the table.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import NoReturn
+
+ABSENT: dict[str, str] = {
+    "Model": "branches and several inputs; a chain is a `Sequential`",
+    "models.clone_model": "`models.Sequential.from_config(model.get_config())`",
+    "models.model_from_json": "`models.Sequential.from_config`, or `models.load_model`",
+    "models.save_model": "`model.save`",
+    "Sequential.inputs": "`input_shape`",
+    "Sequential.outputs": "`output_shape`",
+    "Sequential.reset_metrics": "every epoch, and every call, begins anew",
+    "Sequential.to_json": "`json.dumps(model.get_config())`",
+    "Sequential.trainable_variables": "`trainable_weights`",
+    "Sequential.variables": "`weights`",
+    "Sequential.train_step": "subclassing the training loop; `train_on_batch` is a step",
+    "Sequential.export": "`convkit.onnx.export(model, path)`",
+    "Dense.input": "symbolic tensors; `input_shape`",
+    "Dense.output": "symbolic tensors; `output_shape`",
+    "Dense.call": "likewise",
+    "layers.Conv2DTranspose": "nothing: it belongs to decoders and generators",
+    "layers.SeparableConv2D": "`DepthwiseConv2D`, then `Conv2D(filters, 1)`",
+    "layers.Conv1D": "`Conv2D` with one row",
+    "layers.Conv3D": "two dimensions only",
+    "layers.UpSampling2D": "nothing: it belongs to decoders and generators",
+    "layers.Cropping2D": "slice the images: `x[:, top:-bottom]`",
+    "layers.Permute": "`numpy.transpose` of the images",
+    "layers.Resizing": "resize with Pillow beforehand",
+    "layers.CenterCrop": "slice the images",
+    "layers.Normalization": "`Rescaling` with one number for each channel",
+    "layers.LayerNormalization": "nearest: `BatchNormalization`",
+    "layers.GroupNormalization": "nearest: `BatchNormalization`",
+    "layers.SpatialDropout2D": "nearest: `Dropout`",
+    "layers.GaussianNoise": "add noise to the images",
+    "layers.PReLU": "nearest: `LeakyReLU`",
+    "layers.Lambda": "apply the function to the data",
+    "layers.Add": "a chain has no branches",
+    "layers.Concatenate": "a chain has no branches",
+    "layers.Embedding": "images only",
+    "layers.LSTM": "images only",
+    "layers.MultiHeadAttention": "images only",
+    "layers.RandomFlip": "augment the batches that `fit` is given",
+    "layers.RandomRotation": "likewise",
+    "layers.RandomZoom": "likewise",
+    "layers.RandomTranslation": "likewise",
+    "layers.RandomContrast": "likewise",
+    "layers.RandomCrop": "likewise",
+    "layers.Identity": "leave it out",
+    "layers.TimeDistributed": "images only",
+    "activations.selu": 'nearest: `"elu"`',
+    "activations.silu": 'nearest: `"gelu"`',
+    "activations.swish": 'nearest: `"gelu"`',
+    "activations.softplus": 'nearest: `"elu"`',
+    "activations.hard_sigmoid": 'nearest: `"sigmoid"`',
+    "activations.relu6": 'nearest: `"relu"`',
+    "activations.exponential": "`numpy.exp` of the predictions",
+    "activations.softsign": 'nearest: `"tanh"`',
+    "activations.mish": 'nearest: `"gelu"`',
+    "losses.sparse_categorical_crossentropy": (
+        '`loss="sparse_categorical_crossentropy"`, or the class'
+    ),
+    "losses.categorical_crossentropy": '`loss="categorical_crossentropy"`, or the class',
+    "losses.binary_crossentropy": '`loss="binary_crossentropy"`, or the class',
+    "losses.mean_squared_error": '`loss="mean_squared_error"`, or the class',
+    "losses.mean_absolute_error": '`loss="mean_absolute_error"`, or the class',
+    "losses.Huber": "a class of one's own, from `losses.Loss`",
+    "losses.LogCosh": "a class of one's own, from `losses.Loss`",
+    "losses.KLDivergence": "a class of one's own, from `losses.Loss`",
+    "losses.Poisson": "a class of one's own, from `losses.Loss`",
+    "losses.Hinge": "a class of one's own, from `losses.Loss`",
+    "losses.CategoricalHinge": "a class of one's own, from `losses.Loss`",
+    "losses.CosineSimilarity": "a class of one's own, from `losses.Loss`",
+    "losses.BinaryFocalCrossentropy": "nearest: the cross-entropy without focus",
+    "losses.CategoricalFocalCrossentropy": "nearest: the cross-entropy without focus",
+    "metrics.Accuracy": "`numpy.mean(y_true == y_pred)`",
+    "metrics.Precision": "scikit-learn's, on what `predict` gives",
+    "metrics.Recall": "scikit-learn's, on what `predict` gives",
+    "metrics.AUC": "scikit-learn's, on what `predict` gives",
+    "metrics.F1Score": "scikit-learn's, on what `predict` gives",
+    "metrics.TruePositives": "`sklearn.metrics.confusion_matrix`",
+    "metrics.FalsePositives": "`sklearn.metrics.confusion_matrix`",
+    "metrics.TrueNegatives": "`sklearn.metrics.confusion_matrix`",
+    "metrics.FalseNegatives": "`sklearn.metrics.confusion_matrix`",
+    "metrics.MeanIoU": "classification only",
+    "metrics.SparseCategoricalCrossentropy": "the loss of that name is reported as `loss`",
+    "metrics.CategoricalCrossentropy": "the loss of that name is reported as `loss`",
+    "metrics.BinaryCrossentropy": "the loss of that name is reported as `loss`",
+    "metrics.RootMeanSquaredError": "the root of `MeanSquaredError`",
+    "optimizers.Adagrad": "nearest: `RMSprop`",
+    "optimizers.Adadelta": "nearest: `RMSprop`",
+    "optimizers.Adamax": "nearest: `Adam`",
+    "optimizers.Nadam": "nearest: `Adam`",
+    "optimizers.Ftrl": "nearest: `SGD`",
+    "optimizers.Lion": "nearest: `AdamW`",
+    "optimizers.schedules.PolynomialDecay": "nearest: `CosineDecay`",
+    "optimizers.schedules.InverseTimeDecay": "nearest: `ExponentialDecay`",
+    "optimizers.schedules.CosineDecayRestarts": "a `LearningRateScheduler`",
+    "initializers.Identity": "`set_weights`",
+    "regularizers.OrthogonalRegularizer": "the initializer `Orthogonal`",
+    "callbacks.TensorBoard": "`History`, and `convkit.plots.history`",
+    "callbacks.BackupAndRestore": (
+        "`ModelCheckpoint`, then `models.load_model`; a callback's `state_dict`"
+    ),
+    "callbacks.ProgbarLogger": "`fit(verbose=...)`",
+    "callbacks.RemoteMonitor": "a callback of one's own",
+    "datasets.cifar100": "files of one's own, as arrays",
+    "datasets.imdb": "images only",
+    "datasets.boston_housing": "images only",
+    "datasets.reuters": "images only",
+    "datasets.california_housing": "images only",
+    "utils.normalize": "`x / numpy.linalg.norm(x, axis=-1, keepdims=True)`; for pixels `x / 255`",
+    "utils.plot_model": "`model.summary()`, `model.plan()`",
+    "utils.image_dataset_from_directory": "read the files with Pillow into one array",
+    "utils.Progbar": "tqdm",
+    "utils.get_file": "pooch",
+    "utils.load_img": "`PIL.Image.open`",
+    "utils.img_to_array": "`numpy.asarray`",
+    "utils.array_to_img": "`PIL.Image.fromarray`",
+    "utils.PyDataset": "an array or an iterable of batches",
+    "utils.Sequence": "an array or an iterable of batches",
+    "backend.clear_session": "`utils.clear_session`",
+    "constraints.MaxNorm": "a callback that clips `layer.kernel.value`",
+    "applications.MobileNetV2": "nothing: a chain that is trained here",
+    "mixed_precision.set_global_policy": "everything is float32",
+}
+# Modules of Keras that have no rows of their own, or only rows of what was in them.
+MODULES: dict[str, str] = {
+    "activations": 'an activation is given by its name, such as activation="relu"',
+    "applications": "nothing: a chain that is trained here",
+    "backend": "`utils.clear_session`, and NumPy",
+    "constraints": "a callback that clips `layer.kernel.value`",
+    "distribute": "everything runs on this machine's cores",
+    "mixed_precision": "everything is float32",
+    "ops": "NumPy",
+    "preprocessing": "augment the batches that `fit` is given; read files with Pillow",
+    "random": "`numpy.random`",
+    "saving": "`models.load_model` and `model.save`",
+    "src": "the public names",
+}
+# Arguments and attributes of Keras, or of older versions of it, and what they are here.
+ARGUMENTS: dict[str, str] = {
+    "alpha": "negative_slope",
+    "batch_input_shape": "input_shape, without the batch",
+    "batch_shape": "shape, without the batch",
+    "batch_size": "shape alone: batches may be of any size",
+    "clipnorm": "a smaller learning_rate",
+    "clipvalue": "a smaller learning_rate",
+    "decay": "learning_rate=optimizers.schedules.ExponentialDecay(...)",
+    "dtype": "nothing: everything is float32",
+    "global_clipnorm": "a smaller learning_rate",
+    "input_dim": "input_shape=(input_dim,)",
+    "kernel_constraint": "a callback that clips layer.kernel.value",
+    "bias_constraint": "a callback that clips layer.bias.value",
+    "lr": "learning_rate",
+    "weights": "set_weights after building",
+}
+
+
+def advice(name: str) -> str:
+    """What to do instead of a name of Keras below `keras.`: the end of a message, or ""."""
+    found = ABSENT.get(name) or MODULES.get(name.partition(".")[0])
+    names = list(ABSENT)
+    while found == "likewise":  # as the name above it
+        name = names[names.index(name) - 1]
+        found = ABSENT[name]
+    return f"; Keras has it, convkit does not: {found}" if found else ""
+
+
+def renamed(argument: str) -> str:
+    """What to write for an argument of Keras: the end of a message, or ""."""
+    found = ARGUMENTS.get(argument)
+    return f"; take {found}" if found else ""
+
+
+def missing(module: str, name: str) -> NoReturn:
+    """Raise the error of a module that has no such name, with what to do instead.
+
+    Raises:
+        AttributeError: of `getattr`.
+        ImportError: of `from module import name`, which would drop an AttributeError's words.
+    """
+    inside = module.partition(".")[2]
+    hint = advice(f"{inside}.{name}" if inside else name)
+    if hint and _is_import(sys._getframe(2)):
+        raise ImportError(f"cannot import name {name!r} from {module!r}{hint}", name=name)
+    raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+
+def _is_import(frame: FrameType) -> bool:
+    """Whether a frame's current instruction is that of `from module import name`."""
+    from dis import opmap  # here: only for an error
+
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return 0 <= at < len(code) and code[at] == opmap["IMPORT_FROM"]
+
+
+def no_module(name: str) -> None:
+    """ModuleNotFoundError, with what to do instead, for a module below convkit that Keras has."""
+    if hint := advice(name.partition(".")[2]):
+        raise ModuleNotFoundError(f"No module named {name!r}{hint}", name=name)
+
+
+def by_name(kind: str, received: str) -> str:
+    """The advice for what is given by its name, such as the optimizer "nadam", or ""."""
+    plain = received.replace("_", "").lower()
+    for name in ABSENT:
+        module, _, last = name.rpartition(".")
+        if module == kind and last.lower() == plain:
+            return advice(name)
+    return ""

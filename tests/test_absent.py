@@ -1,0 +1,130 @@
+"""What Keras has and convkit has not: asking for it says what to do instead, from one table."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from convkit import absent, layers, losses, metrics, optimizers
+
+TABLE = Path(__file__).resolve().parents[1] / "docs" / "keras.md"
+MODULES = ("callbacks", "datasets", "initializers", "layers", "losses", "metrics", "models",
+           "optimizers", "optimizers.schedules", "regularizers", "utils", "")  # fmt: skip
+
+
+@pytest.mark.skipif(not TABLE.is_file(), reason="the source tree is not here")
+def test_the_table_of_the_documentation_is_the_same() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| absent \| (.*) \|$", TABLE.read_text(), re.M)
+    assert list(absent.ABSENT.items()) == rows
+
+
+@pytest.mark.parametrize("name", absent.ABSENT)
+def test_asking_for_an_absent_name(name: str) -> None:
+    module, _, last = name.rpartition(".")
+    hint = absent.advice(name)
+    assert "; Keras has it, convkit does not: " in hint
+    assert "likewise" not in hint
+    objects = {"Sequential": convkit.Sequential(), "Dense": layers.Dense(2)}
+    if module in objects:
+        with pytest.raises(AttributeError, match=f"no attribute '{last}'; Keras has it"):
+            getattr(objects[module], last)
+        return
+    if module not in MODULES:  # the module itself is absent
+        module, _, last = "", None, module
+    where = f"convkit.{module}".rstrip(".")
+    with pytest.raises(ImportError, match=f"cannot import name '{last}'.*; Keras has it"):
+        exec(f"from {where} import {last}")
+    found = importlib.import_module(where)
+    assert not hasattr(found, last)
+    with pytest.raises(AttributeError, match=f"'{where}' has no attribute '{last}'; Keras has it"):
+        getattr(found, last)
+
+
+def test_other_names_are_unknown_as_ever() -> None:
+    with pytest.raises(ImportError, match=r"cannot import name 'Conv2DD' from"):
+        exec("from convkit.layers import Conv2DD")
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'convkit.nonsense'$"):
+        importlib.import_module("convkit.nonsense")
+    with pytest.raises(AttributeError, match=r"^module 'convkit' has no attribute 'nonsense'$"):
+        convkit.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "name", ["preprocessing", "preprocessing.image", "applications", "backend"]
+)
+def test_importing_an_absent_module(name: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'convkit.*'; Keras has it"):
+        importlib.import_module(f"convkit.{name}")
+
+
+def test_importing_convkit_does_not_read_the_table() -> None:
+    code = "import sys, convkit; print('convkit.absent' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: optimizers.Adam(lr=0.1), "'lr'; take learning_rate"),
+        (lambda: optimizers.SGD(decay=0.1), "'decay'; take learning_rate=.*ExponentialDecay"),
+        (lambda: optimizers.RMSprop(clipnorm=1.0), "'clipnorm'; take a smaller learning_rate"),
+        (lambda: optimizers.Adam().lr, "no attribute 'lr'; take learning_rate"),
+        (lambda: optimizers.get("nadam"), "unknown optimizer 'nadam'.*nearest: `Adam`"),
+        (lambda: metrics.get("Precision"), "unknown metric 'Precision'.*scikit-learn's"),
+        (lambda: losses.get("huber"), "unknown loss 'huber'.*a class of one's own"),
+        (lambda: layers.LeakyReLU(alpha=0.1), "'alpha'; take negative_slope"),
+        (lambda: layers.Dense(4, input_dim=10), r"'input_dim'; take input_shape=\(input_dim,\)"),
+        (lambda: layers.Flatten(batch_input_shape=(None, 4)), "take input_shape, without"),
+        (lambda: layers.Dense(3, activation="swish"), "unknown activation 'swish'.*nearest"),
+        (lambda: layers.Dense(3, activation=layers.LeakyReLU()), "put that layer behind this one"),
+        (lambda: layers.Conv2D(3, 3)(None), r"a Conv2D is not called: put it into Sequential\(\["),
+    ],
+)
+def test_arguments_that_only_keras_has(call: Any, message: str) -> None:
+    with pytest.raises((AttributeError, TypeError, ValueError), match=message):
+        call()
+
+
+# What Keras takes in another form.
+
+
+def test_names_in_capitals() -> None:
+    assert layers.Dense(3, activation="ReLU").activation == "relu"
+    assert type(losses.get("SparseCategoricalCrossentropy")).__name__ == (
+        "SparseCategoricalCrossentropy"
+    )
+    assert metrics.get("SparseCategoricalAccuracy").name == "sparse_categorical_accuracy"
+    assert isinstance(optimizers.get("Adam"), optimizers.Adam)
+
+
+def test_the_only_input_in_a_list() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((20, 4), np.float32), rng.integers(0, 3, 20)
+    made = []
+    for inputs, targets in ((x, y), ([x], [y])):
+        convkit.utils.set_random_seed(1)
+        model = convkit.Sequential([convkit.Input((4,)), layers.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(inputs, targets, verbose=0)
+        values = model.evaluate(inputs, targets, verbose=0)
+        results = dict(zip(model.metrics_names, values, strict=True))
+        made.append((results, model.predict(inputs, verbose=0), model(x)))
+    assert made[0][0] == made[1][0]
+    assert list(made[0][0]) == ["loss", "accuracy"]
+    np.testing.assert_array_equal(made[0][1], made[1][1])
+    np.testing.assert_array_equal(made[0][1], made[0][2])
+
+
+def test_the_output_shape_for_another_input() -> None:
+    model = convkit.Sequential([layers.Conv2D(4, 3, padding="SAME"), layers.Flatten()])
+    assert model.compute_output_shape((16, 8, 8, 3)) == (16, 256)
+    assert not model.built
