@@ -313,3 +313,13 @@ def test_the_citation_is_of_this_version() -> None:
     version = value("python/convkit/__init__.py", r'^__version__ = "(.+?)"')
     assert value("CITATION.cff", r"^version: (.+)$") == version
     assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_hooks_run_the_pinned_tools() -> None:
+    pinned = dict(
+        re.findall(r'"(clang-format|ruff)==([^"]+)"', (ROOT / "pyproject.toml").read_text())
+    )
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert dict(
+        re.findall(r"/(?:mirrors-)?(clang-format|ruff)(?:-pre-commit)?\n +rev: v(.+)", hooks)
+    ) == (pinned)
