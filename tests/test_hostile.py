@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fuzz
 import hostile
 import hunt
 
@@ -124,3 +126,18 @@ def test_the_corpus_is_without_fault() -> None:
             except ValueError:
                 results.append(False)
         assert sum(results) >= len(results) - 1  # load_weights has the weights of another model
+
+
+@pytest.mark.parametrize("with_atheris", [True, False])
+def test_fuzzing_with_and_without_atheris(
+    with_atheris: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if with_atheris:
+        pytest.importorskip("atheris", reason="needs the package atheris")
+    else:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    assert fuzz.main(["idx", "--seconds", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert ("atheris is not installed" in printed) == (not with_atheris)
+    assert ("inputs by atheris" in printed) == with_atheris
