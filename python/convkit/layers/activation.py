@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .. import ops
