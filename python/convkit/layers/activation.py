@@ -75,7 +75,13 @@ class Activation(Layer):
         >>> convkit.layers.Activation("relu")
     """
 
-    _derived = ("_function", "keeps_input", "keeps_output", "in_place", "_options")
+    _derived: ClassVar[tuple[str, ...]] = (
+        "_function",
+        "keeps_input",
+        "keeps_output",
+        "in_place",
+        "_options",
+    )
 
     def __init__(self, activation: str, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
