@@ -51,9 +51,13 @@ class Batches(ABC):
     def __init__(self, steps: int | None) -> None:
         self.steps = steps
         self._pass: Iterator[Batch] | None = None
+        self._begun = (0, 0)  # the epoch and the training step at which the pass began
+        self._taken = 0  # batches of the pass
+        self._given = 0  # batches of the epoch
+        self._before = 0  # batches of earlier passes
 
     @abstractmethod
-    def _begin(self, epoch: int) -> Iterator[Batch]:
+    def _begin(self, epoch: int, step: int) -> Iterator[Batch]:
         """A new pass over the data: an iterator that does not hold these batches, which hold it."""
 
     @property
@@ -66,25 +70,74 @@ class Batches(ABC):
         if self.repeats:
             self._pass = None
 
-    def epoch(self, number: int = 0) -> Iterator[Batch] | None:
-        """The batches of the next epoch, or None if there is nothing left."""
+    def epoch(self, number: int = 0, step: int = 0) -> Iterator[Batch] | None:
+        """The batches of the next epoch, or None if there is nothing left.
+
+        Args:
+            number: of the epoch.
+            step: of the training step before which it begins; both decide the order of a pass.
+        """
         self._call("on_epoch_begin")
+        self._given = 0
         first = None if self._pass is None else next(self._pass, None)
         if first is None and (self._pass is None or self.repeats):
-            self._pass = self._begin(number)
+            self._start(number, step)
+            assert self._pass is not None
             first = next(self._pass, None)
         return None if first is None else self._continue(first)
 
-    def _continue(self, first: Batch) -> Iterator[Batch]:
+    def position(self) -> dict[str, int]:
+        """Where it stands, for another process that has the same data: see `resume`."""
+        epoch, step = self._begun
+        within = 0 if self._pass is None else self._taken
+        before = self._before + self._taken - within
+        return {
+            "epoch": epoch, "step": step, "taken": within, "given": self._given, "before": before
+        }  # fmt: skip
+
+    def resume(self, position: Mapping[str, int], epochs: int, within: bool) -> Iterator[Batch]:
+        """Go to where `position` was told; return what is left of the epoch.
+
+        Batches that were taken are taken from the iterable once more, and its hooks are called, so
+        that one which depends on nothing else stands where the earlier one stood.
+
+        Args:
+            position: what `position` returned.
+            epochs: how many epochs had ended.
+            within: whether another one had begun.
+        """
+        for _ in range(epochs):
+            self._call("on_epoch_begin")
+            self._call("on_epoch_end")
+        if within:
+            self._call("on_epoch_begin")
+        if hasattr(self.source, "__next__"):  # it goes on from pass to pass
+            _skip(self.source, position["before"])
+        self._before = position["before"]
+        if position["taken"]:
+            self._start(position["epoch"], position["step"])
+            assert self._pass is not None
+            _skip(self._pass, position["taken"])
+        self._taken, self._given = position["taken"], position["given"]
+        return self._continue(None)
+
+    def _start(self, epoch: int, step: int) -> None:
+        self._before, self._taken = self._before + self._taken, 0
+        self._begun = (epoch, step)
+        self._pass = self._begin(epoch, step)
+
+    def _continue(self, first: Batch | None) -> Iterator[Batch]:
         assert self._pass is not None
-        given, batch = 0, first
+        batch = first
         del first  # memory of a batch that is done with
         while True:
-            yield batch
-            given += 1
-            if given == self.steps:
+            if batch is not None:
+                self._taken += 1
+                self._given += 1
+                yield batch
+            if self._given == self.steps:
                 break
-            del batch
+            batch = None
             try:
                 batch = next(self._pass)
             except StopIteration:
@@ -99,6 +152,12 @@ class Batches(ABC):
         function = getattr(self.source, hook, None)
         if callable(function):
             function()
+
+
+def _skip(batches: Iterator[Any], count: int) -> None:
+    for _ in range(count):
+        if next(batches, None) is None:
+            break
 
 
 def no_batch(what: str) -> ValueError:
@@ -124,7 +183,8 @@ class ArrayBatches(Batches):
         samples: the data.
         batch_size: None for 32; or, where there are steps, for what makes so many batches.
         steps: the batches of an epoch.
-        order: gives the order of so many samples in the pass that begins with an epoch.
+        order: gives the order of so many samples in the pass that begins with an epoch, before a
+            training step.
     """
 
     def __init__(
@@ -132,7 +192,7 @@ class ArrayBatches(Batches):
         samples: Samples,
         batch_size: int | None,
         steps: int | None = None,
-        order: Callable[[int, int], Array] | None = None,
+        order: Callable[[int, int, int], Array] | None = None,
     ) -> None:
         super().__init__(steps)
         if batch_size is None:
@@ -148,8 +208,8 @@ class ArrayBatches(Batches):
         """The number of batches of an epoch."""
         return self.steps or self._whole
 
-    def _begin(self, epoch: int) -> Iterator[Batch]:
-        order = None if self._order is None else self._order(len(self._samples), epoch)
+    def _begin(self, epoch: int, step: int) -> Iterator[Batch]:
+        order = None if self._order is None else self._order(len(self._samples), epoch, step)
         assert self.batch_size is not None
         samples = self._samples
         return ((samples, indices) for indices in samples.batches(self.batch_size, order))
@@ -183,7 +243,7 @@ class IterableBatches(Batches):
         """The number of batches of an epoch, if the iterable tells."""
         return length_of(self.source) if self.steps is None else self.steps
 
-    def _begin(self, epoch: int) -> Iterator[Batch]:
+    def _begin(self, epoch: int, step: int) -> Iterator[Batch]:
         source, length = self.source, self.length if self.steps is None else None
         if not hasattr(source, "__iter__"):
             source = map(source.__getitem__, range(len(source)))

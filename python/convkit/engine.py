@@ -34,6 +34,7 @@ class Scores:
     """The mean loss and the metrics over the batches seen so far."""
 
     def __init__(self, prototypes: Sequence[metrics.Metric]) -> None:
+        self.batches = 0
         self.loss = metrics.Mean(name="loss")
         self.metrics = [copy.deepcopy(metric) for metric in prototypes]
         for metric in self.metrics:
@@ -46,10 +47,22 @@ class Scores:
         what Keras does.
         """
         count = len(bound.losses)
+        self.batches += 1
         self.loss.add(math.fsum(bound.losses.tolist()) + penalty * count, count)
         assert bound.targets is not None
         for metric in self.metrics:
             metric.update_state(bound.targets, bound.output)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was counted in, for a training that is to be resumed."""
+        means = [each.state_dict() for each in (self.loss, *self.metrics)]
+        return {"batches": self.batches, "means": means}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.batches = state["batches"]
+        for each, mean in zip((self.loss, *self.metrics), state["means"], strict=True):
+            each.load_state_dict(mean)
 
     def logs(self, prefix: str = "") -> Logs:
         """The means by name, as plain floats."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import data, fusion, random
+from . import data, fusion
 from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
 from .data import Samples
 from .engine import Engine
@@ -30,7 +30,7 @@ class Feeder(Engine):
         steps: int | None,
         *,
         class_weight: Mapping[int, float] | None = None,
-        order: Callable[[int, int], Array] | None = None,
+        order: Callable[[int, int, int], Array] | None = None,
     ) -> Batches:
         """Batches of arrays, of `Samples` or of an iterable.
 
@@ -83,10 +83,6 @@ class Feeder(Engine):
                 "validation_split needs arrays; with an iterable of batches, give validation_data"
             )
         return data.split_validation(self._samples(x, y, sample_weight, "fit"), fraction)
-
-    def _shuffled(self, seed: int) -> Callable[[int, int], Array]:
-        """The order of so many samples in the pass that begins with an epoch."""
-        return lambda count, epoch: random.permutation(count, seed, epoch, self._steps)
 
     def _samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
         if what and y is None:

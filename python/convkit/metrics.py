@@ -119,6 +119,14 @@ class Metric(Configurable):
         """Forget all samples."""
         self.__dict__.update(total=0.0, count=0.0)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it has gathered: numbers and arrays, for a training that is to be resumed."""
+        return {"total": self.total, "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.total, self.count = state["total"], state["count"]
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}={self.result():.4g}>"
 

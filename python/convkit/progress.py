@@ -55,7 +55,7 @@ def _short(value: Any) -> str:
         return reprlib.repr(value)
 
 
-class _Meter(Callback):
+class Meter(Callback):
     """Counts images, keeps the time, and draws the bar or prints the line of one pass.
 
     Where the number of images is not known, because an iterable yields the batches, it counts
@@ -126,12 +126,16 @@ class _Meter(Callback):
         self._close()
 
 
-class TrainingProgress(_Meter):
+class TrainingProgress(Meter):
     """One bar, or one line, for each epoch. The rate is that of training, without validation."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Begin the bar."""
         self._begin(f"Epoch {epoch + 1}/{self.params['epochs']}")
+
+    def on_epoch_resumed(self, epoch: int, logs: Logs | None = None) -> None:
+        """Begin the bar, for the batches that are left."""
+        self.on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Count the images."""
@@ -142,7 +146,7 @@ class TrainingProgress(_Meter):
         self._end(logs)
 
 
-class EvaluationProgress(_Meter):
+class EvaluationProgress(Meter):
     """One bar, or one line, for `evaluate`."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
@@ -158,7 +162,7 @@ class EvaluationProgress(_Meter):
         self._end(logs)
 
 
-class PredictionProgress(_Meter):
+class PredictionProgress(Meter):
     """One bar, or one line, for `predict`."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:

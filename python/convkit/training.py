@@ -5,40 +5,28 @@ Arguments and data are checked here, once; `convkit.engine` then runs batch afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import data, losses, optimizers
+from . import data, losses, optimizers, random
 from .arguments import due, flat, hearing, integer, listed, optional
-from .batches import (
-    DEFAULT_BATCH_SIZE,
-    ArrayBatches,
-    Batch,
-    Batches,
-    no_batch,
-    warn_of_the_end,
-)
-from .callbacks import Callback, CallbackList, History, Logs
+from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch
+from .callbacks import BackupAndRestore, Callback, History, Logs
 from .config import as_number, flag
 from .data import Data
 from .engine import Scores, trains
 from .feeding import Feeder
+from .fit_loop import Backup, FitLoop
 from .lowering import lower
+from .parameters import Array
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
-from .warn import warn
 
 if TYPE_CHECKING:
     from .models import Sequential
-
-_LOST = (
-    "the loss became {} in epoch {}, and the weights are lost: scale the images to 0 .. 1, lower "
-    "the learning rate, or look for NaN and infinite values with numpy.isfinite(x).all()"
-)
 
 
 class Trainer(Feeder):
@@ -139,8 +127,11 @@ class Trainer(Feeder):
         elif validation_split is not None and as_number(validation_split) != 0.0:
             source, held_out = self._split(x, y, sample_weight, validation_split)
             validation = ArrayBatches(held_out, val_size, val_steps)
-        steps, seed = optional(steps_per_epoch, "steps_per_epoch"), self._seed()
-        order = self._shuffled(seed) if flag(shuffle, "shuffle", "fit") else None
+        steps, hearers = optional(steps_per_epoch, "steps_per_epoch"), listed(callbacks)
+        backups = [each for each in hearers if isinstance(each, BackupAndRestore)]
+        found = Backup.find([each.path for each in backups])
+        seed = self._seed() if found is None else found.seed
+        order = partial(_shuffled, seed) if flag(shuffle, "shuffle", "fit") else None
         training = self._batches(
             "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
         )
@@ -148,10 +139,18 @@ class Trainer(Feeder):
         validates = due(validation_freq)
         self._check_end()
         history = History()
-        everyone, model = [*listed(callbacks), history], self._self()
-        with hearing(everyone, TrainingProgress, verbose, model, training, last) as loop:
+        # Backups come last: what they save is what the others have made of a step or an epoch.
+        others = [each for each in hearers if not isinstance(each, BackupAndRestore)]
+        everyone, model = [*others, history, *backups], self._self()
+        with hearing(everyone, TrainingProgress, verbose, model, training, last) as told:
             self.history, self.stop_training = history, False
-            self._epoch_loop(range(first, last), training, validation, validates, seed, loop)
+            numbers = range(first, last)
+            loop = FitLoop(self, numbers, training, validation, validates, seed, told)
+            for each in backups:
+                each.save_by(loop.save)
+            if found is not None:
+                loop.restore(found)
+            loop.run()
         return history
 
     # What comes without return_dict depends on the metrics, which no type can say: it is Any.
@@ -303,53 +302,10 @@ class Trainer(Feeder):
         """The names of what `evaluate` returns, in its order."""
         return ["loss", *(metric.name for metric in self.metrics)]
 
-    # What it takes.
-
-    def _epoch_loop(
-        self,
-        epochs: range,
-        training: Batches,
-        validation: Batches | None,
-        validates: Callable[[int], bool],
-        seed: int,
-        loop: CallbackList,
-    ) -> None:
-        logs: Logs = {}
-        loss = 0.0  # not that of the logs, where callbacks may put what they like
-        loop.call("on_train_begin")
-        for epoch in epochs:
-            batches = training.epoch(epoch)
-            if batches is None:
-                if epoch == epochs.start:
-                    raise no_batch("fit")
-                warn_of_the_end()
-                break
-            loop.call("on_epoch_begin", epoch)
-            lost = not isfinite(loss)
-            logs = self._train(batches, seed, loop)
-            loss = logs["loss"]
-            if not isfinite(loss) and not lost:
-                warn(_LOST.format(loss, epoch + 1))
-            if validation is not None and validates(epoch):
-                validated = self._evaluate(validation, loop)
-                if not validated:
-                    warn_of_the_end()
-                logs.update({f"val_{key}": value for key, value in validated.items()})
-            loop.call("on_epoch_end", epoch, logs=logs)
-            if self.stop_training:
-                break
-        loop.call("on_train_end", logs=logs)
-
-    def _train(self, batches: Iterator[Batch], seed: int, loop: CallbackList) -> Logs:
-        """Train on the batches of an epoch; return the means over it."""
-        scores = Scores(self.metrics)
-        for batch, (samples, indices) in enumerate(batches):
-            loop.call("on_train_batch_begin", batch)
-            self._lock.write(self._train_step, samples, indices, scores, seed)
-            loop.call("on_train_batch_end", batch, logs=scores.logs())
-            if self.stop_training:
-                break
-        return scores.logs()
-
     def _self(self) -> Sequential:
         return cast("Sequential", self)
+
+
+def _shuffled(seed: int, count: int, epoch: int, step: int) -> Array:
+    """The order of so many samples in the pass that begins with an epoch, before a step."""
+    return random.permutation(count, seed, epoch, step)

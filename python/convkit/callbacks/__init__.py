@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .backup_and_restore import BackupAndRestore
 from .base import Callback, CallbackList, Logs
 from .csv_logger import CSVLogger
 from .early_stopping import EarlyStopping
@@ -19,6 +20,7 @@ from .monitor import direction
 from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

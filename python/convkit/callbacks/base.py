@@ -56,6 +56,12 @@ class Callback:
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """An epoch begins; epochs count from 0."""
 
+    def on_epoch_resumed(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch goes on that began before an interruption, by `BackupAndRestore`.
+
+        The callback has the state that it had then, and `on_epoch_begin` is not called again.
+        """
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """An epoch ends, validation included."""
 

@@ -41,12 +41,15 @@ class CSVLogger(Callback):
         self.keys: list[str] | None = None
         self.csv_file: IO[str] | None = None
         self._resumed = False
+        self._size: int | None = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Open the file."""
         self._close()
         self.keys = self._columns() if self.append or self._resumed else None
         self.csv_file = open_text_to_write(self.filename, self.append or self._resumed)
+        if self._resumed and self._size is not None:
+            self.csv_file.truncate(self._size)
         self._resumed = False
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -103,12 +106,14 @@ class CSVLogger(Callback):
             raise
 
     def state_dict(self) -> dict[str, Any]:
-        """The columns, if the file has been begun."""
-        return {"keys": None if self.keys is None else list(self.keys)}
+        """The columns, if the file has been begun, and how long it is."""
+        size = None if self.csv_file is None else os.fstat(self.csv_file.fileno()).st_size
+        return {"keys": None if self.keys is None else list(self.keys), "size": size}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Append to the file of an earlier training."""
+        """Append to the file of an earlier training, behind the lines that it had then."""
         self._resumed = state["keys"] is not None
+        self._size = state.get("size")
 
 
 def _cell(value: Any) -> Any:

@@ -13,21 +13,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .document import Arrays, assign_weights, describe, describe_weights, restore
+    from .document import (
+        Arrays,
+        assign_weights,
+        describe,
+        describe_training,
+        describe_weights,
+        restore,
+        restore_training,
+    )
     from .file import reading, write
     from .registry import revive
+    from .state import pack, unpack
 
 # Imported when first used, because not every program saves a model.
-_MODULES = ("document", "file", "registry")
+_MODULES = ("document", "file", "registry", "state")
 
 __all__ = [
     "Arrays",
     "assign_weights",
     "describe",
+    "describe_training",
     "describe_weights",
+    "pack",
     "reading",
     "restore",
+    "restore_training",
     "revive",
+    "unpack",
     "write",
 ]
 

@@ -33,22 +33,22 @@ class Arrays:
     """The arrays of a file, each handed out once its name and shape are what is expected.
 
     Args:
-        shapes: of all arrays, by name.
+        shapes: of all arrays, by name; an attribute, too.
         read: reads one of them, float32.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], read: Callable[[str], Array]) -> None:
-        self._shapes = dict(shapes)
+        self.shapes = dict(shapes)
         self._read = read
-        self._left = set(self._shapes)
+        self._left = set(self.shapes)
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """ValueError unless there is an array of that name and shape."""
-        if name not in self._shapes:
+        if name not in self.shapes:
             raise ValueError(f"it has no array {name!r}")
-        if self._shapes[name] != shape:
+        if self.shapes[name] != shape:
             raise ValueError(
-                f"the array {name!r} has shape {self._shapes[name]}, the model needs {shape}"
+                f"the array {name!r} has shape {self.shapes[name]}, the model needs {shape}"
             )
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:
@@ -100,14 +100,39 @@ def describe(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
             check_known(serialize(metric), f"the metric {metric.name}") for metric in model.metrics
         ],
     }
-    document["training"]["iterations"] = optimizer.iterations
-    document["training"]["slots"] = []
+    _describe_optimizer(model, optimizer, document["training"], arrays)
+    return document, arrays
+
+
+def _describe_optimizer(
+    model: Sequential, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
+) -> None:
+    training["iterations"] = optimizer.iterations
+    training["slots"] = []
     store = model._store
     if store is not None and optimizer.is_bound_to(store):
-        document["training"]["slots"] = list(optimizer.slots)
+        training["slots"] = list(optimizer.slots)
         for name, slot in optimizer.slots.items():
             for path, view in store.split(slot).items():
                 arrays[f"{_SLOTS}/{name}/{path}"] = view
+
+
+def describe_training(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The document and the arrays of what training changes in a compiled model.
+
+    It is for a script that makes the same model once more: the architecture is not in it, so a
+    model with layers of the user's own can be described.
+    """
+    optimizer = model.optimizer
+    assert optimizer is not None
+    document, arrays = describe_weights(model)
+    document["input_sizes"] = list(model._sizes()[0])
+    document["optimizer"] = {
+        "class_name": type(optimizer).__name__,
+        "learning_rate": optimizer.learning_rate,
+    }
+    document["training"] = {"steps": model._steps}
+    _describe_optimizer(model, optimizer, document["training"], arrays)
     return document, arrays
 
 
@@ -193,6 +218,12 @@ def _restore_compiled(
         None if loss is None else revive(loss, Loss),
         metrics=[revive(each, Metric) for each in metrics],
     )
+    _restore_optimizer(model, optimizer, training, arrays)
+
+
+def _restore_optimizer(
+    model: Sequential, optimizer: Optimizer, training: Mapping[str, Any], arrays: Arrays
+) -> None:
     slots = _entry(training, "slots", list)
     if slots:
         if slots != list(optimizer.slot_names):
@@ -203,6 +234,27 @@ def _restore_compiled(
             for path, view in store.split(slot).items():
                 np.copyto(view, arrays.take(f"{_SLOTS}/{name}/{path}", view.shape))
     optimizer.iterations = _count(training, "iterations")
+
+
+def restore_training(model: Sequential, document: Mapping[str, Any], arrays: Arrays) -> None:
+    """Give a model, made and compiled as the described one was, what training had changed.
+
+    Raises:
+        ValueError: the model has other weights, or another optimizer.
+    """
+    optimizer = model.optimizer
+    assert optimizer is not None
+    described = _entry(document, "optimizer", dict)
+    kind = _entry(described, "class_name", str)
+    if kind != type(optimizer).__name__:
+        raise ValueError(f"its optimizer is {kind}, the model has {type(optimizer).__name__}")
+    model.build((None, *_entry(document, "input_sizes", list)))
+    assign_weights(model.weights, document, arrays)
+    training = _entry(document, "training", dict)
+    model._steps = _count(training, "steps")
+    if optimizer.schedule is None:
+        optimizer.learning_rate = _entry(described, "learning_rate", float)
+    _restore_optimizer(model, optimizer, training, arrays)
 
 
 def assign_weights(
