@@ -116,7 +116,9 @@ class Feeder(Engine):
     def _check_end(self) -> None:
         """Warn where a loss is given what it does not expect, which trains badly."""
         end = fusion.end_of(self.layers)
-        if end == "softmax" and self._sizes()[1][-1:] == (1,):
+        # Not known yet where the first batch of an iterable will build the model.
+        output = self.layers[-1].output_shape if self.layers else None
+        if end == "softmax" and output is not None and output[-1] == 1:
             warn(
                 "the model ends with a softmax over a single value, which is always 1: give its "
                 "last layer activation='sigmoid' and take loss='binary_crossentropy', or give it a "
