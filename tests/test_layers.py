@@ -242,7 +242,7 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Conv2D(4, 3, data_format="channels_first"), "numpy.moveaxis"),
         (lambda: layers.Conv2D(4, 3, activation="rellu"), "unknown activation 'rellu'.*relu"),
         (lambda: layers.Conv2D(4, 3, kernel_initializer="glorot"), "unknown initializer"),
-        (lambda: layers.Conv2D(4, 3, activation="ReLU"), r"or None; did you mean 'relu'\?"),
+        (lambda: layers.Conv2D(4, 3, activation="ReLU1"), r"or None; did you mean 'relu'\?"),
         (lambda: layers.Dense(4, activation=np.tanh), r"did you mean 'tanh'\?"),
         (lambda: layers.Dense(4, activation=layers.ReLU()), r"did you mean 'relu'\?"),
         (lambda: layers.Dense(0), "units must be a positive integer"),

@@ -255,7 +255,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _make_model(self, builder: Builder | None) -> Sequential:
         builder = default_cnn if builder is None else builder
-        if not callable(builder):
+        if not callable(builder) or isinstance(builder, Sequential):
             raise TypeError(
                 f"model must be a function of (image_shape, n_classes) that returns a new "
                 f"Sequential, received {builder!r}"

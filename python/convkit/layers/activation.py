@@ -49,6 +49,7 @@ def check_activation(activation: str | None, layer: Layer) -> str | None:
     if isinstance(activation, Layer):
         raise layer.error(
             f"activation must be a name, received {activation!r}; put that layer behind this one"
+            f"{suggestion(activation, ACTIVATIONS)}"
         )
     name = same_name(activation, _FUNCTIONS)
     if name is None:
