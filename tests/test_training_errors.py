@@ -115,7 +115,7 @@ def test_training_before_compile() -> None:
         ({"metrics": ["accurate"]}, "unknown metric 'accurate'.*accuracy"),
         ({"optimizer": "adamm"}, "did you mean 'adam'"),
         ({"optimizer": optimizers.SGD}, r"for an object of this class write SGD\(...\)"),
-        ({"loss": "SparseCategoricalCrossentropy"}, "did you mean 'sparse_categorical_crossent"),
+        ({"loss": "SparseCategoricalCrossentropie"}, "did you mean 'sparse_categorical_crossent"),
         ({"loss": "cross_entropy"}, "'sparse_categorical_crossentropy' or 'categorical_crosse"),
         ({"metrics": ["acuracy"]}, "did you mean 'accuracy'"),
         ({"metrics": ["accuracy", "accuracy"]}, "different names"),
