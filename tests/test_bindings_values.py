@@ -55,6 +55,27 @@ def test_convolutions_refuse_steps(name: str, key: str, value: Any) -> None:
         call(name, **{key: value})
 
 
+@pytest.mark.parametrize(
+    "value",
+    [2**63, -(2**63) - 1, 2**64, 10**400, -(10**400)],
+    ids=lambda v: f"{'-' if v < 0 else ''}{v.bit_length()}-bits",
+)
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("adam_update", "step"),
+        *((f"{n}_update", "learning_rate") for n in ("sgd", "adam", "rmsprop")),
+    ],
+)
+def test_numbers_beyond_their_type(name: str, key: str, value: int) -> None:
+    """They are refused as values are, not in Python's words; float64 holds those up to 1e308."""
+    if key == "learning_rate" and abs(value) < 10**300:
+        call(name, **{key: value})
+        return
+    with pytest.raises(ValueError, match=key):
+        call(name, **{key: value})
+
+
 @pytest.mark.parametrize("value", HOSTILE, ids=str)
 @pytest.mark.parametrize("key", ["strides", "pool_size"])
 @pytest.mark.parametrize("name", [n for n in valid_calls() if n.startswith(("max_p", "average_p"))])

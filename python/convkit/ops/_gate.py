@@ -135,6 +135,7 @@ def as_number(name: str, value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
     Raises:
         TypeError: no number, or no integer where the type is one of integers.
+        ValueError: it is beyond what the type can hold.
     """
     if isinstance(value, np.ndarray):
         if value.dtype != dtype or value.shape != (1,):
