@@ -82,10 +82,21 @@ struct WinogradShape {
   std::int64_t points;           // along each axis: 7 where there are tiles of 5, elsewhere 6
   std::int64_t lc, loc;          // c and oc rounded up to whole vectors
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
+  bool sum_apart;  // weight gradients of a few images are summed before they are added to others
 };
 
 // A weight gradient is summed over at most this many pieces of the batch, each on its own.
 constexpr std::int64_t kBatchPieces = 8;
+
+// Sums of more terms than a threshold are made of blocks' sums, of kSumBlock terms each and at most
+// twice as many in the last, which are added up in pairs, pairs of pairs and so on. The thresholds
+// are what a chain of additions may have as its length where most models have shorter ones.
+constexpr std::int64_t kSumBlock = 512;
+constexpr std::int64_t kLongPlane = 1024;    // positions, of a weight gradient's sum or of a pool's
+constexpr std::int64_t kLongProduct = 4096;  // of a convolution's or a dense layer's outputs
+
+// Taps whose pointers a task of a correlation keeps at a time.
+constexpr std::int64_t kTableTaps = 256;
 
 constexpr std::int64_t kLine = 16;  // floats of a cache line
 

@@ -3,6 +3,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "../ops/extent.h"
+
 namespace convkit::bindings {
 
 Sizes shape_of(const py::array& a) { return Sizes(a.shape(), a.shape() + a.ndim()); }
@@ -39,6 +41,12 @@ void check_range(const char* name, std::int64_t value, std::int64_t low) {
                               std::to_string(value));
 }
 
+void check_size(const char* name, std::int64_t count) {
+  if (count < ops::kMostFloats) return;
+  throw std::invalid_argument(std::string(name) + " must have fewer than 2^55 elements, but has " +
+                              (count < ops::kLargest ? std::to_string(count) : "2^63 or more"));
+}
+
 std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kernel,
                          std::int64_t stride, std::int64_t dilation, std::int64_t pad_before,
                          std::int64_t pad_after) {
@@ -47,7 +55,8 @@ std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kerne
   check_range("dilation", dilation, 1);
   check_range("padding", pad_before, 0);
   check_range("padding", pad_after, 0);
-  // All below 2^31 but the image's size, which is an array's: nothing here overflows 64 bits.
+  // All below 2^31 but the image's size, which check_size() was asked about: nothing here
+  // overflows.
   const std::int64_t window = (kernel - 1) * dilation + 1;
   const std::int64_t padded = size + pad_before + pad_after;
   if (window > padded) {

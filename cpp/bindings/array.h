@@ -40,13 +40,16 @@ void check_shape(const char* name, const py::array& a, const Sizes& expected);
 void check_not_empty(const char* name, const py::array& a);
 // low <= value <= 2^31 - 1.
 void check_range(const char* name, std::int64_t value, std::int64_t low);
+// As many numbers as an array can have; `count` is a product() of sizes.
+void check_size(const char* name, std::int64_t count);
 
 // The number of output positions along one axis; throws when the window does not fit.
 std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kernel,
                          std::int64_t stride, std::int64_t dilation, std::int64_t pad_before,
                          std::int64_t pad_after);
 
-// The problem of a convolution of x (N, H, W, C) with w (KH, KW, C / groups, OC), checked.
+// The problem of a convolution of x (N, H, W, C) with w (KH, KW, C / groups, OC), checked: no
+// offset of a position overflows, in the arrays or in the padding around them.
 ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
                      const Pair& dilation, std::int64_t groups);
 // (N, OH / 2, OW / 2, OC), the shape behind a 2 x 2 pool; throws when no window fits.

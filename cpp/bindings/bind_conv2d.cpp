@@ -1,10 +1,30 @@
 #include "../ops/conv2d.h"
 
+#include "../ops/extent.h"
 #include "../ops/pool2d.h"
 #include "array.h"
 #include "calls.h"
 
 namespace convkit::bindings {
+namespace {
+
+// Images with `rows` rows and `columns` columns of padding around each: kernels count positions
+// there in steps of the images' own rows, and read none of them.
+void check_padded(const char* name, const Sizes& images, std::int64_t rows, std::int64_t columns) {
+  using ops::product, ops::sum;
+  const std::int64_t last_row = sum(product(images[0], images[1]), rows);
+  const std::int64_t last = sum(product(last_row, images[2]), columns);
+  check_size(name, product(last, images[3]));
+}
+
+// The padding around an axis, on both sides, in which a window of the problem can fall.
+std::int64_t margin(std::int64_t size, std::int64_t before, std::int64_t after,
+                    std::int64_t stride) {
+  // A gradient's window reaches as far beyond either end as a step takes it.
+  return 2 * ((size + before + after) / stride + 1);
+}
+
+}  // namespace
 
 ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
                      const Pair& dilation, std::int64_t groups) {
@@ -18,6 +38,8 @@ ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const 
         to_string(x) + " and " + to_string(w));
   }
   check_range("groups", groups, 1);
+  check_size("the input", ops::product(x[0], x[1], x[2], x[3]));
+  check_size("the kernel", ops::product(w[0], w[1], w[2], w[3]));
   ConvShape s = {};
   s.n = x[0], s.h = x[1], s.w = x[2], s.c = x[3];
   s.kh = w[0], s.kw = w[1], s.oc = w[3];
@@ -32,6 +54,14 @@ ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const 
   s.pad_top = pads[0], s.pad_left = pads[2];
   s.oh = output_size("rows", s.h, s.kh, s.stride_h, s.dilation_h, pads[0], pads[1]);
   s.ow = output_size("columns", s.w, s.kw, s.stride_w, s.dilation_w, pads[2], pads[3]);
+  // A kernel of one element has no distances, and a large one would only be multiplied.
+  if (s.kh == 1) s.dilation_h = 1;
+  if (s.kw == 1) s.dilation_w = 1;
+  check_size("the output", ops::product(s.n, s.oh, s.ow, s.oc));
+  check_padded("the padded input", x, pads[0] + pads[1], pads[2] + pads[3]);
+  check_padded("the padded output", {s.n, s.oh, s.ow, s.oc},
+               margin(s.h, pads[0], pads[1], s.stride_h),
+               margin(s.w, pads[2], pads[3], s.stride_w));
   return s;
 }
 

@@ -10,6 +10,7 @@ PoolShape pool_shape(const py::array& x, const Pair& pool_size, const Pair& stri
   check_rank("the input", x, 4);
   check_not_empty("the input", x);
   PoolShape s = {};
+  check_size("the input", x.size());
   s.n = x.shape(0), s.h = x.shape(1), s.w = x.shape(2), s.c = x.shape(3);
   s.kh = pool_size[0], s.kw = pool_size[1];
   s.stride_h = strides[0], s.stride_w = strides[1];

@@ -11,6 +11,7 @@ ops::ZeroPadding geometry(const char* name, const Floats& images, const Floats& 
                           const Pads& pads) {
   check_rank(name, images, 4);
   check_not_empty(name, images);
+  check_size(name, images.size());
   const char* names[] = {"padding at the top", "padding at the bottom", "padding at the left",
                          "padding at the right"};
   for (int i = 0; i < 4; ++i) check_range(names[i], pads[i], 0);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gemm.h"
+#include "pairwise.h"
 
 CONVKIT_BEGIN_KERNELS
 
@@ -51,9 +52,9 @@ struct Corners {
             w0 + (count - 1) * step + s.last_w < s.src_w;
   }
 
-  // table[t * Rows + m] for tap t and row m.
-  void fill(const Correlation& s, const float** table) const {
-    for (std::int64_t t = 0; t < s.tap_count; ++t, table += Rows) {
+  // table[(t - begin) * Rows + m] for tap t of [begin, end) and row m.
+  void fill(const Correlation& s, std::int64_t begin, std::int64_t end, const float** table) const {
+    for (std::int64_t t = begin; t < end; ++t, table += Rows) {
       const Tap& tap = s.taps[t];
       const std::int64_t offset = (tap.h * s.src_w + tap.w) * s.src_ld;
       if (whole) {
@@ -68,11 +69,10 @@ struct Corners {
   }
 };
 
-// Goes over the `rows` positions of a tile from `at` on, with `at` behind them in the end: fills
-// the table of where their taps fall, and out with where their outputs go.
+// Goes over the `rows` positions of a tile from `at` on, with `at` behind them in the end: gives
+// their corners, and fills out with where their outputs go.
 template <int Rows>
-inline void fill_pointers(const Correlation& s, TilePositions& at, int rows, const float** table,
-                          float** out) {
+inline Corners<Rows> corners_of(const Correlation& s, TilePositions& at, int rows, float** out) {
   Corners<Rows> corners;
   for (int m = 0; m < rows;) {
     const std::int64_t left = s.grid_w - at.qw, count = left < rows - m ? left : rows - m;
@@ -87,7 +87,7 @@ inline void fill_pointers(const Correlation& s, TilePositions& at, int rows, con
     corners.corner[m] = corners.corner[0];
     corners.h[m] = corners.h[0], corners.w[m] = corners.w[0];
   }
-  corners.fill(s, table);
+  return corners;
 }
 
 // A register tile's first sums: the bias, or nothing, for columns from `col` on.
@@ -121,6 +121,56 @@ CONVKIT_INLINE void each_of_columns(std::int64_t begin, std::int64_t end, const 
   for (; col < end; col += kLanes) f(Index<1>{}, col);
 }
 
+// Whether outputs are long sums, or the taps too many for the table.
+inline bool is_long(const Correlation& s) {
+  return s.tap_count > kTableTaps || s.tap_count * s.k > kLongProduct;
+}
+
+// A register tile's outputs where they are: from the first sums acc, in blocks.
+template <int Rows, int Vectors>
+__attribute__((noinline)) void correlate_long(const Correlation& s, const Corners<Rows>& corners,
+                                              const float** table, float* const* out, int rows,
+                                              std::int64_t col) {
+  constexpr int kWidth = Vectors * kLanes;
+  alignas(64) float block[Rows * kWidth];
+  PairwiseSums<Rows * kWidth> sums(Rows * kWidth);
+  F32 acc[Rows][Vectors];
+  start_with_bias(s, col, acc);
+  const auto store_block = [&]() CONVKIT_LAMBDA {
+    each_of_tile<Rows, Vectors>(
+        [&](auto m, auto v) CONVKIT_LAMBDA { store(block + m * kWidth + v * kLanes, acc[m][v]); });
+  };
+  std::int64_t terms = 0;
+  for (std::int64_t t = 0; t < s.tap_count; ++t) {
+    if (t % kTableTaps == 0) {
+      const std::int64_t end = t + kTableTaps < s.tap_count ? t + kTableTaps : s.tap_count;
+      corners.fill(s, t, end, table);
+    }
+    const float* const* row = table + t % kTableTaps * Rows;
+    for (std::int64_t i = 0; i < s.k; i += kSumBlock) {
+      if (terms >= kSumBlock) {
+        store_block();
+        sums.add_block(block);
+        each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA { acc[m][v] = zero(); });
+        terms = 0;
+      }
+      const std::int64_t count = s.k - i < kSumBlock ? s.k - i : kSumBlock;
+      const float* from[Rows];
+      for (int m = 0; m < Rows; ++m) from[m] = row[m] + i;
+      multiply_tile<Rows, Vectors, true>(from, s.taps[t].weights + i * s.ldw + col, s.ldw, count,
+                                         acc);
+      terms += count;
+    }
+  }
+  store_block();
+  sums.finish(block);
+  for (int m = 0; m < rows; ++m) {
+    F32 y[Vectors];
+    each<Vectors>([&](auto v) CONVKIT_LAMBDA { y[v] = load(block + m * kWidth + v * kLanes); });
+    store_sums(s, y, out[m], col);
+  }
+}
+
 template <int Rows, int Vectors>
 inline void correlate_columns(const Correlation& s, const float* const* table, float* const* out,
                               int rows, std::int64_t col) {
@@ -144,7 +194,13 @@ template <int Rows>
 inline void correlate_tile(const Correlation& s, TilePositions& at, int rows,
                            std::int64_t col_begin, std::int64_t col_end, const float** table) {
   float* out[Rows];
-  fill_pointers<Rows>(s, at, rows, table, out);
+  const Corners<Rows> corners = corners_of<Rows>(s, at, rows, out);
+  if (is_long(s)) {
+    return each_of_columns(col_begin, col_end, [&](auto vectors, std::int64_t col) {
+      correlate_long<Rows, decltype(vectors)::value>(s, corners, table, out, rows, col);
+    });
+  }
+  corners.fill(s, 0, s.tap_count, table);
   each_of_columns(col_begin, col_end, [&](auto vectors, std::int64_t col) {
     correlate_columns<Rows, decltype(vectors)::value>(s, table, out, rows, col);
   });
@@ -204,7 +260,8 @@ inline void correlate_rows(const Correlation& s, std::int64_t begin, std::int64_
 }
 
 // Positions [begin, end) and columns [col_begin, col_end), which start and end at multiples of
-// kTileVectors * kLanes or at the last column.
+// kTileVectors * kLanes or at the last column. table has room for kTableTaps taps of kTileRows
+// rows, or for all taps. Sums of more than kLongProduct terms are made in blocks.
 void correlate(const Correlation& s, std::int64_t begin, std::int64_t end, std::int64_t col_begin,
                std::int64_t col_end, const float** table) {
   // Images of one channel or three, copied with their padding.
@@ -233,9 +290,11 @@ struct WeightTile {
   std::int64_t ldx;  // floats between neighbouring input positions
   const float* dy;   // the image's gradient, at the tile's first output channel
   float* dw;
+  std::int64_t ld;  // floats between rows of dw
   bool accumulate;  // to what dw holds
   std::int64_t tap_h, tap_w;
-  std::int64_t ow_begin, ow_end;  // output columns whose input column is inside the image
+  // Output rows; and columns whose input column is inside the image.
+  std::int64_t oh_begin, oh_end, ow_begin, ow_end;
   std::int64_t cols;
 };
 
@@ -245,10 +304,10 @@ inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
   F32 acc[Rows][Vectors];
   // What is written in the end is on its way meanwhile.
   each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
-    __builtin_prefetch(tile.dw + m * s.oc + v * kLanes, 1);
+    __builtin_prefetch(tile.dw + m * tile.ld + v * kLanes, 1);
     acc[m][v] = zero();
   });
-  for (std::int64_t oh = 0; oh < s.oh; ++oh) {
+  for (std::int64_t oh = tile.oh_begin; oh < tile.oh_end; ++oh) {
     const std::int64_t h = oh * s.stride_h + tile.tap_h;
     if (h < 0 || h >= s.h) continue;
     const float* x = tile.x + (h * s.w + tile.ow_begin * s.stride_w + tile.tap_w) * tile.ldx;
@@ -257,7 +316,7 @@ inline void accumulate_weights(const ConvShape& s, const WeightTile& tile) {
                                     last, acc);
   }
   each_of_tile<Rows, Vectors>([&](auto m, auto v) CONVKIT_LAMBDA {
-    float* p = tile.dw + m * s.oc + v * kLanes;
+    float* p = tile.dw + m * tile.ld + v * kLanes;
     const int n = (Tail && v == Vectors - 1) ? last : kLanes;
     store_part(p, tile.accumulate ? add(load_part(p, n), acc[m][v]) : acc[m][v], n);
   });
@@ -278,13 +337,44 @@ inline void accumulate_rows(std::int64_t rows, const ConvShape& s, const WeightT
   }
 }
 
+// The same for a large plane: in blocks of some rows, or of a part of one, which are summed in
+// pairs. An image that is no long sum is one chain of additions.
+inline void accumulate_blocks(std::int64_t rows, const ConvShape& s, const WeightTile& tile) {
+  const std::int64_t columns = tile.ow_end - tile.ow_begin;
+  if (s.oh * columns <= kLongPlane) return accumulate_rows<kOuterRows>(rows, s, tile);
+  constexpr int kWidth = 2 * kLanes;
+  alignas(64) float block[kOuterRows * kWidth] = {};
+  PairwiseSums<kOuterRows * kWidth> sums(rows * kWidth);
+  WeightTile part = tile;
+  part.dw = block, part.ld = kWidth, part.accumulate = false;
+  const std::int64_t step_h = columns < kSumBlock ? kSumBlock / columns : 1;
+  const std::int64_t step_w = columns < kSumBlock ? columns : kSumBlock;
+  for (std::int64_t oh = 0; oh < s.oh; oh += step_h) {
+    part.oh_begin = oh, part.oh_end = oh + step_h < s.oh ? oh + step_h : s.oh;
+    for (std::int64_t ow = tile.ow_begin; ow < tile.ow_end; ow += step_w) {
+      if (oh > 0 || ow > tile.ow_begin) sums.add_block(block);
+      part.ow_begin = ow, part.ow_end = ow + step_w < tile.ow_end ? ow + step_w : tile.ow_end;
+      accumulate_rows<kOuterRows>(rows, s, part);
+    }
+  }
+  sums.finish(block);
+  for (std::int64_t m = 0; m < rows; ++m) {
+    for (std::int64_t i = 0; i < tile.cols; i += kLanes) {
+      float* p = tile.dw + m * tile.ld + i;
+      const F32 sum = load(block + m * kWidth + i);
+      const std::int64_t n = tile.cols - i;
+      store_part(p, tile.accumulate ? add(load_part(p, n), sum) : sum, n);
+    }
+  }
+}
+
 // The channels [0, channels) of one kernel position, in register tiles of nearly equal height.
 inline void accumulate_channels(const ConvShape& s, WeightTile tile, std::int64_t channels) {
   for (std::int64_t tiles = ceil_div(channels, kOuterRows); tiles > 0; --tiles) {
     const std::int64_t rows = ceil_div(channels, tiles);
-    accumulate_rows<kOuterRows>(rows, s, tile);
+    accumulate_blocks(rows, s, tile);
     tile.x += rows;
-    tile.dw += rows * s.oc;
+    tile.dw += rows * tile.ld;
     channels -= rows;
   }
 }
@@ -313,6 +403,8 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, std::int64_t ld
       tile.ldx = ldx;
       tile.dy = dy + n * s.oh * s.ow * s.oc + o0;
       tile.dw = dw + (tap * group_c + c_begin) * s.oc + o0;
+      tile.ld = s.oc;
+      tile.oh_begin = 0, tile.oh_end = s.oh;
       tile.accumulate = accumulate || n > n_begin;
       tile.cols = o_end - o_begin;
       accumulate_channels(s, tile, c_end - c_begin);

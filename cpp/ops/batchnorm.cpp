@@ -28,8 +28,8 @@ std::int64_t RowBlocks::size(std::int64_t block) const {
 
 BatchStatistics::BatchStatistics(const RowBlocks& blocks, Scratch& scratch)
     : blocks_(blocks),
-      means_(scratch.take(blocks.count() * blocks.c)),
-      deviations_(scratch.take(blocks.count() * blocks.c)) {}
+      means_(scratch.take(blocks.count(), blocks.c)),
+      deviations_(scratch.take(blocks.count(), blocks.c)) {}
 
 void BatchStatistics::add(const float* x, std::int64_t block) const {
   const std::int64_t c = blocks_.c;
@@ -89,8 +89,8 @@ BatchNormGradient::BatchNormGradient(const RowBlocks& blocks, const BatchNorm& n
                                      Scratch& scratch)
     : blocks_(blocks), norm_(norm) {
   const std::int64_t c = blocks.c;
-  sums_ = scratch.take(blocks.count() * c);
-  products_ = scratch.take(blocks.count() * c);
+  sums_ = scratch.take(blocks.count(), c);
+  products_ = scratch.take(blocks.count(), c);
   scale_ = scratch.take(c);
   shift_ = scratch.take(c);
   mean_dy_ = scratch.take(c);

@@ -43,9 +43,10 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr)
                                    : kernel.tile_columns;
   const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t tasks = position_tasks * column_tasks;
-  const std::int64_t weights = s.tap_count * s.k * ceil_div(s.cols, kernel.lanes);
-  const std::int64_t work = (positions + kWeightsRead) * weights;
-  const std::int64_t table_size = kernel.tile_rows * std::max<std::int64_t>(s.tap_count, 1);
+  const std::int64_t vectors = ceil_div(s.cols, kernel.lanes);
+  const std::int64_t work = product(positions + kWeightsRead, s.tap_count, s.k, vectors);
+  const std::int64_t table_size =
+      kernel.tile_rows * std::clamp<std::int64_t>(s.tap_count, 1, kTableTaps);
   parallel_for(tasks, work, [&](std::int64_t task) {
     Scratch own;
     const std::int64_t begin = task / column_tasks * chunk;
@@ -65,14 +66,15 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
   std::fill(zeros, zeros + gc, 0.0f);
   Tap* tap = scratch.take<Tap>(taps);
   for (std::int64_t g = 0; g < s.groups; ++g) {
-    forward_taps(s, weights.data + g * weights.group_offset, weights.tap_stride, tap);
+    const std::int64_t count =
+        forward_taps(s, weights.data + g * weights.group_offset, weights.tap_stride, tap);
     Correlation problem = forward_correlation(s);
     problem.src = x + g * gc;
     problem.out = y + g * goc;
     problem.bias = b ? b + g * goc : nullptr;
     problem.relu = relu;
     problem.k = gc, problem.cols = goc, problem.ldw = weights.ldw;
-    problem.taps = tap, problem.tap_count = taps;
+    problem.taps = tap, problem.tap_count = count;
     problem.zeros = zeros;
     run_correlation(problem);
   }
@@ -90,23 +92,34 @@ struct Images {
 // images with their padding the kernel has KH x 1 positions of so many channels, which overlap
 // with their neighbours', and none falls outside.
 constexpr std::int64_t kMaxRun = 32;
+// The copy has at most so many times the floats of the images and outputs together.
+constexpr std::int64_t kMaxCopy = 4;
+
+// Rows and columns of the copy: those that windows cover.
+std::int64_t padded_height(const ConvShape& s) {
+  return (s.oh - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
+}
+std::int64_t padded_width(const ConvShape& s) { return (s.ow - 1) * s.stride_w + s.kw; }
 
 bool thin_accepts(const ConvShape& s) {
-  const bool small_run = s.kw > 1 && s.kw * s.c <= kMaxRun;
+  const bool small_run = s.kw > 1 && product(s.kw, s.c) <= kMaxRun;
   // Windows that leave gaps, or lie far outside, would make the copy larger than what it saves.
   const bool dense = s.stride_h <= s.kh && s.stride_w <= s.kw && s.pad_top < s.kh * s.dilation_h &&
                      s.pad_left < s.kw;
-  return s.groups == 1 && s.dilation_w == 1 && small_run && dense;
+  if (!(s.groups == 1 && s.dilation_w == 1 && small_run && dense)) return false;
+  // A long sum is made in blocks, which this way does not know.
+  if (product(s.kh, s.kw, s.c) > kLongProduct) return false;
+  const std::int64_t copy = product(padded_height(s), padded_width(s), s.c);
+  return copy / kMaxCopy <= s.h * s.w * s.c + s.oh * s.ow * s.oc;
 }
 
 Images images_of(const ConvShape& s, const float* x, Scratch& scratch) {
   if (!thin_accepts(s)) return {s, x, s.c};
   ConvShape runs = s;
-  runs.h = (s.oh - 1) * s.stride_h + (s.kh - 1) * s.dilation_h + 1;
-  runs.w = (s.ow - 1) * s.stride_w + s.kw;
+  runs.h = padded_height(s), runs.w = padded_width(s);
   runs.c = s.kw * s.c, runs.kw = 1;
   runs.pad_top = runs.pad_left = 0;
-  float* padded = scratch.take(s.n * runs.h * runs.w * s.c);
+  float* padded = scratch.take(s.n, runs.h, runs.w, s.c);
   pad_images(s, x, runs.h, runs.w, padded);
   return {runs, padded, s.c};
 }
@@ -118,14 +131,14 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   const ConvShape& runs = images.s;
   const TapWeights weights = forward_weights(runs, w, kernels().lanes, scratch);
   Tap* tap = scratch.take<Tap>(runs.kh);
-  forward_taps(runs, weights.data, weights.tap_stride, tap);
+  const std::int64_t count = forward_taps(runs, weights.data, weights.tap_stride, tap);
   Correlation problem = forward_correlation(runs);
   problem.src = images.x, problem.src_ld = images.ldx;
   problem.out = y;
   problem.bias = b;
   problem.relu = relu;
   problem.k = runs.c, problem.cols = s.oc, problem.ldw = weights.ldw;
-  problem.taps = tap, problem.tap_count = runs.kh;
+  problem.taps = tap, problem.tap_count = count;
   problem.zeros = nullptr;  // no tap falls outside
   run_correlation(problem, statistics);
 }
@@ -137,16 +150,17 @@ void direct_backward_input(const ConvShape& s, const float* dy, const float* w, 
   float* zeros = scratch.take(goc);
   std::fill(zeros, zeros + goc, 0.0f);
   Tap* tap = scratch.take<Tap>(taps);
-  const std::int64_t phases = Phases(s).count();
-  for (std::int64_t task = 0; task < s.groups * phases; ++task) {
-    const std::int64_t g = task / phases, phase = task % phases;
-    Correlation problem = backward_correlation(s, phase);
+  const Phases phases(s, scratch);
+  if (!phases.cover()) clear(s.n * s.h * s.w * s.c, dx);
+  for (std::int64_t task = 0; task < s.groups * phases.count(); ++task) {
+    const std::int64_t g = task / phases.count(), phase = task % phases.count();
+    Correlation problem = phases.correlation(phase);
     problem.src = dy + g * goc;
     problem.out = dx + g * gc;
     problem.k = goc, problem.cols = gc, problem.ldw = weights.ldw;
     problem.taps = tap;
     problem.tap_count =
-        backward_taps(s, phase, weights.data + g * weights.group_offset, weights.tap_stride, tap);
+        phases.taps(phase, weights.data + g * weights.group_offset, weights.tap_stride, tap);
     problem.zeros = zeros;
     run_correlation(problem);
   }
@@ -177,7 +191,7 @@ struct ChannelBlocks {
 
 std::int64_t weight_work(const ConvShape& s) {
   const std::int64_t vectors = ceil_div(s.oc, kernels().lanes);
-  return s.n * s.oh * s.ow * s.kh * s.kw * (s.c / s.groups) * vectors;
+  return product(s.n, s.oh, s.ow, s.kh, s.kw, s.c / s.groups, vectors);
 }
 
 void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
@@ -185,8 +199,8 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
   const Images images = images_of(s, x, scratch);
   const ChannelBlocks blocks(images.s);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
-  const std::int64_t pieces = std::min(s.n, kBatchPieces), count = blocks.count(s);
-  float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
+  const std::int64_t pieces = pieces_of(s), count = blocks.count(s);
+  float* parts = pieces == 1 ? dw : scratch.take(pieces, size);
   parallel_for(pieces * count, weight_work(s), [&](std::int64_t task) {
     const std::int64_t piece = task / count;
     blocks.accumulate(images, dy, parts + piece * size, false, piece * s.n / pieces,
@@ -204,7 +218,7 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   const Images images = images_of(s, x, scratch);
   const ChannelBlocks blocks(images.s);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
-  float* parts = scratch.take(kBatchPieces * size);
+  float* parts = scratch.take(kBatchPieces, size);
   parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
     Scratch own;
     float* gradient = own.take(output.image_size());
@@ -284,7 +298,7 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
                      const OutputGradient& output, float* dx, float* dw, float* db) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
-  const bool many = s.n >= kBatchPieces;
+  const bool many = pieces_of(s) == kBatchPieces;
   if ((dx || dw) && winograd_allowed(s)) {
     winograd_backward(s, x, w, output, dx, dw);
   } else if (many && (dx || dw) && depthwise_accepts(s)) {

@@ -44,7 +44,7 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
   if (b)
     for (std::int64_t o = 0; o < s.oc; ++o) shift[o] += b[o] * scale[o];
   const std::int64_t rows = s.kh * s.kw * (s.c / s.groups);
-  float* scaled = scratch.take(rows * s.oc);
+  float* scaled = scratch.take(rows, s.oc);
   float* zeros = scratch.take(s.oc);
   std::fill(zeros, zeros + s.oc, 0.0f);
   batchnorm_normalise(rows, s.oc, w, scale, zeros, false, scaled);

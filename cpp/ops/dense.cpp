@@ -39,7 +39,7 @@ void input_gradient(std::int64_t c, std::int64_t oc, const float* dy_columns, co
   const Tap tap = {0, 0, dy_columns};
   Correlation product = forward_correlation(dense_shape(rows, oc, columns));
   product.src = w + begin * oc;
-  product.out = scratch.take(rows * columns);
+  product.out = scratch.take(rows, columns);
   product.k = oc, product.cols = columns, product.ldw = kernel.tile_columns;
   product.taps = &tap, product.tap_count = 1;
   kernel.correlate(product, 0, rows, 0, columns, scratch.take<const float*>(kernel.tile_rows));
@@ -55,19 +55,21 @@ void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float*
 
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
                           const float* w, float* dx) {
-  if (n * (c + oc) >= kLargeBatch * c * oc)
+  // Panels of samples have whole tiles of columns: for a few samples, no more than the weights.
+  const std::int64_t padded = round_up(n, kernels().tile_columns);
+  if (product(n, sum(c, oc)) >= product(kLargeBatch, c, oc) || padded > 8 * n + c)
     return conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
   // For a small batch the activations are cheaper to transpose than the weights.
   const KernelTable& kernel = kernels();
   const std::int64_t rows = kGradientTiles * kernel.tile_rows, columns = kernel.tile_columns;
   const std::int64_t panels = ceil_div(n, columns);
   Scratch scratch;
-  float* dy_columns = scratch.take(panels * oc * columns);
+  float* dy_columns = scratch.take(panels, oc, columns);
   parallel_ranges(n, columns, oc, [&](std::int64_t begin, std::int64_t end) {
     kernel.transpose(dy + begin * oc, oc, end - begin, oc, dy_columns + begin * oc, columns,
                      columns);
   });
-  const std::int64_t work = c * oc * panels * kernel.tile_columns / kernel.lanes;
+  const std::int64_t work = product(c, oc, panels, kernel.tile_columns / kernel.lanes);
   parallel_for(ceil_div(c, rows) * panels, work, [&](std::int64_t task) {
     const std::int64_t begin = task / panels * rows, first = task % panels * columns;
     input_gradient(c, oc, dy_columns + first * oc, w, dx, begin, std::min(begin + rows, c), first,
@@ -83,7 +85,7 @@ void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, con
 void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* y,
                         float* out, float* db) {
   Scratch scratch;
-  float* sums = scratch.take(ceil_div(rows, kRowsPerBlock) * c);
+  float* sums = scratch.take(ceil_div(rows, kRowsPerBlock), c);
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().relu_sum_rows(dy, y, c, begin, end, out, sums + begin / kRowsPerBlock * c);
   });
@@ -92,7 +94,7 @@ void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, cons
 
 void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db) {
   Scratch scratch;
-  float* sums = scratch.take(ceil_div(rows, kRowsPerBlock) * c);
+  float* sums = scratch.take(ceil_div(rows, kRowsPerBlock), c);
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().sum_rows(dy, c, begin, end, sums + begin / kRowsPerBlock * c);
   });

@@ -14,6 +14,10 @@ namespace {
 
 // Output rows of a task: enough for the rows of x that two tasks share not to matter.
 constexpr std::int64_t kRowsPerTask = 8;
+// Every thread's repeated image has at most so many times the floats of an image and its output.
+constexpr std::int64_t kMaxCopy = 4;
+// Rows that are added up one by one in a weight gradient; else those of an image are summed first.
+constexpr std::int64_t kLongRows = 1024;
 // Channels in one task of a weight gradient: whole vectors of every kernel.
 constexpr std::int64_t kChannelsPerTask = 64;
 
@@ -39,58 +43,88 @@ const float* repeat_image(const ConvShape& s, const float* image, float* to) {
 }
 
 std::int64_t work_of(const ConvShape& s) {
-  return s.n * s.oh * s.ow * s.kh * s.kw * ceil_div(s.oc, kernels().lanes);
+  return product(s.n, s.oh, s.ow, s.kh, s.kw, ceil_div(s.oc, kernels().lanes));
 }
 
-// The input gradient's correlations, of which each tap is part of exactly one.
+// The input gradient's correlations, of which each tap is part of exactly one. What they keep is at
+// most 40 bytes a tap, ten times a channel's weights.
 struct InputGradient {
   ConvShape s;
-  std::int64_t count;
-  Correlation* phases;
+  Phases phases;
+  Tap* taps;
+  std::int64_t* first;  // tap of each phase, and of one more
 
   InputGradient(const ConvShape& s, const float* w, Scratch& scratch)
-      : s(s), count(Phases(s).count()), phases(scratch.take<Correlation>(count)) {
-    const ConvShape even = repeated(s);
-    Tap* taps = scratch.take<Tap>(s.kh * s.kw);
-    for (std::int64_t i = 0; i < count; ++i) {
-      phases[i] = backward_correlation(even, i);
-      phases[i].cols = s.oc;
-      phases[i].taps = taps;
-      phases[i].tap_count = backward_taps(even, i, w, s.oc, taps);
-      taps += phases[i].tap_count;
-    }
+      : s(s),
+        phases(repeated(s), scratch),
+        taps(scratch.take<Tap>(s.kh, s.kw)),
+        first(scratch.take<std::int64_t>(phases.count() + 1)) {
+    first[0] = 0;
+    for (std::int64_t i = 0; i < phases.count(); ++i)
+      first[i + 1] = first[i] + phases.taps(i, w, s.oc, taps + first[i]);
+  }
+
+  Correlation correlation(std::int64_t i) const {
+    Correlation problem = phases.correlation(i);
+    problem.cols = s.oc;
+    problem.taps = taps + first[i];
+    problem.tap_count = first[i + 1] - first[i];
+    return problem;
   }
 
   // One image's dx; several kernels a channel give a gradient each in scratch, repeated_size(s).
   void apply(const float* dy, float* dx, float* scratch) const {
     const std::int64_t times = kernels_of_channel(s);
-    for (std::int64_t i = 0; i < count; ++i) {
-      Correlation problem = phases[i];
+    float* out = times > 1 ? scratch : dx;
+    if (!phases.cover()) std::fill(out, out + s.h * s.w * s.oc, 0.0f);
+    for (std::int64_t i = 0; i < phases.count(); ++i) {
+      Correlation problem = correlation(i);
       problem.src = dy;
-      problem.out = times > 1 ? scratch : dx;
+      problem.out = out;
       kernels().depthwise_correlate(problem, 0, problem.grid_h);
     }
     if (times > 1) kernels().add_channels(scratch, s.h * s.w * s.c, times, dx);
   }
 };
 
+// Whether each image's weight gradient is summed before it is added to those of its piece.
+bool by_images(const ConvShape& s, std::int64_t pieces) {
+  return product(s.oh, ceil_div(s.n, pieces)) > kLongRows;
+}
+
+// part += what one image gives for channels [c, c_end); by way of `own` where that is not null.
+void add_image(const ConvShape& even, const float* image, const float* dy, float* part, float* own,
+               std::int64_t c, std::int64_t c_end) {
+  const std::int64_t size = even.kh * even.kw * even.c;
+  if (!own) return kernels().depthwise_backward_weights(even, image, dy, part, 0, 1, c, c_end);
+  for (std::int64_t t = 0; t < size; t += even.c) std::fill(own + t + c, own + t + c_end, 0.0f);
+  kernels().depthwise_backward_weights(even, image, dy, own, 0, 1, c, c_end);
+  for (std::int64_t t = 0; t < size; t += even.c)
+    for (std::int64_t j = t + c; j < t + c_end; ++j) part[j] += own[j];
+}
+
 }  // namespace
 
 // One channel is a convolution without groups, and has fast kernels as such.
-bool depthwise_accepts(const ConvShape& s) { return s.groups > 1 && s.groups == s.c; }
+bool depthwise_accepts(const ConvShape& s) {
+  if (s.groups == 1 || s.groups != s.c) return false;
+  // A long sum is made in blocks, which this way does not know.
+  if (product(s.kh, s.kw) > kLongProduct) return false;
+  return repeated_size(s) / kMaxCopy <= s.h * s.w * s.c + s.oh * s.ow * s.oc;
+}
 
 void depthwise_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                        bool relu, float* y, const BatchStatistics* statistics) {
   Scratch scratch;
-  Tap* taps = scratch.take<Tap>(s.kh * s.kw);
-  forward_taps(s, w, s.oc, taps);
+  Tap* taps = scratch.take<Tap>(s.kh, s.kw);
+  const std::int64_t count = forward_taps(s, w, s.oc, taps);
   Correlation problem = forward_correlation(repeated(s));
   problem.src = x;
   problem.out = y;
   problem.bias = b;
   problem.relu = relu;
   problem.cols = s.oc;
-  problem.taps = taps, problem.tap_count = s.kh * s.kw;
+  problem.taps = taps, problem.tap_count = count;
   const std::int64_t size = repeated_size(s), rows = s.n * s.oh, work = work_of(s);
   // Statistics are taken of whole images, while they are in a core's cache.
   const std::int64_t chunk = statistics || size > 0 ? s.oh : kRowsPerTask;
@@ -120,8 +154,9 @@ void depthwise_backward_input(const ConvShape& s, const float* dy, const float* 
     });
     return;
   }
-  for (std::int64_t i = 0; i < gradient.count; ++i) {
-    Correlation problem = gradient.phases[i];
+  if (!gradient.phases.cover()) clear(s.n * s.h * s.w * s.c, dx);
+  for (std::int64_t i = 0; i < gradient.phases.count(); ++i) {
+    Correlation problem = gradient.correlation(i);
     problem.src = dy;
     problem.out = dx;
     const std::int64_t vectors = ceil_div(s.c, kernels().lanes);
@@ -136,14 +171,15 @@ void depthwise_backward_input(const ConvShape& s, const float* dy, const float* 
 void depthwise_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
   const ConvShape even = repeated(s);
-  const std::int64_t taps = s.kh * s.kw, size = taps * s.oc, pieces = std::min(s.n, kBatchPieces);
+  const std::int64_t taps = s.kh * s.kw, size = taps * s.oc, pieces = pieces_of(s);
   const std::int64_t image_size = repeated_size(s), work = work_of(s);
   const std::int64_t channels = image_size > 0 ? s.oc : kChannelsPerTask;
   const std::int64_t blocks = ceil_div(s.oc, channels);
-  float* parts = pieces == 1 ? dw : scratch.take(pieces * size);
+  float* parts = pieces == 1 ? dw : scratch.take(pieces, size);
   parallel_for(pieces * blocks, work, [&](std::int64_t task) {
     Scratch own;
     float* repeated_image = own.take(image_size);
+    float* sums = by_images(s, pieces) ? own.take(size) : nullptr;
     const std::int64_t piece = task / blocks, c = task % blocks * channels;
     const std::int64_t c_end = std::min(c + channels, s.oc);
     float* part = parts + piece * size;
@@ -151,8 +187,7 @@ void depthwise_backward_weights(const ConvShape& s, const float* x, const float*
       std::fill(part + t * s.oc + c, part + t * s.oc + c_end, 0.0f);
     for (std::int64_t n = piece * s.n / pieces; n < (piece + 1) * s.n / pieces; ++n) {
       const float* image = repeat_image(s, x + n * s.h * s.w * s.c, repeated_image);
-      kernels().depthwise_backward_weights(even, image, dy + n * s.oh * s.ow * s.oc, part, 0, 1, c,
-                                           c_end);
+      add_image(even, image, dy + n * s.oh * s.ow * s.oc, part, sums, c, c_end);
     }
   });
   if (pieces == 1) return;
@@ -167,19 +202,17 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
   const InputGradient input(s, w, scratch);
   const std::int64_t size = s.kh * s.kw * s.oc, work = work_of(s);
   const std::int64_t image_size = repeated_size(s);
-  float* parts = scratch.take(kBatchPieces * size);
+  float* parts = scratch.take(kBatchPieces, size);
   parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
     Scratch own;
     float *part = parts + piece * size, *image = own.take(image_size);
     float* gradient = own.take(output.image_size());
+    float* sums = by_images(s, kBatchPieces) ? own.take(size) : nullptr;
     std::fill(part, part + size, 0.0f);
     for (std::int64_t n = piece * s.n / kBatchPieces; n < (piece + 1) * s.n / kBatchPieces; ++n) {
       const float* dy = output.load(n, n + 1, gradient);
       const std::int64_t at = n * s.h * s.w * s.c;
-      if (dw) {
-        kernels().depthwise_backward_weights(even, repeat_image(s, x + at, image), dy, part, 0, 1,
-                                             0, s.oc);
-      }
+      if (dw) add_image(even, repeat_image(s, x + at, image), dy, part, sums, 0, s.oc);
       if (dx) input.apply(dy, dx + at, image);
     }
   });

@@ -23,7 +23,7 @@ OutputGradient::OutputGradient(const ConvShape& s, const float* dy, const float*
   rows_ = indices ? (s.oh / 2) * (s.ow / 2) : s.oh * s.ow;
   bias_rows_ = norm ? s.oh * s.ow : rows_;
   bias_blocks_ = ceil_div(bias_rows_, kRowsPerBlock);
-  sums_ = scratch.take(s.n * bias_blocks_ * s.oc);
+  sums_ = scratch.take(s.n, bias_blocks_, s.oc);
 }
 
 std::int64_t OutputGradient::image_size() const {
@@ -61,7 +61,7 @@ const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float*
 const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to) const {
   if (!indices_) return masked(begin, end, to);
   Scratch scratch;
-  const float* gradient = masked(begin, end, scratch.take((end - begin) * rows_ * s_.oc));
+  const float* gradient = masked(begin, end, scratch.take(end - begin, rows_, s_.oc));
   // A window's maximum is positive exactly where ReLU let its gradient through, so ReLU and the
   // bias came first, on a quarter of the convolution's outputs.
   PoolShape pool = pool_of_two(s_);
@@ -110,7 +110,7 @@ void OutputGradient::reduce() const {
 const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
   if (size == 0 && !bias_) return dy_;
-  float* to = scratch.take(s_.n * size);
+  float* to = scratch.take(s_.n, size);
   parallel_for(s_.n, work, [&](std::int64_t n) { load(n, n + 1, to + n * size); });
   return size > 0 ? to : dy_;
 }

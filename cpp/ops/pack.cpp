@@ -14,6 +14,26 @@ constexpr std::int64_t kTransposeBlock = 16;
 // Floats that could be copied while a padded row is begun and ended.
 constexpr std::int64_t kRowCost = 64;
 constexpr std::int64_t kAddBlock = 1 << 13;
+// Floats of a weight gradient's pieces that are always allowed.
+constexpr std::int64_t kMostPieces = 16 << 20;
+// A matrix whose rows are filled up to whole vectors may have so many floats; beyond them, twice
+// the floats of the weights.
+constexpr std::int64_t kMostPadded = 1 << 20;
+
+// Floats between the rows of a packed matrix: whole vectors, for reads not to cross lines, unless
+// that would make many more floats of a large matrix with narrow rows.
+std::int64_t row_size(std::int64_t rows, std::int64_t width, std::int64_t lanes) {
+  const std::int64_t padded = round_up(width, lanes);
+  return product(rows, padded) <= std::max(kMostPadded, 2 * rows * width) ? padded : width;
+}
+
+// Such a matrix. What is read behind a row that does not fill vectors is the next one, and nobody
+// uses it; behind the last one are zeros.
+float* take_rows(std::int64_t rows, std::int64_t ldw, std::int64_t lanes, Scratch& scratch) {
+  float* packed = scratch.take(product(rows, ldw) + lanes);
+  std::fill(packed + rows * ldw, packed + rows * ldw + lanes, 0.0f);
+  return packed;
+}
 
 }  // namespace
 
@@ -21,8 +41,8 @@ TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lane
                            Scratch& scratch) {
   const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
   if (goc % lanes == 0) return {w, s.oc, gc * s.oc, goc};
-  const std::int64_t ldw = round_up(goc, lanes);
-  float* packed = scratch.take(s.groups * taps * gc * ldw);
+  const std::int64_t rows = product(s.groups, taps, gc), ldw = row_size(rows, goc, lanes);
+  float* packed = take_rows(rows, ldw, lanes, scratch);
   parallel_ranges(taps * gc, kRowsPerTask, s.oc, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t g = 0; g < s.groups; ++g) {
@@ -39,10 +59,10 @@ TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lane
 TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t lanes,
                               Scratch& scratch) {
   const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
-  const std::int64_t ldw = round_up(gc, lanes);
-  float* packed = scratch.take(s.groups * taps * goc * ldw);
+  const std::int64_t rows = product(s.groups, taps, goc), ldw = row_size(rows, gc, lanes);
+  float* packed = take_rows(rows, ldw, lanes, scratch);
   const std::int64_t blocks = ceil_div(ldw, kTransposeBlock);
-  parallel_for(s.groups * taps * blocks, s.groups * taps * goc * ldw, [&](std::int64_t task) {
+  parallel_for(s.groups * taps * blocks, rows * ldw, [&](std::int64_t task) {
     const std::int64_t g = task / (taps * blocks), tap = task / blocks % taps;
     const std::int64_t c_begin = task % blocks * kTransposeBlock;
     const std::int64_t c_end = std::min(c_begin + kTransposeBlock, ldw);
@@ -73,6 +93,19 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
                       std::fill(to + (first + inside) * s.c, stop, 0.0f);
                     }
                   });
+}
+
+std::int64_t pieces_of(const ConvShape& s) {
+  const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
+  const std::int64_t arrays = s.n * (s.h * s.w * s.c + s.oh * s.ow * s.oc) + size;
+  const std::int64_t most = std::max(kMostPieces, 2 * arrays) / size;
+  return std::min({s.n, kBatchPieces, std::max<std::int64_t>(most, 2)});
+}
+
+void clear(std::int64_t size, float* to) {
+  parallel_ranges(size, kAddBlock, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::fill(to + begin, to + end, 0.0f);
+  });
 }
 
 void add_parts(float* parts, std::int64_t count, std::int64_t size) {

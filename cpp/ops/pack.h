@@ -15,7 +15,8 @@ struct TapWeights {
 };
 
 // (input channels, output channels): used in place when the channels of a group fill vectors, else
-// copied with zeros behind each row.
+// copied. Copies have rows of whole vectors, with zeros behind, up to 4 MiB or twice the floats of
+// the weights; else a row ends where the next one starts.
 TapWeights forward_weights(const ConvShape& s, const float* w, std::int64_t lanes,
                            Scratch& scratch);
 
@@ -27,6 +28,14 @@ TapWeights transposed_weights(const ConvShape& s, const float* w, std::int64_t l
 // from (-pad_top, -pad_left) on, with zeros for padding.
 void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::int64_t width,
                 float* padded);
+
+// Pieces of the batch that a direct weight gradient is summed over, each in memory of its own:
+// kBatchPieces where there are as many images. They take up to 64 MiB together; or, but for two,
+// no more than twice the convolution's input, output and weights.
+std::int64_t pieces_of(const ConvShape& s);
+
+// Zeros.
+void clear(std::int64_t size, float* to);
 
 // parts[0] += parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the same
 // tree for any number of threads.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "extent.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -86,7 +87,7 @@ inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
 // of the n.
 template <class F>
 void parallel_ranges(std::int64_t n, std::int64_t size, std::int64_t weight, F&& f) {
-  parallel_for(ceil_div(n, size), n * weight, [&](std::int64_t i) {
+  parallel_for(ceil_div(n, size), product(n, weight), [&](std::int64_t i) {
     const std::int64_t begin = i * size;
     f(begin, begin + size < n ? begin + size : n);
   });

@@ -21,8 +21,10 @@ Span inside(std::int64_t first, std::int64_t kernel, std::int64_t size) {
   return {std::max<std::int64_t>(-first, 0), std::min(kernel, size - first)};
 }
 
-// The elements that one output row's windows cover.
-std::int64_t row_work(const PoolShape& s) { return s.ow * s.c * s.kh * s.kw; }
+// The elements that one output row's windows cover, at most.
+std::int64_t row_work(const PoolShape& s) {
+  return product(s.ow, s.c, std::min(s.kh, s.h), std::min(s.kw, s.w));
+}
 
 // Whether `count` indices lie in [0, positions). As unsigned numbers, negative ones are large.
 template <class Index>
@@ -62,7 +64,7 @@ void max_pool2d_forward(const PoolShape& s, const float* x, float* y, void* indi
 
 void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indices, bool wide,
                          float* dx) {
-  parallel_ranges(s.n, 1, s.oh * row_work(s), [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.n, 1, product(s.oh, row_work(s)), [&](std::int64_t begin, std::int64_t end) {
     kernels().max_pool2d_backward(s, dy, indices, wide, dx, begin, end);
   });
 }
@@ -70,7 +72,7 @@ void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indice
 bool max_pool2d_indices_valid(const PoolShape& s, const void* indices, bool wide) {
   std::atomic<bool> valid{true};
   const std::int64_t image = s.oh * s.ow * s.c;
-  parallel_ranges(s.n, 1, s.oh * row_work(s), [&](std::int64_t n, std::int64_t) {
+  parallel_ranges(s.n, 1, product(s.oh, row_work(s)), [&](std::int64_t n, std::int64_t) {
     const bool good =
         wide ? image_indices_valid(s, static_cast<const std::int32_t*>(indices) + n * image)
              : image_indices_valid(s, static_cast<const std::uint8_t*>(indices) + n * image);
@@ -95,7 +97,7 @@ void average_pool2d_forward(const PoolShape& s, const float* x, float* y) {
 }
 
 void average_pool2d_backward(const PoolShape& s, const float* dy, float* dx) {
-  parallel_ranges(s.n, 1, s.oh * row_work(s), [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(s.n, 1, product(s.oh, row_work(s)), [&](std::int64_t begin, std::int64_t end) {
     kernels().average_pool2d_backward(s, dy, dx, begin, end);
   });
 }

@@ -14,7 +14,7 @@ constexpr std::int64_t kElementsPerTask = 1 << 14;
 double regularize(std::int64_t n, const float* w, float* g, double l1, double l2) {
   const std::int64_t tasks = ceil_div(n, kElementsPerTask);
   Scratch scratch;
-  double* sums = scratch.take<double>(2 * tasks);
+  double* sums = scratch.take<double>(2, tasks);
   parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
     kernels().regularize(w + begin, g ? g + begin : nullptr, end - begin, static_cast<float>(l1),
                          static_cast<float>(2.0 * l2), sums + 2 * (begin / kElementsPerTask));

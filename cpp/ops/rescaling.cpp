@@ -15,7 +15,8 @@ void rescaling(std::int64_t n, std::int64_t c, const float* x, const float* scal
                const float* offset, float* y) {
   // Channels that do not fill vectors are taken several positions at a time.
   Scratch scratch;
-  const std::int64_t lanes = kernels().lanes, size = c % lanes == 0 ? c : c * lanes;
+  const std::int64_t lanes = kernels().lanes;
+  const std::int64_t size = c % lanes == 0 || product(c, lanes) > n ? c : c * lanes;
   float* scales = scratch.take(size);
   float* offsets = scratch.take(size);
   for (std::int64_t i = 0; i < size; ++i) {

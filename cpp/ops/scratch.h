@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "extent.h"
+
 namespace convkit::ops {
 
 class ScratchPool;
@@ -16,7 +18,8 @@ struct ScratchMark {
 
 // Memory for the duration of one operation on the calling thread. Blocks are 64-byte aligned and
 // uninitialised; they return to the thread's pool when the Scratch goes out of scope. Scratches
-// nest. Taking memory throws std::bad_alloc.
+// nest. Taking memory throws std::bad_alloc: where there is none, and where the product of the
+// sizes that were asked for does not fit 64 bits.
 class Scratch {
  public:
   Scratch();
@@ -24,9 +27,10 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
-  template <class T = float>
-  T* take(std::int64_t count) {
-    return static_cast<T*>(take_bytes(count, sizeof(T)));
+  // The product of the sizes many; a caller that multiplied them itself could wrap around.
+  template <class T = float, class... Sizes>
+  T* take(std::int64_t count, Sizes... others) {
+    return static_cast<T*>(take_bytes(product(count, others...), sizeof(T)));
   }
 
  private:

@@ -40,7 +40,7 @@ class Backward {
            float* dx, float* dw, Scratch& scratch)
       : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw) {
     a_ = winograd_shape(s, false, scratch);
-    work_ = (dx && dw ? 2 : 1) * vector_products(a_);
+    work_ = product(vector_products(a_), dx && dw ? 2 : 1);
     lc_ = a_.lc;
     const bool large = weights_size(a_) > (dw ? kLargeGradient : kOwnWeights);
     by_channels_ = s.n < kBatchPieces || large;
@@ -50,6 +50,7 @@ class Backward {
     chunks_ = ceil_div(lc_, a_.lc);
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
     pieces_ = by_channels_ ? 1 : pieces_of_batch(image_tiles);
+    a_.sum_apart = product(ceil_div(s.n, pieces_), image_tiles) > kLongProduct;
     // The images of a block decide in which order sums are made, so threads have no part in them.
     const std::int64_t counted = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
     const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
@@ -97,13 +98,13 @@ class Backward {
   void run_by_pieces() const {
     Scratch scratch;
     const std::int64_t weights = chunks_ * size_;
-    float* du = dw_ ? scratch.take(pieces_ * weights) : nullptr;
+    float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
     struct Memory {
       float *u, *z, *to;
     };
     const auto prepare = [&](Scratch& own) {
       const Memory memory = {dx_ ? own.take(weights) : nullptr, own.take(block_size_),
-                             own.take(images_ * output_.image_size())};
+                             own.take(images_, output_.image_size())};
       for (std::int64_t i = 0; dx_ && i < chunks_; ++i) transform_weights(i, memory.u + i * size_);
       return memory;
     };

@@ -10,6 +10,8 @@ namespace {
 
 // With fewer channels the transforms cost more than the products that they save.
 constexpr std::int64_t kMinChannels = 16;
+// A tile's first output is kept in 32 bits.
+constexpr std::int64_t kMaxAxis = INT32_MAX;
 // With fewer tiles of 4, transforming the weights costs more than the products save.
 constexpr std::int64_t kMinTiles = 12;
 
@@ -64,13 +66,14 @@ std::int64_t weights_stride(std::int64_t lc, std::int64_t loc) {
 std::int64_t weights_size(const WinogradShape& a) { return a.points * a.points * a.matrix; }
 
 std::int64_t vector_products(const WinogradShape& a) {
-  return a.n * a.tiles_h * a.tiles_w * a.points * a.points * a.lc * a.loc / kernels().lanes;
+  return product(a.n, a.tiles_h, a.tiles_w, a.points, a.points, a.lc, a.loc / kernels().lanes);
 }
 
 bool winograd_accepts(const ConvShape& s) {
   return s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
          s.dilation_w == 1 && s.groups == 1 && s.c >= kMinChannels && s.oc >= kMinChannels &&
-         s.oh >= 2 && s.ow >= 2 && s.h >= 2 && s.w >= 2 && s.pad_top <= 2 && s.pad_left <= 2 &&
+         s.oh >= 2 && s.ow >= 2 && s.oh <= kMaxAxis && s.ow <= kMaxAxis && s.h >= 2 && s.w >= 2 &&
+         s.pad_top <= 2 && s.pad_left <= 2 &&
          s.n * ceil_div(s.oh, 4) * ceil_div(s.ow, 4) >= kMinTiles;
 }
 

@@ -37,7 +37,10 @@ _FLOATS = ALIGNMENT // 4
 def aligned_empty(size: int, dtype: DTypeLike = np.float32) -> Array:
     """A flat, uninitialised array of `size` elements that starts on a cache line."""
     item = np.dtype(dtype)
-    raw = np.empty(size * item.itemsize + ALIGNMENT, np.uint8)
+    try:
+        raw = np.empty(size * item.itemsize + ALIGNMENT, np.uint8)
+    except (ValueError, OverflowError):  # where NumPy does not name the size
+        raise MemoryError(f"{size} numbers of type {item} are more than memory can be") from None
     start = -raw.__array_interface__["data"][0] % ALIGNMENT
     return raw[start : start + size * item.itemsize].view(item)
 

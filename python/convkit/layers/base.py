@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
@@ -291,6 +292,8 @@ class Layer(Repeatable, Configurable):
         path = f"{self.name}/{name}"
         source = self.weight_source
         try:
+            if 8 * math.prod(shape) > sys.maxsize:  # NumPy's own error would not name it
+                raise MemoryError
             value = np.asarray(initializer(shape) if source is None else source(path, tuple(shape)))
         except MemoryError as error:
             raise MemoryError(

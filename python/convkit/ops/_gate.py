@@ -100,7 +100,10 @@ def output_of(
     """The same for another type, such as a pool's indices."""
     if out is None:
         refuse()
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except ValueError:  # where NumPy finds none of the sizes worth naming
+            raise MemoryError(f"{name} would have shape {shape}: more than memory can be") from None
     check_output(name, out, shape, dtype)
     return out
 
