@@ -3,7 +3,7 @@
 #pragma once
 
 #include "../shapes.h"
-#include "simd.h"
+#include "pairwise.h"
 
 CONVKIT_BEGIN_KERNELS
 
@@ -227,14 +227,14 @@ void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k
     store(lanes, top);
     float m = lanes[0];
     for (int i = 1; i < kLanes; ++i) m = lanes[i] > m ? lanes[i] : m;
-    F32 total = zero();
+    RunningSum<kSumBlock> total;
     for (std::int64_t j = 0; j < k; j += kLanes) {
       const F32 v = k - j >= kLanes ? load(x + j) : load_n(x + j, static_cast<int>(k - j), lowest);
       const F32 e = exp(sub(v, set1(m)));
       store_part(y + j, e, k - j);
-      total = add(total, e);
+      total.add_value(e);
     }
-    const float s = sum_lanes(total);
+    const float s = sum_lanes(total.total());
     for (std::int64_t j = 0; j < k; j += kLanes)
       store_part(y + j, div(load_part(y + j, k - j), set1(s)), k - j);
     if (peak) {
@@ -248,10 +248,10 @@ void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k
 void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
                       std::int64_t k) {
   for (std::int64_t r = 0; r < rows; ++r, dy += k, y += k, dx += k) {
-    F32 total = zero();
+    RunningSum<kSumBlock> total;
     for (std::int64_t j = 0; j < k; j += kLanes)
-      total = fma(load_part(dy + j, k - j), load_part(y + j, k - j), total);
-    const F32 s = set1(sum_lanes(total));
+      total.add_product(load_part(dy + j, k - j), load_part(y + j, k - j));
+    const F32 s = set1(sum_lanes(total.total()));
     for (std::int64_t j = 0; j < k; j += kLanes) {
       const F32 d = sub(load_part(dy + j, k - j), s);
       store_part(dx + j, mul(load_part(y + j, k - j), d), k - j);

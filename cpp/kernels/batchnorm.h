@@ -4,6 +4,7 @@
 #pragma once
 
 #include "gemm.h"
+#include "pairwise.h"
 #include "pool2d.h"
 
 CONVKIT_BEGIN_KERNELS
@@ -163,11 +164,21 @@ void batchnorm_reduce_pooled(const PoolShape& s, const float* dy, const float* y
                              float* sum_dy_xhat) {
   each_columns(s.c, [&](auto columns) {
     constexpr int V = decltype(columns)::count;
+    constexpr int kSize = 2 * V * kLanes;
+    alignas(64) float block[kSize];
+    PairwiseSums<kSize> sums(kSize);
     F32 m[V], s0[V], s1[V];
     each<V>([&](auto v) CONVKIT_LAMBDA { m[v] = columns.load(mean, v), s0[v] = s1[v] = zero(); });
-    for (std::int64_t row = begin; row < end; ++row) {
+    const auto store_block = [&]() CONVKIT_LAMBDA {
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        store(block + v * kLanes, s0[v]);
+        store(block + (V + v) * kLanes, s1[v]);
+      });
+    };
+    const auto add_windows = [&](std::int64_t row, std::int64_t first,
+                                 std::int64_t last) CONVKIT_LAMBDA {
       const float* top = x + (row / s.oh * s.h + row % s.oh * 2) * s.w * s.c;
-      for (std::int64_t ow = 0; ow < s.ow; ++ow) {
+      for (std::int64_t ow = first; ow < last; ++ow) {
         const std::int64_t at = (row * s.ow + ow) * s.c;
         const float* corner = top + 2 * ow * s.c;
         each<V>([&](auto v) CONVKIT_LAMBDA {
@@ -183,6 +194,24 @@ void batchnorm_reduce_pooled(const PoolShape& s, const float* dy, const float* y
           s1[v] = fma(g, sub(z, m[v]), s1[v]);
         });
       }
+    };
+    if ((end - begin) * s.ow <= kLongPlane) {
+      for (std::int64_t row = begin; row < end; ++row) add_windows(row, 0, s.ow);
+    } else {
+      for (std::int64_t row = begin; row < end; ++row) {
+        for (std::int64_t ow = 0; ow < s.ow; ow += kSumBlock) {
+          add_windows(row, ow, ow + kSumBlock < s.ow ? ow + kSumBlock : s.ow);
+          store_block();
+          sums.add_block(block);
+          each<V>([&](auto v) CONVKIT_LAMBDA { s0[v] = s1[v] = zero(); });
+        }
+      }
+      store_block();
+      sums.finish(block);
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        s0[v] = load(block + v * kLanes);
+        s1[v] = load(block + (V + v) * kLanes);
+      });
     }
     each<V>([&](auto v) CONVKIT_LAMBDA {
       columns.store(sum_dy, v, s0[v]);

@@ -2,7 +2,8 @@
 // on whole images, so that no two tasks write the same place.
 #pragma once
 
-#include "simd.h"
+#include "gemm.h"
+#include "pairwise.h"
 
 CONVKIT_BEGIN_KERNELS
 
@@ -159,6 +160,21 @@ void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indice
   }
 }
 
+// Values of a large window that are added one by one; their sums are added up in pairs.
+constexpr int kPoolRun = 32;
+
+// The sum of a large window's n channels from c on.
+inline F32 sum_window(const PoolShape& s, const float* image, const Window& a, std::int64_t c,
+                      std::int64_t n) {
+  RunningSum<kPoolRun> sum;
+  for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh) {
+    const float* row = image + ((a.h0 + kh) * s.w + a.w0) * s.c + c;
+    for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw)
+      sum.add_value(load_part(row + kw * s.c, n));
+  }
+  return sum.total();
+}
+
 // The mean over the part of each window inside the image, for output rows [begin, end) of N * OH.
 void average_pool2d_forward(const PoolShape& s, const float* x, float* y, std::int64_t begin,
                             std::int64_t end) {
@@ -166,9 +182,15 @@ void average_pool2d_forward(const PoolShape& s, const float* x, float* y, std::i
     const float* image = x + row / s.oh * s.h * s.w * s.c;
     for (std::int64_t ow = 0; ow < s.ow; ++ow) {
       const Window a = window_at(s, row % s.oh, ow);
-      const F32 count = set1(static_cast<float>((a.kh_end - a.kh_begin) * (a.kw_end - a.kw_begin)));
+      const std::int64_t size = (a.kh_end - a.kh_begin) * (a.kw_end - a.kw_begin);
+      const F32 count = set1(static_cast<float>(size));
       for (std::int64_t c = 0; c < s.c; c += kLanes) {
         const std::int64_t n = s.c - c;
+        if (size > kLongPlane) {
+          const F32 mean = div(sum_window(s, image, a, c, n), count);
+          store_part(y + (row * s.ow + ow) * s.c + c, mean, n);
+          continue;
+        }
         F32 sum = zero();
         for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh)
           for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw)
@@ -179,9 +201,50 @@ void average_pool2d_forward(const PoolShape& s, const float* x, float* y, std::i
   }
 }
 
+// Windows of more than kOverlap positions which overlap: a position's gradient is a long sum then.
+constexpr std::int64_t kOverlap = 64;
+
+// The windows [begin, end) along an axis that hold position i.
+struct Holders {
+  std::int64_t begin, end;
+
+  Holders(std::int64_t i, std::int64_t pad, std::int64_t kernel, std::int64_t stride,
+          std::int64_t count) {
+    const std::int64_t first = i + pad - kernel + 1;
+    begin = first > 0 ? ceil_div(first, stride) : 0;
+    end = (i + pad) / stride + 1 < count ? (i + pad) / stride + 1 : count;
+  }
+};
+
+// dx of one image there, position by position: the sum of its windows' shares in pairs of blocks.
+inline void average_pool2d_gather(const PoolShape& s, const float* dy, float* dx) {
+  for (std::int64_t p = 0; p < s.h * s.w; ++p) {
+    const Holders rows(p / s.w, s.pad_top, s.kh, s.stride_h, s.oh);
+    const Holders columns(p % s.w, s.pad_left, s.kw, s.stride_w, s.ow);
+    for (std::int64_t c = 0; c < s.c; c += kLanes) {
+      const std::int64_t n = s.c - c;
+      RunningSum<kPoolRun> sum;
+      for (std::int64_t oh = rows.begin; oh < rows.end; ++oh) {
+        for (std::int64_t ow = columns.begin; ow < columns.end; ++ow) {
+          const Window a = window_at(s, oh, ow);
+          const std::int64_t size = (a.kh_end - a.kh_begin) * (a.kw_end - a.kw_begin);
+          const F32 g = load_part(dy + (oh * s.ow + ow) * s.c + c, n);
+          sum.add_value(div(g, set1(static_cast<float>(size))));
+        }
+      }
+      store_part(dx + p * s.c + c, sum.total(), n);
+    }
+  }
+}
+
 void average_pool2d_backward(const PoolShape& s, const float* dy, float* dx, std::int64_t begin,
                              std::int64_t end) {
+  const bool overlap = s.stride_h < s.kh || s.stride_w < s.kw;
   for (std::int64_t i = begin; i < end; ++i) {
+    if (overlap && s.oh * s.ow > 1 && s.kh * s.kw > kOverlap) {
+      average_pool2d_gather(s, dy + i * s.oh * s.ow * s.c, dx + i * s.h * s.w * s.c);
+      continue;
+    }
     float* image = dx + i * s.h * s.w * s.c;
     clear(image, s.h * s.w * s.c);
     for (std::int64_t p = 0; p < s.oh * s.ow; ++p) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gemm.h"
+#include "pairwise.h"
 #include "winograd_transforms.h"
 #include "winograd_weights.h"
 
@@ -137,31 +138,54 @@ inline void add_exactly(std::int64_t rows, const float* a, const float* b, float
   if constexpr (Rows > 1) add_exactly<Rows - 1, Vectors>(rows, a, b, out, k, lda, ldb, accumulate);
 }
 
-// All rows of one panel of width Vectors * kLanes, in register tiles of nearly equal height.
+// The same for many rows of a and b: in blocks, whose sums are added up in pairs and then to out.
+template <int Vectors>
+inline void add_in_blocks(std::int64_t rows, const float* a, const float* b, float* out,
+                          std::int64_t k, std::int64_t lda, std::int64_t ldb, bool accumulate) {
+  constexpr int kMost = kOuterRows * Vectors * kLanes;
+  const std::int64_t size = rows * Vectors * kLanes;
+  alignas(64) float block[kMost];
+  PairwiseSums<kMost> sums(size);
+  for (std::int64_t i = 0; i < k; i += kSumBlock) {
+    if (i > 0) sums.add_block(block);
+    const std::int64_t count = k - i < kSumBlock ? k - i : kSumBlock;
+    add_exactly<kOuterRows, Vectors>(rows, a + i * lda, b + i * ldb, block, count, lda, ldb, false);
+  }
+  sums.finish(block);
+  for (std::int64_t i = 0; i < size; i += kLanes)
+    store(out + i, accumulate ? add(load(out + i), load(block + i)) : load(block + i));
+}
+
+// All rows of one panel of width Vectors * kLanes, in register tiles of nearly equal height. The
+// sums of k rows go on from those in out; or, if they are long or `apart`, are added to them.
 template <int Vectors>
 inline void add_panel(const float* a, const float* b, float* out, std::int64_t k, std::int64_t lda,
-                      std::int64_t ldb, bool accumulate) {
+                      std::int64_t ldb, bool accumulate, bool apart) {
   std::int64_t c = 0;
   for (std::int64_t tiles = ceil_div(lda, kOuterRows); tiles > 0; --tiles) {
     const std::int64_t height = ceil_div(lda - c, tiles);
-    add_exactly<kOuterRows, Vectors>(height, a + c, b, out + c * Vectors * kLanes, k, lda, ldb,
-                                     accumulate);
+    float* to = out + c * Vectors * kLanes;
+    if (k <= kLongPlane && !apart) {
+      add_exactly<kOuterRows, Vectors>(height, a + c, b, to, k, lda, ldb, accumulate);
+    } else {
+      add_in_blocks<Vectors>(height, a + c, b, to, k, lda, ldb, accumulate);
+    }
     c += height;
   }
 }
 
 // out (lda, ldb), in panels, (+)= a^T b over k rows.
 inline void add_products(const float* a, const float* b, float* out, std::int64_t k,
-                         std::int64_t lda, std::int64_t ldb, bool accumulate) {
+                         std::int64_t lda, std::int64_t ldb, bool accumulate, bool apart) {
   std::int64_t o = 0;
   for (; o + kPanel <= ldb; o += kPanel)
-    add_panel<kTileVectors>(a, b + o, out + o * lda, k, lda, ldb, accumulate);
+    add_panel<kTileVectors>(a, b + o, out + o * lda, k, lda, ldb, accumulate, apart);
   const int vectors = static_cast<int>((ldb - o) / kLanes);
   out += o * lda;
-  if (vectors == 1) add_panel<1>(a, b + o, out, k, lda, ldb, accumulate);
+  if (vectors == 1) add_panel<1>(a, b + o, out, k, lda, ldb, accumulate, apart);
   if constexpr (kTileVectors > 2) {
-    if (vectors == 2) add_panel<2>(a, b + o, out, k, lda, ldb, accumulate);
-    if (vectors == 3) add_panel<3>(a, b + o, out, k, lda, ldb, accumulate);
+    if (vectors == 2) add_panel<2>(a, b + o, out, k, lda, ldb, accumulate, apart);
+    if (vectors == 3) add_panel<3>(a, b + o, out, k, lda, ldb, accumulate, apart);
   }
 }
 
@@ -198,7 +222,8 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
       const std::int64_t p = i * s.points + j;
       const float* zp = z + p * z_stride;
       if (du)
-        add_products(v.point(i, j), zp, du + p * s.matrix, rows[i][j], s.lc, s.loc, accumulate);
+        add_products(v.point(i, j), zp, du + p * s.matrix, rows[i][j], s.lc, s.loc, accumulate,
+                     s.sum_apart);
       if (dx) multiply(rows[i][j], zp, u + p * s.matrix, dv.point(i, j), s.loc, s.lc);
     }
   }

@@ -175,7 +175,11 @@ def _rows(name: str, array: Floats) -> Floats:
 
 
 def softmax_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
-    """e^x / sum of e^x over the last axis, computed from x less its maximum."""
+    """e^x / sum of e^x over the last axis, computed from x less its maximum.
+
+    The sum over many classes is made of blocks that are added up in pairs: its relative error is at
+    most (520 + log2(K)) * eps / 2.
+    """
     x = as_floats("x", x)
     out = output("out", out, x.shape)
     _core.softmax_forward(_rows("x", x), _rows("out", out))

@@ -83,7 +83,9 @@ def conv2d_forward(
         out: float32 array of the result's shape to write into; must not overlap the inputs.
 
     Returns:
-        float32 (N, OH, OW, OC).
+        float32 (N, OH, OW, OC). A direct sum of n = KH * KW * C // groups > 4096 products is made
+        of blocks of 512, added up in pairs: its error is at most (1026 + log2(n / 1024)) * eps / 2
+        times the sum of their magnitudes.
 
     Raises:
         ValueError: shapes disagree or the kernel does not fit the padded input.
@@ -166,6 +168,11 @@ def conv2d_backward_weights(
 
     The other arguments are those of :func:`conv2d_forward`. Returns float32 of ``w_shape``; the sum
     over the batch is taken in an order that does not depend on the number of threads.
+
+    A plane of n > 1024 positions is summed in blocks of 512 and these in pairs, with an error of at
+    most (1026 + log2(n / 1024)) * eps / 2 times the sum of the products' magnitudes; the sums of up
+    to ceil(N / 8) images are added to each other one by one, and eight of those in pairs. A
+    depthwise kernel's gradient is summed by rows, in chains of OW, OH and ceil(N / 8) additions.
     """
     x = as_floats("x", x, 4)
     dy = as_floats("dy", dy, 4)

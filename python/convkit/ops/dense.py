@@ -27,7 +27,8 @@ def dense_forward(
         out: float32 (N, OC) to write into; must not overlap the inputs.
 
     Returns:
-        float32 (N, OC).
+        float32 (N, OC). Sums of more than 4096 products are made as :func:`conv2d_forward` makes
+        them, with the same bound on their error.
 
     Raises:
         ValueError: shapes disagree or are empty.
@@ -54,7 +55,10 @@ def dense_backward_input(
 def dense_backward_weights(
     x: npt.ArrayLike, dy: npt.ArrayLike, *, out: Floats | None = None
 ) -> Floats:
-    """dw (C, OC) = the transpose of x (N, C) times dy (N, OC)."""
+    """dw (C, OC) = the transpose of x (N, C) times dy (N, OC).
+
+    Batches of more than 1024 are summed as :func:`conv2d_backward_weights` sums a plane.
+    """
     x = as_floats("x", x, 2)
     dy = as_floats("dy", dy, 2)
     out = output("out", out, (x.shape[1], dy.shape[1]))

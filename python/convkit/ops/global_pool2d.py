@@ -29,7 +29,10 @@ def _pooled(name: str, array: Floats, n: int, c: int) -> Floats:
 
 
 def global_average_pool2d_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
-    """The mean of each channel over the plane: (N, H, W, C) to (N, C)."""
+    """The mean of each channel over the plane: (N, H, W, C) to (N, C).
+
+    Its error is that of :func:`average_pool2d_forward`.
+    """
     x = as_floats("x", x, 4)
     n, plane, c = _plane(x.shape)
     out = output("out", out, (n, c))

@@ -132,7 +132,12 @@ def average_pool2d_forward(
     padding: Padding = "valid",
     out: Floats | None = None,
 ) -> Floats:
-    """The mean of each window's part inside the image (padding is not counted), (N, OH, OW, C)."""
+    """The mean of each window's part inside the image (padding is not counted), (N, OH, OW, C).
+
+    Windows of n > 1024 values are added up in blocks of 32 and these in pairs: the error is at most
+    (34 + log2(n / 32)) * eps / 2 times the mean of the magnitudes, with eps = 2**-23. Smaller ones
+    are one chain of additions, with an error of at most (n + 2) * eps / 2 times it.
+    """
     x = as_floats("x", x, 4)
     shape, size, window = _geometry(x.shape, pool_size, strides, padding)
     out = output("out", out, shape)
@@ -149,7 +154,10 @@ def average_pool2d_backward(
     padding: Padding = "valid",
     out: Floats | None = None,
 ) -> Floats:
-    """The gradient with respect to the input, ``x_shape``: each dy shared out over its window."""
+    """The gradient with respect to the input, ``x_shape``: each dy shared out over its window.
+
+    Where windows of more than 64 values overlap, shares are summed as the values of large windows.
+    """
     dy = as_floats("dy", dy, 4)
     shape, size, window = _geometry(x_shape, pool_size, strides, padding)
     if dy.shape != shape:
