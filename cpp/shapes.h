@@ -17,6 +17,7 @@ struct ConvShape {
   std::int64_t dilation_h, dilation_w;
   std::int64_t pad_top, pad_left;
   std::int64_t groups;
+  bool direct;  // without Winograd's algorithm, whatever the process's setting
 };
 
 struct PoolShape {

@@ -38,6 +38,7 @@ ARGUMENTS: dict[type[Layer], dict[str, Any]] = {
 # What its arguments become: each must either take effect at once, or be refused.
 TAKE_EFFECT: dict[str, list[Any]] = {
     "activation": ["tanh", "relu", None, "softmax", "leaky_relu"],
+    "algorithm": ["direct"],
     "alpha": [0.5],
     "beta_regularizer": ["l2"],
     "bias_regularizer": [regularizers.L1(0.1)],

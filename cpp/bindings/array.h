@@ -51,7 +51,7 @@ std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kerne
 // The problem of a convolution of x (N, H, W, C) with w (KH, KW, C / groups, OC), checked: no
 // offset of a position overflows, in the arrays or in the padding around them.
 ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
-                     const Pair& dilation, std::int64_t groups);
+                     const Pair& dilation, std::int64_t groups, bool direct);
 // (N, OH / 2, OW / 2, OC), the shape behind a 2 x 2 pool; throws when no window fits.
 Sizes pooled_shape(const ConvShape& s);
 // Of that shape, and positions of a window.

@@ -27,7 +27,7 @@ std::int64_t margin(std::int64_t size, std::int64_t before, std::int64_t after,
 }  // namespace
 
 ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const Pads& pads,
-                     const Pair& dilation, std::int64_t groups) {
+                     const Pair& dilation, std::int64_t groups, bool direct) {
   for (const Sizes* sizes : {&x, &w}) {
     if (sizes->size() == 4 && (*sizes)[0] > 0 && (*sizes)[1] > 0 && (*sizes)[2] > 0 &&
         (*sizes)[3] > 0)
@@ -44,6 +44,7 @@ ConvShape conv_shape(const Sizes& x, const Sizes& w, const Pair& strides, const 
   s.n = x[0], s.h = x[1], s.w = x[2], s.c = x[3];
   s.kh = w[0], s.kw = w[1], s.oc = w[3];
   s.groups = groups;
+  s.direct = direct;
   if (s.c % groups != 0 || s.oc % groups != 0 || w[2] != s.c / groups) {
     throw std::invalid_argument("weights of shape " + to_string(w) + " do not fit an input of " +
                                 std::to_string(s.c) + " channels in " + std::to_string(groups) +
@@ -89,8 +90,9 @@ void check_gradients(const Floats& x, const Floats& w, const std::optional<Float
 namespace {
 
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
-             const Pads& pads, const Pair& dilation, std::int64_t groups, bool relu, Floats out) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+             const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct, bool relu,
+             Floats out) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
@@ -99,8 +101,9 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
 }
 
 void backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
-                    const Pair& dilation, std::int64_t groups, Floats out) {
-  const ConvShape s = conv_shape(shape_of(out), shape_of(w), strides, pads, dilation, groups);
+                    const Pair& dilation, std::int64_t groups, bool direct, Floats out) {
+  const ConvShape s =
+      conv_shape(shape_of(out), shape_of(w), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   const float *pdy = dy.data(), *pw = w.data();
   float* dx = out_data(out);
@@ -108,8 +111,9 @@ void backward_input(const Floats& dy, const Floats& w, const Pair& strides, cons
 }
 
 void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, const Pads& pads,
-                      const Pair& dilation, std::int64_t groups, Floats out) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(out), strides, pads, dilation, groups);
+                      const Pair& dilation, std::int64_t groups, bool direct, Floats out) {
+  const ConvShape s =
+      conv_shape(shape_of(x), shape_of(out), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pdy = dy.data();
   float* dw = out_data(out);
@@ -118,8 +122,9 @@ void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, co
 
 void backward(const Floats& x, const Floats& w, const Floats& dy, const std::optional<Floats>& y,
               const Pair& strides, const Pads& pads, const Pair& dilation, std::int64_t groups,
-              std::optional<Floats> dx, std::optional<Floats> dw, std::optional<Floats> db) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+              bool direct, std::optional<Floats> dx, std::optional<Floats> dw,
+              std::optional<Floats> db) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   if (y) check_shape("y", *y, {s.n, s.oh, s.ow, s.oc});
   check_gradients(x, w, dx, dw, db);
@@ -135,9 +140,9 @@ void backward(const Floats& x, const Floats& w, const Floats& dy, const std::opt
 }
 
 std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& strides,
-                      const Pads& pads, const Pair& dilation, std::int64_t groups,
+                      const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct,
                       const std::string& direction) {
-  const ConvShape s = conv_shape(x_shape, w_shape, strides, pads, dilation, groups);
+  const ConvShape s = conv_shape(x_shape, w_shape, strides, pads, dilation, groups, direct);
   if (direction == "forward") return ops::conv2d_algorithm(s, ops::Direction::kForward);
   if (direction == "backward_input")
     return ops::conv2d_algorithm(s, ops::Direction::kBackwardInput);
@@ -152,19 +157,20 @@ std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& st
 void bind_conv2d(py::module_& m) {
   m.def("conv2d_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("relu"), py::arg("out").noconvert());
+        py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("out").noconvert());
   m.def("conv2d_backward_input", &backward_input, py::arg("dy").noconvert(),
         py::arg("w").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("out").noconvert());
+        py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
   m.def("conv2d_backward_weights", &backward_weights, py::arg("x").noconvert(),
         py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("out").noconvert());
+        py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
   m.def("conv2d_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("dx").noconvert(),
+        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("dx").noconvert(),
         py::arg("dw").noconvert(), py::arg("db").noconvert());
   m.def("conv2d_algorithm", &algorithm, py::arg("x_shape"), py::arg("w_shape"), py::arg("strides"),
-        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direction"));
+        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direct"),
+        py::arg("direction"));
 }
 
 }  // namespace convkit::bindings

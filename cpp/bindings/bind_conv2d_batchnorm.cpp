@@ -18,10 +18,10 @@ void check_vectors(const ConvShape& s,
 
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Floats& gamma,
              const Floats& beta, Floats moving_mean, Floats moving_variance, const Pair& strides,
-             const Pads& pads, const Pair& dilation, std::int64_t groups, double momentum,
-             double epsilon, bool relu, Floats z, Floats mean, Floats rstd, Floats out,
-             std::optional<Indices> indices) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+             const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct,
+             double momentum, double epsilon, bool relu, Floats z, Floats mean, Floats rstd,
+             Floats out, std::optional<Indices> indices) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_vectors(s, {{"gamma", &gamma},
                     {"beta", &beta},
@@ -49,9 +49,9 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
 void inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
                const Floats& gamma, const Floats& beta, const Floats& moving_mean,
                const Floats& moving_variance, const Pair& strides, const Pads& pads,
-               const Pair& dilation, std::int64_t groups, double epsilon, bool relu, Floats out,
-               std::optional<Indices> indices) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+               const Pair& dilation, std::int64_t groups, bool direct, double epsilon, bool relu,
+               Floats out, std::optional<Indices> indices) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_vectors(s, {{"gamma", &gamma},
                     {"beta", &beta},
@@ -75,9 +75,9 @@ void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& g
               const Floats& beta, const Floats& mean, const Floats& rstd, const Floats& dy,
               const std::optional<Floats>& y, const std::optional<Indices>& indices,
               const Pair& strides, const Pads& pads, const Pair& dilation, std::int64_t groups,
-              bool relu, std::optional<Floats> dx, std::optional<Floats> dw,
+              bool direct, bool relu, std::optional<Floats> dx, std::optional<Floats> dw,
               std::optional<Floats> db, Floats dgamma, Floats dbeta) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   const Sizes shape = output_shape(s, indices.has_value());
   check_vectors(s, {{"gamma", &gamma},
                     {"beta", &beta},
@@ -115,20 +115,20 @@ void bind_conv2d_batchnorm(py::module_& m) {
         py::arg("b").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
         py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
         py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
-        py::arg("momentum"), py::arg("epsilon"), py::arg("relu"), py::arg("z").noconvert(),
-        py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("out").noconvert(),
-        py::arg("indices").noconvert());
+        py::arg("direct"), py::arg("momentum"), py::arg("epsilon"), py::arg("relu"),
+        py::arg("z").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
+        py::arg("out").noconvert(), py::arg("indices").noconvert());
   m.def("conv2d_batchnorm_inference", &inference, py::arg("x").noconvert(),
         py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
         py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
         py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("epsilon"), py::arg("relu"),
-        py::arg("out").noconvert(), py::arg("indices").noconvert());
+        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("epsilon"),
+        py::arg("relu"), py::arg("out").noconvert(), py::arg("indices").noconvert());
   m.def("conv2d_batchnorm_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("z").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
         py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("dy").noconvert(),
         py::arg("y").noconvert(), py::arg("indices").noconvert(), py::arg("strides"),
-        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("relu"),
+        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("relu"),
         py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(),
         py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
 }

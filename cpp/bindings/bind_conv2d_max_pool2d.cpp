@@ -7,9 +7,9 @@ namespace convkit::bindings {
 namespace {
 
 void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
-             const Pads& pads, const Pair& dilation, std::int64_t groups, bool relu, Floats out,
-             Indices indices) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+             const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct, bool relu,
+             Floats out, Indices indices) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_shape("out", out, pooled_shape(s));
   check_shape("indices", indices, pooled_shape(s));
@@ -22,9 +22,9 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
 
 void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& indices,
               const Floats& dy, const Pair& strides, const Pads& pads, const Pair& dilation,
-              std::int64_t groups, bool relu, std::optional<Floats> dx, std::optional<Floats> dw,
-              std::optional<Floats> db) {
-  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups);
+              std::int64_t groups, bool direct, bool relu, std::optional<Floats> dx,
+              std::optional<Floats> dw, std::optional<Floats> db) {
+  const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   const Sizes pooled = pooled_shape(s);
   check_shape("y", y, pooled);
   check_pool_indices(s, indices);
@@ -42,12 +42,12 @@ void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& 
 void bind_conv2d_max_pool2d(py::module_& m) {
   m.def("conv2d_max_pool2d_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("relu"), py::arg("out").noconvert(),
+        py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("out").noconvert(),
         py::arg("indices").noconvert());
   m.def("conv2d_max_pool2d_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("y").noconvert(), py::arg("indices").noconvert(), py::arg("dy").noconvert(),
         py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
-        py::arg("relu"), py::arg("dx").noconvert(), py::arg("dw").noconvert(),
+        py::arg("direct"), py::arg("relu"), py::arg("dx").noconvert(), py::arg("dw").noconvert(),
         py::arg("db").noconvert());
 }
 

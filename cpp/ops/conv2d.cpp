@@ -271,7 +271,9 @@ const Algorithm<Run>& choose(const Algorithm<Run> (&list)[Count], const ConvShap
 
 }  // namespace
 
-bool winograd_allowed(const ConvShape& s) { return !settings().direct && winograd_accepts(s); }
+bool winograd_allowed(const ConvShape& s) {
+  return !s.direct && !settings().direct && winograd_accepts(s);
+}
 
 const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
   if (direction == Direction::kForward) return choose(kForward, s).name;

@@ -71,6 +71,7 @@ def conv2d_forward(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     relu: bool,
     out: _Floats,
 ) -> None: ...
@@ -81,6 +82,7 @@ def conv2d_backward_input(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     out: _Floats,
 ) -> None: ...
 def conv2d_backward_weights(
@@ -90,6 +92,7 @@ def conv2d_backward_weights(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     out: _Floats,
 ) -> None: ...
 def conv2d_backward(
@@ -101,6 +104,7 @@ def conv2d_backward(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     dx: _Floats | None,
     dw: _Floats | None,
     db: _Floats | None,
@@ -112,6 +116,7 @@ def conv2d_algorithm(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     direction: str,
 ) -> str: ...
 def conv2d_batchnorm_forward(
@@ -126,6 +131,7 @@ def conv2d_batchnorm_forward(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     momentum: float,
     epsilon: float,
     relu: bool,
@@ -147,6 +153,7 @@ def conv2d_batchnorm_inference(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     epsilon: float,
     relu: bool,
     out: _Floats,
@@ -167,6 +174,7 @@ def conv2d_batchnorm_backward(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     relu: bool,
     dx: _Floats | None,
     dw: _Floats | None,
@@ -182,6 +190,7 @@ def conv2d_max_pool2d_forward(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     relu: bool,
     out: _Floats,
     indices: npt.NDArray[np.uint8],
@@ -196,6 +205,7 @@ def conv2d_max_pool2d_backward(
     pads: _Pads,
     dilation: _Pair,
     groups: int,
+    direct: bool,
     relu: bool,
     dx: _Floats | None,
     dw: _Floats | None,

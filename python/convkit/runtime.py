@@ -166,7 +166,8 @@ def set_conv2d_algorithm(name: str) -> None:
     "auto", the default, takes Winograd's minimal filtering for 3 x 3 stride-1 convolutions with
     enough channels: several times faster, with rounding errors two to ten times those of the
     direct sum, and up to twenty in the weights' gradient of planes of five. "direct" takes the
-    direct sum for all. ``convkit.ops.conv2d_algorithm`` tells what a shape gets.
+    direct sum for all; ``Conv2D(..., algorithm="direct")`` for one layer. docs/accuracy.md has the
+    bounds, ``convkit.ops.conv2d_algorithm`` tells what a shape gets.
 
     Raises:
         ValueError: another name.

@@ -138,6 +138,9 @@ class Conv2D(BaseConv2D):
         use_bias: whether to add a learnt bias to each output channel.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
+        algorithm: "auto", or "direct" to do without Winograd's algorithm in this layer, forward and
+            backward: slower by up to three times, and as exact where single values are much larger
+            than their neighbours as elsewhere (docs/accuracy.md).
 
     Input: (N, H, W, C). Output: (N, OH, OW, OC).
     Weights: kernel (KH, KW, C // groups, OC); bias (OC,).
@@ -165,6 +168,8 @@ class Conv2D(BaseConv2D):
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         kernel_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        *,
+        algorithm: str = "auto",
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
@@ -187,6 +192,14 @@ class Conv2D(BaseConv2D):
             raise self.error(
                 f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
             )
+        if algorithm not in ("auto", "direct"):
+            raise self.error(f"algorithm must be 'auto' or 'direct', received {algorithm!r}")
+        self.algorithm = algorithm
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """As of the base class, and the algorithm."""
+        return {**super().geometry, "algorithm": self.algorithm}
 
     def _output_channels(self, channels: int) -> int:
         """The filters."""

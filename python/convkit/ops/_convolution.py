@@ -99,6 +99,13 @@ def is_relu(activation: str | None) -> bool:
     raise ValueError(f"activation must be None or 'relu' here, but is {activation!r}")
 
 
+def is_direct(algorithm: str) -> bool:
+    """Whether a convolution does without Winograd's algorithm; ValueError for an unknown name."""
+    if algorithm in ("auto", "direct"):
+        return algorithm == "direct"
+    raise ValueError(f"algorithm must be 'auto' or 'direct', but is {algorithm!r}")
+
+
 def check_gradients(
     x: Floats, w: Floats, dx: Floats | None, dw: Floats | None, db: Floats | None
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import check_gradients, geometry, is_relu
+from convkit.ops._convolution import check_gradients, geometry, is_direct, is_relu
 from convkit.ops._gate import Floats, as_floats, output
 from convkit.ops._window import IntPair, Padding
 
@@ -33,12 +33,14 @@ def conv2d_algorithm(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     direction: str = "forward",
 ) -> str:
     """The algorithm that this problem gets, such as "direct".
 
     Args:
         direction: "forward", "backward_input" or "backward_weights".
+        algorithm: "direct" leaves Winograd's out.
     """
     _, window = geometry(x_shape, w_shape, strides, padding, dilation, groups)
     if not isinstance(direction, str) or not direction.isascii():
@@ -50,6 +52,7 @@ def conv2d_algorithm(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         direction,
     )
 
@@ -63,6 +66,7 @@ def conv2d_forward(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     out: Floats | None = None,
 ) -> Floats:
@@ -79,6 +83,8 @@ def conv2d_forward(
         padding: "valid", "same" (TensorFlow's rule) or ((top, bottom), (left, right)).
         dilation: an int or (rows, columns).
         groups: input and output channels are split into this many independent groups.
+        algorithm: "auto", or "direct" for a direct sum in any case: see
+            :func:`convkit.runtime.set_conv2d_algorithm`, which is the same for all convolutions.
         activation: None or "relu", applied to the result.
         out: float32 array of the result's shape to write into; must not overlap the inputs.
 
@@ -103,6 +109,7 @@ def conv2d_forward(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         is_relu(activation),
         out,
     )
@@ -118,6 +125,7 @@ def conv2d_backward_input(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     out: Floats | None = None,
 ) -> Floats:
     """The gradient of a loss with respect to a convolution's input.
@@ -142,6 +150,7 @@ def conv2d_backward_input(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         out,
     )
     return out
@@ -156,6 +165,7 @@ def conv2d_backward_weights(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     out: Floats | None = None,
 ) -> Floats:
     """The gradient of a loss with respect to a convolution's weights.
@@ -186,6 +196,7 @@ def conv2d_backward_weights(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         out,
     )
     return out
@@ -201,6 +212,7 @@ def conv2d_backward(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     dx: Floats | None = None,
     dw: Floats | None = None,
@@ -215,7 +227,7 @@ def conv2d_backward(
         x, w: the forward pass's inputs, (N, H, W, C) and (KH, KW, C // groups, OC).
         dy: gradient with respect to what it returned, (N, OH, OW, OC).
         y: what it returned; only read where there is an activation.
-        strides, padding, dilation, groups, activation: the forward pass's.
+        strides, padding, dilation, groups, algorithm, activation: the forward pass's.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
             overlap the inputs, but dx may be x itself, whose place it then takes.
 
@@ -242,6 +254,7 @@ def conv2d_backward(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         dx,
         dw,
         db,

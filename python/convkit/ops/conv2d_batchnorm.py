@@ -14,6 +14,7 @@ from convkit.ops._convolution import (
     as_pool_indices,
     check_gradients,
     geometry,
+    is_direct,
     is_relu,
     pool_indices,
     pooled_geometry,
@@ -37,6 +38,7 @@ def conv2d_batchnorm_forward(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     momentum: float = 0.99,
     epsilon: float = 1e-3,
     activation: str | None = None,
@@ -50,7 +52,7 @@ def conv2d_batchnorm_forward(
     """:func:`conv2d_forward`, then :func:`batchnorm_forward`, as in training.
 
     Args:
-        x, w, b, strides, padding, dilation, groups: as in :func:`conv2d_forward`.
+        x, w, b, strides, padding, dilation, groups, algorithm: as in :func:`conv2d_forward`.
         gamma, beta, moving_mean, moving_variance, momentum, epsilon, activation: as in
             :func:`batchnorm_forward`; the moving statistics are updated in place.
         max_pool: whether :func:`max_pool2d_forward` with windows and steps of 2 x 2 follows.
@@ -89,6 +91,7 @@ def conv2d_batchnorm_forward(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         real("momentum", momentum),
         real("epsilon", epsilon),
         is_relu(activation),
@@ -114,6 +117,7 @@ def conv2d_batchnorm_inference(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     epsilon: float = 1e-3,
     activation: str | None = None,
     max_pool: bool = False,
@@ -147,6 +151,7 @@ def conv2d_batchnorm_inference(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         real("epsilon", epsilon),
         is_relu(activation),
         out,
@@ -171,6 +176,7 @@ def conv2d_batchnorm_backward(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     dx: Floats | None = None,
     dw: Floats | None = None,
@@ -185,7 +191,7 @@ def conv2d_batchnorm_backward(
         z, mean, rstd: what it returned.
         dy: gradient with respect to y, the result.
         y, indices: what it returned where there was a pool; None without.
-        strides, padding, dilation, groups, activation: the forward pass's.
+        strides, padding, dilation, groups, algorithm, activation: the forward pass's.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
             overlap the inputs, but dx may be x itself, whose place it then takes.
         dgamma, dbeta: float32 (OC,) to write into.
@@ -223,6 +229,7 @@ def conv2d_batchnorm_backward(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         is_relu(activation),
         dx,
         dw,

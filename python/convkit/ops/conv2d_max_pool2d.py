@@ -13,6 +13,7 @@ from convkit import _core
 from convkit.ops._convolution import (
     as_pool_indices,
     check_gradients,
+    is_direct,
     is_relu,
     pool_indices,
     pooled_geometry,
@@ -30,6 +31,7 @@ def conv2d_max_pool2d_forward(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     out: Floats | None = None,
     indices: npt.NDArray[np.uint8] | None = None,
@@ -37,7 +39,8 @@ def conv2d_max_pool2d_forward(
     """:func:`conv2d_forward`, then :func:`max_pool2d_forward` with windows and steps of 2 x 2.
 
     Args:
-        x, w, b, strides, padding, dilation, groups, activation: as in :func:`conv2d_forward`.
+        x, w, b, strides, padding, dilation, groups, algorithm, activation: as in
+            :func:`conv2d_forward`.
         out: float32 (N, OH // 2, OW // 2, OC) to write into.
         indices: uint8 of the same shape to write into.
 
@@ -57,6 +60,7 @@ def conv2d_max_pool2d_forward(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         is_relu(activation),
         out,
         indices,
@@ -75,6 +79,7 @@ def conv2d_max_pool2d_backward(
     padding: Padding = "valid",
     dilation: IntPair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     dx: Floats | None = None,
     dw: Floats | None = None,
@@ -86,7 +91,7 @@ def conv2d_max_pool2d_backward(
         x, w: the forward pass's inputs.
         y, indices: what it returned.
         dy: gradient with respect to y.
-        strides, padding, dilation, groups, activation: the forward pass's.
+        strides, padding, dilation, groups, algorithm, activation: the forward pass's.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; dx may be
             x itself, whose place it then takes.
 
@@ -107,6 +112,7 @@ def conv2d_max_pool2d_backward(
         window.pads,
         window.dilation,
         groups,
+        is_direct(algorithm),
         is_relu(activation),
         dx,
         dw,

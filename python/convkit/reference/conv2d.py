@@ -82,7 +82,10 @@ def _geometry(
     padding: Padding,
     dilation: Pair,
     groups: int,
+    algorithm: str = "auto",
 ) -> _Geometry:
+    if algorithm not in ("auto", "direct"):
+        raise ValueError(f"algorithm must be 'auto' or 'direct', received {algorithm!r}")
     n, h, w, c = x_shape = shape_of(x_shape, "x", 4)
     kh, kw, group_channels, oc = w_shape = shape_of(w_shape, "w", 4)
     strides, dilation = pair(strides, "strides"), pair(dilation, "dilation")
@@ -125,6 +128,7 @@ def conv2d_forward(
     padding: Padding = "valid",
     dilation: Pair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     out: Array | None = None,
 ) -> Array:
@@ -134,7 +138,7 @@ def conv2d_forward(
     is None or "relu". Returns y (N, OH, OW, OC).
     """
     x, w = floating(x, "x", ndim=4), floating(w, "w", ndim=4)
-    geometry = _geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    geometry = _geometry(x.shape, w.shape, strides, padding, dilation, groups, algorithm)
     y = np.zeros(geometry.y_shape, np.result_type(x, w))
     padded = geometry.pad(x)
     for kh, kw, window in geometry.taps():
@@ -157,6 +161,7 @@ def conv2d_backward_input(
     padding: Padding = "valid",
     dilation: Pair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     out: Array | None = None,
 ) -> Array:
     """Return dx (N, H, W, C) = `x_shape` from dy (N, OH, OW, OC) and w (KH, KW, C // groups, OC).
@@ -164,7 +169,7 @@ def conv2d_backward_input(
     Each tap spreads dy back over the pixels it had read; what falls on padding is dropped.
     """
     dy, w = floating(dy, "dy", ndim=4), floating(w, "w", ndim=4)
-    geometry = _geometry(x_shape, w.shape, strides, padding, dilation, groups)
+    geometry = _geometry(x_shape, w.shape, strides, padding, dilation, groups, algorithm)
     expect_shape(dy, geometry.y_shape, "dy")
     padded = geometry.pad(np.zeros(geometry.x_shape, np.result_type(dy, w)))
     for kh, kw, window in geometry.taps():
@@ -183,6 +188,7 @@ def conv2d_backward_weights(
     padding: Padding = "valid",
     dilation: Pair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     out: Array | None = None,
 ) -> Array:
     """Return dw of shape `w_shape`, (KH, KW, C // groups, OC), from x (N, H, W, C) and dy.
@@ -190,7 +196,7 @@ def conv2d_backward_weights(
     A tap's gradient is the C x OC matrix of products, summed over batch and output positions.
     """
     x, dy = floating(x, "x", ndim=4), floating(dy, "dy", ndim=4)
-    geometry = _geometry(x.shape, w_shape, strides, padding, dilation, groups)
+    geometry = _geometry(x.shape, w_shape, strides, padding, dilation, groups, algorithm)
     expect_shape(dy, geometry.y_shape, "dy")
     dw = np.zeros(geometry.w_shape, np.result_type(x, dy))
     padded = geometry.pad(x)
@@ -213,6 +219,7 @@ def conv2d_backward(
     padding: Padding = "valid",
     dilation: Pair = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     dx: Array | None = None,
     dw: Array | None = None,
@@ -220,7 +227,9 @@ def conv2d_backward(
 ) -> None:
     """Write the gradients of conv2d_forward, whose output was y, into those of dx, dw, db given."""
     x, w, dy = floating(x, "x", ndim=4), floating(w, "w", ndim=4), floating(dy, "dy", ndim=4)
-    expect_shape(dy, _geometry(x.shape, w.shape, strides, padding, dilation, groups).y_shape, "dy")
+    expect_shape(
+        dy, _geometry(x.shape, w.shape, strides, padding, dilation, groups, algorithm).y_shape, "dy"
+    )
     if activation is not None:
         if y is None:
             raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
@@ -231,6 +240,7 @@ def conv2d_backward(
         "padding": padding,
         "dilation": dilation,
         "groups": groups,
+        "algorithm": algorithm,
     }
     if dx is not None:
         conv2d_backward_input(dy, w, x.shape, out=dx, **options)

@@ -30,6 +30,7 @@ def conv2d_batchnorm_forward(
     padding: str | Sequence[Sequence[int]] = "valid",
     dilation: int | Sequence[int] = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     momentum: float = 0.99,
     epsilon: float = 1e-3,
     activation: str | None = None,
@@ -42,7 +43,15 @@ def conv2d_batchnorm_forward(
 ) -> tuple[Array, Array, Array, Array, Array | None]:
     """(y, z, mean, rstd, indices): the result, the convolution's output, the batch's statistics."""
     z = conv2d_forward(
-        x, w, b, strides=strides, padding=padding, dilation=dilation, groups=groups, out=z
+        x,
+        w,
+        b,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        algorithm=algorithm,
+        out=z,
     )
     y, mean, rstd = batchnorm_forward(
         z,
@@ -75,6 +84,7 @@ def conv2d_batchnorm_inference(
     padding: str | Sequence[Sequence[int]] = "valid",
     dilation: int | Sequence[int] = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     epsilon: float = 1e-3,
     activation: str | None = None,
     max_pool: bool = False,
@@ -82,7 +92,16 @@ def conv2d_batchnorm_inference(
     indices: npt.NDArray[np.uint8] | None = None,
 ) -> Array:
     """The convolution, normalised by the moving statistics, and pooled where asked for."""
-    z = conv2d_forward(x, w, b, strides=strides, padding=padding, dilation=dilation, groups=groups)
+    z = conv2d_forward(
+        x,
+        w,
+        b,
+        strides=strides,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        algorithm=algorithm,
+    )
     y = batchnorm_inference(
         z, gamma, beta, moving_mean, moving_variance, epsilon=epsilon, activation=activation
     )
@@ -107,6 +126,7 @@ def conv2d_batchnorm_backward(
     padding: str | Sequence[Sequence[int]] = "valid",
     dilation: int | Sequence[int] = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     dx: Array | None = None,
     dw: Array | None = None,
@@ -133,6 +153,7 @@ def conv2d_batchnorm_backward(
         "padding": padding,
         "dilation": dilation,
         "groups": groups,
+        "algorithm": algorithm,
     }
     conv2d_backward(x, w, dz, dx=dx, dw=dw, db=db, **options)
     return dgamma, dbeta

@@ -25,6 +25,7 @@ def conv2d_max_pool2d_forward(
     padding: str | Sequence[Sequence[int]] = "valid",
     dilation: int | Sequence[int] = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     out: Array | None = None,
     indices: npt.NDArray[np.uint8] | None = None,
@@ -38,6 +39,7 @@ def conv2d_max_pool2d_forward(
         padding=padding,
         dilation=dilation,
         groups=groups,
+        algorithm=algorithm,
         activation=activation,
     )
     return max_pool2d_forward(whole, (2, 2), out=out, indices=indices)
@@ -54,6 +56,7 @@ def conv2d_max_pool2d_backward(
     padding: str | Sequence[Sequence[int]] = "valid",
     dilation: int | Sequence[int] = (1, 1),
     groups: int = 1,
+    algorithm: str = "auto",
     activation: str | None = None,
     dx: Array | None = None,
     dw: Array | None = None,
@@ -68,6 +71,7 @@ def conv2d_max_pool2d_backward(
         "padding": padding,
         "dilation": dilation,
         "groups": groups,
+        "algorithm": algorithm,
     }
     masked = np.asarray(dy) if activation is None else relu_backward(dy, y)
     shape = conv2d_forward(x, w, **options).shape
