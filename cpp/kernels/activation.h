@@ -212,6 +212,37 @@ void activation_backward(Activation kind, const float* dy, const float* v, float
 }
 #undef CONVKIT_FOR_EACH_ACTIVATION
 
+// One chain of additions a lane, as RunningSum where the terms are few.
+struct ShortSum {
+  F32 sum = zero();
+  CONVKIT_INLINE void add_value(F32 a) { sum = add(sum, a); }
+  CONVKIT_INLINE void add_product(F32 a, F32 b) { sum = fma(a, b, sum); }
+  CONVKIT_INLINE F32 total() const { return sum; }
+};
+
+// y = e^(x - peak) for k values; returns their sum.
+template <class Sum>
+inline float exponentials(const float* x, float* y, std::int64_t k, float peak) {
+  const F32 lowest = set1(-__builtin_inff());
+  Sum total;
+  for (std::int64_t j = 0; j < k; j += kLanes) {
+    const F32 v = k - j >= kLanes ? load(x + j) : load_n(x + j, static_cast<int>(k - j), lowest);
+    const F32 e = exp(sub(v, set1(peak)));
+    store_part(y + j, e, k - j);
+    total.add_value(e);
+  }
+  return sum_lanes(total.total());
+}
+
+// The sum of k products.
+template <class Sum>
+inline float products(const float* a, const float* b, std::int64_t k) {
+  Sum total;
+  for (std::int64_t j = 0; j < k; j += kLanes)
+    total.add_product(load_part(a + j, k - j), load_part(b + j, k - j));
+  return sum_lanes(total.total());
+}
+
 // Rows of k classes: y = softmax(x); the row's maximum and the sum of e^(x - maximum), from which
 // a loss gets its log-sum-exp, go to peak and sum where those are given.
 void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,
@@ -227,14 +258,9 @@ void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k
     store(lanes, top);
     float m = lanes[0];
     for (int i = 1; i < kLanes; ++i) m = lanes[i] > m ? lanes[i] : m;
-    RunningSum<kSumBlock> total;
-    for (std::int64_t j = 0; j < k; j += kLanes) {
-      const F32 v = k - j >= kLanes ? load(x + j) : load_n(x + j, static_cast<int>(k - j), lowest);
-      const F32 e = exp(sub(v, set1(m)));
-      store_part(y + j, e, k - j);
-      total.add_value(e);
-    }
-    const float s = sum_lanes(total.total());
+    // Apart for many classes: to count the terms costs time.
+    const float s = k <= kSumBlock * kLanes ? exponentials<ShortSum>(x, y, k, m)
+                                            : exponentials<RunningSum<kSumBlock>>(x, y, k, m);
     for (std::int64_t j = 0; j < k; j += kLanes)
       store_part(y + j, div(load_part(y + j, k - j), set1(s)), k - j);
     if (peak) {
@@ -248,10 +274,8 @@ void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k
 void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
                       std::int64_t k) {
   for (std::int64_t r = 0; r < rows; ++r, dy += k, y += k, dx += k) {
-    RunningSum<kSumBlock> total;
-    for (std::int64_t j = 0; j < k; j += kLanes)
-      total.add_product(load_part(dy + j, k - j), load_part(y + j, k - j));
-    const F32 s = set1(sum_lanes(total.total()));
+    const F32 s = set1(k <= kSumBlock * kLanes ? products<ShortSum>(dy, y, k)
+                                               : products<RunningSum<kSumBlock>>(dy, y, k));
     for (std::int64_t j = 0; j < k; j += kLanes) {
       const F32 d = sub(load_part(dy + j, k - j), s);
       store_part(dx + j, mul(load_part(y + j, k - j), d), k - j);

@@ -163,16 +163,17 @@ void max_pool2d_backward(const PoolShape& s, const float* dy, const void* indice
 // Values of a large window that are added one by one; their sums are added up in pairs.
 constexpr int kPoolRun = 32;
 
-// The sum of a large window's n channels from c on.
-inline F32 sum_window(const PoolShape& s, const float* image, const Window& a, std::int64_t c,
-                      std::int64_t n) {
+// The mean of a large window's n channels from c on. Apart from the loop over windows, which the
+// compiler makes slower code of otherwise.
+__attribute__((noinline)) F32 mean_of_large(const PoolShape& s, const float* image, const Window& a,
+                                            F32 count, std::int64_t c, std::int64_t n) {
   RunningSum<kPoolRun> sum;
   for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh) {
     const float* row = image + ((a.h0 + kh) * s.w + a.w0) * s.c + c;
     for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw)
       sum.add_value(load_part(row + kw * s.c, n));
   }
-  return sum.total();
+  return div(sum.total(), count);
 }
 
 // The mean over the part of each window inside the image, for output rows [begin, end) of N * OH.
@@ -184,13 +185,14 @@ void average_pool2d_forward(const PoolShape& s, const float* x, float* y, std::i
       const Window a = window_at(s, row % s.oh, ow);
       const std::int64_t size = (a.kh_end - a.kh_begin) * (a.kw_end - a.kw_begin);
       const F32 count = set1(static_cast<float>(size));
+      if (size > kLongPlane) {
+        float* to = y + (row * s.ow + ow) * s.c;
+        for (std::int64_t c = 0; c < s.c; c += kLanes)
+          store_part(to + c, mean_of_large(s, image, a, count, c, s.c - c), s.c - c);
+        continue;
+      }
       for (std::int64_t c = 0; c < s.c; c += kLanes) {
         const std::int64_t n = s.c - c;
-        if (size > kLongPlane) {
-          const F32 mean = div(sum_window(s, image, a, c, n), count);
-          store_part(y + (row * s.ow + ow) * s.c + c, mean, n);
-          continue;
-        }
         F32 sum = zero();
         for (std::int64_t kh = a.kh_begin; kh < a.kh_end; ++kh)
           for (std::int64_t kw = a.kw_begin; kw < a.kw_end; ++kw)
