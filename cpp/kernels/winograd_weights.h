@@ -142,13 +142,14 @@ void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
                                         std::int64_t end) {
   const UsedPoints used(s);
   float sums[kMaxPoints * kMaxPoints * kSummed];
+  const int points = static_cast<int>(s.points);
   for (std::int64_t o = 0; o < s.loc; o += kPanel) {
     const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
     const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;
     for (std::int64_t from = 0; from < size; from += kSummed) {
       const std::int64_t count = size - from < kSummed ? size - from : kSummed;
-      for (int p = 0; p < s.points * s.points; ++p) {
-        if (!used.contain(p / s.points, p % s.points)) continue;
+      for (int p = 0; p < points * points; ++p) {
+        if (!used.contain(p / points, p % points)) continue;
         const float* point = du + p * s.matrix + first + from;
         for (std::int64_t v = 0; v < count; v += kLanes)
           store(sums + p * kSummed + v, sum_parts<kBatchPieces>(point + v, stride));
