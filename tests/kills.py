@@ -20,7 +20,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import convkit
 from convkit import callbacks
@@ -51,14 +50,13 @@ def by_backup(folder: Path) -> None:
     """The same script at every start, with callbacks that have states of their own."""
     x, y = stripes(SAMPLES)
     model = small_cnn(seed=3)
-    backup: Any = callbacks.BackupAndRestore  # type: ignore[attr-defined]
     history = model.fit(
         x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0, validation_data=(x[:20], y[:20]),
         callbacks=[
             callbacks.CSVLogger(folder / "log.csv"),
             callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1),
             callbacks.EarlyStopping("val_loss", patience=50, restore_best_weights=True),
-            backup(str(folder / "backup"), save_freq=5),
+            callbacks.BackupAndRestore(folder / "backup", save_freq=5),
         ],
     )  # fmt: skip
     model.save(folder / "end")

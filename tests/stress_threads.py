@@ -258,6 +258,7 @@ def short_lived_threads(seconds: float) -> None:
         return len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 0
 
     end, first = time.monotonic() + seconds, round_of_threads()
+    last = first
     while time.monotonic() < end:
         last = round_of_threads()
     assert last <= first + 8, f"{last} threads after {first}"

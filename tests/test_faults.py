@@ -56,14 +56,14 @@ def test_failing_allocations(of: str, name: str, library: Path) -> None:
     count, problems = faults.in_child(library, of, name, 60)
     assert not problems, some(problems)
     if of == "convkit/_core" or name == "new_plan":
-        assert count > 5
+        assert count >= 4
 
 
 @pytest.mark.parametrize("name", ["save", "load_model", "load_weights"])
 def test_failing_system_calls(name: str, library: Path) -> None:
     count, problems = faults.in_child(library, "calls", name, 100)
     assert not problems, some(problems)
-    assert count > 5
+    assert count >= 4
 
 
 def test_faults_are_seen(tmp_path: Path) -> None:

@@ -26,8 +26,6 @@ pytestmark = [
 
 @pytest.mark.parametrize("way", kills.WAYS)
 def test_a_killed_training_comes_to_the_same_end(way: str) -> None:
-    if way == "backup" and not hasattr(callbacks, "BackupAndRestore"):
-        pytest.skip("there is no BackupAndRestore in this convkit")
     assert kills.main(["--by", way, "--kills", str(KILLS)]) == 0
 
 

@@ -106,9 +106,6 @@ ABSENT: dict[str, str] = {
     "initializers.Identity": "`set_weights`",
     "regularizers.OrthogonalRegularizer": "the initializer `Orthogonal`",
     "callbacks.TensorBoard": "`History`, and `convkit.plots.history`",
-    "callbacks.BackupAndRestore": (
-        "`ModelCheckpoint`, then `models.load_model`; a callback's `state_dict`"
-    ),
     "callbacks.ProgbarLogger": "`fit(verbose=...)`",
     "callbacks.RemoteMonitor": "a callback of one's own",
     "datasets.cifar100": "files of one's own, as arrays",
