@@ -64,8 +64,10 @@ ALLOWED: dict[str, set[str]] = {
     "arguments": {"batches", "callbacks", "config", "progress"},
     "engine": {"lowering", "plan", "data", "batches", "callbacks", "warn", *_ENGINE},
     "feeding": {"engine", "data", "images", "batches", "fusion", "losses", "warn", *_BASE},
+    "fit_loop": {"batches", "callbacks", "engine", "progress", "storage", "warn", *_BASE},
     "training": {
         "feeding",
+        "fit_loop",
         "engine",
         "lowering",
         "data",
