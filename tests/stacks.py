@@ -6,7 +6,8 @@ import numpy as np
 
 import convkit
 from convkit import layers
-from convkit.layers.base import Layer, Run
+from convkit.layers.base import Layer
+from convkit.layers.run import Run
 from convkit.plan import Plan
 
 SEED = 11

@@ -9,7 +9,7 @@ import pytest
 
 import convkit
 from convkit import fusion, layers, losses, reference
-from convkit.layers.base import Run
+from convkit.layers.run import Run
 from convkit.losses import Loss
 from convkit.lowering import lower
 from convkit.parameters import ParameterStore

@@ -9,7 +9,7 @@ import pytest
 
 import convkit
 from compare import DIRECT, WINOGRAD, Array, assert_close, random_array
-from convkit.layers.base import Run
+from convkit.layers.run import Run
 from peer_keras import WITH_KERAS, Make, keras, numbers, torch
 
 pytestmark = WITH_KERAS

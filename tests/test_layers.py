@@ -10,7 +10,8 @@ import pytest
 
 import convkit
 from convkit import layers, ops
-from convkit.layers.base import Layer, Run
+from convkit.layers.base import Layer
+from convkit.layers.run import Run
 
 ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Conv2D(6, (3, 2), (2, 1), "same", None, (1, 1), 2, "tanh", False), (7, 6, 4)),

@@ -16,7 +16,7 @@ import pytest
 import convkit
 from compare import Array
 from convkit import changes, layers, ops
-from convkit.layers.base import INFERENCE, Run
+from convkit.layers.run import INFERENCE, Run
 from convkit.ops._calls import Calls
 from convkit.plan import BoundSteps
 from some_models import ZOO, images

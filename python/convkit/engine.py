@@ -21,8 +21,10 @@ import numpy as np
 from . import losses, metrics, optimizers, random, regularizers
 from .batches import Batches
 from .callbacks import CallbackList, History, Logs
+from .config import flag
 from .data import Samples
-from .layers.base import INFERENCE, Layer, Run
+from .layers.base import Layer
+from .layers.run import INFERENCE, Run
 from .lowering import lower
 from .ops._calls import ModelLock
 from .parameters import Array, Parameter, ParameterStore
@@ -132,6 +134,36 @@ class Engine(ABC):
         self._planned_ranges: tuple[slice, ...] | None = None
         self._idle: dict[str, list[Plan]] = {}  # plans that "test" or "predict", ready for use
         self._lock = ModelLock(name)
+
+    @property
+    def name(self) -> str:
+        """What the model is called. It can be set.
+
+        Raises:
+            ValueError: set to what is no string, or an empty one.
+        """
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"a model's name must be a non-empty string, received {value!r}")
+        self._name = value
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it for every layer.
+
+        A layer may be frozen or released by itself afterwards. (In Keras, a layer that is released
+        while its model is frozen stays frozen.)
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = flag(value, "trainable", self)
+        for layer in self.layers:
+            layer.trainable = self._trainable
 
     @property
     def optimizer(self) -> optimizers.Optimizer | None:

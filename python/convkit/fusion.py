@@ -19,10 +19,11 @@ from .layers import (
     MaxPooling2D,
     Reshape,
 )
-from .layers.base import Layer, Run, SavedArray
+from .layers.base import Layer
 from .layers.conv2d_batchnorm import ConvBatchNorm
 from .layers.conv2d_max_pool2d import ConvMaxPool
 from .layers.epilogue import EpilogueLayer
+from .layers.run import Run, SavedArray
 from .losses import Loss
 from .parameters import Array, Parameter
 

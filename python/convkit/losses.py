@@ -99,14 +99,8 @@ class Loss(Repeatable, Configurable):
         sample_weight: Array | None = None,
     ) -> Array:
         """As `compute` behind `fused_activation`, whose result is written into `probs`."""
-        return ops.softmax_cross_entropy(
-            logits,
-            targets,
-            sample_weight=sample_weight,
-            probs=probs,
-            dlogits=dlogits,
-            losses=losses,
-        )[0]
+        arrays = {"probs": probs, "dlogits": dlogits, "losses": losses}
+        return ops.softmax_cross_entropy(logits, targets, sample_weight=sample_weight, **arrays)[0]
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None

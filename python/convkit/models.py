@@ -67,7 +67,6 @@ class Sequential(Trainer):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"Sequential: name must be a string or None, received {name!r}")
         super().__init__(name or automatic_name("Sequential"))
-        self._trainable = flag(trainable, "trainable", self)
         self._layers: list[Layer] = []
         self._input_sizes: tuple[int, ...] | None = None
         if not isinstance(layers, Iterable | None):
@@ -75,25 +74,11 @@ class Sequential(Trainer):
                 f"Sequential: layers must be a list of layers, as Sequential([...]), received "
                 f"{layers!r}"
             )
+        self.trainable = trainable
         for layer in () if layers is None else layers:
             self.add(layer)
 
     # What it consists of.
-
-    @property
-    def name(self) -> str:
-        """What the model is called. It can be set.
-
-        Raises:
-            ValueError: set to what is no string, or an empty one.
-        """
-        return self._name
-
-    @name.setter
-    def name(self, value: str) -> None:
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"a model's name must be a non-empty string, received {value!r}")
-        self._name = value
 
     @changes_model
     def add(self, layer: Layer) -> None:
@@ -232,21 +217,6 @@ class Sequential(Trainer):
         return (None, *self._sizes()[1])
 
     # Its weights.
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights; setting it sets it for every layer.
-
-        A layer may be frozen or released by itself afterwards. (In Keras, a layer that is released
-        while its model is frozen stays frozen.)
-        """
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = flag(value, "trainable", self)
-        for layer in self._layers:
-            layer.trainable = self._trainable
 
     @changes_model
     def set_weights(self, weights: Sequence[Array]) -> None:

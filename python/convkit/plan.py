@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from . import changes, regularizers, summary
 from .fusion import LossHead, Sizes, Stage
-from .layers.base import Run
+from .layers.run import Run
 from .ops._calls import Calls, as_one_operation, count_step
 from .optimizers import Optimizer
 from .parameters import Array, Parameter, aligned_empty

@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from ..layers.base import Run
+from ..layers.run import Run
 from ..models import Sequential
 from ..plan import Bound, BoundSteps, Plan, Step
 from .bounds import (

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from .. import ops
 from ..config import as_number, same_name, suggestion
 from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run
+from .base import Layer, LayerOptions
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

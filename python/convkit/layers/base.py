@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..changes import Repeatable, restructure
 from ..config import Configurable, argument_names, flag, suggestion
@@ -31,6 +30,7 @@ from ..regularizers import Regularizer
 from .attributes import are_same, lowered_from
 from .checks import check_sample_shape
 from .naming import automatic_name
+from .run import Run, SavedArray
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,43 +49,6 @@ class LayerOptions(TypedDict, total=False):
 
 class _NoOptions(TypedDict):
     """No further ones: type checkers refuse them, and `Layer` says which it received."""
-
-
-class Run:
-    """What a pass over the layers depends on besides its arrays.
-
-    The numbers are arrays, uint64 of shape (1,), so that replayed calls read them again.
-
-    Attributes:
-        training: whether the pass is one of training.
-        seed: of the model's random numbers.
-        step: the number of the training step, counted over the life of the model.
-    """
-
-    __slots__ = ("seed", "step", "training")
-
-    def __init__(self, training: bool = False, seed: int = 0, step: int = 0) -> None:
-        self.training = training
-        self.seed = np.array([seed], np.uint64)
-        self.step = np.array([step], np.uint64)
-
-
-INFERENCE = Run()
-
-
-class SavedArray:
-    """An extra output of `forward` that `backward` reads, such as the indices of a max-pooling."""
-
-    __slots__ = ("dtype", "shape")
-
-    def __init__(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> None:
-        self.shape = shape
-        self.dtype = dtype
-
-    @property
-    def nbytes(self) -> int:
-        """Its size in memory."""
-        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 class Layer(Repeatable, Configurable):

@@ -8,8 +8,9 @@ from .. import ops, regularizers
 from ..config import as_number, flag
 from ..initializers import Ones, Zeros
 from ..parameters import Array, Parameter, Shape, aligned_zeros
-from .base import LayerOptions, Run, SavedArray
+from .base import LayerOptions
 from .epilogue import EpilogueLayer
+from .run import Run, SavedArray
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
 from ..parameters import Array, Shape
-from .base import LayerOptions, Run
+from .base import LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
 from .epilogue import KernelLayer, KernelOptions
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -9,10 +9,10 @@ import numpy as np
 from .. import ops
 from ..parameters import Array, Parameter
 from .activation import Activation
-from .base import Run, SavedArray
 from .batchnorm import BatchNormalization
 from .conv2d import Conv2D
 from .pool2d import MaxPooling2D
+from .run import Run, SavedArray
 
 
 class ConvBatchNorm:

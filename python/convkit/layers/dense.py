@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
 from ..parameters import Array, Shape
-from .base import LayerOptions, Run
+from .base import LayerOptions
 from .checks import positive
 from .epilogue import KernelLayer
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .. import ops, random
 from ..config import as_number
 from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run
+from .base import Layer, LayerOptions
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

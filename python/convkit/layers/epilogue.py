@@ -9,7 +9,8 @@ from .. import initializers, regularizers
 from ..config import flag
 from ..parameters import Array, Parameter
 from .activation import Activation, check_activation
-from .base import Layer, LayerOptions, Run
+from .base import Layer, LayerOptions
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import ops
 from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run, SavedArray
+from .base import Layer, LayerOptions
 from .checks import check_data_format
+from .run import Run, SavedArray
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

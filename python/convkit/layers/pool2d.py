@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from .. import ops
 from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run, SavedArray
+from .base import Layer, LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive_pair
+from .run import Run, SavedArray
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import ops
 from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run
+from .base import Layer, LayerOptions
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from ..parameters import Array, Shape
-from .base import Layer, LayerOptions, Run
+from .base import Layer, LayerOptions
 from .checks import check_data_format, not_negative
+from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
