@@ -83,7 +83,7 @@ NEEDED: dict[str, Any] = {
     "activation": "relu", "alpha": 0.5, "axis": -1, "boundaries": [1, 2], "callbacks": [],
     "config": {"module": "convkit.optimizers", "class_name": "OneCycle",
                "config": {"max_learning_rate": 0.1, "total_steps": 3}},
-    "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv", "filepath": "file",
+    "backup_dir": "backup", "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv", "filepath": "file",
     "filters": 2, "identifier": None, "initial_learning_rate": 0.1, "kernel_size": 3,
     "learning_rate": 0.1, "max_learning_rate": 0.1, "model": None, "monitor": "val_loss",
     "n": 1, "name": "auto", "padding": 1, "params": {}, "pool_size": 2, "rate": 0.5, "rounds": 1,

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from typing_extensions import assert_type
 
     assert_type(history, History)
-    assert_type(history.history, dict[str, list[float]])
+    assert_type(history.history, dict[str, list[Any]])
     assert_type(probabilities, NDArray[np.float32])
     assert_type(scores, dict[str, float])
     assert_type(kernel, NDArray[Any])
