@@ -133,7 +133,7 @@ class Engine(ABC):
         self._training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
         self._idle: dict[str, list[Plan]] = {}  # plans that "test" or "predict", ready for use
-        self._lock = ModelLock(name)
+        self._lock = ModelLock(name.encode(errors="replace").decode())
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from ..config import flag
 from .base import Callback, Logs
 
 _NAME = "training.safetensors"
@@ -51,7 +52,8 @@ class BackupAndRestore(Callback):
     ) -> None:
         if not isinstance(backup_dir, str | os.PathLike) or not os.fspath(backup_dir):
             raise ValueError(f"backup_dir must be the path of a folder, received {backup_dir!r}")
-        if save_freq != "epoch" and (
+        by_epoch = isinstance(save_freq, str) and save_freq == "epoch"
+        if not by_epoch and (
             not isinstance(save_freq, int) or isinstance(save_freq, bool) or save_freq < 1
         ):
             raise ValueError(
@@ -60,7 +62,7 @@ class BackupAndRestore(Callback):
             )
         self.backup_dir = os.fsdecode(backup_dir)
         self.save_freq = save_freq
-        self.delete_checkpoint = bool(delete_checkpoint)
+        self.delete_checkpoint = flag(delete_checkpoint, "delete_checkpoint", self)
         self._save: Callable[[str], None] | None = None
 
     @property

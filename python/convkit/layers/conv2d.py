@@ -193,7 +193,7 @@ class Conv2D(BaseConv2D):
             raise self.error(
                 f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
             )
-        if algorithm not in ("auto", "direct"):
+        if not isinstance(algorithm, str) or algorithm not in ("auto", "direct"):
             raise self.error(f"algorithm must be 'auto' or 'direct', received {algorithm!r}")
         self.algorithm = algorithm
 

@@ -101,7 +101,7 @@ def is_relu(activation: str | None) -> bool:
 
 def is_direct(algorithm: str) -> bool:
     """Whether a convolution does without Winograd's algorithm; ValueError for an unknown name."""
-    if algorithm in ("auto", "direct"):
+    if isinstance(algorithm, str) and algorithm in ("auto", "direct"):
         return algorithm == "direct"
     raise ValueError(f"algorithm must be 'auto' or 'direct', but is {algorithm!r}")
 

@@ -64,11 +64,10 @@ def relu_forward(
 
     NaN stays NaN. Numbers as in Keras, at least 0 each; the defaults make it max(x, 0).
     """
-    if (max_value, negative_slope, threshold) == (None, 0.0, 0.0):
+    bound, slope, start = _bends(max_value, negative_slope, threshold)
+    if (bound, slope, start) == (math.inf, 0.0, 0.0):
         return _forward(_Kind.relu, x, out)
-    _not_negative(max_value, negative_slope, threshold)
-    bound = math.inf if max_value is None else max_value
-    return _forward(_Kind.bounded_relu, x, out, negative_slope, threshold, bound)
+    return _forward(_Kind.bounded_relu, x, out, slope, start, bound)
 
 
 def relu_backward(
@@ -84,16 +83,20 @@ def relu_backward(
 
     The threshold changes nothing: it is at least 0, so that y is above 0 where x is above it.
     """
-    if (max_value, negative_slope, threshold) == (None, 0.0, 0.0):
+    bound, slope, start = _bends(max_value, negative_slope, threshold)
+    if (bound, slope, start) == (math.inf, 0.0, 0.0):
         return _backward(_Kind.relu, dy, "y", y, out)
-    _not_negative(max_value, negative_slope, threshold)
-    bound = math.inf if max_value is None else max_value
-    return _backward(_Kind.bounded_relu, dy, "y", y, out, negative_slope, bound)
+    return _backward(_Kind.bounded_relu, dy, "y", y, out, slope, bound)
 
 
-def _not_negative(*numbers: float | None) -> None:
-    if not all(number is None or number >= 0.0 for number in numbers):
-        raise ValueError(f"ReLU's arguments must be numbers of at least 0, received {numbers}")
+def _bends(
+    max_value: float | None, negative_slope: float, threshold: float
+) -> tuple[float, float, float]:
+    bound = math.inf if max_value is None else real("max_value", max_value)
+    bends = bound, real("negative_slope", negative_slope), real("threshold", threshold)
+    if not all(number >= 0.0 for number in bends):
+        raise ValueError(f"ReLU's arguments must be numbers of at least 0, received {bends}")
+    return bends
 
 
 def sigmoid_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
