@@ -58,7 +58,8 @@ def twin(model: convkit.Sequential) -> Any:
 
 
 def _layer(layer: convkit.layers.Layer) -> Any:
-    config = {key: value for key, value in layer.get_config().items() if key != "trainable"}
+    ours = ("algorithm", "trainable")
+    config = {key: value for key, value in layer.get_config().items() if key not in ours}
     for key in list(config):
         if key.endswith("_initializer"):
             del config[key]  # the weights are copied

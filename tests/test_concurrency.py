@@ -276,6 +276,7 @@ from convkit.ops._calls import ModelLock
 lock, inside, done, seen = ModelLock("m"), threading.Event(), threading.Event(), []
 threading.Thread(target=lock.read, args=(lambda: (inside.set(), done.wait(30)),)).start()
 inside.wait()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by jobs in the background
 signal.signal(signal.SIGALRM, lambda *_: seen.append(lock.read(lambda: 1)))
 signal.setitimer(signal.ITIMER_REAL, 0.1)
 threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()

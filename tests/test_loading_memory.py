@@ -32,6 +32,10 @@ CHILD = textwrap.dedent(
     import convkit, convkit.storage.file
     if sys.argv[1] == "onnx":
         import convkit.onnx.importer
+        try:
+            import onnxruntime  # which compares; its own memory is no file's fault
+        except ImportError:
+            pass
         load = convkit.onnx.load
     else:
         load = convkit.models.load_model

@@ -97,10 +97,13 @@ void bind_calls(py::module_& m) {
       .def_static("refuse", &Calls::refuse)
       .def("replay", &Calls::replay)
       .def("__len__", &Calls::size);
-  m.def("as_one_operation", [](const py::object& function, const py::args& arguments) {
-    const OperationScope scope;
-    return call_python(function, arguments, py::kwargs());
-  });
+  m.def(
+      "as_one_operation",
+      [](const py::object& function, const py::args& arguments) {
+        const OperationScope scope;
+        return call_python(function, arguments, py::kwargs());
+      },
+      py::arg("function"));
 }
 
 }  // namespace convkit::bindings

@@ -37,7 +37,7 @@ class Calls:
     def replay(self) -> None: ...
     def __len__(self) -> int: ...
 
-def as_one_operation(function: Callable[..., _T], *arguments: Any) -> _T:
+def as_one_operation(function: object, *arguments: object) -> object:
     """What the function returns; its native calls all use the settings of now."""
 
 class ModelLock:

@@ -60,7 +60,6 @@ ABSENT: dict[str, str] = {
     "activations.swish": 'nearest: `"gelu"`',
     "activations.softplus": 'nearest: `"elu"`',
     "activations.hard_sigmoid": 'nearest: `"sigmoid"`',
-    "activations.relu6": 'nearest: `"relu"`',
     "activations.exponential": "`numpy.exp` of the predictions",
     "activations.softsign": 'nearest: `"tanh"`',
     "activations.mish": 'nearest: `"gelu"`',

@@ -7,7 +7,6 @@ import fcntl
 import io
 import os
 import re
-import shutil
 import stat
 import time
 import zlib
@@ -273,7 +272,9 @@ def _copy_over(file: io.FileIO, temporary: str) -> None:
         start = source.read(len(mark))  # of the content, written last, over the mark
         file.seek(len(mark))
         with open(file.fileno(), "wb", closefd=False) as buffered:
-            shutil.copyfileobj(source, buffered, 1 << 20)
+            from shutil import copyfileobj  # here, because few programs come so far
+
+            copyfileobj(source, buffered, 1 << 20)
         os.fsync(file.fileno())
         os.pwrite(file.fileno(), start, 0)
         file.truncate(source.tell())
