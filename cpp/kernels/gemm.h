@@ -4,6 +4,8 @@
 // outer_tile: sums of outer products of two streams, for weight gradients.
 #pragma once
 
+#include <utility>
+
 #include "simd.h"
 
 CONVKIT_BEGIN_KERNELS
@@ -23,12 +25,13 @@ struct Index {
 
 // Calls f(0), f(1), ... f(Count - 1) with constants. An array of vectors that is only indexed so
 // stays in registers; loops that the compiler unrolls late leave it on the stack at either end.
+template <int Begin, class F, int... I>
+CONVKIT_INLINE void each_from(const F& f, std::integer_sequence<int, I...>) {
+  (f(Index<Begin + I>{}), ...);
+}
 template <int Count, int Begin = 0, class F>
 CONVKIT_INLINE void each(const F& f) {
-  if constexpr (Begin < Count) {
-    f(Index<Begin>{});
-    each<Count, Begin + 1>(f);
-  }
+  each_from<Begin>(f, std::make_integer_sequence<int, Count - Begin>{});
 }
 
 // The same for all pairs of a register tile's rows and vectors.

@@ -1,6 +1,6 @@
-// One instruction set's vectors under common names. isa.cpp is compiled once per instruction set
-// with CONVKIT_ISA set to its name; everything below lives in that name's anonymous namespace, so
-// that the linker can never keep one instruction set's copy of a function for another.
+// One instruction set's vectors under common names. Each topic is compiled once per instruction
+// set with CONVKIT_ISA set to its name; everything below lives in that name's anonymous namespace,
+// so that the linker can never keep one instruction set's copy of a function for another.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@
 // Small functions and lambdas of the inner loops, which must be inlined wherever they are used.
 #define CONVKIT_LAMBDA __attribute__((always_inline))
 #define CONVKIT_INLINE inline CONVKIT_LAMBDA
+// Large ones, or those off the hot path, of which there should be one copy.
+#define CONVKIT_NOINLINE __attribute__((noinline))
 
 #if defined(CONVKIT_USE_AVX512) || defined(CONVKIT_USE_AVX2)
 #include <immintrin.h>
