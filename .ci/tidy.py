@@ -54,6 +54,8 @@ def tidy(build: Path, source: str) -> tuple[str, int, str]:
             "-p",
             build,
             "--quiet",
+            # Bindings that are compiled as one are so in a file of the build's folder.
+            f"--config-file={ROOT / '.clang-tidy'}",
             f"--extra-arg=-idirafter{own.stdout.strip()}",
             source,
         ],

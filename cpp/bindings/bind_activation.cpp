@@ -14,8 +14,8 @@ ActivationParameters parameters(double slope, double threshold, double max_value
   return {static_cast<float>(slope), static_cast<float>(threshold), static_cast<float>(max_value)};
 }
 
-void forward(Activation kind, const Floats& x, double slope, double threshold, double max_value,
-             Floats out) {
+void activation_forward(Activation kind, const Floats& x, double slope, double threshold,
+                        double max_value, Floats out) {
   check_shape("out", out, shape_of(x));
   const std::int64_t n = x.size();
   const float* px = x.data();
@@ -24,8 +24,8 @@ void forward(Activation kind, const Floats& x, double slope, double threshold, d
   run([=] { ops::activation_forward(kind, px, y, n, given); }, x, out);
 }
 
-void backward(Activation kind, const Floats& dy, const Floats& v, double slope, double threshold,
-              double max_value, Floats out) {
+void activation_backward(Activation kind, const Floats& dy, const Floats& v, double slope,
+                         double threshold, double max_value, Floats out) {
   check_shape("the saved array", v, shape_of(dy));
   check_shape("out", out, shape_of(dy));
   const std::int64_t n = dy.size();
@@ -83,9 +83,9 @@ void bind_activation(py::module_& m) {
       .value("elu", Activation::kElu)
       .value("bounded_relu", Activation::kBoundedRelu)
       .finalize();
-  m.def("activation_forward", &forward, py::arg("kind"), py::arg("x").noconvert(), py::arg("slope"),
-        py::arg("threshold"), py::arg("max_value"), py::arg("out").noconvert());
-  m.def("activation_backward", &backward, py::arg("kind"), py::arg("dy").noconvert(),
+  m.def("activation_forward", &activation_forward, py::arg("kind"), py::arg("x").noconvert(),
+        py::arg("slope"), py::arg("threshold"), py::arg("max_value"), py::arg("out").noconvert());
+  m.def("activation_backward", &activation_backward, py::arg("kind"), py::arg("dy").noconvert(),
         py::arg("v").noconvert(), py::arg("slope"), py::arg("threshold"), py::arg("max_value"),
         py::arg("out").noconvert());
   m.def("softmax_forward", &softmax, py::arg("x").noconvert(), py::arg("out").noconvert());

@@ -13,9 +13,9 @@ void check_vectors(const py::array& x,
   for (const auto& [name, vector] : vectors) check_shape(name, *vector, {x.shape(1)});
 }
 
-void forward(const Floats& x, const Floats& gamma, const Floats& beta, Floats moving_mean,
-             Floats moving_variance, double momentum, double epsilon, bool relu, Floats out,
-             Floats mean, Floats rstd) {
+void batchnorm_forward(const Floats& x, const Floats& gamma, const Floats& beta, Floats moving_mean,
+                       Floats moving_variance, double momentum, double epsilon, bool relu,
+                       Floats out, Floats mean, Floats rstd) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"moving_mean", &moving_mean},
@@ -34,8 +34,9 @@ void forward(const Floats& x, const Floats& gamma, const Floats& beta, Floats mo
       x, gamma, beta, moving_mean, moving_variance, out, mean, rstd);
 }
 
-void inference(const Floats& x, const Floats& gamma, const Floats& beta, const Floats& moving_mean,
-               const Floats& moving_variance, double epsilon, bool relu, Floats out) {
+void batchnorm_inference(const Floats& x, const Floats& gamma, const Floats& beta,
+                         const Floats& moving_mean, const Floats& moving_variance, double epsilon,
+                         bool relu, Floats out) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"moving_mean", &moving_mean},
@@ -49,9 +50,9 @@ void inference(const Floats& x, const Floats& gamma, const Floats& beta, const F
       beta, moving_mean, moving_variance, out);
 }
 
-void backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floats& beta,
-              const Floats& mean, const Floats& rstd, bool relu, Floats out, Floats dgamma,
-              Floats dbeta) {
+void batchnorm_backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floats& beta,
+                        const Floats& mean, const Floats& rstd, bool relu, Floats out,
+                        Floats dgamma, Floats dbeta) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"mean", &mean},
@@ -71,19 +72,19 @@ void backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floa
 }  // namespace
 
 void bind_batchnorm(py::module_& m) {
-  m.def("batchnorm_forward", &forward, py::arg("x").noconvert(), py::arg("gamma").noconvert(),
-        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
-        py::arg("moving_variance").noconvert(), py::arg("momentum"), py::arg("epsilon"),
-        py::arg("relu"), py::arg("out").noconvert(), py::arg("mean").noconvert(),
-        py::arg("rstd").noconvert());
-  m.def("batchnorm_inference", &inference, py::arg("x").noconvert(), py::arg("gamma").noconvert(),
-        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
-        py::arg("moving_variance").noconvert(), py::arg("epsilon"), py::arg("relu"),
-        py::arg("out").noconvert());
-  m.def("batchnorm_backward", &backward, py::arg("dy").noconvert(), py::arg("x").noconvert(),
-        py::arg("gamma").noconvert(), py::arg("beta").noconvert(), py::arg("mean").noconvert(),
-        py::arg("rstd").noconvert(), py::arg("relu"), py::arg("out").noconvert(),
-        py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+  m.def("batchnorm_forward", &batchnorm_forward, py::arg("x").noconvert(),
+        py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
+        py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
+        py::arg("momentum"), py::arg("epsilon"), py::arg("relu"), py::arg("out").noconvert(),
+        py::arg("mean").noconvert(), py::arg("rstd").noconvert());
+  m.def("batchnorm_inference", &batchnorm_inference, py::arg("x").noconvert(),
+        py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
+        py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
+        py::arg("epsilon"), py::arg("relu"), py::arg("out").noconvert());
+  m.def("batchnorm_backward", &batchnorm_backward, py::arg("dy").noconvert(),
+        py::arg("x").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
+        py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("relu"),
+        py::arg("out").noconvert(), py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
 }
 
 }  // namespace convkit::bindings

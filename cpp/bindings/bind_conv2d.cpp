@@ -89,9 +89,9 @@ void check_gradients(const Floats& x, const Floats& w, const std::optional<Float
 
 namespace {
 
-void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
-             const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct, bool relu,
-             Floats out) {
+void conv2d_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b,
+                    const Pair& strides, const Pads& pads, const Pair& dilation,
+                    std::int64_t groups, bool direct, bool relu, Floats out) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
@@ -100,8 +100,8 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
   run([=] { ops::conv2d_forward(s, px, pw, pb, relu, y); }, x, w, b, out);
 }
 
-void backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
-                    const Pair& dilation, std::int64_t groups, bool direct, Floats out) {
+void conv2d_backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
+                           const Pair& dilation, std::int64_t groups, bool direct, Floats out) {
   const ConvShape s =
       conv_shape(shape_of(out), shape_of(w), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
@@ -110,8 +110,9 @@ void backward_input(const Floats& dy, const Floats& w, const Pair& strides, cons
   run([=] { ops::conv2d_backward_input(s, pdy, pw, dx); }, dy, w, out);
 }
 
-void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, const Pads& pads,
-                      const Pair& dilation, std::int64_t groups, bool direct, Floats out) {
+void conv2d_backward_weights(const Floats& x, const Floats& dy, const Pair& strides,
+                             const Pads& pads, const Pair& dilation, std::int64_t groups,
+                             bool direct, Floats out) {
   const ConvShape s =
       conv_shape(shape_of(x), shape_of(out), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
@@ -120,10 +121,10 @@ void backward_weights(const Floats& x, const Floats& dy, const Pair& strides, co
   run([=] { ops::conv2d_backward_weights(s, px, pdy, dw); }, x, dy, out);
 }
 
-void backward(const Floats& x, const Floats& w, const Floats& dy, const std::optional<Floats>& y,
-              const Pair& strides, const Pads& pads, const Pair& dilation, std::int64_t groups,
-              bool direct, std::optional<Floats> dx, std::optional<Floats> dw,
-              std::optional<Floats> db) {
+void conv2d_backward(const Floats& x, const Floats& w, const Floats& dy,
+                     const std::optional<Floats>& y, const Pair& strides, const Pads& pads,
+                     const Pair& dilation, std::int64_t groups, bool direct,
+                     std::optional<Floats> dx, std::optional<Floats> dw, std::optional<Floats> db) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   if (y) check_shape("y", *y, {s.n, s.oh, s.ow, s.oc});
@@ -155,16 +156,16 @@ std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& st
 }  // namespace
 
 void bind_conv2d(py::module_& m) {
-  m.def("conv2d_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+  m.def("conv2d_forward", &conv2d_forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
         py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("out").noconvert());
-  m.def("conv2d_backward_input", &backward_input, py::arg("dy").noconvert(),
+  m.def("conv2d_backward_input", &conv2d_backward_input, py::arg("dy").noconvert(),
         py::arg("w").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
         py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
-  m.def("conv2d_backward_weights", &backward_weights, py::arg("x").noconvert(),
+  m.def("conv2d_backward_weights", &conv2d_backward_weights, py::arg("x").noconvert(),
         py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
         py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
-  m.def("conv2d_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+  m.def("conv2d_backward", &conv2d_backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("strides"), py::arg("pads"),
         py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("dx").noconvert(),
         py::arg("dw").noconvert(), py::arg("db").noconvert());

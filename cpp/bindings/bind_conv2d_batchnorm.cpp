@@ -16,11 +16,12 @@ void check_vectors(const ConvShape& s,
   for (const auto& [name, vector] : vectors) check_shape(name, *vector, {s.oc});
 }
 
-void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Floats& gamma,
-             const Floats& beta, Floats moving_mean, Floats moving_variance, const Pair& strides,
-             const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct,
-             double momentum, double epsilon, bool relu, Floats z, Floats mean, Floats rstd,
-             Floats out, std::optional<Indices> indices) {
+void conv2d_batchnorm_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b,
+                              const Floats& gamma, const Floats& beta, Floats moving_mean,
+                              Floats moving_variance, const Pair& strides, const Pads& pads,
+                              const Pair& dilation, std::int64_t groups, bool direct,
+                              double momentum, double epsilon, bool relu, Floats z, Floats mean,
+                              Floats rstd, Floats out, std::optional<Indices> indices) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_vectors(s, {{"gamma", &gamma},
@@ -46,11 +47,12 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
       x, w, b, gamma, beta, moving_mean, moving_variance, z, mean, rstd, out, indices);
 }
 
-void inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
-               const Floats& gamma, const Floats& beta, const Floats& moving_mean,
-               const Floats& moving_variance, const Pair& strides, const Pads& pads,
-               const Pair& dilation, std::int64_t groups, bool direct, double epsilon, bool relu,
-               Floats out, std::optional<Indices> indices) {
+void conv2d_batchnorm_inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
+                                const Floats& gamma, const Floats& beta, const Floats& moving_mean,
+                                const Floats& moving_variance, const Pair& strides,
+                                const Pads& pads, const Pair& dilation, std::int64_t groups,
+                                bool direct, double epsilon, bool relu, Floats out,
+                                std::optional<Indices> indices) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_vectors(s, {{"gamma", &gamma},
@@ -71,12 +73,14 @@ void inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
       x, w, b, gamma, beta, moving_mean, moving_variance, out, indices);
 }
 
-void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& gamma,
-              const Floats& beta, const Floats& mean, const Floats& rstd, const Floats& dy,
-              const std::optional<Floats>& y, const std::optional<Indices>& indices,
-              const Pair& strides, const Pads& pads, const Pair& dilation, std::int64_t groups,
-              bool direct, bool relu, std::optional<Floats> dx, std::optional<Floats> dw,
-              std::optional<Floats> db, Floats dgamma, Floats dbeta) {
+void conv2d_batchnorm_backward(const Floats& x, const Floats& w, const Floats& z,
+                               const Floats& gamma, const Floats& beta, const Floats& mean,
+                               const Floats& rstd, const Floats& dy, const std::optional<Floats>& y,
+                               const std::optional<Indices>& indices, const Pair& strides,
+                               const Pads& pads, const Pair& dilation, std::int64_t groups,
+                               bool direct, bool relu, std::optional<Floats> dx,
+                               std::optional<Floats> dw, std::optional<Floats> db, Floats dgamma,
+                               Floats dbeta) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   const Sizes shape = output_shape(s, indices.has_value());
   check_vectors(s, {{"gamma", &gamma},
@@ -111,26 +115,26 @@ void backward(const Floats& x, const Floats& w, const Floats& z, const Floats& g
 }  // namespace
 
 void bind_conv2d_batchnorm(py::module_& m) {
-  m.def("conv2d_batchnorm_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("b").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
-        py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
-        py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
-        py::arg("direct"), py::arg("momentum"), py::arg("epsilon"), py::arg("relu"),
-        py::arg("z").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
-        py::arg("out").noconvert(), py::arg("indices").noconvert());
-  m.def("conv2d_batchnorm_inference", &inference, py::arg("x").noconvert(),
+  m.def("conv2d_batchnorm_forward", &conv2d_batchnorm_forward, py::arg("x").noconvert(),
+        py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
+        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
+        py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
+        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("momentum"),
+        py::arg("epsilon"), py::arg("relu"), py::arg("z").noconvert(), py::arg("mean").noconvert(),
+        py::arg("rstd").noconvert(), py::arg("out").noconvert(), py::arg("indices").noconvert());
+  m.def("conv2d_batchnorm_inference", &conv2d_batchnorm_inference, py::arg("x").noconvert(),
         py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
         py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
         py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
         py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("epsilon"),
         py::arg("relu"), py::arg("out").noconvert(), py::arg("indices").noconvert());
-  m.def("conv2d_batchnorm_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("z").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
-        py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("dy").noconvert(),
-        py::arg("y").noconvert(), py::arg("indices").noconvert(), py::arg("strides"),
-        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("relu"),
-        py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(),
-        py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+  m.def("conv2d_batchnorm_backward", &conv2d_batchnorm_backward, py::arg("x").noconvert(),
+        py::arg("w").noconvert(), py::arg("z").noconvert(), py::arg("gamma").noconvert(),
+        py::arg("beta").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
+        py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("indices").noconvert(),
+        py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
+        py::arg("direct"), py::arg("relu"), py::arg("dx").noconvert(), py::arg("dw").noconvert(),
+        py::arg("db").noconvert(), py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
 }
 
 }  // namespace convkit::bindings

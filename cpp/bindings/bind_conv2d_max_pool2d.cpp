@@ -6,9 +6,10 @@
 namespace convkit::bindings {
 namespace {
 
-void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, const Pair& strides,
-             const Pads& pads, const Pair& dilation, std::int64_t groups, bool direct, bool relu,
-             Floats out, Indices indices) {
+void conv2d_max_pool2d_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b,
+                               const Pair& strides, const Pads& pads, const Pair& dilation,
+                               std::int64_t groups, bool direct, bool relu, Floats out,
+                               Indices indices) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_shape("out", out, pooled_shape(s));
@@ -20,10 +21,11 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, c
       indices);
 }
 
-void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& indices,
-              const Floats& dy, const Pair& strides, const Pads& pads, const Pair& dilation,
-              std::int64_t groups, bool direct, bool relu, std::optional<Floats> dx,
-              std::optional<Floats> dw, std::optional<Floats> db) {
+void conv2d_max_pool2d_backward(const Floats& x, const Floats& w, const Floats& y,
+                                const Indices& indices, const Floats& dy, const Pair& strides,
+                                const Pads& pads, const Pair& dilation, std::int64_t groups,
+                                bool direct, bool relu, std::optional<Floats> dx,
+                                std::optional<Floats> dw, std::optional<Floats> db) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   const Sizes pooled = pooled_shape(s);
   check_shape("y", y, pooled);
@@ -40,15 +42,15 @@ void backward(const Floats& x, const Floats& w, const Floats& y, const Indices& 
 }  // namespace
 
 void bind_conv2d_max_pool2d(py::module_& m) {
-  m.def("conv2d_max_pool2d_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("out").noconvert(),
-        py::arg("indices").noconvert());
-  m.def("conv2d_max_pool2d_backward", &backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("y").noconvert(), py::arg("indices").noconvert(), py::arg("dy").noconvert(),
-        py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
-        py::arg("direct"), py::arg("relu"), py::arg("dx").noconvert(), py::arg("dw").noconvert(),
-        py::arg("db").noconvert());
+  m.def("conv2d_max_pool2d_forward", &conv2d_max_pool2d_forward, py::arg("x").noconvert(),
+        py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"),
+        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("relu"),
+        py::arg("out").noconvert(), py::arg("indices").noconvert());
+  m.def("conv2d_max_pool2d_backward", &conv2d_max_pool2d_backward, py::arg("x").noconvert(),
+        py::arg("w").noconvert(), py::arg("y").noconvert(), py::arg("indices").noconvert(),
+        py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
+        py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("dx").noconvert(),
+        py::arg("dw").noconvert(), py::arg("db").noconvert());
 }
 
 }  // namespace convkit::bindings

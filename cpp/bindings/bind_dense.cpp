@@ -5,8 +5,8 @@
 namespace convkit::bindings {
 namespace {
 
-void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, bool relu,
-             Floats out) {
+void dense_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, bool relu,
+                   Floats out) {
   check_rank("x", x, 2);
   check_rank("w", w, 2);
   check_not_empty("x", x);
@@ -20,7 +20,7 @@ void forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, b
   run([=] { ops::dense_forward(n, c, oc, px, pw, pb, relu, y); }, x, w, b, out);
 }
 
-void backward_input(const Floats& dy, const Floats& w, Floats out) {
+void dense_backward_input(const Floats& dy, const Floats& w, Floats out) {
   check_rank("dy", dy, 2);
   check_rank("w", w, 2);
   check_not_empty("dy", dy);
@@ -33,7 +33,7 @@ void backward_input(const Floats& dy, const Floats& w, Floats out) {
   run([=] { ops::dense_backward_input(n, c, oc, pdy, pw, dx); }, dy, w, out);
 }
 
-void backward_weights(const Floats& x, const Floats& dy, Floats out) {
+void dense_backward_weights(const Floats& x, const Floats& dy, Floats out) {
   check_rank("x", x, 2);
   check_rank("dy", dy, 2);
   check_not_empty("x", x);
@@ -71,11 +71,11 @@ void bias_relu(const Floats& dy, const Floats& y, Floats out, Floats db) {
 }  // namespace
 
 void bind_dense(py::module_& m) {
-  m.def("dense_forward", &forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
+  m.def("dense_forward", &dense_forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("b").noconvert(), py::arg("relu"), py::arg("out").noconvert());
-  m.def("dense_backward_input", &backward_input, py::arg("dy").noconvert(),
+  m.def("dense_backward_input", &dense_backward_input, py::arg("dy").noconvert(),
         py::arg("w").noconvert(), py::arg("out").noconvert());
-  m.def("dense_backward_weights", &backward_weights, py::arg("x").noconvert(),
+  m.def("dense_backward_weights", &dense_backward_weights, py::arg("x").noconvert(),
         py::arg("dy").noconvert(), py::arg("out").noconvert());
   m.def("bias_relu_backward", &bias_relu, py::arg("dy").noconvert(), py::arg("y").noconvert(),
         py::arg("out").noconvert(), py::arg("db").noconvert());

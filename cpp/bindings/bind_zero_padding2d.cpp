@@ -22,14 +22,14 @@ ops::ZeroPadding geometry(const char* name, const Floats& images, const Floats& 
           height,          width,           pads[0],         pads[2]};
 }
 
-void forward(const Floats& x, const Pads& pads, Floats out) {
+void zero_padding2d_forward(const Floats& x, const Pads& pads, Floats out) {
   const ops::ZeroPadding s = geometry("x", x, out, pads);
   const float* px = x.data();
   float* y = out_data(out);
   run([=] { ops::zero_padding2d_forward(s, px, y); }, x, out);
 }
 
-void backward(const Floats& dy, const Pads& pads, Floats out) {
+void zero_padding2d_backward(const Floats& dy, const Pads& pads, Floats out) {
   const ops::ZeroPadding s = geometry("out", out, dy, pads);
   const float* pdy = dy.data();
   float* dx = out_data(out);
@@ -39,10 +39,10 @@ void backward(const Floats& dy, const Pads& pads, Floats out) {
 }  // namespace
 
 void bind_zero_padding2d(py::module_& m) {
-  m.def("zero_padding2d_forward", &forward, py::arg("x").noconvert(), py::arg("pads"),
-        py::arg("out").noconvert());
-  m.def("zero_padding2d_backward", &backward, py::arg("dy").noconvert(), py::arg("pads"),
-        py::arg("out").noconvert());
+  m.def("zero_padding2d_forward", &zero_padding2d_forward, py::arg("x").noconvert(),
+        py::arg("pads"), py::arg("out").noconvert());
+  m.def("zero_padding2d_backward", &zero_padding2d_backward, py::arg("dy").noconvert(),
+        py::arg("pads"), py::arg("out").noconvert());
 }
 
 }  // namespace convkit::bindings

@@ -1,5 +1,5 @@
-// One instruction set's kernels, as a table of function pointers. Kernels are pure single-thread
-// functions; cpp/ops cuts the work and calls them through the active table.
+// One instruction set's kernels, as a table of function pointers, topic by topic. Kernels are pure
+// single-thread functions; cpp/ops cuts the work and calls them through the active table.
 #pragma once
 
 #include <cstdint>
@@ -8,27 +8,25 @@
 
 namespace convkit {
 
-struct KernelTable {
-  const char* name;
-  std::int64_t lanes;         // floats in a vector
-  std::int64_t tile_rows;     // output positions in a register tile
-  std::int64_t tile_columns;  // output channels in a register tile
-  std::int64_t peak_flops;    // operations in a round of multiply_add_peak
-
+struct Conv2dKernels {
   void (*correlate)(const Correlation&, std::int64_t begin, std::int64_t end,
                     std::int64_t col_begin, std::int64_t col_end, const float** table);
   void (*conv2d_backward_weights)(const ConvShape&, const float* x, std::int64_t ldx,
                                   const float* dy, float* dw, bool accumulate, std::int64_t n_begin,
                                   std::int64_t n_end, std::int64_t group, std::int64_t c_begin,
                                   std::int64_t c_end, std::int64_t o_begin, std::int64_t o_end);
+};
 
+struct DepthwiseKernels {
   void (*depthwise_correlate)(const Correlation&, std::int64_t begin, std::int64_t end);
   void (*depthwise_backward_weights)(const ConvShape&, const float* x, const float* dy, float* dw,
                                      std::int64_t n_begin, std::int64_t n_end, std::int64_t c_begin,
                                      std::int64_t c_end);
   void (*repeat_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
   void (*add_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
+};
 
+struct WinogradKernels {
   void (*winograd_inputs)(const WinogradShape&, const float* x, std::int64_t begin,
                           std::int64_t end, float* v);
   void (*winograd_forward)(const WinogradShape&, const float* v, const float* u, const float* bias,
@@ -44,6 +42,9 @@ struct KernelTable {
                             float* scratch);
   std::int64_t (*winograd_block_size)(const WinogradShape&, std::int64_t tiles,
                                       std::int64_t channels);
+};
+
+struct WinogradWeightsKernels {
   void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, float* u,
                            std::int64_t begin, std::int64_t end);
   void (*winograd_transposed_weights)(const WinogradShape&, const float* w, std::int64_t first,
@@ -53,7 +54,9 @@ struct KernelTable {
   void (*winograd_weight_gradient_of_pieces)(const WinogradShape&, const float* du,
                                              std::int64_t stride, float* dw, std::int64_t begin,
                                              std::int64_t end);
+};
 
+struct Pool2dKernels {
   void (*max_pool2d_forward)(const PoolShape&, const float* x, float* y, void* indices, bool wide,
                              std::int64_t begin, std::int64_t end);
   void (*max_pool2d_backward)(const PoolShape&, const float* dy, const void* indices, bool wide,
@@ -62,7 +65,9 @@ struct KernelTable {
                                  std::int64_t end);
   void (*average_pool2d_backward)(const PoolShape&, const float* dy, float* dx, std::int64_t begin,
                                   std::int64_t end);
+};
 
+struct BatchnormKernels {
   void (*batchnorm_statistics)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
                                float* mean, float* deviations);
   void (*batchnorm_normalise)(const float* x, const float* scale, const float* shift, bool relu,
@@ -83,10 +88,11 @@ struct KernelTable {
                              std::int64_t c, std::int64_t begin, std::int64_t end);
   void (*sum_rows)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
                    float* sum);
-
   void (*relu_sum_rows)(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
                         std::int64_t end, float* out, float* sum);
+};
 
+struct ActivationKernels {
   void (*activation_forward)(Activation, const float* x, float* y, std::int64_t n,
                              ActivationParameters given);
   void (*activation_backward)(Activation, const float* dy, const float* v, float* dx,
@@ -95,25 +101,69 @@ struct KernelTable {
                           float* sum);
   void (*softmax_backward)(const float* dy, const float* y, float* dx, std::int64_t rows,
                            std::int64_t k);
+};
 
+struct OptimizerKernels {
   void (*adam_update)(float* w, const float* g, float* m, float* v, std::int64_t n, float step,
                       float one_minus_beta_1, float one_minus_beta_2, float epsilon, float decay);
   void (*sgd_update)(float* w, const float* g, float* velocity, std::int64_t n, float rate,
                      float momentum, bool nesterov, float decay);
   void (*rmsprop_update)(float* w, const float* g, float* v, float* momentum, std::int64_t n,
                          float rate, float one_minus_rho, float share, float epsilon, float decay);
+};
+
+struct RegularizerKernels {
   void (*regularize)(const float* w, float* g, std::int64_t n, float l1, float twice_l2,
                      double* sums);
+};
+
+struct DropoutKernels {
   void (*dropout)(const float* x, float* y, std::int64_t begin, std::int64_t end,
                   std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
+};
+
+struct GatherKernels {
   void (*gather_bytes)(const std::uint8_t* source, float scale, float* out, std::int64_t n);
   void (*gather_floats)(const float* source, float scale, float* out, std::int64_t n);
+};
+
+struct TransposeKernels {
   void (*transpose)(const float* from, std::int64_t ld_from, std::int64_t rows,
                     std::int64_t columns, float* to, std::int64_t ld_to, std::int64_t width);
+};
+
+struct PeakKernels {
+  std::int64_t peak_flops;  // operations in a round of multiply_add_peak
   float (*multiply_add_peak)(std::int64_t rounds);
 };
 
-// Defined by each object of kernels/isa.cpp; nothing else in it has external linkage.
+// The register tile that the shapes of tasks are made to fit.
+struct TileSizes {
+  std::int64_t lanes;         // floats in a vector
+  std::int64_t tile_rows;     // output positions in a register tile
+  std::int64_t tile_columns;  // output channels in a register tile
+};
+
+// All topics' kernels, each under its own name. A topic is a type of its own, and is filled by its
+// fields' names, so that no two kernels can take each other's place unseen.
+struct KernelTable : TileSizes,
+                     Conv2dKernels,
+                     DepthwiseKernels,
+                     WinogradKernels,
+                     WinogradWeightsKernels,
+                     Pool2dKernels,
+                     BatchnormKernels,
+                     ActivationKernels,
+                     OptimizerKernels,
+                     RegularizerKernels,
+                     DropoutKernels,
+                     GatherKernels,
+                     TransposeKernels,
+                     PeakKernels {
+  const char* name;
+};
+
+// Defined by each object of kernels/isa.cpp.
 namespace baseline {
 const KernelTable* kernel_table();
 }

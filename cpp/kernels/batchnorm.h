@@ -4,8 +4,8 @@
 #pragma once
 
 #include "gemm.h"
+#include "maximum.h"
 #include "pairwise.h"
-#include "pool2d.h"
 
 CONVKIT_BEGIN_KERNELS
 

@@ -2,7 +2,7 @@
 // on whole images, so that no two tasks write the same place.
 #pragma once
 
-#include "gemm.h"
+#include "maximum.h"
 #include "pairwise.h"
 
 CONVKIT_BEGIN_KERNELS
@@ -22,33 +22,6 @@ inline Window window_at(const PoolShape& s, std::int64_t oh, std::int64_t ow) {
   a.kh_end = s.h - a.h0 < s.kh ? s.h - a.h0 : s.kh;
   a.kw_end = s.w - a.w0 < s.kw ? s.w - a.w0 : s.kw;
   return a;
-}
-
-// The running maximum takes a when it is greater, or when it is the first NaN.
-inline Mask takes_over(F32 a, F32 best) {
-  return either(gt(a, best), without(unordered(a, a), unordered(best, best)));
-}
-
-template <class Index>
-inline void store_indices(Index* p, I32 a, std::int64_t n) {
-  int lanes[kLanes];
-  store_i(lanes, a);
-  if (n >= kLanes) {
-    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<Index>(lanes[i]);
-  } else {
-    for (int i = 0; i < n; ++i) p[i] = static_cast<Index>(lanes[i]);
-  }
-}
-
-template <class Index>
-inline I32 load_indices(const Index* p, std::int64_t n) {
-  int lanes[kLanes] = {};
-  if (n >= kLanes) {
-    for (int i = 0; i < kLanes; ++i) lanes[i] = static_cast<int>(p[i]);
-  } else {
-    for (int i = 0; i < n; ++i) lanes[i] = static_cast<int>(p[i]);
-  }
-  return load_i(lanes);
 }
 
 // y and the window position kh * KW + kw of each maximum, for output rows [begin, end) of N * OH.

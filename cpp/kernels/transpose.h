@@ -19,8 +19,8 @@ CONVKIT_INLINE void transpose_square(F32 (&v)[kLanes]) {
 
 // to (columns, width) = the transpose of from (rows, columns), and zeros where width exceeds rows;
 // neighbouring rows are ld_from and ld_to floats apart.
-void transpose(const float* from, std::int64_t ld_from, std::int64_t rows, std::int64_t columns,
-               float* to, std::int64_t ld_to, std::int64_t width) {
+inline void transpose(const float* from, std::int64_t ld_from, std::int64_t rows,
+                      std::int64_t columns, float* to, std::int64_t ld_to, std::int64_t width) {
   for (std::int64_t r = 0; r < width; r += kLanes) {
     for (std::int64_t c = 0; c < columns; c += kLanes) {
       F32 v[kLanes];

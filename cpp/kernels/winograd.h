@@ -5,7 +5,6 @@
 #include "gemm.h"
 #include "pairwise.h"
 #include "winograd_transforms.h"
-#include "winograd_weights.h"
 
 CONVKIT_BEGIN_KERNELS
 

@@ -67,6 +67,11 @@ inline std::int64_t point_stride(std::int64_t tiles, std::int64_t channels) {
   return (tiles * channels / kLanes | 1) * kLanes;
 }
 
+// A point's (lc, loc) matrix of weights lies in panels of kPanel columns, each as wide as a
+// register tile and in one piece, so that the products stream through it. The last panel may be
+// narrower.
+constexpr std::int64_t kPanel = kTileVectors * kLanes;
+
 // Points along one axis that the same tiles use: the first four, the fifth, and so on.
 constexpr int kPointKinds = kMaxPoints - 3;
 constexpr int kind_of(int point) { return point < 4 ? 0 : point - 3; }

@@ -2,7 +2,7 @@
 // transforms along one axis are in winograd_points.h, the block's layout in winograd_tiles.h.
 #pragma once
 
-#include "pool2d.h"
+#include "maximum.h"
 #include "winograd_tiles.h"
 
 CONVKIT_BEGIN_KERNELS

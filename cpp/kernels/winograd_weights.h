@@ -7,11 +7,6 @@
 
 CONVKIT_BEGIN_KERNELS
 
-// A point's (lc, loc) matrix of weights lies in panels of kPanel columns, each as wide as a
-// register tile and in one piece, so that the products stream through it. The last panel may be
-// narrower.
-constexpr std::int64_t kPanel = kTileVectors * kLanes;
-
 // Calls f(c, o, offset) for the vectors of rows [begin, end) of a point's matrix, from row c,
 // column o on, in the order in which they lie in a panel.
 template <class F>

@@ -1,0 +1,13 @@
+#include "dropout.h"
+
+#include "topics.h"
+
+namespace convkit::CONVKIT_ISA {
+
+DropoutKernels dropout_kernels() noexcept {
+  return {
+      .dropout = dropout,
+  };
+}
+
+}  // namespace convkit::CONVKIT_ISA

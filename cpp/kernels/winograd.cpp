@@ -1,0 +1,17 @@
+#include "winograd.h"
+
+#include "topics.h"
+
+namespace convkit::CONVKIT_ISA {
+
+WinogradKernels winograd_kernels() noexcept {
+  return {
+      .winograd_inputs = winograd_inputs,
+      .winograd_forward = winograd_forward,
+      .winograd_output_gradients = winograd_output_gradients,
+      .winograd_backward = winograd_backward,
+      .winograd_block_size = winograd_block_size,
+  };
+}
+
+}  // namespace convkit::CONVKIT_ISA
