@@ -330,6 +330,8 @@ inline void accumulate_rows(std::int64_t rows, const ConvShape& s, const WeightT
     accumulate_weights<Rows, 2, false>(s, tile);
   } else if (tile.cols > kLanes) {
     accumulate_weights<Rows, 2, true>(s, tile);
+  } else if (tile.cols == kLanes) {
+    accumulate_weights<Rows, 1, false>(s, tile);
   } else {
     accumulate_weights<Rows, 1, true>(s, tile);
   }

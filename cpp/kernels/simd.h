@@ -17,8 +17,6 @@
 // Small functions and lambdas of the inner loops, which must be inlined wherever they are used.
 #define CONVKIT_LAMBDA __attribute__((always_inline))
 #define CONVKIT_INLINE inline CONVKIT_LAMBDA
-// Large ones, or those off the hot path, of which there should be one copy.
-#define CONVKIT_NOINLINE __attribute__((noinline))
 
 #if defined(CONVKIT_USE_AVX512) || defined(CONVKIT_USE_AVX2)
 #include <immintrin.h>

@@ -188,24 +188,26 @@ struct GradientView {
     });
   }
 
-  // The same where some are outside: `columns` vectors, from memory.
-  CONVKIT_NOINLINE void add_row(int i, const float* d, int columns) const {
+  template <int Columns>
+  void add_row(int i, const F32 (&d)[Columns]) const {
     if (i < top || i >= bottom) return;
     float* p = corner + i * row;
-    const bool new_row = i >= 2 || first_row;
-    for (int j = 0; j < columns; ++j, p += column) {
+    const bool new_row = i >= 2 || first_row, whole = channels >= kLanes;
+    for (int j = 0; j < Columns; ++j, p += column) {
       if (j < left_end || j >= right_end) continue;
-      const F32 a = load(d + j * kLanes);
-      const bool is_new = new_row && (j >= 2 || first_column);
-      store_part(p, is_new ? a : add(load_part(p, channels), a), channels);
+      const bool add_to = !(new_row && (j >= 2 || first_column));
+      if (whole) {
+        store(p, add_to ? add(load(p), d[j]) : d[j]);
+      } else {
+        store_part(p, add_to ? add(load_part(p, channels), d[j]) : d[j], channels);
+      }
     }
   }
 };
 
 // Rows kInputPairs[Pair] of B v B^T.
-template <int M, int N, int Pair>
-inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const GradientView& to,
-                              bool inside) {
+template <int M, int N, int Pair, bool Inside>
+inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const GradientView& to) {
   F32 half[2][N + 2];
   for (int j = 0; j < N + 2; ++j) {
     const PointVectors from = PointVectors::of_column(rows, j, c);
@@ -216,14 +218,19 @@ inline void add_gradient_rows(const PointRows& rows, std::int64_t c, const Gradi
   for (int k = 0; k < 1 + kIsWhole<M, Pair>; ++k) {
     F32 d[N + 2];
     transform_input_gradient<N>(half[k], d);
-    if (inside) {
+    if constexpr (Inside) {
       to.add_inside(kInputPairs<M>[Pair][k], d);
     } else {
-      float copy[(N + 2) * kLanes];
-      each<N + 2>([&](auto j) CONVKIT_LAMBDA { store(copy + j * kLanes, d[j]); });
-      to.add_row(kInputPairs<M>[Pair][k], copy, N + 2);
+      to.add_row(kInputPairs<M>[Pair][k], d);
     }
   }
+}
+
+template <int M, int N, bool Inside>
+inline void add_gradients(const PointRows& rows, std::int64_t c, const GradientView& to) {
+  each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
+    add_gradient_rows<M, N, decltype(pair)::value, Inside>(rows, c, to);
+  });
 }
 
 // dx of tiles [begin, end), for the rows' channels from `first` on: tiles overlap, and B v B^T is
@@ -238,10 +245,11 @@ inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* 
       for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
         const GradientView to = {corner + c, s.w * s.c,       s.c,        -h0,       s.h - h0, -w0,
                                  s.w - w0,   s.c - first - c, at.oh == 0, at.ow == 0};
-        const bool inside = to.template inside<M, N>();
-        each_pair<M>([&](auto pair) CONVKIT_LAMBDA {
-          add_gradient_rows<M, N, decltype(pair)::value>(rows, c, to, inside);
-        });
+        if (to.template inside<M, N>()) {
+          add_gradients<M, N, true>(rows, c, to);
+        } else {
+          add_gradients<M, N, false>(rows, c, to);
+        }
       }
       rows.advance<M, N>();
     });

@@ -102,9 +102,8 @@ CONVKIT_INLINE F32 sum_parts(const float* p, std::int64_t stride) {
 
 // dw of input channel i and output channels from o on, from the vectors of the points in use,
 // `stride` floats apart.
-CONVKIT_NOINLINE void store_weight_gradient(const WinogradShape& s, const UsedPoints& used,
-                                            const float* du, std::int64_t stride, std::int64_t i,
-                                            std::int64_t o, float* dw) {
+inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used, const float* du,
+                                  std::int64_t stride, std::int64_t i, std::int64_t o, float* dw) {
   F32 g[3][3];
   with_points(s, [&](auto points) CONVKIT_LAMBDA {
     constexpr int P = decltype(points)::value;
