@@ -211,12 +211,12 @@ def test_onnx_files(tmp_path: Path) -> None:
         proto.graph.output[0].name = "4000"
 
     changes: dict[str, Callable[[Any], Any]] = {
-        "nodes": lambda proto: [proto.graph.node.add() for _ in range(79_000)],
+        "nodes": lambda proto: [proto.graph.node.add() for _ in range(59_000)],
         "a long chain": nodes,
-        "weights": lambda proto: [proto.graph.initializer.add() for _ in range(79_000)],
-        "values": lambda proto: [proto.graph.value_info.add() for _ in range(79_000)],
-        "attributes": lambda proto: [proto.graph.node[0].attribute.add() for _ in range(79_000)],
-        "functions": lambda proto: [proto.functions.add() for _ in range(79_000)],
+        "weights": lambda proto: [proto.graph.initializer.add() for _ in range(59_000)],
+        "values": lambda proto: [proto.graph.value_info.add() for _ in range(59_000)],
+        "attributes": lambda proto: [proto.graph.node[0].attribute.add() for _ in range(59_000)],
+        "functions": lambda proto: [proto.functions.add() for _ in range(59_000)],
         "far too many": lambda proto: [proto.graph.node.add() for _ in range(2_000_000)],
         "dimensions": lambda proto: proto.graph.initializer[0].dims.extend([0] * 5_000_000),
         "integers": lambda proto: proto.graph.initializer[0].int64_data.extend([0] * 5_000_000),

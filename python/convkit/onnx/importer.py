@@ -25,7 +25,7 @@ from .wire import count_fields
 
 _LARGEST = 2**31 - 1  # bytes of a message
 # A node has 10 to 30, an initializer and a tensor's shape about 10 each.
-_MOST_FIELDS = 80_000
+_MOST_FIELDS = 60_000
 _MOST_NODES = 4_000
 
 # Older files have other forms of Gemm, BatchNormalization and Dropout.
