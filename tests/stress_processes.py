@@ -111,8 +111,7 @@ def fork_while_a_thread_fits(seconds: float) -> None:
 
 def fork_while_settings_change(seconds: float) -> None:
     def share(model: convkit.Sequential) -> None:
-        with runtime.shared_threads:
-            ops.relu_forward(X)
+        ops.relu_forward(X)
 
     change = setter()
     _children(seconds, lambda model: change(), share)
