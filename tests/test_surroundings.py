@@ -135,6 +135,7 @@ def test_a_terminal_that_goes_away_in_the_middle(monkeypatch: pytest.MonkeyPatch
 
     stream = Terminal()
     monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # by which a notebook is known
 
     class HangUp(Callback):
         def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:

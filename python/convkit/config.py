@@ -194,6 +194,8 @@ def flag(value: Any, what: str, owner: Any) -> bool:
     """Return an argument as a bool; TypeError for what is neither true nor false, as an array."""
     try:
         return bool(value)
+    except MemoryError:
+        raise
     except Exception:  # whatever the object's own method raises
         kind = owner if isinstance(owner, str) else type(owner).__name__
         raise TypeError(f"{kind}: {what} must be True or False, received {value!r}") from None

@@ -196,7 +196,7 @@ def _write_beside(
     # Not by `tempfile`, whose files only their owner may read: for a new file the umask decides.
     # What replaces a private file is private from the beginning.
     opener = partial(os.open, mode=0o666 if former is None else 0o600)
-    in_place = False
+    in_place = is_done = False
     try:
         with (
             open(temporary, "xb", opener=opener) as file,
@@ -213,11 +213,14 @@ def _write_beside(
                 in_place = not _replace(temporary, target)
             if in_place:
                 _overwrite(target, temporary)
-    except BaseException:
-        if not in_place or _copy_name(target) != os.path.basename(temporary):
-            with suppress(OSError):
-                os.unlink(temporary)
-        raise
+            is_done = True
+    except BaseException as error:
+        # Where only the closing of a copy failed that is not needed any more, nothing is lost.
+        if not (is_done and isinstance(error, OSError)):
+            if not in_place or _copy_name(target) != os.path.basename(temporary):
+                with suppress(OSError):
+                    os.unlink(temporary)
+            raise
     if in_place:
         with suppress(OSError):
             os.unlink(temporary)
@@ -347,4 +350,5 @@ def _sync_folder(folder: str) -> None:
 
 def _close_all(held: list[int]) -> None:
     while held:
-        list(map(os.close, map(held.pop, (-1,))))
+        with suppress(OSError):
+            list(map(os.close, map(held.pop, (-1,))))
