@@ -352,7 +352,7 @@ def test_wrong_arguments_and_states(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="backup_dir must be the path of a folder"):
             BackupAndRestore(folder)  # type: ignore[arg-type]
     for freq in (0, -1, 1.5, True, "batch"):
-        with pytest.raises(ValueError, match="save_freq must be 'epoch' or a number of batches"):
+        with pytest.raises(ValueError, match="Expected save_freq are 'epoch' or integer"):
             BackupAndRestore("b", freq)  # type: ignore[arg-type]
     noted = Noted()
     noted.state = {"a": object()}

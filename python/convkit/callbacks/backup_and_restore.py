@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..config import flag
-from .base import Callback, Logs
+from .base import Callback, Logs, check_save_freq
 
 _NAME = "training.safetensors"
 
@@ -52,14 +52,7 @@ class BackupAndRestore(Callback):
     ) -> None:
         if not isinstance(backup_dir, str | os.PathLike) or not os.fspath(backup_dir):
             raise ValueError(f"backup_dir must be the path of a folder, received {backup_dir!r}")
-        by_epoch = isinstance(save_freq, str) and save_freq == "epoch"
-        if not by_epoch and (
-            not isinstance(save_freq, int) or isinstance(save_freq, bool) or save_freq < 1
-        ):
-            raise ValueError(
-                f"save_freq must be 'epoch' or a number of batches of at least 1, received "
-                f"{save_freq!r}"
-            )
+        check_save_freq(save_freq)
         self.backup_dir = os.fsdecode(backup_dir)
         self.save_freq = save_freq
         self.delete_checkpoint = flag(delete_checkpoint, "delete_checkpoint", self)

@@ -145,3 +145,14 @@ class CallbackList:
         with ExitStack() as stack:
             for callback in reversed(self.callbacks):
                 stack.callback(callback.on_train_interrupted, error)
+
+
+def check_save_freq(save_freq: object) -> None:
+    """ValueError unless it is "epoch" or a number of batches of at least 1."""
+    if isinstance(save_freq, str) and save_freq == "epoch":
+        return
+    if not isinstance(save_freq, int) or isinstance(save_freq, bool) or save_freq < 1:
+        raise ValueError(
+            f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer "
+            f"values of at least 1"
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config import flag, real
 from ..warn import say, warn
-from .base import Logs
+from .base import Logs, check_save_freq
 from .monitor import Monitor
 
 
@@ -53,14 +53,7 @@ class ModelCheckpoint(Monitor):
         self.save_best_only = flag(save_best_only, "save_best_only", self)
         automatic = isinstance(mode, str) and mode == "auto" and not self.save_best_only
         super().__init__(monitor, "min" if automatic else mode)
-        by_epoch = isinstance(save_freq, str) and save_freq == "epoch"
-        if not by_epoch and (
-            not isinstance(save_freq, int) or isinstance(save_freq, bool) or save_freq < 1
-        ):
-            raise ValueError(
-                f"Unrecognized save_freq: {save_freq}. Expected save_freq are 'epoch' or integer "
-                f"values of at least 1"
-            )
+        check_save_freq(save_freq)
         self.filepath = _checked(filepath)
         self.verbose = verbose
         self.save_weights_only = save_weights_only
