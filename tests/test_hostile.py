@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import random
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_mutations_get_past_the_first_checks(name: str) -> None:
             reasons.add(str(error)[-60:])
     assert "nothing" in reasons
     assert len(reasons) > 15
+
+
+@pytest.mark.parametrize("name", fuzz.GUIDED)
+@pytest.mark.parametrize("data", [b"", b"\0", b"\x08\x08"])
+def test_whatever_the_fuzzer_holds_is_changed(name: str, data: bytes) -> None:
+    """It gives its own finds back to be changed, such as an empty file."""
+    if name == "onnx":
+        pytest.importorskip("onnx", reason="needs the package onnx")
+    for index in range(50):
+        assert isinstance(hostile.TARGETS[name].mutate(random.Random(index), data), bytes)
 
 
 def _harm(data: bytes) -> None:
