@@ -119,4 +119,18 @@ struct ActivationParameters {
   float max_value;  // of bounded ReLU, at least 0: no result is larger; infinity for no bound
 };
 
+// How arrays become one, element by element.
+enum class Merge { kAdd, kSubtract, kMultiply, kMaximum, kMinimum };
+
+constexpr int kMostMerged = 64;  // arrays at a time
+
+// Arrays that are read together at every position of a shape to which they are broadcast.
+struct MergeShape {
+  std::int64_t axes, count;   // of the shape, at least 1; of the arrays, at most kMostMerged
+  const std::int64_t* sizes;  // by axis
+  const float* const* arrays;
+  const std::int64_t* steps;  // (count, axes): floats to the next position along an axis, 0 where
+                              // an array is broadcast; along the last axis 0 or 1
+};
+
 }  // namespace convkit

@@ -13,6 +13,7 @@ from convkit import ops, reference
 
 _KEYS = {"relu": "y", "sigmoid": "y", "tanh": "y", "softmax": "y", "elu": "y"}
 _KEYS.update({"gelu": "x", "leaky_relu": "x"})
+_MERGES = ("add", "subtract", "multiply", "average", "maximum", "minimum")
 
 
 def _ones_to_three(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -103,6 +104,24 @@ def _frames() -> dict[str, dict[str, Any]]:
         "zero_padding2d_backward": {"dy": _ones_to_three(2, 4, 7, 5), "padding": padding},
         "rescaling_forward": {"x": x, "scale": _ones_to_three(5), "offset": _ones_to_three(5)},
         "rescaling_backward": {"dy": x, "scale": _ones_to_three(5)},
+    }
+
+
+def _merges() -> dict[str, dict[str, Any]]:
+    x, z, dy = _ones_to_three(3, 7), _ones_to_three(7, 3).T.copy(), _ones_to_three(3, 7)
+    row = (1, 7)  # of an array that was broadcast
+    return {
+        **{name: {"x": x, "z": z} for name in _MERGES},
+        "add_backward": {"dy": dy, "x_shape": row, "divisor": 2.0},
+        "multiply_backward": {"dy": dy, "x_shape": row, "z": z},
+        "maximum_backward": {
+            "dy": dy,
+            "indices": (dy > 1).astype(np.uint8),
+            "index": 1,
+            "x_shape": row,
+        },
+        "concatenate": {"arrays": (x, z, dy), "axis": 1},
+        "concatenate_backward": {"dy": dy, "x_shape": (3, 4), "begin": 2, "axis": 1},
     }
 
 
@@ -198,6 +217,7 @@ def valid_calls() -> dict[str, dict[str, Any]]:
         **_convolutions(),
         **_pools(),
         **_frames(),
+        **_merges(),
         **_batchnorms(),
         **_denses(),
         **_activations(),
@@ -242,6 +262,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     **{name: ("out",) for name in reference.__all__ if name in valid_calls()},
     "bias_relu_backward": ("out", "db"),
     "max_pool2d_forward": ("out", "indices"),
+    "maximum": ("out", "indices"),
+    "minimum": ("out", "indices"),
     "conv2d_max_pool2d_forward": ("out", "indices"),
     "conv2d_backward": (),
     "conv2d_batchnorm_forward": ("out", "z", "mean", "rstd", "indices"),
@@ -272,10 +294,13 @@ ANY_RANK = {
     ("batchnorm_inference", "x"),
     ("rescaling_forward", "x"),
     ("rescaling_backward", "dy"),
+    *((name, key) for name in _MERGES for key in "xz"),
+    ("add_backward", "dy"),
 }
 
 # The arrays whose emptiness harms nobody: nothing is divided by it, and the result is empty too.
-MAY_BE_EMPTY = {*(ANY_RANK - {("bias_backward", "dy")}), ("gather", "source")}
+_SUMMED = {("bias_backward", "dy"), ("add_backward", "dy")}
+MAY_BE_EMPTY = {*(ANY_RANK - _SUMMED), ("gather", "source")}
 
 # (op, argument) -> axes along which another size is as valid as the one in the table.
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
@@ -304,11 +329,13 @@ FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("gather", "source"): (0, 1),
     ("zero_padding2d_forward", "x"): (0, 1, 2, 3),
     ("zero_padding2d_backward", "dy"): (0, 1, 2, 3),
+    ("add_backward", "dy"): (0,),
+    ("concatenate_backward", "dy"): (1,),
     ("rescaling_forward", "x"): (0, 1, 2),
     ("rescaling_backward", "dy"): (0, 1, 2),
     **{
         (name, key): (0, 1)
         for name, key in ANY_RANK
-        if not name.startswith(("batchnorm", "rescaling"))
+        if not name.startswith(("batchnorm", "rescaling", "add_backward", *_MERGES))
     },
 }

@@ -19,6 +19,7 @@ from convkit import _core, ops
 OTHERS = {
     "Activation",
     "Calls",
+    "Merge",
     "ModelLock",
     "as_one_operation",
     "available_isas",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from convkit import reference
 
 Shape = tuple[int, int, int, int]
@@ -87,6 +89,21 @@ class Pool:
     @property
     def terms(self) -> int:
         return self.pool_size[0] * self.pool_size[1]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Arrays of shapes that are broadcast together."""
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        return np.broadcast_shapes(*self.shapes)
 
 
 @dataclass(frozen=True)
@@ -332,3 +349,36 @@ DENSES = (
     Dense("mnist-3", 32, 10, 64),
     Dense("cifar10-1", 7, 512, 128),
 )
+
+
+def _merges() -> Iterator[Merge]:
+    yield Merge("plain", ((2, 8, 8, 16),) * 2)
+    yield Merge("vectors", ((4, 10),) * 2)
+    yield Merge("single", ((1, 1, 1, 1),) * 2)
+    for c in TAIL_CHANNELS:
+        whole = (2, 5, 3, c)
+        yield Merge(f"tail-{c}", (whole,) * 2)
+        yield Merge(f"tail-channels-{c}", (whole, (2, 1, 1, c)))
+        yield Merge(f"tail-pixels-{c}", ((2, 5, 3, 1), whole))
+    yield Merge("samples", ((3, 5, 4, 6), (3, 1, 1, 1)))
+    yield Merge("columns", ((3, 5, 4, 6), (3, 1, 4, 6)))
+    yield Merge("rows", ((3, 5, 1, 6), (3, 5, 4, 6)))
+    yield Merge("column-pixels", ((3, 5, 4, 6), (3, 1, 4, 1)))
+    yield Merge("row-channels", ((3, 5, 4, 6), (3, 5, 1, 6)))
+    yield Merge("outer", ((2, 7, 1), (2, 1, 9)))
+    yield Merge("both", ((3, 5, 1, 18), (3, 1, 4, 1)))
+    yield Merge("channels-and-pixels", ((2, 1, 1, 17), (2, 6, 5, 1)))
+    yield Merge("lower-rank", ((4, 6, 7, 5), (5,)))
+    yield Merge("scalar", ((3, 4), ()))
+    yield Merge("three", ((2, 5, 3, 7),) * 3)
+    yield Merge("three-broadcast", ((2, 1, 1, 7), (2, 5, 3, 1), (2, 5, 3, 7)))
+    yield Merge("seven", ((3, 33),) * 7)
+    yield Merge("long-channels", ((2, 61, 53, 19), (2, 1, 1, 19)))
+    yield Merge("long-samples", ((2, 61, 53, 3), (2, 1, 1, 1)))
+    yield Merge("long-rows", ((1, 1, 5000), (1, 3, 1)))
+    yield Merge("batch", ((32, 14, 14, 32),) * 2)
+    yield Merge("batch-channels", ((32, 14, 14, 32), (32, 1, 1, 32)))
+    yield Merge("batch-pixels", ((32, 14, 14, 32), (32, 14, 14, 1)))
+
+
+MERGES = tuple(_merges())

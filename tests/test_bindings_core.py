@@ -25,6 +25,8 @@ FREE_AXES: dict[tuple[str, int], tuple[int, ...]] = {
     ("bias_backward", 0): (0,),
     ("count_correct", 0): (1,),
     ("gather", 0): (0,),
+    # A part may be larger, as long as it is inside, and so may the whole.
+    **{(f"concatenate_{way}", place): (1,) for way in ("forward", "backward") for place in (0, 3)},
 }
 
 # (function, argument) -> axes along which one more or one less may leave the pooled shape as it is,

@@ -362,3 +362,54 @@ def test_rescaling_gradient(rng: np.random.Generator) -> None:
         lambda x: float((reference.rescaling_forward(x, scale, offset) * dy).sum()),
         x,
     )
+
+
+MERGE_CASES: list[tuple[tuple[int, ...], ...]] = [
+    ((2, 3, 4), (2, 3, 4)),
+    ((2, 3, 2, 3), (2, 1, 1, 3)),
+    ((2, 1, 3), (2, 4, 1), (2, 4, 3)),
+    ((2, 3, 4), (4,), ()),
+]
+
+
+@pytest.mark.parametrize("shapes", MERGE_CASES)
+@pytest.mark.parametrize("name", ["add", "multiply", "average", "maximum", "minimum", "subtract"])
+def test_merge_gradients(
+    name: str, shapes: tuple[tuple[int, ...], ...], rng: np.random.Generator
+) -> None:
+    shapes = shapes[:2] if name == "subtract" else shapes
+    # Distinct values 0.01 apart, as for pools: no step changes which array has the largest.
+    sizes = [math.prod(shape) for shape in shapes]
+    values = rng.permutation(np.arange(sum(sizes)) * 0.01 - 0.5)
+    pieces = np.split(values, np.cumsum(sizes)[:-1])
+    arrays = [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    dy = rng.standard_normal(np.broadcast_shapes(*shapes))
+    for k, shape in enumerate(shapes):
+
+        def loss(x: Array, k: int = k) -> float:
+            y = getattr(reference, name)(*arrays[:k], x, *arrays[k + 1 :])
+            return float(((y[0] if isinstance(y, tuple) else y) * dy).sum())
+
+        if name == "multiply":
+            others = [array for j, array in enumerate(arrays) if j != k]
+            dx = reference.multiply_backward(dy, shape, *others)
+        elif name in ("maximum", "minimum"):
+            dx = reference.maximum_backward(dy, getattr(reference, name)(*arrays)[1], k, shape)
+        else:
+            divisor = {"average": float(len(shapes)), "subtract": 1.0 - 2 * k}.get(name, 1.0)
+            dx = reference.add_backward(dy, shape, divisor=divisor)
+        assert_gradient(np.asarray(dx), loss, arrays[k])
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_concatenate_gradients(axis: int, rng: np.random.Generator) -> None:
+    arrays = [rng.standard_normal((2, 3, 2)) for _ in range(3)]
+    dy = rng.standard_normal(reference.concatenate(arrays, axis).shape)
+    for k, x in enumerate(arrays):
+
+        def loss(x: Array, k: int = k) -> float:
+            y = reference.concatenate([*arrays[:k], x, *arrays[k + 1 :]], axis)
+            return float((y * dy).sum())
+
+        begin = k * x.shape[axis]
+        assert_gradient(reference.concatenate_backward(dy, x.shape, begin, axis), loss, x)

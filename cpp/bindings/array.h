@@ -81,5 +81,7 @@ void bind_regularizer(py::module_& m);
 void bind_gather(py::module_& m);
 void bind_rescaling(py::module_& m);
 void bind_zero_padding2d(py::module_& m);
+void bind_merge(py::module_& m);
+void bind_concatenate(py::module_& m);
 
 }  // namespace convkit::bindings

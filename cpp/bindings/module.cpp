@@ -21,4 +21,6 @@ PYBIND11_MODULE(_core, m) {
   bind_gather(m);
   bind_rescaling(m);
   bind_zero_padding2d(m);
+  bind_merge(m);
+  bind_concatenate(m);
 }

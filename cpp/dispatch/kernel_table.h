@@ -127,6 +127,16 @@ struct GatherKernels {
   void (*gather_floats)(const float* source, float scale, float* out, std::int64_t n);
 };
 
+struct MergeKernels {
+  void (*merge)(const MergeShape&, Merge, float divisor, std::int64_t begin, std::int64_t end,
+                float* y, std::uint8_t* indices);
+  void (*merge_sum)(const MergeShape& kept, const MergeShape& summed, bool columns,
+                    const std::uint8_t* indices, int index, float divisor, std::int64_t begin,
+                    std::int64_t end, float* out);
+  void (*merge_select)(const float* dy, const std::uint8_t* indices, int index, float* dx,
+                       std::int64_t n);
+};
+
 struct TransposeKernels {
   void (*transpose)(const float* from, std::int64_t ld_from, std::int64_t rows,
                     std::int64_t columns, float* to, std::int64_t ld_to, std::int64_t width);
@@ -158,6 +168,7 @@ struct KernelTable : TileSizes,
                      RegularizerKernels,
                      DropoutKernels,
                      GatherKernels,
+                     MergeKernels,
                      TransposeKernels,
                      PeakKernels {
   const char* name;

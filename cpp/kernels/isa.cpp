@@ -21,6 +21,7 @@ const KernelTable* kernel_table() {
       regularizer_kernels(),
       dropout_kernels(),
       gather_kernels(),
+      merge_kernels(),
       transpose_kernels(),
       peak_kernels(),
       CONVKIT_STRING(CONVKIT_ISA),

@@ -18,6 +18,7 @@ OptimizerKernels optimizer_kernels() noexcept;
 RegularizerKernels regularizer_kernels() noexcept;
 DropoutKernels dropout_kernels() noexcept;
 GatherKernels gather_kernels() noexcept;
+MergeKernels merge_kernels() noexcept;
 TransposeKernels transpose_kernels() noexcept;
 PeakKernels peak_kernels() noexcept;
 

@@ -23,6 +23,13 @@ class Activation(enum.Enum):
     elu = 6
     bounded_relu = 7
 
+class Merge(enum.Enum):
+    add = 0
+    subtract = 1
+    multiply = 2
+    maximum = 3
+    minimum = 4
+
 class Calls:
     """The native calls that a thread makes while `capture` calls a function, to be replayed.
 
@@ -376,3 +383,19 @@ def gather(
 def rescaling(x: _Floats, scale: _Floats, offset: _Floats | None, out: _Floats) -> None: ...
 def zero_padding2d_forward(x: _Floats, pads: _Pads, out: _Floats) -> None: ...
 def zero_padding2d_backward(dy: _Floats, pads: _Pads, out: _Floats) -> None: ...
+def merge(
+    kind: Merge,
+    arrays: list[_Floats],
+    divisor: float,
+    indices: npt.NDArray[np.uint8] | None,
+    out: _Floats,
+) -> None: ...
+def merge_backward(
+    arrays: list[_Floats],
+    divisor: float,
+    indices: npt.NDArray[np.uint8] | None,
+    index: int,
+    out: _Floats,
+) -> None: ...
+def concatenate_forward(x: _Floats, axis: int, begin: int, out: _Floats) -> None: ...
+def concatenate_backward(dy: _Floats, axis: int, begin: int, out: _Floats) -> None: ...

@@ -22,6 +22,7 @@ from convkit.ops.activation import (
     tanh_forward,
 )
 from convkit.ops.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from convkit.ops.concatenate import concatenate, concatenate_backward
 from convkit.ops.conv2d import (
     conv2d_algorithm,
     conv2d_backward,
@@ -62,6 +63,17 @@ from convkit.ops.loss import (
     mean_squared_error,
     softmax_cross_entropy,
 )
+from convkit.ops.merge import (
+    add,
+    add_backward,
+    average,
+    maximum,
+    maximum_backward,
+    minimum,
+    multiply,
+    multiply_backward,
+    subtract,
+)
 from convkit.ops.optimizer import adam_update, rmsprop_update, sgd_update
 from convkit.ops.pool2d import (
     average_pool2d_backward,
@@ -77,6 +89,9 @@ from convkit.ops.zero_padding2d import zero_padding2d_backward, zero_padding2d_f
 
 __all__ = [
     "adam_update",
+    "add",
+    "add_backward",
+    "average",
     "average_pool2d_backward",
     "average_pool2d_forward",
     "batchnorm_backward",
@@ -85,6 +100,8 @@ __all__ = [
     "bias_backward",
     "bias_relu_backward",
     "binary_cross_entropy",
+    "concatenate",
+    "concatenate_backward",
     "conv2d_algorithm",
     "conv2d_backward",
     "conv2d_backward_input",
@@ -117,8 +134,13 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_index_dtype",
+    "maximum",
+    "maximum_backward",
     "mean_absolute_error",
     "mean_squared_error",
+    "minimum",
+    "multiply",
+    "multiply_backward",
     "pool2d_output_shape",
     "regularize",
     "relu_backward",
@@ -132,6 +154,7 @@ __all__ = [
     "softmax_backward",
     "softmax_cross_entropy",
     "softmax_forward",
+    "subtract",
     "tanh_backward",
     "tanh_forward",
     "zero_padding2d_backward",

@@ -7,6 +7,7 @@ converted output would be a copy that the caller does not see.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, TypeAlias, cast
 
@@ -20,6 +21,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 _FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
+_MOST_AXES = 32  # of an array, in all of NumPy's versions
 
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:
@@ -173,6 +175,18 @@ def integer(name: str, value: Any) -> int:
     if not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, but is {value!r}")
     return int(value)
+
+
+def sizes(name: str, shape: Any) -> Shape:
+    """A shape, of sizes of at least 0, as a tuple; TypeError or ValueError for anything else."""
+    if isinstance(shape, str | bytes) or not isinstance(shape, Iterable):
+        raise TypeError(f"{name} must be a shape, a tuple of integers, but is {shape!r}")
+    found = tuple(integer(f"every size of {name}", size) for size in shape)
+    if len(found) > _MOST_AXES or min(found, default=0) < 0:
+        raise ValueError(
+            f"{name} must be at most {_MOST_AXES} sizes of at least 0, but is {shape!r}"
+        )
+    return found
 
 
 def truth(name: str, value: Any) -> bool:

@@ -29,6 +29,7 @@ from .activation import (
     tanh_forward,
 )
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from .concatenate import concatenate, concatenate_backward
 from .conv2d import (
     conv2d_backward,
     conv2d_backward_input,
@@ -65,6 +66,17 @@ from .loss import (
     mean_squared_error,
     softmax_cross_entropy,
 )
+from .merge import (
+    add,
+    add_backward,
+    average,
+    maximum,
+    maximum_backward,
+    minimum,
+    multiply,
+    multiply_backward,
+    subtract,
+)
 from .optimizer import adam_update, rmsprop_update, sgd_update
 from .pool2d import (
     average_pool2d_backward,
@@ -79,6 +91,9 @@ from .zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
     "adam_update",
+    "add",
+    "add_backward",
+    "average",
     "average_pool2d_backward",
     "average_pool2d_forward",
     "batchnorm_backward",
@@ -87,6 +102,8 @@ __all__ = [
     "bias_backward",
     "bias_relu_backward",
     "binary_cross_entropy",
+    "concatenate",
+    "concatenate_backward",
     "conv2d_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",
@@ -117,8 +134,13 @@ __all__ = [
     "leaky_relu_forward",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "maximum",
+    "maximum_backward",
     "mean_absolute_error",
     "mean_squared_error",
+    "minimum",
+    "multiply",
+    "multiply_backward",
     "pool2d_output_shape",
     "regularize",
     "relu_backward",
@@ -132,6 +154,7 @@ __all__ = [
     "softmax_backward",
     "softmax_cross_entropy",
     "softmax_forward",
+    "subtract",
     "tanh_backward",
     "tanh_forward",
     "zero_padding2d_backward",
