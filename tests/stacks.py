@@ -119,7 +119,8 @@ def execute(plan: Plan, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
     """Run everything once; return the output and the losses."""
     bound = plan.bind(len(x))
     bound.x[...] = x
-    if plan.head is not None:
-        bound.take(y, None, np.arange(len(y)))
+    if plan.heads:
+        bound.take([y], [None], np.arange(len(y)))
     bound(Run(plan.training, SEED, 3))
-    return bound.output.copy(), bound.losses.copy()
+    losses = bound.head.losses if bound.heads else np.zeros(len(x), np.float32)
+    return bound.output.copy(), losses.copy()

@@ -84,8 +84,8 @@ def test_memory_of_others_is_used_as_it_is(wrap: Any, dtype: Any) -> None:
     converted = as_images(wrap(array))
     assert np.shares_memory(converted, array)
     assert converted.dtype == dtype
-    prepared = data.samples(array, None, SHAPE[1:], None, (2,))
-    assert np.shares_memory(prepared.x, array), "nor is it copied on the way to the batches"
+    prepared = data.samples([array], None, data.Expected([SHAPE[1:]]))
+    assert np.shares_memory(prepared.inputs[0], array), "nor is it copied on the way to the batches"
     assert_trains_alike(wrap(array), wrap(np.array([0, 1, 1, 0])), array)
 
 

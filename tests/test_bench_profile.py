@@ -20,8 +20,7 @@ from convkit.bench.machine import machine
 from convkit.bench.measure import Pace, Spread
 from convkit.bench.profile import Account, Part, account
 from convkit.bench.train import compiled, random_batches
-from convkit.lowering import lower
-from convkit.plan import Plan
+from convkit.plan import Plan, lower
 
 QUICK = Pace(rounds=2, run_seconds=0.0, settle_seconds=0.0)
 
@@ -48,12 +47,12 @@ def test_winograd_points_are_the_fewest() -> None:
 
 def mnist_plan(n: int = 32) -> Plan:
     model = compiled("mnist")
-    return lower(model.layers, (28, 28, 1), n, training=True, loss=model.loss)
+    return lower(model.graph, n, training=True, loss=model.loss)
 
 
 def cifar10_plan() -> Plan:
     model = compiled("cifar10")
-    return lower(model.layers, (32, 32, 3), 32, training=True, loss=model.loss)
+    return lower(model.graph, 32, training=True, loss=model.loss)
 
 
 def test_work_of_a_winograd_convolution() -> None:

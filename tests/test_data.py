@@ -18,7 +18,7 @@ def test_float32_and_uint8_are_used_as_they_are() -> None:
     for dtype in (np.float32, np.uint8):
         x = np.ones((4, 3, 3, 1), dtype)
         assert images.as_images(x) is x
-        assert data.Samples(x).part(1, 3).x.base is x
+        assert data.Samples([x]).part(1, 3).inputs[0].base is x
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_wrong_shapes_come_with_a_remedy(shape: tuple[int, ...], hint: str) -> N
 
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="x has 3 samples and y has 2"):
-        data.samples(np.zeros((3, 4)), [0, 1], (4,), LOSS, (2,))
+        data.samples([np.zeros((3, 4))], [[0, 1]], data.Expected([(4,)], [(LOSS, (2,))]))
 
 
 def test_batches_cover_every_sample_once() -> None:
-    samples = Samples(np.zeros((10, 1), np.float32))
+    samples = Samples([np.zeros((10, 1), np.float32)])
     sizes = [len(batch) for batch in samples.batches(4)]
     assert sizes == [4, 4, 2]
     order = np.random.default_rng(0).permutation(10)
@@ -113,9 +113,9 @@ def test_batches_cover_every_sample_once() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_load_gathers_rows_as_float32(dtype: type) -> None:
     x = np.arange(30).reshape(10, 3).astype(dtype)
-    samples = Samples(x, np.arange(10))
+    samples = Samples([x], [np.arange(10)])
     out = np.empty((2, 3), np.float32)
-    samples.load(np.array([7, 2]), out)
+    samples.load(np.array([7, 2]), [out])
     np.testing.assert_array_equal(out, [[21, 22, 23], [6, 7, 8]])
 
 
@@ -124,42 +124,42 @@ def test_load_gathers_rows_as_float32(dtype: type) -> None:
     [(10, 0.3, 7), (60000, 0.3, 42000), (50000, 0.3, 35000), (7, 0.5, 3), (3, 0.1, 2)],
 )
 def test_the_split_is_the_tail_as_in_keras(count: int, fraction: float, kept: int) -> None:
-    samples = Samples(np.arange(count, dtype=np.float32)[:, None], np.zeros(count, np.int64))
+    samples = Samples([np.arange(count, dtype=np.float32)[:, None]], [np.zeros(count, np.int64)])
     training, validation = data.split_validation(samples, fraction)
     assert (len(training), len(validation)) == (kept, count - kept)
-    np.testing.assert_array_equal(training.x[:, 0], np.arange(kept))
-    np.testing.assert_array_equal(validation.x[:, 0], np.arange(kept, count))
-    assert np.shares_memory(training.x, samples.x), "a split copies nothing"
+    np.testing.assert_array_equal(training.inputs[0][:, 0], np.arange(kept))
+    np.testing.assert_array_equal(validation.inputs[0][:, 0], np.arange(kept, count))
+    assert np.shares_memory(training.inputs[0], samples.inputs[0]), "a split copies nothing"
 
 
 @pytest.mark.parametrize("fraction", [1.0, -0.1, 1.5, float("nan"), True, "0.2"])
 def test_a_fraction_out_of_range(fraction: Any) -> None:
     with pytest.raises(ValueError, match="validation_split must lie between 0 and 1"):
-        data.split_validation(Samples(np.zeros((4, 1))), fraction)
+        data.split_validation(Samples([np.zeros((4, 1))]), fraction)
 
 
 def test_an_empty_side() -> None:
     with pytest.raises(ValueError, match="leaves 0 for training and 1"):
-        data.split_validation(Samples(np.zeros((1, 1))), 0.3)
+        data.split_validation(Samples([np.zeros((1, 1))]), 0.3)
 
 
 def test_a_class_that_one_side_lacks_is_named() -> None:
     y = np.sort(np.arange(10) % 5)
-    samples = Samples(np.zeros((10, 1)), y)
+    samples = Samples([np.zeros((10, 1))], [y])
     with pytest.warns(UserWarning, match="the last samples") as record:
         data.split_validation(samples, 0.3)
     texts = [str(warning.message) for warning in record]
     assert len(texts) == 2
     assert "the validation split has none of the classes 0, 1, 2, which the training" in texts[0]
     assert "the training data has none of the classes 4, which the validation split" in texts[1]
-    one_hot = Samples(np.zeros((10, 1)), np.eye(5, dtype=np.float32)[y])
+    one_hot = Samples([np.zeros((10, 1))], [np.eye(5, dtype=np.float32)[y]])
     with pytest.warns(UserWarning, match="the last samples") as record:
         data.split_validation(one_hot, 0.3)
     assert [str(warning.message) for warning in record] == texts
 
 
 def test_many_missing_classes_are_abridged() -> None:
-    samples = Samples(np.zeros((40, 1)), np.arange(40))
+    samples = Samples([np.zeros((40, 1))], [np.arange(40)])
     with pytest.warns(UserWarning, match="the last samples") as record:
         data.split_validation(samples, 0.5)
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..., which" in str(record[0].message)
@@ -168,9 +168,9 @@ def test_many_missing_classes_are_abridged() -> None:
 def test_no_warning_for_mixed_labels_or_numbers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        data.split_validation(Samples(np.zeros((10, 1)), np.arange(10) % 3), 0.4)
+        data.split_validation(Samples([np.zeros((10, 1))], [np.arange(10) % 3]), 0.4)
         targets = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
-        data.split_validation(Samples(np.zeros((10, 1)), targets), 0.4)
+        data.split_validation(Samples([np.zeros((10, 1))], [targets]), 0.4)
 
 
 def test_tuples_are_unpacked_as_in_keras() -> None:

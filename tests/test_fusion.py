@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import fusion, layers, losses, reference
+from convkit import layers, losses, reference
 from convkit.layers.run import Run
 from convkit.losses import Loss
-from convkit.lowering import lower
 from convkit.parameters import ParameterStore
+from convkit.plan import fusion, lower
 from stacks import SEED, SIZES, STACKS, batch, build, convolutional, execute, max_pooled, normalised
 
 
@@ -68,7 +68,7 @@ def test_gradients_of_whole_models_agree_with_finite_differences(name: str, fuse
     store.gradients[...] = np.nan  # whatever is not written stays visible
     for parameter in model.weights:
         parameter.gradient[...] = np.nan
-    plan = lower(model.layers, SIZES, 4, True, loss=losses.get("sparse_categorical_crossentropy"),
+    plan = lower(model.graph, 4, True, loss=losses.get("sparse_categorical_crossentropy"),
                  fuse=fuse)  # fmt: skip
     _, sample_losses = execute(plan, x, y)
     x64 = x.astype(np.float64)
@@ -104,7 +104,7 @@ def test_fused_equals_unfused(name: str, training: bool) -> None:
     for fuse in (True, False):
         model.set_weights(weights)
         store.gradients[...] = 0.0
-        plan = lower(model.layers, SIZES, 5, training, loss=loss, fuse=fuse)
+        plan = lower(model.graph, 5, training, loss=loss, fuse=fuse)
         results.append((*execute(plan, x, y), store.gradients.copy(), store.state.copy()))
     for fused, plain in zip(*results, strict=True):
         np.testing.assert_allclose(fused, plain, rtol=2e-5, atol=2e-6)
@@ -131,13 +131,13 @@ def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> N
     loss = losses.get("sparse_categorical_crossentropy")
     stack, end = FUSED.get(entry.name, (convolutional, ""))
     model = build(stack(), SIZES)
-    fused = lower(model.layers, SIZES, 2, True, loss=loss)
-    plain = lower(model.layers, SIZES, 2, True, loss=loss, fuse=False)
+    fused = lower(model.graph, 2, True, loss=loss)
+    plain = lower(model.graph, 2, True, loss=loss, fuse=False)
     if entry.name not in FUSED:
         if entry.name == "sigmoid with binary cross-entropy":
             model, loss = build([layers.Dense(1, "sigmoid")], (6,)), losses.get("bce")
-            fused = lower(model.layers, (6,), 2, True, loss=loss)
-            plain = lower(model.layers, (6,), 2, True, loss=loss, fuse=False)
+            fused = lower(model.graph, 2, True, loss=loss)
+            plain = lower(model.graph, 2, True, loss=loss, fuse=False)
         else:
             assert entry.name == "softmax with cross-entropy"
         assert fused.head is not None
@@ -155,7 +155,7 @@ def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> N
 def test_a_frozen_normalisation_is_not_fused() -> None:
     model = build(normalised(), SIZES)
     model.layers[1].trainable = False
-    plan = lower(model.layers, SIZES, 2, True, loss=losses.get("sparse_categorical_crossentropy"))
+    plan = lower(model.graph, 2, True, loss=losses.get("sparse_categorical_crossentropy"))
     assert sum(isinstance(step.stage, fusion.ConvBatchNorm) for step in plan.steps) == 3
 
 
@@ -173,7 +173,7 @@ def test_an_activation_inside_a_layer_is_one_behind_it(activation: str) -> None:
     results = []
     for model in (inside, behind):
         store = ParameterStore(model.weights)
-        plan = lower(model.layers, (6,), 5, True, loss=loss)
+        plan = lower(model.graph, 5, True, loss=loss)
         results.append((*execute(plan, x, y), store.gradients))
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -186,7 +186,7 @@ def test_a_relu_with_arguments_is_not_fused_as_one_without(given: dict[str, floa
     """The layer before it computes max(x, 0) alone."""
     model = build([layers.Dense(6), layers.ReLU(**given), layers.Dense(3)], (6,))
     x, _ = batch(5, (6,))
-    plan = lower(model.layers, (6,), 5, False)
+    plan = lower(model.graph, 5, False)
     assert any(
         str(value) in step.stage.describe((5, 6), False)
         for step in plan.steps
@@ -205,7 +205,7 @@ def test_logits_and_probabilities_meet(loss: Loss) -> None:
     model = build([layers.Dense(3, "softmax" if softmax else None)], (6,))
     x, y = batch(4, (6,))
     store = ParameterStore(model.weights)
-    output, values = execute(lower(model.layers, (6,), 4, True, loss=loss), x, y)
+    output, values = execute(lower(model.graph, 4, True, loss=loss), x, y)
     logits = x @ model.get_weights()[0] + model.get_weights()[1]
     expected, probs, dlogits = reference.softmax_cross_entropy(logits.astype(np.float64), y)
     np.testing.assert_allclose(values, expected, rtol=1e-5)
@@ -250,13 +250,13 @@ def test_a_sigmoid_before_binary_cross_entropy(
     for training in (True, False):
         for fuse in (True, False):
             store.gradients[...] = 0.0
-            plan = lower(model.layers, sizes, 5, training, loss=loss, fuse=fuse)
-            assert plan.head is not None
-            assert (plan.head.activation is not None) == fuse
+            plan = lower(model.graph, 5, training, loss=loss, fuse=fuse)
+            assert len(plan.heads) == 1
+            assert (plan.heads[0].of.activation is not None) == fuse
             bound = plan.bind(5)
-            bound.x[...], bound.targets, bound.sample_weight = x, y, weight
+            bound.x[...], bound.head.targets, bound.head.sample_weight = x, y, weight
             bound(Run(training, SEED, 3))
-            results.append((bound.output.copy(), bound.losses.copy(), store.gradients.copy()))
+            results.append((bound.output.copy(), bound.head.losses.copy(), store.gradients.copy()))
     predicted = model.predict(x, verbose=0)
     for output, values, gradients in results:
         np.testing.assert_array_equal(output, predicted)
@@ -294,9 +294,9 @@ def test_a_wrong_answer_is_learnt_however_sure_it_is(logit: float, end: str) -> 
 def test_a_softmax_along_another_axis_stays_where_it_is() -> None:
     stack = [layers.Dense(6), layers.Reshape((2, 3)), layers.Softmax(), layers.Flatten()]
     model = build(stack, (4,))
-    plan = lower(model.layers, (4,), 2, True, loss=losses.get("categorical_crossentropy"))
-    assert plan.head is not None
-    assert plan.head.activation is None
+    plan = lower(model.graph, 2, True, loss=losses.get("categorical_crossentropy"))
+    assert len(plan.heads) == 1
+    assert plan.heads[0].of.activation is None
 
 
 def test_raw_pixels_are_learnt() -> None:

@@ -303,14 +303,14 @@ def test_what_counts_as_batches() -> None:
     x, y, _ = samples()
     for batches in (cut(x), iter([x]), Loader(x), Numbered(x), zip([x], [y], strict=True)):
         assert is_iterable_of_batches(batches)
-    for data in (x, x.tolist(), [x, x], (x, y), "text", {"x": x}, 3, None, Samples(x)):
+    for data in (x, x.tolist(), [x, x], (x, y), "text", {"x": x}, 3, None, Samples([x])):
         assert not is_iterable_of_batches(data)
     listed = [(x, y), (x, y)]
     assert is_iterable_of_batches(listed)
     assert not is_iterable_of_batches(listed, y)
     assert not is_iterable_of_batches(listed, with_targets=False)
-    assert not IterableBatches(cut(x), lambda x, y, w: Samples(x)).repeats
-    assert IterableBatches(Loader(x), lambda x, y, w: Samples(x)).repeats
+    assert not IterableBatches(cut(x), lambda x, y, w: Samples([x])).repeats
+    assert IterableBatches(Loader(x), lambda x, y, w: Samples([x])).repeats
 
 
 # Iterables that do not end by themselves, and those that want to know of epochs.

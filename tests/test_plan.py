@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 import convkit
 from convkit import layers, losses
-from convkit.lowering import lower
 from convkit.parameters import ParameterStore
+from convkit.plan import Plan, lower
+from convkit.plan.memory import Slot
 from stacks import SIZES, batch, build, convolutional, execute
 
 
@@ -19,8 +21,8 @@ def test_a_partial_batch_uses_the_front_of_the_same_memory() -> None:
     loss = losses.get("sparse_categorical_crossentropy")
     store = ParameterStore(model.weights)
     weights = model.get_weights()
-    large = lower(model.layers, SIZES, 8, True, loss=loss)
-    exact = lower(model.layers, SIZES, 3, True, loss=loss)
+    large = lower(model.graph, 8, True, loss=loss)
+    exact = lower(model.graph, 3, True, loss=loss)
     results = []
     for plan in (large, exact):
         model.set_weights(weights)
@@ -35,37 +37,48 @@ def test_a_partial_batch_uses_the_front_of_the_same_memory() -> None:
             large.bind(n)
 
 
+def places(plan: Plan) -> list[Slot]:
+    """The pieces of memory that arrays share, one after the other."""
+    return list(dict.fromkeys(slot.place for slot in plan.memory.slots))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_lives_at_the_same_time_lies_apart(training: bool) -> None:
+    loss = losses.get("sparse_categorical_crossentropy")
+    plan = lower(build(convolutional(), SIZES).graph, 4, training, loss=loss)
+    found = places(plan)
+    assert len(found) > 3
+    for i, one in enumerate(found):
+        assert 0 <= one.offset <= one.offset + one.nbytes <= plan.nbytes
+        assert one.offset % 64 == 0
+        for other in found[:i]:
+            if one.start <= other.end and other.start <= one.end:
+                first, second = sorted((one, other), key=lambda slot: slot.offset)
+                assert first.offset + first.nbytes <= second.offset
+
+
 def test_training_keeps_activations_until_their_gradients_take_their_place() -> None:
     model = build(convolutional(), SIZES)
     loss = losses.get("sparse_categorical_crossentropy")
-    plan = lower(model.layers, SIZES, 4, True, loss=loss)
-    backward = [step for step in plan.steps if step.dy is not None]
-    over = [i for i, step in enumerate(backward) if step.dx is step.x]
-    for i in over:
-        x = backward[i].x
-        assert not any(step.stage.keeps_input and step.x is x for step in backward[:i])
-        assert not any(step.stage.keeps_output and step.y is x for step in backward[:i])
+    plan = lower(model.graph, 4, True, loss=loss)
+    backward = [step for step in plan.steps if step.dy is not None and step.dx[0] is not None]
+    over = [step for step in backward if step.dx[0].slot.place is step.x[0].slot.place]
     assert over, "the second convolution's input is not read again"
-    activations = {id(step.y) for step in plan.steps}
-    gradients = {id(b) for step in backward for b in (step.dy, step.dx) if b is not None}
-    assert len(gradients - activations) <= 2, "the other gradients walk between two buffers"
-    kept = [step for step in plan.steps if step.stage.keeps_input]
-    assert len({id(step.x) for step in kept}) == len(kept)
-    assert plan.steps[0].dx is None, "nobody needs the gradient of the images"
+    assert plan.steps[0].dx == (None,), "nobody needs the gradient of the images"
     for step in plan.steps:
         if step.stage.is_view(True):
-            assert step.x is step.y
-            assert step.dy is None
+            assert step.x[0].slot.place is step.y.slot.place
 
 
-def test_inference_walks_between_two_buffers() -> None:
+def test_inference_needs_the_two_largest_neighbours() -> None:
     model = build(convolutional(), SIZES)
-    plan = lower(model.layers, SIZES, 4)
-    assert len({id(step.y) for step in plan.steps} - {id(plan.x)}) == 2
-    training = lower(
-        model.layers, SIZES, 4, True, loss=losses.get("sparse_categorical_crossentropy")
-    )
-    assert plan.nbytes < 0.7 * training.nbytes
+    plan = lower(model.graph, 4)
+    loss = losses.get("sparse_categorical_crossentropy")
+    assert plan.nbytes < 0.7 * lower(model.graph, 4, True, loss=loss).nbytes
+    chain = [layers.Dense(size) for size in (64, 16, 128, 32, 8, 16)]
+    widths = [16, 64, 16, 128, 32, 8, 16]
+    plan = lower(build(chain, (16,)).graph, 4)
+    assert plan.nbytes == 4 * 4 * max(a + b for a, b in itertools.pairwise(widths))
 
 
 def test_a_step_never_writes_over_what_backward_reads() -> None:
@@ -81,10 +94,10 @@ def test_a_step_never_writes_over_what_backward_reads() -> None:
     ]
     model = build(stack, SIZES)
     loss = losses.get("sparse_categorical_crossentropy")
-    plan = lower(model.layers, SIZES, 2, True, loss=loss)
+    plan = lower(model.graph, 2, True, loss=loss)
     tanh, dropout = plan.steps[2], plan.steps[3]
-    assert tanh.x is tanh.y
-    assert dropout.x is not dropout.y
+    assert tanh.x[0].slot.place is tanh.y.slot.place
+    assert dropout.x[0].slot.place is not dropout.y.slot.place
 
 
 def test_backward_stops_at_the_first_trainable_layer() -> None:
@@ -92,12 +105,12 @@ def test_backward_stops_at_the_first_trainable_layer() -> None:
                   (6,))  # fmt: skip
     loss = losses.get("sparse_categorical_crossentropy")
     model.layers[0].trainable = False
-    plan = lower(model.layers, (6,), 2, True, loss=loss)
+    plan = lower(model.graph, 2, True, loss=loss)
     assert [step.dy is not None for step in plan.steps] == [False, True, True]
-    assert [step.dx is not None for step in plan.steps] == [False, False, True]
+    assert [step.dx[0] is not None for step in plan.steps] == [False, False, True]
     model.layers[1].trainable = model.layers[2].trainable = False
-    plan = lower(model.layers, (6,), 2, True, loss=loss)
-    assert plan.runs(2)[1] == []
+    plan = lower(model.graph, 2, True, loss=loss)
+    assert not any(step.backward(2) for step in plan.steps)
 
 
 def test_one_step_allocates_next_to_nothing() -> None:
@@ -160,6 +173,6 @@ def test_the_algorithm_is_the_one_that_ops_choose() -> None:
 def test_wrong_arguments() -> None:
     model = build([layers.Dense(3)], (6,))
     with pytest.raises(ValueError, match="needs a loss"):
-        lower(model.layers, (6,), 4, True)
+        lower(model.graph, 4, True)
     with pytest.raises(ValueError, match="batch_size must be a positive integer"):
-        lower(model.layers, (6,), 0)
+        lower(model.graph, 0)

@@ -96,9 +96,9 @@ def test_class_weights_are_sample_weights(loss: str) -> None:
 def test_class_weights_of_columns_and_of_numbers() -> None:
     data = convkit.data
     x = np.zeros((4, 1), np.float32)
-    column = data.Samples(x, np.array([[0.0], [1.0], [2.0], [1.0]], np.float32))
+    column = data.Samples([x], [np.array([[0.0], [1.0], [2.0], [1.0]], np.float32)])
     weighted = data.weighted_by_class(column, {1: 2.0, np.int64(2): 4.0}, 1)
-    np.testing.assert_array_equal(weighted.weights, [1, 2, 4, 2])
+    np.testing.assert_array_equal(weighted.weights[0], [1, 2, 4, 2])
     assert data.weighted_by_class(column, None, 1) is column
 
 

@@ -100,7 +100,7 @@ def test_passes_over_arrays_are_cut_as_in_keras(options: Any, expected: list[int
 
 def test_a_pass_that_spans_epochs_has_every_sample_once() -> None:
     x, y, _ = samples()
-    batches = ArrayBatches(Samples(x, y), 4, 3, lambda n, e, _: np.arange(n)[::-1] + 100 * e)
+    batches = ArrayBatches(Samples([x], [y]), 4, 3, lambda n, e, _: np.arange(n)[::-1] + 100 * e)
     first, second = ([i.tolist() for _, i in batches.epoch(e) or ()] for e in (0, 1))
     assert [i for batch in first + second for i in batch] == list(range(N))[::-1][:24]
     with pytest.warns(UserWarning, match=ENDED):

@@ -78,6 +78,7 @@ WRONG: dict[str, Any] = {
     "a module": types,
 }
 
+TENSOR = convkit.Input((4,), name="given")
 # What constructors and functions must be given to be called at all.
 NEEDED: dict[str, Any] = {
     "activation": "relu", "alpha": 0.5, "axis": -1, "boundaries": [1, 2], "callbacks": [],
@@ -85,7 +86,8 @@ NEEDED: dict[str, Any] = {
                "config": {"max_learning_rate": 0.1, "total_steps": 3}},
     "backup_dir": "backup", "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv",
     "filepath": "file",
-    "filters": 2, "identifier": None, "initial_learning_rate": 0.1, "kernel_size": 3,
+    "filters": 2, "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
+    "initial_learning_rate": 0.1, "kernel_size": 3,
     "learning_rate": 0.1, "max_learning_rate": 0.1, "model": None, "monitor": "val_loss",
     "n": 1, "name": "auto", "padding": 1, "params": {}, "pool_size": 2, "rate": 0.5, "rounds": 1,
     "scale": 0.5, "schedule": lambda epoch: 0.1, "seed": 1, "shape": (4, 4, 1),
@@ -101,6 +103,14 @@ def model(compiled: bool = True) -> convkit.Sequential:
     )
     if compiled:
         made.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return made
+
+
+def graph() -> convkit.Model:
+    inputs = [convkit.Input(SIZES, name="one"), convkit.Input(SIZES, name="two")]
+    outputs = [layers.Dense(3, activation="softmax")(layers.Flatten()(each)) for each in inputs]
+    made = convkit.Model(inputs, outputs)
+    made.compile("sgd", "sparse_categorical_crossentropy")
     return made
 
 
@@ -173,6 +183,16 @@ def methods() -> Iterator[tuple[str, Case]]:
     yield of(model, "set_weights", weights=[])
     yield of(model, "plan", batch_size=2, training=True)
     yield of(model, "from_config", config=model().get_config())
+    yield of(model, "__call__", inputs=X, training=False)
+    yield of(graph, "__call__", inputs=[X, X], training=False)
+    yield of(graph, "fit", x=[X, X], y=[Y, Y], verbose=0, sample_weight=None, batch_size=2)
+    yield of(graph, "predict", x=[X, X], verbose=0)
+    yield of(
+        graph, "compile", optimizer="sgd", loss=["mse", None], metrics=None, loss_weights=[1.0, 2.0]
+    )
+    yield of(graph, "from_config", config=graph().get_config())
+    yield of(graph, "compute_output_shape", input_shape=[(None, *SIZES)] * 2)
+    yield of(lambda: layers.Dense(2), "__call__", inputs=np.ones((2, 3)), training=False)
     yield of(lambda: layers.Dense(2), "set_weights", weights=[])
     yield of(lambda: convkit.Sequential([layers.Flatten()]), "build", input_shape=(None, 3))
     for kind in (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense, layers.Flatten,

@@ -35,7 +35,7 @@ from . import (
     zoo,
 )
 from .layers import Input
-from .models import Sequential
+from .models import Model, Sequential
 
 if TYPE_CHECKING:
     from . import bench, datasets, interop, onnx, plots, reference, sklearn
@@ -44,6 +44,7 @@ _LAZY = ("bench", "datasets", "interop", "onnx", "plots", "reference", "sklearn"
 
 __all__ = [
     "Input",
+    "Model",
     "Sequential",
     "bench",
     "callbacks",

@@ -2,18 +2,60 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .batches import Batches
 from .callbacks import Callback, CallbackList, Logs
-from .config import flag
+from .config import as_number, flag
 from .progress import check_verbose
 
 if TYPE_CHECKING:
     from .models import Sequential
+
+
+def per_output(value: Any, names: Sequence[str], what: str, *, alike: bool = False) -> list[Any]:
+    """What is given for each output of a model, None where nothing is.
+
+    Args:
+        value: of one output, it or a list of it; of several, a list in their order, or a dictionary
+            by their names.
+        names: of the outputs.
+        what: it is, for errors.
+        alike: whether one that is no list is for all outputs.
+
+    Raises:
+        ValueError: there are more, or others, than there are outputs.
+    """
+    if isinstance(value, Mapping):
+        if unknown := [key for key in value if key not in names]:
+            raise ValueError(f"{what} names {unknown[0]!r}, and the outputs are {list(names)}")
+        return [value.get(name) for name in names]
+    if len(names) == 1:
+        is_list = isinstance(value, list | tuple) and len(value) == 1
+        nested = is_list and (
+            what != "metrics" or isinstance(value[0], list | tuple)
+        )  # [metric, ...] is one's own
+        return [value[0] if nested else value]
+    if value is None or (alike and not isinstance(value, list | tuple)):
+        return [value] * len(names)
+    if not isinstance(value, list | tuple) or len(value) != len(names):
+        raise ValueError(
+            f"{what} must be a list of {len(names)}, one for each of the outputs {list(names)}, or "
+            f"a dictionary by their names, received {value!r}"
+        )
+    return list(value)
+
+
+def checked_weight(value: Any) -> float:
+    """The weight of a loss as a float; ValueError unless it is a finite number."""
+    number = as_number(value)
+    if number is None or not math.isfinite(number):
+        raise ValueError(f"loss_weights must be finite numbers, received {value!r}")
+    return number
 
 
 def due(validation_freq: int | Sequence[int]) -> Callable[[int], bool]:

@@ -7,8 +7,9 @@ Everything is checked and converted here once, before training. uint8 images sta
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,28 +28,41 @@ _NAMED_CLASSES = 10  # so many are listed in a warning
 
 
 class Samples:
-    """Images and, for training, their targets, ready for the ops.
+    """What a model takes and, for training, its targets, ready for the ops.
+
+    Args:
+        inputs: one array for each input of the model.
+        targets: one array for each output that has a loss; none where nothing is known.
+        weights: as many, or None for ones everywhere.
 
     Attributes:
-        x: float32 or uint8, (n, ...), C-contiguous.
-        y: int64 (n,) or float32 (n, ...), or None where nothing is known.
-        weights: float32 (n,), the factors of the samples' losses, or None for ones.
+        inputs: float32 or uint8, each (n, ...), C-contiguous.
+        targets: each int64 (n,) or float32 (n, ...).
+        weights: each float32 (n,), the factors of the samples' losses, or None for ones.
     """
 
-    __slots__ = ("weights", "x", "y")
+    __slots__ = ("inputs", "targets", "weights")
 
-    def __init__(self, x: Array, y: Array | None = None, weights: Array | None = None) -> None:
-        self.x = x
-        self.y = y
-        self.weights = weights
+    def __init__(
+        self,
+        inputs: Sequence[Array],
+        targets: Sequence[Array] = (),
+        weights: Sequence[Array | None] | None = None,
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.targets = tuple(targets)
+        self.weights = (None,) * len(self.targets) if weights is None else tuple(weights)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.inputs[0])
 
     def part(self, start: int, stop: int) -> Samples:
         """Some neighbouring samples, without copying."""
-        parts = (None if a is None else a[start:stop] for a in (self.y, self.weights))
-        return Samples(self.x[start:stop], *parts)
+        return Samples(
+            [array[start:stop] for array in self.inputs],
+            [array[start:stop] for array in self.targets],
+            [None if array is None else array[start:stop] for array in self.weights],
+        )
 
     def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Array]:
         """The indices of each batch; the last may be smaller."""
@@ -56,46 +70,87 @@ class Samples:
         for start in range(0, len(indices), batch_size):
             yield indices[start : start + batch_size]
 
-    def load(self, indices: Array, x: Array) -> None:
-        """Write the images of a batch into `x` as float32."""
-        ops.gather(self.x, indices, out=x)
+    def load(self, indices: Array, inputs: Sequence[Array]) -> None:
+        """Write a batch into the arrays of the inputs as float32."""
+        for own, out in zip(self.inputs, inputs, strict=True):
+            ops.gather(own, indices, out=out)
+
+
+class Expected(NamedTuple):
+    """What a model takes.
+
+    Attributes:
+        inputs: the sizes of a sample of each input.
+        outputs: the loss and the sizes of a sample of each output; without a loss, its targets do
+            not count.
+        names: of the inputs, where there are several.
+        output_names: likewise.
+    """
+
+    inputs: Sequence[tuple[int, ...]]
+    outputs: Sequence[tuple[Loss | None, tuple[int, ...]]] = ()
+    names: Sequence[str] = ()
+    output_names: Sequence[str] = ()
 
 
 def samples(
-    x: Any,
-    y: ArrayLike | None,
-    sizes: tuple[int, ...],
-    loss: Loss | None,
-    output_sizes: tuple[int, ...],
-    sample_weight: ArrayLike | None = None,
+    inputs: Sequence[Any],
+    targets: Sequence[Any] | None,
+    expected: Expected,
+    sample_weight: Sequence[Any] | None = None,
 ) -> Samples:
     """Check and convert inputs, targets and weights.
 
     Args:
-        x: the images, (n, *sizes).
-        y: the targets, or None.
-        sizes: the model's input, of one sample.
-        loss: who knows which targets are right; needed if there are targets.
-        output_sizes: the model's output, of one sample.
-        sample_weight: the factors of the samples' losses, (n,) or (n, 1), or None.
+        inputs: for each input of the model the samples, (n, ...).
+        targets: for each output, or None.
+        expected: what the model takes.
+        sample_weight: the factors of the samples' losses, (n,) or (n, 1), or None; one for each
+            output, or None.
 
     Raises:
         ValueError: empty, of the wrong shape, of different lengths, labels out of range, or a
             weight that is not finite.
         TypeError: not numbers.
     """
-    images = as_images(x)
-    check_images(images, sizes)
-    if y is None or loss is None:
-        return Samples(images)
-    targets = loss.prepare(as_array("y", y), output_sizes)
-    if len(targets) != len(images):
+    arrays = []
+    for i, (given, sizes) in enumerate(zip(inputs, expected.inputs, strict=True)):
+        with _named("input", expected.names, i):
+            arrays.append(as_images(given))
+            check_images(arrays[-1], sizes)
+    count = len(arrays[0])
+    if any(len(array) != count for array in arrays):
         raise ValueError(
-            f"x has {len(images)} samples and y has {len(targets)}: there must be one target "
-            f"for each sample"
+            f"all inputs must have the same number of samples, received {[*map(len, arrays)]}"
         )
-    weights = None if sample_weight is None else as_weights(sample_weight, len(images))
-    return Samples(images, targets, weights)
+    if targets is None or all(loss is None for loss, _ in expected.outputs):
+        return Samples(arrays)
+    prepared: list[Array] = []
+    weights: list[Array | None] = []
+    for i, (loss, sizes) in enumerate(expected.outputs):
+        if loss is None:
+            continue
+        with _named("output", expected.output_names, i):
+            prepared.append(loss.prepare(as_array("y", targets[i]), sizes))
+            if len(prepared[-1]) != count:
+                raise ValueError(
+                    f"x has {count} samples and y has {len(prepared[-1])}: there must be one "
+                    f"target for each sample"
+                )
+            own = None if sample_weight is None else sample_weight[i]
+            weights.append(None if own is None else as_weights(own, count))
+    return Samples(arrays, prepared, weights)
+
+
+@contextmanager
+def _named(what: str, names: Sequence[str], index: int) -> Iterator[None]:
+    """Say in errors which of several inputs or outputs is meant."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if len(names) < 2:
+            raise
+        raise type(error)(f'{what} "{names[index]}": {error}') from error
 
 
 def as_weights(sample_weight: ArrayLike, count: int) -> Array:
@@ -144,21 +199,23 @@ def weighted_by_class(
     """
     if class_weight is None:
         return samples
-    if samples.weights is not None:
+    if any(weight is not None for weight in samples.weights):
         raise ValueError("give class_weight or sample_weight, not both")
     if not isinstance(class_weight, Mapping):
         raise TypeError(
             f"class_weight must be a dictionary such as {{0: 1.0, 1: 5.0}}, received "
             f"{type(class_weight).__name__}"
         )
-    assert samples.y is not None
-    rows = samples.y.reshape(len(samples), -1)
+    if len(samples.targets) != 1:
+        raise ValueError("class_weight is for models with one output; give sample_weight instead")
+    (targets,) = samples.targets
+    rows = targets.reshape(len(samples), -1)
     labels = rows.argmax(axis=1) if rows.shape[1] > 1 else np.rint(rows[:, 0])
     weights = np.ones(len(samples), np.float32)
     for label, weight in class_weight.items():
         if isinstance(label, bool | str) or not hasattr(label, "__index__"):
             raise TypeError(f"class_weight must have integers as keys, received {label!r}")
-        if not 0 <= label < classes and (rows.shape[1] > 1 or samples.y.dtype == np.int64):
+        if not 0 <= label < classes and (rows.shape[1] > 1 or targets.dtype == np.int64):
             raise ValueError(
                 f"class_weight names the class {label}, but the model's output has the classes "
                 f"0 .. {classes - 1}"
@@ -166,7 +223,7 @@ def weighted_by_class(
         if not math.isfinite(weight):
             raise ValueError(f"class_weight of class {label} must be finite, received {weight!r}")
         weights[labels == label] = weight
-    return Samples(samples.x, samples.y, weights)
+    return Samples(samples.inputs, samples.targets, [weights])
 
 
 def split_validation(data: Samples, fraction: float) -> tuple[Samples, Samples]:
@@ -213,12 +270,13 @@ def _warn_of_missing_classes(training: Samples, validation: Samples) -> None:
 
 
 def _classes(data: Samples) -> set[int]:
-    if data.y is None:
+    if len(data.targets) != 1:
         return set()
-    if data.y.dtype == np.int64:
-        return set(np.unique(data.y).tolist())
-    if data.y.ndim == 2 and data.y.shape[1] > 1 and _is_one_hot(data.y):
-        return set(np.flatnonzero(data.y.any(axis=0)).tolist())
+    (targets,) = data.targets
+    if targets.dtype == np.int64:
+        return set(np.unique(targets).tolist())
+    if targets.ndim == 2 and targets.shape[1] > 1 and _is_one_hot(targets):
+        return set(np.flatnonzero(targets.any(axis=0)).tolist())
     return set()
 
 

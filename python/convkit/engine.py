@@ -12,35 +12,50 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from . import losses, metrics, optimizers, random, regularizers
+from .arguments import checked_weight, per_output
 from .batches import Batches
 from .callbacks import CallbackList, History, Logs
 from .config import flag
 from .data import Samples
-from .layers.base import Layer
+from .layers.graph import Graph, one_or_all
 from .layers.run import INFERENCE, Run
-from .lowering import lower
 from .ops._calls import ModelLock
 from .parameters import Array, Parameter, ParameterStore
-from .plan import Bound, Plan
+from .plan import Bound, Plan, Target, lower
 from .warn import warn
 
 
 class Scores:
-    """The mean loss and the metrics over the batches seen so far."""
+    """The mean losses and the metrics over the batches seen so far.
 
-    def __init__(self, prototypes: Sequence[metrics.Metric]) -> None:
+    Args:
+        model: compiled. With several outputs, each has its own loss beside the weighted sum.
+    """
+
+    def __init__(self, model: Engine) -> None:
         self.batches = 0
         self.loss = metrics.Mean(name="loss")
-        self.metrics = [copy.deepcopy(metric) for metric in prototypes]
-        for metric in self.metrics:
-            metric.reset_state()
+        names, several = model._head_names(), len(model._losses) > 1
+        self.losses = [metrics.Mean(name=f"{name}_loss") for name in names] if several else []
+        self.metrics: list[metrics.Metric] = []
+        self._of: list[list[metrics.Metric]] = []  # the same by head
+        self._titles: list[str] = []
+        wanted = zip(model._losses, model._metrics, strict=True)
+        for name, (_, prototypes) in zip(
+            names, [each for each in wanted if each[0] is not None], strict=True
+        ):
+            own = [copy.deepcopy(metric) for metric in prototypes]
+            for metric in own:
+                metric.reset_state()
+                self._titles.append(f"{name}_{metric.name}" if several else metric.name)
+            self._of.append(own)
+            self.metrics += own
 
     def add(self, bound: Bound, penalty: float = 0.0) -> None:
         """Count in the batch that was just computed, and the penalties on the parameters.
@@ -48,34 +63,47 @@ class Scores:
         The losses have the samples' weights in them; the metrics count every sample alike. That is
         what Keras does.
         """
-        count = len(bound.losses)
+        count = len(bound.heads[0].losses)
         self.batches += 1
-        self.loss.add(math.fsum(bound.losses.tolist()) + penalty * count, count)
-        assert bound.targets is not None
-        for metric in self.metrics:
-            metric.update_state(bound.targets, bound.output)
+        total = penalty * count
+        for i, (head, own) in enumerate(zip(bound.heads, self._of, strict=True)):
+            loss = math.fsum(head.losses.tolist())
+            total += head.weight * loss
+            if self.losses:
+                self.losses[i].add(loss, count)
+            assert head.targets is not None
+            for metric in own:
+                metric.update_state(head.targets, head.output)
+        self.loss.add(total, count)
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted in, for a training that is to be resumed."""
-        means = [each.state_dict() for each in (self.loss, *self.metrics)]
-        return {"batches": self.batches, "means": means}
+        return {"batches": self.batches, "means": [each.state_dict() for each in self._all()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self.batches = state["batches"]
-        for each, mean in zip((self.loss, *self.metrics), state["means"], strict=True):
+        for each, mean in zip(self._all(), state["means"], strict=True):
             each.load_state_dict(mean)
+
+    def _all(self) -> list[metrics.Metric]:
+        return [self.loss, *self.losses, *self.metrics]
+
+    def names(self) -> list[str]:
+        """What they are called, as Keras calls them."""
+        return [*(each.name for each in (self.loss, *self.losses)), *self._titles]
 
     def logs(self, prefix: str = "") -> Logs:
         """The means by name, as plain floats."""
-        return {prefix + each.name: float(each.result()) for each in (self.loss, *self.metrics)}
+        means = (float(each.result()) for each in self._all())
+        return {prefix + name: mean for name, mean in zip(self.names(), means, strict=True)}
 
 
 def _load(bound: Bound, samples: Samples, indices: Array) -> None:
     """Bring a batch to where the plan's steps find it."""
-    samples.load(indices, bound.x)
-    if samples.y is not None:
-        bound.take(samples.y, samples.weights, indices)
+    samples.load(indices, bound.inputs)
+    if samples.targets:
+        bound.take(samples.targets, samples.weights, indices)
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -123,16 +151,21 @@ class Engine(ABC):
     def __init__(self, name: str) -> None:
         self.name = name
         self._optimizer: optimizers.Optimizer | None = None
-        self._loss: losses.Loss | None = None
-        self._metrics: list[metrics.Metric] = []
+        self._losses: list[losses.Loss | None] = []  # one for each output, once it is compiled
+        self._loss_weights: list[float] = []
+        self._metrics: list[list[metrics.Metric]] = []
         self.stop_training = False
         self.history: History | None = None
         self._own_seed: int | None = None
         self._run = Run(training=True)
         self._store: ParameterStore | None = None
+        self._graph: Graph | None = None
         self._training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
-        self._idle: dict[str, list[Plan]] = {}  # plans that "test" or "predict", ready for use
+        self._idle: dict[str, list[Plan]] = {
+            "test": [],
+            "predict": [],
+        }  # plans that "test" or "predict", ready for use
         self._lock = ModelLock(name.encode(errors="replace").decode())
 
     @property
@@ -172,37 +205,61 @@ class Engine(ABC):
 
     @optimizer.setter
     def optimizer(self, value: str | optimizers.Optimizer) -> None:
-        self._compile(value, self._loss, self._metrics)
+        self._compile(
+            value, self._losses or None, self._metrics or None, self._loss_weights or None
+        )
 
     @property
-    def loss(self) -> losses.Loss | None:
-        """What training makes small."""
-        return self._loss
+    def loss(self) -> Any:
+        """What training makes small; with several outputs a list."""
+        return one_or_all(self._losses) if self._losses else None
 
     @loss.setter
-    def loss(self, value: str | losses.Loss | None) -> None:
-        self._compile(self._optimizer or "adam", value, self._metrics)
+    def loss(self, value: Any) -> None:
+        weights = self._loss_weights or None
+        self._compile(self._optimizer or "adam", value, self._metrics or None, weights)
 
     @property
     def metrics(self) -> list[metrics.Metric]:
-        """What is told besides the loss."""
-        return self._metrics
+        """What is told besides the loss, of all outputs."""
+        return [metric for own in self._metrics for metric in own]
 
     @metrics.setter
     def metrics(self, value: Any) -> None:
-        self._compile(self._optimizer or "adam", self._loss, value)
+        weights = self._loss_weights or None
+        self._compile(self._optimizer or "adam", self._losses or None, value, weights)
 
     @changes_model
     def _compile(
-        self, optimizer: str | optimizers.Optimizer, loss: str | losses.Loss | None, wanted: Any
+        self,
+        optimizer: str | optimizers.Optimizer,
+        loss: Any,
+        wanted: Any,
+        loss_weights: Any = None,
     ) -> None:
+        names = self._target_names()
         chosen_optimizer = optimizers.get(optimizer)
-        chosen_loss = None if loss is None else losses.get(loss)
-        chosen_metrics = metrics.get_all(wanted, chosen_loss)
+        chosen = [
+            None if each is None else losses.get(each)
+            for each in per_output(loss, names, "loss", alike=True)
+        ]
+        weights = [
+            1.0 if each is None else checked_weight(each)
+            for each in per_output(loss_weights, names, "loss_weights")
+        ]
+        own = per_output(wanted, names, "metrics")
+        found = [metrics.get_all(each, its) for each, its in zip(own, chosen, strict=True)]
         if chosen_optimizer is not self._optimizer and self._optimizer is not None:
             self._optimizer.unbind(self._store)
-        self._optimizer, self._loss, self._metrics = chosen_optimizer, chosen_loss, chosen_metrics
+        self._optimizer, self._losses, self._metrics = chosen_optimizer, chosen, found
+        self._loss_weights = weights
         self._forget_plans()
+
+    def _head_names(self) -> list[str]:
+        """The names of the outputs that have a loss."""
+        names = self._target_names()
+        pairs = zip(names, self._losses, strict=True)
+        return [name for name, loss in pairs if loss is not None]
 
     @property
     def seed(self) -> int | None:
@@ -215,12 +272,40 @@ class Engine(ABC):
 
     @property
     @abstractmethod
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[Any]:
         """The layers in order."""
 
+    @property
     @abstractmethod
-    def _sizes(self, images: Array | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The shapes of an input and an output sample; builds the model from images if need be."""
+    def built(self) -> bool:
+        """Whether the shapes are known and the parameters made."""
+
+    @property
+    @abstractmethod
+    def graph(self) -> Graph:
+        """The layers and how they are connected; ValueError before the model is built."""
+
+    @property
+    @abstractmethod
+    def input_names(self) -> list[str]:
+        """What the inputs are called."""
+
+    @property
+    @abstractmethod
+    def output_names(self) -> list[str]:
+        """What the outputs are called."""
+
+    def _target_names(self) -> list[str]:
+        """What the outputs are called, for what `compile` is given; a chain has one."""
+        return self.output_names
+
+    @abstractmethod
+    def _structure(self, which: int) -> Any:
+        """How inputs (0) and outputs (1) are given."""
+
+    @abstractmethod
+    def _build_for(self, images: Sequence[Array]) -> Graph:
+        """The graph; a Sequential is built for the images if need be."""
 
     @property
     def _steps(self) -> int:
@@ -239,17 +324,22 @@ class Engine(ABC):
     @property
     def weights(self) -> list[Parameter]:
         """All parameters, in the order of the layers."""
-        return [parameter for layer in self.layers for parameter in layer.weights]
+        return self._parameters_of("weights")
 
     @property
     def trainable_weights(self) -> list[Parameter]:
         """The parameters that training changes by their gradients."""
-        return [parameter for layer in self.layers for parameter in layer.trainable_weights]
+        return self._parameters_of("trainable_weights")
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
         """The other parameters, such as the moving statistics of BatchNormalization."""
-        return [parameter for layer in self.layers for parameter in layer.non_trainable_weights]
+        return self._parameters_of("non_trainable_weights")
+
+    def _parameters_of(self, kind: str) -> list[Parameter]:
+        """Each once, though models that share layers may be layers of one model."""
+        found = (parameter for layer in self.layers for parameter in getattr(layer, kind))
+        return list(dict.fromkeys(found))
 
     def get_weights(self) -> list[Array]:
         """Copies of all parameters, of one moment between two training steps."""
@@ -285,7 +375,7 @@ class Engine(ABC):
         epoch = batches.epoch()
         if epoch is None:
             return {}
-        scores = Scores(self.metrics)
+        scores = Scores(self)
         loop.call("on_test_begin")
         penalty = None
         for batch, (samples, indices) in enumerate(epoch):
@@ -298,35 +388,40 @@ class Engine(ABC):
         loop.call("on_test_end", logs=logs)
         return logs
 
-    def _predict(self, batches: Batches, loop: CallbackList) -> Array | None:
+    def _predict(self, batches: Batches, loop: CallbackList) -> list[Array] | None:
         """The outputs; None if there is no batch."""
         epoch = batches.epoch()
         if epoch is None:
             return None
-        parts: list[Array] = []
+        parts: list[list[Array]] = []
         start, whole = 0, None
         loop.call("on_predict_begin")
         for batch, (samples, indices) in enumerate(epoch):
             loop.call("on_predict_batch_begin", batch)
             if batches.samples is not None and whole is None:
-                whole = np.empty((batches.samples, *self._sizes()[1]), np.float32)
+                outputs = self.graph.outputs
+                whole = [np.empty((batches.samples, *each.sizes), np.float32) for each in outputs]
             if whole is None:
                 parts.append(self._predict_batch(samples, indices))
             else:
-                out = whole[start : start + len(indices)]
-                self._predict_batch(samples, indices, out)
-                start += len(indices)
+                stop = start + len(indices)
+                self._predict_batch(samples, indices, [out[start:stop] for out in whole])
+                start = stop
             loop.call("on_predict_batch_end", batch)
         loop.call("on_predict_end")
-        return np.concatenate(parts) if whole is None else whole
+        return [np.concatenate(each) for each in zip(*parts)] if whole is None else whole  # noqa: B905
 
-    def _predict_batch(self, samples: Samples, indices: Array, out: Array | None = None) -> Array:
-        """A copy of a batch's outputs, in `out` if it is given."""
+    def _predict_batch(
+        self, samples: Samples, indices: Array, out: list[Array] | None = None
+    ) -> list[Array]:
+        """Copies of a batch's outputs, in `out` if it is given."""
 
-        def copy(bound: Bound) -> Array:
-            result = np.empty(bound.output.shape, np.float32) if out is None else out
-            np.copyto(result, bound.output)
-            return result
+        def copy(bound: Bound) -> list[Array]:
+            if out is None:
+                return [output.copy() for output in bound.outputs]
+            for own, output in zip(out, bound.outputs, strict=True):
+                np.copyto(own, output)
+            return out
 
         return self._infer("predict", samples, indices, copy)
 
@@ -337,9 +432,11 @@ class Engine(ABC):
 
         What `use` makes of the results is returned; after it another batch may come in their place.
         """
-        idle, plan = self._idle.setdefault(purpose, []), None
-        with suppress(IndexError):  # all are in use, by other threads
+        idle = self._idle[purpose]
+        try:
             plan = idle.pop()
+        except IndexError:  # all are in use, by other threads
+            plan = None
         if plan is None or not plan.serves(len(indices)):
             del plan  # its memory goes first
             plan = self._lower(purpose, len(indices))
@@ -352,14 +449,21 @@ class Engine(ABC):
 
     def _penalty(self) -> float:
         """The penalties on the parameters as they are."""
-        return self._lock.read(regularizers.penalty, regularizers.regularized(self.layers))
+        return self._lock.read(
+            regularizers.penalty, regularizers.regularized(self.graph.all_layers())
+        )
 
     def _lower(self, purpose: str, n: int) -> Plan:
         """A plan for batches of up to n samples."""
         training = purpose == "train"
-        loss = None if purpose == "predict" else self.loss
         optimizer = self.optimizer if training else None
-        return lower(self.layers, self._sizes()[0], n, training, loss=loss, optimizer=optimizer)
+        targets = None if purpose == "predict" else self._targets()
+        return lower(self.graph, n, training, loss=targets, optimizer=optimizer)
+
+    def _targets(self) -> list[Target]:
+        """The loss of each output, with its weight."""
+        pairs = zip(self._losses, self._loss_weights, strict=True)
+        return [Target(loss, weight) for loss, weight in pairs]
 
     def _parameters(self) -> ParameterStore:
         """The flat buffers, with every parameter in its place."""
@@ -371,6 +475,7 @@ class Engine(ABC):
 
     def _forget_layers(self) -> None:
         """The layers changed: everything that depends on them is made anew when needed."""
+        self._graph = None
         if self.optimizer is not None:
             self.optimizer.unbind(self._store)
         self._store = None
@@ -378,7 +483,8 @@ class Engine(ABC):
 
     def _forget_plans(self) -> None:
         """Plans are made anew when needed; those in use now serve their batch and are dropped."""
-        self._training_plan, self._planned_ranges, self._idle = None, None, {}
+        self._training_plan, self._planned_ranges = None, None
+        self._idle = {"test": [], "predict": []}
 
     def _seed(self) -> int:
         return random.seed() if self.seed is None else self.seed

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +129,19 @@ class Parameter:
         """The gradient, in the memory that training works on; empty if not trainable."""
         return self._gradient
 
+    @staticmethod
+    @contextmanager
+    def gradients_in(places: Sequence[tuple[Parameter, Array]]) -> Iterator[None]:
+        """Have the gradients of some parameters written elsewhere meanwhile."""
+        own = [parameter._gradient for parameter, _ in places]
+        try:
+            for parameter, array in places:
+                parameter._gradient = array
+            yield
+        finally:
+            for (parameter, _), array in zip(places, own, strict=True):
+                parameter._gradient = array
+
     @property
     def trainable(self) -> bool:
         """False for state that only the layer itself updates; `frozen` is what can be set."""
@@ -233,10 +247,10 @@ class ParameterStore:
         self.is_current = True
         self._ranges = None  # the other owner alone was told what was frozen meanwhile
 
-    def split(self, array: Array) -> dict[str, Array]:
-        """Cut an array in the layout of `values` into views, by the paths of the parameters."""
+    def split(self, array: Array) -> dict[Parameter, Array]:
+        """Cut an array in the layout of `values` into views, by parameter."""
         return {
-            parameter.path: array[place].reshape(parameter.shape)
+            parameter: array[place].reshape(parameter.shape)
             for parameter, place in zip(self.parameters, self._places, strict=True)
             if parameter.trainable
         }

@@ -231,7 +231,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         images = flat.reshape(-1, *self.image_shape_)
         runtime.one_thread_in_a_pool()
-        return self.model_.predict(images, verbose=0)
+        probabilities: Array = self.model_.predict(images, verbose=0)
+        return probabilities
 
     def predict(self, X: Any) -> Array:
         """The most probable label of each image, (n,); raises what `predict_proba` raises."""

@@ -58,7 +58,8 @@ def plan_table(plan: Plan) -> str:
     """
     rows = [("step", "layers", "operation", "output", "bytes")]
     for number, step in enumerate(plan.steps):
-        shape = (plan.batch_size, *step.input_sizes)
+        shapes = step.shapes(plan.batch_size)
+        shape = shapes if step.stage.merges else shapes[0]
         view = step.stage.is_view(plan.training)
         rows.append(
             (
@@ -69,11 +70,13 @@ def plan_table(plan: Plan) -> str:
                 f"{step.nbytes:,}",
             )
         )
-    if plan.head is not None:
-        last = plan.head.activation
+    for head in plan.heads:
+        last, loss = head.of.activation, head.of.loss
         names = (*(last.names if last else ()), "loss")
-        operation = (f"{last.activation} + " if last else "") + plan.head.loss.name
-        rows.append((str(len(plan.steps)), "+".join(names), operation, f"({plan.batch_size},)", ""))
+        operation = (f"{last.activation} + " if last else "") + loss.name
+        if head.of.weight != 1.0:
+            operation += f" * {head.of.weight:g}"
+        rows.append((str(len(rows) - 1), "+".join(names), operation, f"({plan.batch_size},)", ""))
     for parameter in plan.regularized:
         operation = f"penalty {parameter.regularizer}"
         rows.append((str(len(rows) - 1), parameter.path, operation, "()", ""))

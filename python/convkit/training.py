@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from . import data, losses, optimizers, random
+from . import optimizers, random
 from .arguments import due, flat, hearing, integer, listed, optional
 from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch
 from .callbacks import BackupAndRestore, Callback, History, Logs
@@ -21,8 +21,8 @@ from .data import Data
 from .engine import Scores, trains
 from .feeding import Feeder
 from .fit_loop import Backup, FitLoop
-from .lowering import lower
 from .parameters import Array
+from .plan import lower
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
 
 if TYPE_CHECKING:
@@ -35,28 +35,33 @@ class Trainer(Feeder):
     def compile(
         self,
         optimizer: str | optimizers.Optimizer = "adam",
-        loss: str | losses.Loss | None = None,
+        loss: Any = None,
         *,
         metrics: Any = None,
+        loss_weights: Any = None,
     ) -> None:
         """Say how to train.
+
+        With several outputs, `loss`, `metrics` and `loss_weights` are lists in the outputs' order,
+        or dictionaries by their names; one loss alone is that of all outputs.
 
         Args:
             optimizer: a name or an object of `convkit.optimizers`.
             loss: a name or an object of `convkit.losses`; without one the model cannot train.
             metrics: names or objects of `convkit.metrics`; "accuracy" is the one that fits the
                 loss.
+            loss_weights: the factors of the losses in their sum, which training makes small.
 
         Raises:
             ValueError: an unknown name; the message lists the known ones.
         """
-        self._compile(optimizer, loss, metrics)
+        self._compile(optimizer, loss, metrics, loss_weights)
 
     @trains
     def fit(
         self,
         x: Data,
-        y: ArrayLike | None = None,
+        y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
@@ -158,7 +163,7 @@ class Trainer(Feeder):
     def evaluate(
         self,
         x: Data,
-        y: ArrayLike | None = None,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
@@ -172,7 +177,7 @@ class Trainer(Feeder):
     def evaluate(
         self,
         x: Data,
-        y: ArrayLike | None = None,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
@@ -184,7 +189,7 @@ class Trainer(Feeder):
     def evaluate(
         self,
         x: Data,
-        y: ArrayLike | None = None,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: ArrayLike | None = None,
@@ -222,8 +227,8 @@ class Trainer(Feeder):
         verbose: str | int = "auto",
         steps: int | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
-    ) -> NDArray[np.float32]:
-        """Compute the outputs for some samples, float32 (n, ...).
+    ) -> Any:
+        """Compute the outputs for some samples, float32 (n, ...); several as the model gives them.
 
         Args:
             x, batch_size, verbose, callbacks: as of `fit`; batches may be x, (x,), (x, y) or
@@ -240,13 +245,13 @@ class Trainer(Feeder):
             outputs = self._predict(batches, loop)
         if outputs is None:
             raise no_batch("predict")
-        return outputs
+        return self._packed(outputs)
 
     @trains
     def train_on_batch(
         self,
         x: Data,
-        y: ArrayLike,
+        y: Any,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
@@ -254,8 +259,8 @@ class Trainer(Feeder):
         """Make one training step; return this batch's loss and metrics as `evaluate` does."""
         self._require_loss("train_on_batch")
         samples = self._samples(x, y, sample_weight, "train_on_batch")
-        samples = data.weighted_by_class(samples, class_weight, self._sizes()[1][-1])
-        scores = Scores(self.metrics)
+        samples = self._weighted(samples, class_weight)
+        scores = Scores(self)
         indices = np.arange(len(samples))
         self._lock.write(self._train_step, samples, indices, scores, self._seed())
         return flat(scores.logs(), return_dict)
@@ -263,22 +268,30 @@ class Trainer(Feeder):
     def test_on_batch(
         self,
         x: Data,
-        y: ArrayLike,
+        y: Any,
         sample_weight: ArrayLike | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
         self._require_loss("test_on_batch")
         samples = self._samples(x, y, sample_weight, "test_on_batch")
-        scores = Scores(self.metrics)
+        scores = Scores(self)
         use = partial(scores.add, penalty=self._penalty())
         self._infer("test", samples, np.arange(len(samples)), use)
         return flat(scores.logs(), return_dict)
 
-    def predict_on_batch(self, x: Data) -> NDArray[np.float32]:
-        """Compute the outputs for one batch, float32 (n, ...)."""
+    def predict_on_batch(self, x: Data) -> Any:
+        """Compute the outputs for one batch, float32 (n, ...), as `predict` returns them."""
         samples = self._samples(x)
-        return self._predict_batch(samples, np.arange(len(samples)))
+        return self._packed(self._predict_batch(samples, np.arange(len(samples))))
+
+    def _packed(self, outputs: list[Array]) -> Any:
+        """The only output, or several as the model gives them."""
+        return (
+            outputs[0]
+            if len(outputs) == 1 and self._is_single()
+            else self._structure(1).pack(outputs)
+        )
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
         """A table of the steps that run, what was fused, and the memory they take.
@@ -288,19 +301,19 @@ class Trainer(Feeder):
             training: by default whether the model is compiled.
         """
         if training is None:
-            training = self.loss is not None
+            training = any(loss is not None for loss in self._losses)
         if flag(training, "training", "plan"):
             self._require_loss("plan(training=True)")
-        loss, optimizer = (self.loss, self.optimizer) if training else (None, None)
-        size, sizes = integer(batch_size, "batch_size"), self._sizes()[0]
+        targets, optimizer = (self._targets(), self.optimizer) if training else (None, None)
+        size, graph = integer(batch_size, "batch_size"), self.graph
         if size >= 2**31:
             raise ValueError(f"batch_size must be below 2**31, received {batch_size!r}")
-        return str(lower(self.layers, sizes, size, training, loss=loss, optimizer=optimizer))
+        return str(lower(graph, size, training, loss=targets, optimizer=optimizer))
 
     @property
     def metrics_names(self) -> list[str]:
         """The names of what `evaluate` returns, in its order."""
-        return ["loss", *(metric.name for metric in self.metrics)]
+        return Scores(self).names() if self._losses else ["loss"]
 
     def _self(self) -> Sequential:
         return cast("Sequential", self)

@@ -92,12 +92,12 @@ def step_work(step: Step, n: int, direction: str) -> Work:
 
 def gather_work(plan: Plan, n: int) -> Work:
     """Float32 images, read and written."""
-    return Work(nbytes=2 * _FLOAT * n * math.prod(plan.input_sizes))
+    return Work(nbytes=2 * _FLOAT * n * sum(math.prod(sizes) for _, sizes in plan.inputs))
 
 
 def loss_work(plan: Plan, n: int) -> Work:
     """Logits read, probabilities and the gradient written."""
-    return Work(nbytes=3 * _FLOAT * n * math.prod(plan.output_sizes))
+    return Work(nbytes=3 * _FLOAT * n * sum(math.prod(head.sizes) for head in plan.heads))
 
 
 def update_work(parameters: int, slots: int) -> Work:
@@ -107,14 +107,20 @@ def update_work(parameters: int, slots: int) -> Work:
 
 def _arrays(step: Step, n: int, direction: str) -> float:
     stage = step.stage
-    x, y = (n * math.prod(sizes) for sizes in (step.input_sizes, step.output_sizes))
-    saved = sum(array.nbytes for array in stage.saved_arrays((n, *step.input_sizes)))
+    shapes = step.shapes(n)
+    inputs = [math.prod(shape) for shape in shapes]
+    x, y = sum(inputs), n * math.prod(step.output_sizes)
+    given = shapes if stage.merges else shapes[0]
+    saved = sum(array.nbytes for array in stage.saved_arrays(given))
     weights = sum(weight.size for weight in stage.trainable_weights)
     if direction == FORWARD:
         return saved + _FLOAT * (x + y + weights)
     floats = y + weights  # dy and the gradients
-    if step.dx is not None:
-        floats += x + weights  # dx, and what it is computed from
+    if any(step.dx):
+        written = sum(size for size, dx in zip(inputs, step.dx, strict=True) if dx is not None)
+        floats += written + weights  # dx, and what it is computed from
+    for size, sums in zip(inputs, step.add_to, strict=True):
+        floats += 3 * size if sums is not None else 0
     floats += (x if stage.keeps_input else 0) + (y if stage.keeps_output else 0)
     return saved + _FLOAT * floats
 
@@ -124,7 +130,7 @@ def _products(step: Step, n: int, direction: str) -> Work:
     layer = getattr(step.stage, "layer", step.stage)
     names = ["forward"]
     if direction == BACKWARD:
-        names = ["backward_weights"] + ([] if step.dx is None else ["backward_input"])
+        names = ["backward_weights"] + ([] if step.dx[0] is None else ["backward_input"])
     if isinstance(layer, layers.Dense):
         flops = 2.0 * n * math.prod(layer.kernel.shape)
         return Work(len(names) * flops, len(names) * flops)

@@ -209,7 +209,8 @@ def _works(model: Sequential, plan: Plan, n: int) -> Iterator[tuple[Key, str, Wo
     yield ("gather", ""), "images into the plan", gather_work(plan, n)
     for direction in (FORWARD, BACKWARD):
         for key, step in _running(plan, direction):
-            operation = step.stage.describe((n, *step.input_sizes), True)
+            shapes = step.shapes(n)
+            operation = step.stage.describe(shapes if step.stage.merges else shapes[0], True)
             yield key, operation, step_work(step, n, direction)
     yield _LOSS, "loss and its gradient", loss_work(plan, n)
     parameters = sum(weight.size for weight in model.trainable_weights)
@@ -229,15 +230,25 @@ def _running(plan: Plan, direction: str) -> list[tuple[Key, Step]]:
     return [(key, step) for key, step in reversed(steps) if step.dy is not None]
 
 
+def _keys(plan: Plan, count: int) -> list[Key]:
+    """Whose each of so many calls of a batch is; a step may make several, for sums of gradients."""
+    forward = [key for key, _ in _running(plan, FORWARD)]
+    backward = [
+        (f"{number} {step.stage.names[0]}", BACKWARD)
+        for number, step in reversed(list(enumerate(plan.steps)))
+        for _ in step.backward(1)
+    ]
+    last = [_PENALTIES, _UPDATE] if plan.regularized else [_UPDATE]
+    losses = count - len(forward) - len(backward) - len(last)
+    return [*forward, *[_LOSS] * losses, *backward, *last]
+
+
 @contextmanager
 def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
     """Let every step of the plan tell the clock who it is, each replaying its own calls."""
     former = list(bound.steps)
     alone = [BoundSteps([run], steps.repeats) for steps in former for run in steps.runs]
-    forward, backward = (_running(plan, direction) for direction in (FORWARD, BACKWARD))
-    keys = [*(key for key, _ in forward), _LOSS, *(key for key, _ in backward)]
-    keys += [_PENALTIES, _UPDATE] if plan.regularized else [_UPDATE]
-    pairs = zip(keys, alone, strict=True)
+    pairs = zip(_keys(plan, len(alone)), alone, strict=True)
     watched: list[Callable[[Run], None]] = [partial(clock.run, *pair) for pair in pairs]
     bound.steps[:] = [BoundSteps(watched, repeats=False)]
     try:

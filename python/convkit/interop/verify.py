@@ -23,7 +23,7 @@ import numpy as np
 from .. import random
 from ..layers import Input
 from ..models import Sequential
-from ..parameters import Array
+from ..parameters import Array, Shape
 
 _NUDGE = 2.0**-20
 _MARGIN = 8.0
@@ -82,7 +82,7 @@ _ADVICE = (
 
 def values_of_an_image(model: Sequential) -> int:
     """How many values the largest array holds that a model makes of one image."""
-    shapes = [model.input_shape, *(layer.output_shape or () for layer in model.layers)]
+    shapes: list[Shape] = [model.input_shape, *(layer.output_shape or () for layer in model.layers)]
     return max(math.prod(size or 1 for size in shape) for shape in shapes)
 
 
@@ -133,4 +133,5 @@ def _nudged(model: Sequential, x: Array) -> Array:
         twin = Sequential([Input(x.shape[1:]), *copies])
     for mine, theirs in zip(twin.weights, model.weights, strict=True):
         mine.value[...] = nudge(theirs.value)
-    return twin.predict_on_batch(nudge(x))
+    outputs: Array = twin.predict_on_batch(nudge(x))
+    return outputs

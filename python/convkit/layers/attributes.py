@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def lowered_from(layer: Layer) -> list[Any]:
-    """What `convkit.lowering` reads of a built layer, besides shapes, as something to compare."""
+    """What `convkit.plan.lowering` reads of a built layer, besides shapes, as something to compare."""
     sizes = tuple(size for size in (layer.input_shape or ())[1:] if size is not None)
     found: list[Any] = [[p.regularizer is None for p in layer.weights]]
     for stage in layer.stages():

@@ -1,7 +1,7 @@
 """What a layer is.
 
 A layer knows its parameters and its mathematics, and nothing of memory: whoever runs it hands it
-the arrays to read and the arrays to write. `convkit.lowering` decides which. So a layer has three
+the arrays to read and the arrays to write. `convkit.plan` decides which. So a layer has three
 faces:
 
 - to the user: a name, weights, `count_params()`, `compute_output_shape()`, `get_config()`;
@@ -15,7 +15,6 @@ Shapes have the batch in front, as in Keras: `(None, 28, 28, 1)`.
 from __future__ import annotations
 
 import math
-import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
@@ -28,7 +27,9 @@ from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
 from .attributes import are_same, lowered_from
-from .checks import check_sample_shape
+from .calling import call
+from .checks import ShapeChecks, check_sample_shape
+from .graph import Operation
 from .naming import automatic_name
 from .run import Run, SavedArray
 
@@ -51,7 +52,7 @@ class _NoOptions(TypedDict):
     """No further ones: type checkers refuse them, and `Layer` says which it received."""
 
 
-class Layer(Repeatable, Configurable):
+class Layer(ShapeChecks, Operation, Repeatable, Configurable):
     """Base class of all layers.
 
     Args:
@@ -107,6 +108,7 @@ class Layer(Repeatable, Configurable):
                 f"a layer's name must be a non-empty string without '/', received {name!r}"
             )
         self.name = name or automatic_name(type(self).__name__)
+        self.nodes = []
         self.index = 0  # the position in the model, which sets apart the layers' random numbers
         self.built = False
         self.input_shape: Shape | None = None
@@ -325,63 +327,21 @@ class Layer(Repeatable, Configurable):
     def _title(self) -> str:
         return f'layer "{self.name}" ({type(self).__name__})'
 
-    def expect_rank(self, input_shape: Shape, rank: int, meaning: str) -> None:
-        """Raise ValueError unless the input has that rank and no sizes that are open or zero."""
-        input_shape = self._whole_shape(input_shape)
-        if len(input_shape) != rank:
-            hint = {
-                (3, 4): "; with the batch, images of one channel have the shape (None, H, W, 1)",
-                (2, 4): "; put it before Flatten(), or Reshape((H, W, C)) before it",
-            }.get((len(input_shape), rank), "")
-            raise self.error(
-                f"expected inputs of rank {rank}, {meaning}, received shape "
-                f"{tuple(input_shape)}{hint}"
-            )
-        self._sample_sizes(input_shape)
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        """Become part of a model, or compute at once.
 
-    def _whole_shape(self, input_shape: Shape) -> Shape:
-        """A shape with the batch in front as a tuple; ValueError for what is none."""
-        try:
-            if isinstance(input_shape, str | bytes):
-                raise TypeError
-            return tuple(None if size is None else operator.index(size) for size in input_shape)
-        except TypeError:
-            raise self.error(
-                f"the input shape must have the batch in front, such as (None, 28, 28, 1), "
-                f"received {input_shape!r}"
-            ) from None
+        Args:
+            inputs: a symbolic tensor, as `Input` and other layers give it, or a list of them: then
+                a tensor is returned. Or one batch of arrays, whose result is an array.
+            training: of arrays, whether to do what is done in training.
 
-    def _sample_sizes(self, input_shape: Shape) -> tuple[int, ...]:
-        """The shape without the batch; ValueError if there is no batch, or a size is open or 0."""
-        input_shape = self._whole_shape(input_shape)
-        sizes = tuple(size for size in input_shape[1:] if size is not None and size >= 1)
-        if len(sizes) != len(input_shape) - 1:
-            raise self.error(
-                f"every size of the input but the batch must be a positive integer, "
-                f"received shape {tuple(input_shape)}"
-            )
-        return sizes
+        Raises:
+            ValueError: the layer cannot take such inputs.
+        """
+        return call(self, inputs, training)
 
-    def _image_sizes(self, input_shape: Shape) -> tuple[int, int, int]:
-        """(H, W, C); ValueError unless the input is images."""
-        self.expect_rank(input_shape, 4, "(N, H, W, C)")
-        height, width, channels = self._sample_sizes(input_shape)
-        return height, width, channels
-
-    def _channels(self, input_shape: Shape) -> int:
-        """C; ValueError unless the input is (N, ..., C)."""
-        input_shape = self._whole_shape(input_shape)
-        channels = input_shape[-1] if len(input_shape) > 1 else None
-        if channels is None or channels < 1:
-            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
-        return channels
-
-    def __call__(self, *inputs: object, **options: object) -> Any:
-        """TypeError: a model is a list of layers here, and computes in `predict`."""
-        raise TypeError(
-            f"a {type(self).__name__} is not called: put it into Sequential([...]), which is a "
-            f"chain of layers without branches, and compute by predict"
-        )
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "nodes": []}
 
     if not TYPE_CHECKING:  # to type checkers, every attribute would be there
 

@@ -6,6 +6,8 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..parameters import Shape
+
 if TYPE_CHECKING:
     from .base import Layer
 
@@ -104,3 +106,62 @@ def check_sample_shape(shape: Sequence[int], layer: Layer) -> tuple[int, ...]:
     return tuple(
         positive(size, f"every size of the input shape {tuple(shape)}", layer) for size in shape
     )
+
+
+class ShapeChecks:
+    """What layers ask of the shapes of their inputs."""
+
+    def error(self, message: str) -> ValueError:
+        """A ValueError that names the layer."""
+        raise NotImplementedError
+
+    def expect_rank(self, input_shape: Shape, rank: int, meaning: str) -> None:
+        """Raise ValueError unless the input has that rank and no sizes that are open or zero."""
+        input_shape = self._whole_shape(input_shape)
+        if len(input_shape) != rank:
+            hint = {
+                (3, 4): "; with the batch, images of one channel have the shape (None, H, W, 1)",
+                (2, 4): "; put it before Flatten(), or Reshape((H, W, C)) before it",
+            }.get((len(input_shape), rank), "")
+            raise self.error(
+                f"expected inputs of rank {rank}, {meaning}, received shape "
+                f"{tuple(input_shape)}{hint}"
+            )
+        self._sample_sizes(input_shape)
+
+    def _whole_shape(self, input_shape: Shape) -> Shape:
+        """A shape with the batch in front as a tuple; ValueError for what is none."""
+        try:
+            if isinstance(input_shape, str | bytes):
+                raise TypeError
+            return tuple(None if size is None else operator.index(size) for size in input_shape)
+        except TypeError:
+            raise self.error(
+                f"the input shape must have the batch in front, such as (None, 28, 28, 1), "
+                f"received {input_shape!r}"
+            ) from None
+
+    def _sample_sizes(self, input_shape: Shape) -> tuple[int, ...]:
+        """The shape without the batch; ValueError if there is no batch, or a size is open or 0."""
+        input_shape = self._whole_shape(input_shape)
+        sizes = tuple(size for size in input_shape[1:] if size is not None and size >= 1)
+        if len(sizes) != len(input_shape) - 1:
+            raise self.error(
+                f"every size of the input but the batch must be a positive integer, "
+                f"received shape {tuple(input_shape)}"
+            )
+        return sizes
+
+    def _image_sizes(self, input_shape: Shape) -> tuple[int, int, int]:
+        """(H, W, C); ValueError unless the input is images."""
+        self.expect_rank(input_shape, 4, "(N, H, W, C)")
+        height, width, channels = self._sample_sizes(input_shape)
+        return height, width, channels
+
+    def _channels(self, input_shape: Shape) -> int:
+        """C; ValueError unless the input is (N, ..., C)."""
+        input_shape = self._whole_shape(input_shape)
+        channels = input_shape[-1] if len(input_shape) > 1 else None
+        if channels is None or channels < 1:
+            raise self.error(f"expected inputs (N, ..., C), received shape {tuple(input_shape)}")
+        return channels

@@ -23,6 +23,7 @@ class ConvBatchNorm:
     time.
     """
 
+    merges = False
     in_place = False
     keeps_input = True
     dx_over_x = True

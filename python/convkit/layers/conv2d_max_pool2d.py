@@ -18,6 +18,7 @@ class ConvMaxPool:
     The convolution's whole output is never in memory, which spares most of the traffic of a step.
     """
 
+    merges = False
     in_place = False
     keeps_input = True
     dx_over_x = True

@@ -8,6 +8,7 @@ from typing import ClassVar
 from ..parameters import Shape
 from .base import ViewLayer
 from .checks import check_sample_shape
+from .graph import Node, Tensor
 
 
 class InputLayer(ViewLayer):
@@ -32,8 +33,15 @@ class InputLayer(ViewLayer):
         """The input's own shape."""
         return self._whole_shape(input_shape)
 
+    def tensor(self) -> Tensor:
+        """The symbolic tensor of what a model is given."""
+        shape = (None, *self.shape)
+        if not self.built:
+            self.build(shape)
+        return Node(self, (), [shape]).outputs[0]
 
-def Input(shape: Sequence[int], *, name: str | None = None) -> InputLayer:
+
+def Input(shape: Sequence[int], *, name: str | None = None) -> Tensor:
     """Say the shape of one sample, as the first thing in a model.
 
     Args:
@@ -42,5 +50,10 @@ def Input(shape: Sequence[int], *, name: str | None = None) -> InputLayer:
 
     Example:
         >>> convkit.Sequential([convkit.Input((28, 28, 1)), convkit.layers.Flatten()])
+        >>> inputs = convkit.Input((28, 28, 1))
+        >>> convkit.Model(inputs, convkit.layers.Flatten()(inputs))
+
+    Returns:
+        A symbolic tensor of shape (None, *shape), which layers are called on.
     """
-    return InputLayer(shape, name=name)
+    return InputLayer(shape, name=name).tensor()

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import random
 from ..config import serialize
-from ..layers.base import Layer
 from ..losses import Loss
 from ..metrics import Metric
 from ..optimizers import Optimizer
@@ -17,15 +16,15 @@ from ..parameters import Array, Parameter
 from .registry import DESCRIPTION, check_known, revive
 
 if TYPE_CHECKING:
-    from ..models import Sequential
+    from ..models import Model
 
 VERSION = 1
 _SLOTS = "optimizer"  # the slot `velocity` of `conv2d/kernel` is `optimizer/velocity/conv2d/kernel`
 # A hostile file shall not keep the machine busy.
-_MOST_LAYERS = 10_000
 _MOST_METRICS = 1_000
 _ENTRIES = ("version", "weights", "model", "compile", "training")
 _TRAINING = ("steps", "seed", "iterations", "slots")
+_MODELS = (("convkit.models", "Sequential"), ("convkit.models", "Model"))
 _LARGEST_STEP = 2**48  # as far as random numbers can count training steps
 
 
@@ -69,14 +68,14 @@ class Arrays:
             raise ValueError(f"it has arrays that the model has no place for: {_listed(left)}")
 
 
-def describe_weights(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
+def describe_weights(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the arrays of the weights alone."""
-    weights = model.weights
-    document = {"version": VERSION, "weights": [parameter.path for parameter in weights]}
-    return document, {parameter.path: parameter.value for parameter in weights}
+    weights = model.named_weights()
+    document = {"version": VERSION, "weights": [path for path, _ in weights]}
+    return document, {path: parameter.value for path, parameter in weights}
 
 
-def describe(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
+def describe(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the arrays of everything that training can go on from.
 
     Raises:
@@ -95,29 +94,45 @@ def describe(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
         return document, arrays
     document["compile"] = {
         "optimizer": check_known(serialize(optimizer), "the optimizer"),
-        "loss": None if model.loss is None else check_known(serialize(model.loss), "the loss"),
-        "metrics": [
-            check_known(serialize(metric), f"the metric {metric.name}") for metric in model.metrics
-        ],
+        "loss": _of_outputs(model, [_describe_loss(loss) for loss in model._losses]),
+        "metrics": _of_outputs(
+            model, [[_describe_metric(each) for each in wanted] for wanted in model._metrics]
+        ),
     }
+    if any(weight != 1.0 for weight in model._loss_weights):
+        document["compile"]["loss_weights"] = model._loss_weights
     _describe_optimizer(model, optimizer, document["training"], arrays)
     return document, arrays
 
 
+def _of_outputs(model: Model, values: list[Any]) -> Any:
+    """The value of the only output, or a list of those of several."""
+    return values if len(model._losses) != 1 else values[0]
+
+
+def _describe_loss(loss: Loss | None) -> dict[str, Any] | None:
+    return None if loss is None else check_known(serialize(loss), "the loss")
+
+
+def _describe_metric(metric: Metric) -> dict[str, Any]:
+    return check_known(serialize(metric), f"the metric {metric.name}")
+
+
 def _describe_optimizer(
-    model: Sequential, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
+    model: Model, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
 ) -> None:
     training["iterations"] = optimizer.iterations
     training["slots"] = []
     store = model._store
     if store is not None and optimizer.is_bound_to(store):
         training["slots"] = list(optimizer.slots)
+        paths = {parameter: path for path, parameter in model.named_weights()}
         for name, slot in optimizer.slots.items():
-            for path, view in store.split(slot).items():
-                arrays[f"{_SLOTS}/{name}/{path}"] = view
+            for parameter, view in store.split(slot).items():
+                arrays[f"{_SLOTS}/{name}/{paths[parameter]}"] = view
 
 
-def describe_training(model: Sequential) -> tuple[dict[str, Any], dict[str, Array]]:
+def describe_training(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the arrays of what training changes in a compiled model.
 
     It is for a script that makes the same model once more: the architecture is not in it, so a
@@ -126,7 +141,7 @@ def describe_training(model: Sequential) -> tuple[dict[str, Any], dict[str, Arra
     optimizer = model.optimizer
     assert optimizer is not None
     document, arrays = describe_weights(model)
-    document["input_sizes"] = list(model._sizes()[0])
+    document["input_sizes"] = [list(tensor.sizes) for tensor in model.graph.inputs]
     document["optimizer"] = {
         "class_name": type(optimizer).__name__,
         "learning_rate": optimizer.learning_rate,
@@ -136,20 +151,28 @@ def describe_training(model: Sequential) -> tuple[dict[str, Any], dict[str, Arra
     return document, arrays
 
 
-def _describe_model(model: Sequential) -> dict[str, Any]:
+def _describe_model(model: Model) -> dict[str, Any]:
     described = serialize(model)
-    if (described["module"], described["class_name"]) != ("convkit.models", "Sequential"):
-        raise ValueError(
-            f"a {type(model).__name__} cannot be saved, because its code would not be in the "
-            f"file, only a Sequential itself; use save_weights and load_weights"
-        )
-    for layer in described["config"]["layers"]:
-        check_known(layer, f'layer "{layer["config"].get("name")}"')
+    _check_model(described, f"a {type(model).__name__}")
     return described
 
 
+def _check_model(described: dict[str, Any], what: str) -> None:
+    if (described["module"], described["class_name"]) not in _MODELS:
+        raise ValueError(
+            f"{what} cannot be saved, because its code would not be in the file, only a Sequential "
+            f"or Model itself; use save_weights and load_weights"
+        )
+    for layer in described["config"]["layers"]:
+        what = f'layer "{layer["config"].get("name")}"'
+        if layer["module"] == "convkit.models":
+            _check_model(layer, what)
+        else:
+            check_known(layer, what)
+
+
 def restore(
-    model: Sequential, document: Mapping[str, Any], arrays: Arrays, compile: bool = True
+    model: Model, document: Mapping[str, Any], arrays: Arrays, compile: bool = True
 ) -> None:
     """Make an empty model what `describe` was given.
 
@@ -181,48 +204,48 @@ def restore(
         arrays.finish(ignored=f"{_SLOTS}/")
 
 
-def _restore_layers(model: Sequential, described: Mapping[str, Any], arrays: Arrays) -> None:
-    if (described.get("module"), described.get("class_name")) != ("convkit.models", "Sequential"):
-        raise ValueError("its model is no Sequential of convkit")
+def _restore_layers(model: Model, described: Mapping[str, Any], arrays: Arrays) -> None:
+    if (described.get("module"), described.get("class_name")) not in _MODELS:
+        raise ValueError("its model is no Sequential and no Model of convkit")
     _refuse_unknown(described, DESCRIPTION, "model")
     config = _entry(described, "config", dict)
-    _refuse_unknown(config, ("name", "layers"), "model")
     model.name = _entry(config, "name", str)
-    layers = _entry(config, "layers", list)
-    if len(layers) > _MOST_LAYERS:
-        raise ValueError(f"it has {len(layers)} layers, more than the {_MOST_LAYERS} it may have")
-    names = set()  # `model.add` would compare each layer with all before it
-    for each in layers:
-        layer: Layer = revive(each, Layer)
-        if layer.name in names:
-            raise layer.error("the model already has a layer of this name")
-        names.add(layer.name)
-        layer.weight_source = arrays.take
-        model._append(layer)
-        layer.weight_source = None
+    model._restore(config, arrays.take)
 
 
 def _restore_compiled(
-    model: Sequential, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
+    model: Model, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
 ) -> None:
-    _refuse_unknown(compiled, ("optimizer", "loss", "metrics"), "compile")
+    _refuse_unknown(compiled, ("optimizer", "loss", "loss_weights", "metrics"), "compile")
     optimizer: Optimizer = revive(compiled.get("optimizer"), Optimizer)
     loss = compiled.get("loss")
     metrics = _entry(compiled, "metrics", list)
-    if len(metrics) > _MOST_METRICS:
-        raise ValueError(
-            f"it has {len(metrics)} metrics, more than the {_MOST_METRICS} it may have"
-        )
+    weights = compiled.get("loss_weights")
+    several = len(model._target_names()) != 1
+    if several and not (isinstance(loss, list) and all(isinstance(m, list) for m in metrics)):
+        raise ValueError("its losses and metrics must be lists, one entry for each output")
+    if (count := sum(map(len, metrics)) if several else len(metrics)) > _MOST_METRICS:
+        raise ValueError(f"it has {count} metrics, more than the {_MOST_METRICS} it may have")
     model.compile(
         optimizer,
-        None if loss is None else revive(loss, Loss),
-        metrics=[revive(each, Metric) for each in metrics],
+        [_revive_loss(each) for each in loss or ()] if several else _revive_loss(loss),
+        loss_weights=weights if several or weights is None else weights[0],
+        metrics=[[revive(each, Metric) for each in wanted] for wanted in metrics]
+        if several
+        else [revive(each, Metric) for each in metrics],
     )
     _restore_optimizer(model, optimizer, training, arrays)
 
 
+def _revive_loss(loss: Any) -> Loss | None:
+    if loss is None:
+        return None
+    revived: Loss = revive(loss, Loss)
+    return revived
+
+
 def _restore_optimizer(
-    model: Sequential, optimizer: Optimizer, training: Mapping[str, Any], arrays: Arrays
+    model: Model, optimizer: Optimizer, training: Mapping[str, Any], arrays: Arrays
 ) -> None:
     slots = _entry(training, "slots", list)
     if slots:
@@ -230,13 +253,15 @@ def _restore_optimizer(
             raise ValueError(f"its slots {slots} are not those of {type(optimizer).__name__}")
         store = model._parameters()
         optimizer.bind(store)
+        paths = {parameter: path for path, parameter in model.named_weights()}
         for name, slot in optimizer.slots.items():
-            for path, view in store.split(slot).items():
-                np.copyto(view, arrays.take(f"{_SLOTS}/{name}/{path}", view.shape))
+            for parameter, view in store.split(slot).items():
+                path = f"{_SLOTS}/{name}/{paths[parameter]}"
+                np.copyto(view, arrays.take(path, view.shape))
     optimizer.iterations = _count(training, "iterations")
 
 
-def restore_training(model: Sequential, document: Mapping[str, Any], arrays: Arrays) -> None:
+def restore_training(model: Model, document: Mapping[str, Any], arrays: Arrays) -> None:
     """Give a model, made and compiled as the described one was, what training had changed.
 
     Raises:
@@ -248,7 +273,11 @@ def restore_training(model: Sequential, document: Mapping[str, Any], arrays: Arr
     kind = _entry(described, "class_name", str)
     if kind != type(optimizer).__name__:
         raise ValueError(f"its optimizer is {kind}, the model has {type(optimizer).__name__}")
-    model.build((None, *_entry(document, "input_sizes", list)))
+    sizes = _entry(document, "input_sizes", list)
+    if not model.built:
+        model.build((None, *sizes[0]))
+    if sizes != [list(tensor.sizes) for tensor in model.graph.inputs]:
+        raise ValueError(f"its inputs have the sizes {sizes}, the model has {model.input_shape}")
     assign_weights(model.weights, document, arrays)
     training = _entry(document, "training", dict)
     model._steps = _count(training, "steps")

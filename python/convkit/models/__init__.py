@@ -1,0 +1,79 @@
+"""Models: graphs of layers, and chains of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .. import storage
+from ..config import flag
+from .model import Model
+from .sequential import Sequential
+from .structure import CLASSES
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model"]
+
+CLASSES.update({"Model": Model, "Sequential": Sequential})
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # asked for by Python's own imports
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convkit.absent import missing  # here: only for an error
+
+        missing(__name__, name)
+
+
+def clone_model(model: Model) -> Model:
+    """A model with new layers of the same configuration, and new weights.
+
+    The copy is not compiled. A layer that is called several times is one layer in the copy, too.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"clone_model takes a model, received {model!r}")
+    return type(model).from_config(model.get_config())
+
+
+def load_model(filepath: str | os.PathLike[str], *, compile: bool = True) -> Model:
+    """The model that `model.save` wrote.
+
+    Loading runs no code of the file and imports nothing: layers, optimizers, losses and the rest
+    are looked up in a closed list. Names, shapes, types and sizes are checked before memory is
+    used. A trained model comes back with the seed that it was trained with as `model.seed`.
+
+    Args:
+        filepath: of the file.
+        compile: whether the model gets its optimizer, loss and metrics, if it had them.
+
+    Raises:
+        ValueError: the file is truncated, damaged or not one of convkit's; the message names it
+            and says what it is.
+        OSError: the file cannot be read.
+
+    Example:
+        >>> model.save("mnist.safetensors")
+        >>> model = convkit.models.load_model("mnist.safetensors")
+        >>> model.fit(x_train, y_train, epochs=10, initial_epoch=5)
+    """
+    if not isinstance(filepath, str | os.PathLike):
+        raise TypeError(f"load_model takes the path of a file, received {filepath!r}")
+    compile = flag(compile, "compile", "load_model")
+    with storage.reading(filepath) as (document, arrays):
+        model = _new(document)
+        storage.restore(model, document, arrays, compile)
+        return model
+
+
+def _new(document: Any) -> Model:
+    """A model without layers, of the class that a file names."""
+    described = document.get("model")
+    is_graph = isinstance(described, dict) and described.get("class_name") == "Model"
+    model = Model.__new__(Model) if is_graph else Sequential.__new__(Sequential)
+    model._begin("loading")
+    return model

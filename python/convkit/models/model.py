@@ -1,0 +1,362 @@
+"""Model: a graph of layers between inputs and outputs."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import storage, summary
+from ..engine import changes_model
+from ..layers.base import WeightSource
+from ..layers.graph import Graph, Node, Operation, Tensor, symbolic
+from ..layers.naming import automatic_name
+from ..parameters import Array, Parameter, assign
+from ..training import Trainer
+from ..warn import say
+from .structure import (
+    Structure,
+    check_config,
+    describe_graph,
+    refuse_unknown,
+    restore_graph,
+    shapes_of,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Model(Operation, Trainer):
+    """The layers between some inputs and outputs, which need not be a chain.
+
+    Args:
+        inputs: what the model takes: a tensor of `Input`, or a list or dictionary of them. A tensor
+            of another model's layer may be one, too: its values are given then.
+        outputs: what it gives: a tensor, or a list or dictionary.
+        name: by default `model`, `model_1`, ...
+        trainable: False freezes all layers.
+
+    The layers keep their weights, and share them with other models that they are part of.
+
+    Example:
+        >>> inputs = convkit.Input((32, 32, 3))
+        >>> x = convkit.layers.Conv2D(16, 3, padding="same", activation="relu")(inputs)
+        >>> y = convkit.layers.Conv2D(16, 3, padding="same")(x)
+        >>> x = convkit.layers.Add()([x, y])
+        >>> x = convkit.layers.GlobalAveragePooling2D()(x)
+        >>> model = convkit.Model(inputs, convkit.layers.Dense(10, activation="softmax")(x))
+    """
+
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(
+                f"{type(self).__name__}: name must be a string or None, received {name!r}"
+            )
+        self._begin(name or automatic_name(type(self).__name__))
+        self._connect(Structure(inputs, "inputs"), Structure(outputs, "outputs"))
+        self.trainable = trainable
+
+    def _begin(self, name: str) -> None:
+        """Be a model without layers."""
+        super().__init__(name)
+        self.nodes = []
+        self._trainable = True
+        self._structures: tuple[Structure, Structure] | None = None
+
+    def _connect(self, inputs: Structure, outputs: Structure) -> None:
+        for tensor in inputs.tensors:
+            if inputs.tensors.count(tensor) > 1:
+                raise ValueError(f'model "{self.name}": the input {tensor!r} is given twice')
+        graph = Graph(inputs.tensors, outputs.tensors)
+        names: dict[str, Operation] = {}
+        for layer in graph.layers:
+            if names.setdefault(layer.name, layer) is not layer:
+                raise ValueError(
+                    f'model "{self.name}" has two layers of the name "{layer.name}"; give one of '
+                    f"them another"
+                )
+        for index, layer in enumerate(graph.all_layers()):
+            layer.index = index
+        self._forget_layers()
+        self._graph, self._structures = graph, (inputs, outputs)
+
+    # What it consists of.
+
+    @property
+    def graph(self) -> Graph:  # type: ignore[override]
+        """The layers and how they are connected; ValueError before the model is built."""
+        if self._graph is None:
+            raise ValueError(f'model "{self.name}" is not built')
+        return self._graph
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers, as a new list, in Keras's order: what is further from the outputs is first.
+
+        An `Input` is one of them, except in a Sequential, and so is a model that is a layer.
+        """
+        return list(self.graph.layers)
+
+    @property
+    def built(self) -> bool:
+        """Whether the shapes are known and the parameters made."""
+        return self._graph is not None
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The symbolic tensors that it takes."""
+        return list(self.graph.inputs)
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """The symbolic tensors that it gives."""
+        return list(self.graph.outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor that it takes, or the list or dictionary of them."""
+        return self._structure(0).pack(self.graph.inputs)
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor that it gives, or the list or dictionary of them."""
+        return self._structure(1).pack(self.graph.outputs)
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, with None for the batch; of several, a list or dictionary."""
+        return self._structure(0).pack([tensor.shape for tensor in self.graph.inputs])
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, with None for the batch; of several, a list or dictionary."""
+        return self._structure(1).pack([tensor.shape for tensor in self.graph.outputs])
+
+    @property
+    def input_names(self) -> list[str]:
+        """What the inputs are called: the names of their `Input`s."""
+        return [tensor.name for tensor in self.graph.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs are called: by their keys in a dictionary, or their layers' names."""
+        return self._structure(1).names(self.graph.outputs)
+
+    def _structure(self, which: int) -> Structure:
+        if self._structures is None:
+            graph = self.graph
+            one = Structure(graph.inputs[0], "inputs"), Structure(graph.outputs[0], "outputs")
+            return one[which]
+        return self._structures[which]
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """The layer of that name, or at that place in `layers`.
+
+        Raises:
+            ValueError: there is no such layer, or not exactly one of the two was given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(
+                f'model "{self.name}": give get_layer either a name or an index, received '
+                f"name={name!r}, index={index!r}"
+            )
+        if index is not None:
+            try:
+                index = operator.index(index)
+            except TypeError:
+                raise TypeError(
+                    f"get_layer: index must be an integer, received {index!r}"
+                ) from None
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(
+                    f'model "{self.name}" has {len(self.layers)} layers, and none at index {index}'
+                )
+            return self.layers[index]
+        for layer in self.layers:
+            if isinstance(name, str) and layer.name == name:
+                return layer
+        raise ValueError(
+            f'model "{self.name}" has no layer {name!r}; its layers are '
+            f"{', '.join(layer.name for layer in self.layers) or 'none'}"
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make all parameters; those of a graph are there as soon as it is."""
+        if input_shape is not None and not self.built:
+            raise ValueError(f'model "{self.name}" is not built')
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the output for inputs of that shape, both with the batch in front."""
+        given = self._structure(0).flatten(input_shape, "input_shape", leaf=tuple)
+        return self._structure(1).pack(shapes_of(self.graph, given))
+
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        """The outputs for one batch; or, of symbolic tensors, those of the model as a layer.
+
+        Args:
+            inputs: arrays, as `predict_on_batch` takes them; or symbolic tensors.
+            training: of arrays it must be False: `fit` trains.
+        """
+        values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
+        if symbolic(values) is None:
+            if training:
+                raise ValueError("a model computes as in inference when it is called; fit trains")
+            return self.predict_on_batch(inputs)
+        tensors = self._structure(0).flatten(inputs, "inputs", leaf=Tensor)
+        shapes = shapes_of(self.graph, [tensor.shape for tensor in tensors])
+        node = Node(self, tensors, shapes)
+        return self._structure(1).pack(node.outputs)
+
+    # Its weights.
+
+    @changes_model
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Replace all parameters, or none; ValueError names the first that does not fit."""
+        assign(self.weights, weights, f'model "{self.name}"', self.built)
+
+    def count_params(self) -> int:
+        """The number of elements in all parameters; ValueError before the model is built."""
+        self._require_built()
+        return sum(parameter.size for parameter in self.weights)
+
+    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
+        """Print the layers, their output shapes and parameter counts, and the totals.
+
+        Args:
+            print_fn: what to do with the text instead of printing it.
+        """
+        (print_fn or say)(summary.model_table(self.name, self.layers))
+
+    # In files, in pickles, and as a configuration.
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write everything that training can go on from into one file.
+
+        That is the architecture, the weights, what `compile` was given, the optimizer's memory,
+        and the counters that random numbers depend on: training goes on with the same bits as if
+        it had not been interrupted. The file is in the safetensors format, whatever its name; the
+        architecture is JSON in its metadata, and there is no code in it. An interrupted save
+        leaves the old file or the new one.
+
+        Args:
+            filepath: of the file, such as `"model.safetensors"` or a Keras script's `"best.keras"`.
+            overwrite: whether an existing file is replaced.
+
+        Raises:
+            FileExistsError: the file exists and `overwrite` is False.
+            ValueError: a layer, optimizer, loss, metric or initializer is not one of convkit's
+                own; `save_weights` can save such a model.
+        """
+        self._lock.read(
+            lambda: storage.write(filepath, *storage.describe(self), overwrite=overwrite)
+        )
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone into one file, as `save` does.
+
+        Raises:
+            FileExistsError: the file exists and `overwrite` is False.
+            ValueError: the model is not built.
+        """
+        self._require_built()
+        self._lock.read(
+            lambda: storage.write(filepath, *storage.describe_weights(self), overwrite=overwrite)
+        )
+
+    @changes_model
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Take the weights of a file that `save_weights` or `save` wrote, all or none.
+
+        They go to the weights of this model in order, whatever the layers are called.
+
+        Raises:
+            ValueError: the file is damaged or foreign, or does not fit the model, which stays as
+                it was; the message names the file and what is wrong.
+            OSError: the file cannot be read.
+            RuntimeError: another thread is training this model.
+        """
+        self._require_built()
+        with storage.reading(filepath) as (document, arrays):
+            storage.assign_weights(self.weights, document, arrays)
+
+    def get_config(self) -> dict[str, Any]:
+        """Name, layers and connections, as a dictionary that JSON can hold; without weights.
+
+        `calls` are the layers in an order in which they can be computed, each with the outputs that
+        it reads: the numbers of a call before it and of that call's output.
+        """
+        return {"name": self.name, **describe_graph(self.graph, self._structures)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A new model, with new weights, from what `get_config` returned.
+
+        Raises:
+            ValueError: a layer is not one of convkit's own, or the configuration is damaged.
+        """
+        model = cls.__new__(cls)
+        model._begin(check_config(config, "layers", "calls")["name"])
+        model._restore(config, None)
+        return model
+
+    def _restore(
+        self, config: Mapping[str, Any], source: WeightSource | None, depth: int = 0
+    ) -> None:
+        """Make the layers of a configuration, with weights from a source or new ones."""
+        refuse_unknown(config, ("name", "layers", "calls", "inputs", "outputs"))
+        self._connect(*restore_graph(config, source, depth))
+
+    def named_weights(self) -> list[tuple[str, Parameter]]:
+        """All parameters with their names, those in a model that is a layer behind its name."""
+        found: dict[Parameter, str] = {}
+        for layer in self.layers:
+            if isinstance(layer, Model):
+                for path, parameter in layer.named_weights():
+                    found.setdefault(parameter, f"{layer.name}/{path}")
+            else:
+                for parameter in layer.weights:
+                    found.setdefault(parameter, parameter.path)
+        return [(path, parameter) for parameter, path in found.items()]
+
+    def __getstate__(self) -> dict[str, Any]:
+        def copies() -> dict[str, Any]:
+            document, arrays = storage.describe(self)
+            return {
+                "document": document,
+                "arrays": {name: array.copy() for name, array in arrays.items()},
+            }
+
+        return self._lock.read(copies)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._begin(state["document"]["model"]["config"]["name"])
+        values: dict[str, Array] = state["arrays"]
+        shapes = {name: value.shape for name, value in values.items()}
+        storage.restore(self, state["document"], storage.Arrays(shapes, values.__getitem__))
+
+    if not TYPE_CHECKING:  # to type checkers, every attribute would be there
+
+        def __getattr__(self, name: str) -> Any:
+            from ..absent import advice  # here: only for an error
+
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind!r} object has no attribute {name!r}{advice(f'Sequential.{name}')}"
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}, {len(self.layers)} layers>"
+
+    # What the training loops ask for.
+
+    def _require_built(self) -> Graph:
+        """The graph; ValueError says how to build the model."""
+        return self.graph
+
+    def _build_for(self, images: Sequence[Array]) -> Graph:
+        """The graph; a Sequential is built for the images if need be."""
+        return self._require_built()

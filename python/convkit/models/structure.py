@@ -1,0 +1,285 @@
+"""How a model's inputs and outputs are given, and its graph as a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import storage
+from ..config import serialize
+from ..layers.base import Layer, WeightSource
+from ..layers.calling import connect
+from ..layers.graph import Graph, Node, Tensor
+from ..layers.input import InputLayer
+from ..parameters import Array, Shape
+
+# A hostile file shall not keep the machine busy.
+MOST_LAYERS, _MOST_CALLS = 10_000, 20_000
+
+
+class Structure:
+    """One tensor, or a list or dictionary of them, and how other things are given likewise.
+
+    Args:
+        given: the tensors.
+        what: "inputs" or "outputs", for errors.
+
+    Attributes:
+        tensors: all of them.
+        keys: those of a dictionary, else None.
+        is_single: whether it is one tensor, not in a list.
+    """
+
+    def __init__(self, given: Any, what: str) -> None:
+        self.keys: list[str] | None = None
+        self.is_single = isinstance(given, Tensor | InputLayer)
+        if isinstance(given, Mapping):
+            self.keys = [str(key) for key in given]
+            values = list(given.values())
+        else:
+            values = (
+                [given] if self.is_single or not isinstance(given, list | tuple) else list(given)
+            )
+        for value in values:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"Model: {what} must be symbolic tensors, as Input and layers give them, or a "
+                    f"list or dictionary of those, received {value!r}"
+                )
+        if not values:
+            raise ValueError(f"Model: {what} must not be empty")
+        self.tensors: list[Tensor] = values
+
+    def pack(self, values: Sequence[Any]) -> Any:
+        """As many values as there are tensors, given as they are."""
+        if self.is_single:
+            return values[0]
+        if self.keys is not None:
+            return dict(zip(self.keys, values, strict=True))
+        return list(values)
+
+    def names(self, tensors: Sequence[Tensor]) -> list[str]:
+        """The keys, or else the names of the layers, each made unique by a number behind it."""
+        if self.keys is not None:
+            return self.keys
+        names: list[str] = []
+        for tensor in tensors:
+            name, number = tensor.name, 0
+            while name in names:
+                number += 1
+                name = f"{tensor.name}_{number}"
+            names.append(name)
+        return names
+
+    def flatten(self, given: Any, what: str, leaf: type) -> list[Any]:
+        """As many values as there are tensors: of a dictionary, a list, or a single one.
+
+        Args:
+            given: the values; a dictionary has this one's keys, or the tensors' names.
+            what: it is, for errors.
+            leaf: the type of a value, which may itself be a tuple.
+
+        Raises:
+            ValueError: their number, or a key, is not this structure's.
+        """
+        count = len(self.tensors)
+        if isinstance(given, Mapping):
+            names = self.keys or [tensor.name for tensor in self.tensors]
+            missing = [name for name in names if name not in given]
+            if missing or len(given) != count:
+                raise ValueError(
+                    f"{what} must have the keys {names}, received {[str(key) for key in given]}"
+                )
+            return [given[name] for name in names]
+        if isinstance(given, leaf) and not (leaf is tuple and count > 1):
+            values = [given]
+        elif isinstance(given, list | tuple):
+            values = list(given)
+        else:
+            values = [given]
+        if len(values) != count:
+            names = [tensor.name for tensor in self.tensors]
+            raise ValueError(f"{what} must be {count} of {names}, received {len(values)}")
+        return values
+
+
+def shapes_of(graph: Graph, given: Sequence[Shape]) -> list[Shape]:
+    """The shapes of the outputs for inputs of some shapes."""
+    shapes = {(id(t.node), t.index): shape for t, shape in zip(graph.inputs, given, strict=True)}
+    for node in graph.nodes:
+        inputs = [shapes[id(t.node), t.index] for t in node.inputs]
+        layer: Any = node.layer
+        if layer.graph is not None:
+            made = shapes_of(layer.graph, inputs)
+        else:
+            made = [layer.compute_output_shape(inputs if layer.merges else inputs[0])]
+        shapes.update({(id(node), index): shape for index, shape in enumerate(made)})
+    return [shapes[id(t.node), t.index] for t in graph.outputs]
+
+
+def describe_graph(graph: Graph, structures: tuple[Structure, Structure] | None) -> dict[str, Any]:
+    """Layers and calls as JSON can hold them; see `Model.get_config`."""
+    layers: list[Any] = []
+    calls: list[Any] = []
+    places: dict[int, int] = {}
+    names: dict[str, Any] = {layer.name: layer for layer in graph.layers}
+    for tensor in graph.inputs:
+        given = tensor.layer
+        if tensor.node.inputs:  # in the middle of another model
+            given = InputLayer(tensor.sizes)
+            layers.append(serialize(given))
+        places[id(tensor.node)] = len(calls)
+        calls.append([given.name, []])
+    layers += [serialize(layer) for layer in names.values()]
+    for node in graph.nodes:
+        places[id(node)] = len(calls)
+        calls.append([node.layer.name, [_reference(tensor, places) for tensor in node.inputs]])
+    described: dict[str, Any] = {"layers": layers, "calls": calls}
+    for i, (what, tensors) in enumerate((("inputs", graph.inputs), ("outputs", graph.outputs))):
+        references: Any = [_reference(tensor, places) for tensor in tensors]
+        structure = None if structures is None else structures[i]
+        if structure is not None and structure.keys is not None:
+            references = dict(zip(structure.keys, references, strict=True))
+        elif structure is None or structure.is_single:
+            references = {"": references[0]}
+        described[what] = references
+    return described
+
+
+def _reference(tensor: Tensor, places: Mapping[int, int]) -> list[int]:
+    return [places[id(tensor.node)], tensor.index]
+
+
+def check_config(config: Any, *keys: str) -> Mapping[str, Any]:
+    """Return it; ValueError unless it is what `get_config` returns."""
+    if not isinstance(config, Mapping) or not {"name", *keys} <= set(config):
+        raise ValueError(
+            f"from_config takes what get_config returned, a dictionary with "
+            f"{', '.join(map(repr, ('name', *keys)))}, received {config!r}"
+        )
+    return config
+
+
+def refuse_unknown(config: Mapping[str, Any], known: Sequence[str]) -> None:
+    """ValueError if a model's configuration has more than that."""
+    if unknown := sorted(set(config) - set(known)):
+        raise ValueError(
+            f"its model has entries that convkit does not know: {', '.join(map(repr, unknown[:5]))}"
+        )
+
+
+def check_count(value: Any, what: str, most: int) -> None:
+    """ValueError unless a part of a configuration is a list, and not too long."""
+    if not isinstance(value, list):
+        raise ValueError(f"its {what} are no list")
+    if len(value) > most:
+        raise ValueError(f"it has {len(value)} {what}, more than the {most} it may have")
+
+
+def restore_graph(
+    config: Mapping[str, Any], source: WeightSource | None, depth: int = 0
+) -> tuple[Structure, Structure]:
+    """The inputs and outputs of new layers that are connected as `describe_graph` says.
+
+    Raises:
+        ValueError: a layer is unknown, or a call reads what does not come before it.
+    """
+    layers: dict[str, Any] = {}
+    described, calls = config.get("layers"), config.get("calls")
+    check_count(described, "layers", MOST_LAYERS)
+    check_count(calls, "calls", _MOST_CALLS)
+    assert isinstance(described, list)
+    assert isinstance(calls, list)
+    for each in described:
+        layer = revive_layer(each, source, depth)
+        if layer.name in layers:
+            raise ValueError(f'layer "{layer.name}": the model already has a layer of this name')
+        layers[layer.name] = layer
+    made: list[Sequence[Tensor]] = []
+    for call in calls:
+        if not (isinstance(call, list) and len(call) == 2 and isinstance(call[1], list)):
+            raise ValueError(f"a call must be a layer and what it reads, found {str(call)[:80]}")
+        name, references = call
+        layer = layers.get(name) if isinstance(name, str) else None
+        if layer is None:
+            raise ValueError(f"a call is of a layer that it does not have: {str(name)[:80]!r}")
+        inputs = [_find(reference, made) for reference in references]
+        made.append(_outputs(layer, inputs))
+    for layer in layers.values():
+        if isinstance(layer, Layer):
+            layer.weight_source = None
+    given = [_restore_structure(config.get(what), made, what) for what in ("inputs", "outputs")]
+    return given[0], given[1]
+
+
+CLASSES: dict[str, Any] = {}  # the models that may be layers, by the names of their classes
+_DEEPEST = 30  # models in models
+
+
+def revive_layer(description: Any, source: WeightSource | None = None, depth: int = 0) -> Any:
+    """Make a layer again, or a model that is one, from what `serialize` made of it.
+
+    Args:
+        description: its module, class_name and config.
+        source: of its weights, None for new ones.
+        depth: how many models it lies in.
+
+    Raises:
+        ValueError: it is not one of convkit's own.
+    """
+    is_model = isinstance(description, Mapping) and description.get("module") == "convkit.models"
+    kind = CLASSES.get(str(description.get("class_name"))) if is_model else None
+    if kind is None:
+        layer: Layer = storage.revive(description, Layer)
+        layer.weight_source = source
+        return layer
+    if depth >= _DEEPEST:
+        raise ValueError(f"models lie in models more than {_DEEPEST} deep")
+    config = description.get("config")
+    if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
+        raise ValueError("a model in it has no configuration")
+    model = kind.__new__(kind)
+    model._begin(config["name"])
+    inner = None
+    if source is not None:
+        given, prefix = source, model.name
+
+        def inner(path: str, shape: tuple[int, ...]) -> Array:
+            return given(f"{prefix}/{path}", shape)
+
+    model._restore(config, inner, depth + 1)
+    return model
+
+
+def _outputs(layer: Any, inputs: list[Tensor]) -> Sequence[Tensor]:
+    if isinstance(layer, InputLayer):
+        if inputs:
+            raise layer.error("an Input reads nothing")
+        return [layer.tensor()]
+    if not inputs:
+        raise ValueError(f'the layer "{layer.name}" is called on nothing')
+    if layer.graph is None:
+        return [connect(layer, inputs)]
+    shapes = shapes_of(layer.graph, [tensor.shape for tensor in inputs])
+    return Node(layer, inputs, shapes).outputs
+
+
+def _find(reference: Any, made: Sequence[Sequence[Tensor]]) -> Tensor:
+    if not (
+        isinstance(reference, list)
+        and len(reference) == 2
+        and all(isinstance(each, int) and not isinstance(each, bool) for each in reference)
+        and 0 <= reference[0] < len(made)
+        and 0 <= reference[1] < len(made[reference[0]])
+    ):
+        raise ValueError(f"it refers to an output that is not before it: {str(reference)[:80]}")
+    return made[reference[0]][reference[1]]
+
+
+def _restore_structure(given: Any, made: Sequence[Sequence[Tensor]], what: str) -> Structure:
+    if isinstance(given, dict):
+        tensors = {str(key): _find(reference, made) for key, reference in given.items()}
+        return Structure(tensors[""] if set(tensors) == {""} else tensors, what)
+    if isinstance(given, list):
+        return Structure([_find(reference, made) for reference in given], what)
+    raise ValueError(f"its {what} must be a list or a dictionary")

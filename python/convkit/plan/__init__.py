@@ -1,0 +1,7 @@
+"""What runs: a graph of layers lowered to steps on arrays, with fusions, memory and replay."""
+
+from .bound import Bound, BoundSteps
+from .lowering import Target, lower
+from .plan import Plan, Step
+
+__all__ = ["Bound", "BoundSteps", "Plan", "Step", "Target", "lower"]

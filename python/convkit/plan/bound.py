@@ -1,0 +1,227 @@
+"""A plan's steps tied to the arrays of one batch size, and what is remembered of native calls."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import changes, ops, regularizers
+from ..layers.run import Run
+from ..ops._calls import Calls, as_one_operation, count_step
+from ..optimizers import Optimizer
+from ..parameters import Array, Parameter
+
+if TYPE_CHECKING:
+    from .plan import Head, Plan
+
+RunSteps = tuple[Callable[[Run], None], bool]  # what to call, and whether it can be replayed
+
+
+class BoundSteps:
+    """Neighbouring steps of a pass, tied to the arrays of one batch size.
+
+    Their native calls are the same from one batch to the next, and Python would make them out anew
+    each time, from memory that the batch has driven out of the caches. So they are captured, and
+    replayed natively, until something changes that they depend on. Either way all calls have the
+    same settings, whatever `convkit.runtime` sets meanwhile.
+
+    Attributes:
+        runs: methods with their arrays, which ask Python every time.
+        repeats: whether they are native calls that depend on nothing but the arrays and what
+            `convkit.changes` counts.
+    """
+
+    __slots__ = ("_calls", "_count", "_run", "repeats", "runs")
+
+    def __init__(self, runs: list[Callable[[Run], None]], repeats: bool) -> None:
+        self.runs = runs
+        self.repeats = repeats
+        self._calls: Calls | None = None
+        self._count = -1
+        self._run: Run | None = None
+
+    def __call__(self, run: Run) -> None:
+        """Run the steps."""
+        if self._calls and self._count == changes.count and self._run is run:
+            self._calls.replay()
+        elif self.repeats:
+            count, calls = changes.count, Calls()
+            calls.capture(self.ask, run)
+            self._calls, self._count, self._run = calls, count, run
+        else:
+            as_one_operation(self.ask, run)
+
+    def invalidate(self) -> None:
+        """Forget the native calls: an array of theirs was replaced."""
+        self._calls = None
+
+    def ask(self, run: Run) -> None:
+        """Run the steps by their methods."""
+        for each in self.runs:
+            each(run)
+
+    @classmethod
+    def together(cls, runs: Iterable[RunSteps]) -> list[BoundSteps]:
+        """The steps in as few pieces as can be captured."""
+        by_kind = groupby(runs, key=itemgetter(1))
+        return [cls([run for run, _ in group], repeats) for repeats, group in by_kind]
+
+
+class BoundHead:
+    """An output with its right answers, for one batch size.
+
+    Attributes:
+        output: where the predictions appear, (n, ...).
+        losses: where the samples' losses appear, (n,).
+        targets, sample_weight: what the loss reads, or None.
+    """
+
+    __slots__ = ("__weakref__", "losses", "output", "sample_weight", "targets", "weight")
+
+    def __init__(self, head: Head, n: int) -> None:
+        self.output = head.output.view((n, *head.sizes))
+        self.losses = head.losses.view((n,))
+        self.weight = head.of.weight
+        self.targets: Array | None = None
+        self.sample_weight: Array | None = None
+
+    def take(self, targets: Array, sample_weight: Array | None, indices: Array) -> bool:
+        """Copy rows of targets and weights; return whether they lie elsewhere than before."""
+        before = self.targets, self.sample_weight
+        self.targets = _taken(targets, indices, self.targets)
+        self.sample_weight = _taken(sample_weight, indices, self.sample_weight)
+        return self.targets is not before[0] or self.sample_weight is not before[1]
+
+
+class Bound:
+    """A plan's steps tied to the arrays of one batch size.
+
+    Attributes:
+        inputs: where the batch goes, each (n, ...).
+        outputs: where the predictions appear, each (n, ...).
+        heads: the outputs that have a loss.
+        penalty: the sum of the penalties on parameters, in training.
+        steps: what a batch goes through: forward; the losses (each with a last softmax or sigmoid,
+            where that belongs to it) and their gradients; in training, backward up to the
+            gradients of all parameters, those of the penalties, and the optimizer's update.
+    """
+
+    def __init__(self, plan: Plan, n: int) -> None:
+        self.inputs = tuple(buffer.view((n, *sizes)) for buffer, sizes in plan.inputs)
+        self.outputs = tuple(buffer.view((n, *sizes)) for buffer, sizes in plan.outputs)
+        self.heads = tuple(BoundHead(head, n) for head in plan.heads)
+        self.penalty = 0.0
+        runs: list[RunSteps] = []
+        for step in plan.steps:
+            if not step.stage.is_view(plan.training):
+                runs.append((step.forward(n), step.stage.repeats))
+        for head, own in zip(plan.heads, self.heads, strict=True):
+            runs += _loss(head, own, n)
+        for step in reversed(plan.steps):
+            runs += step.backward(n)
+        if plan.regularized:
+            runs.append((partial(_regularize, weakref.ref(self), plan.regularized), False))
+        if plan.optimizer is not None:
+            runs.append((partial(_update, plan.optimizer), plan.optimizer.repeats))
+        self.steps = BoundSteps.together(runs)
+
+    @property
+    def x(self) -> Array:
+        """The only input."""
+        (x,) = self.inputs
+        return x
+
+    @property
+    def output(self) -> Array:
+        """The only output."""
+        (output,) = self.outputs
+        return output
+
+    @property
+    def head(self) -> BoundHead:
+        """The only output, with its right answers."""
+        (head,) = self.heads
+        return head
+
+    def take(
+        self, targets: Sequence[Array], weights: Sequence[Array | None], indices: Array
+    ) -> None:
+        """Copy a batch's targets and weights, one for each head, rows of those of all samples."""
+        moved = False
+        for head, own, weight in zip(self.heads, targets, weights, strict=True):
+            moved = head.take(own, weight, indices) or moved
+        if moved:
+            for steps in self.steps:
+                steps.invalidate()
+
+    def __call__(self, run: Run) -> None:
+        """Let the batch go through all steps."""
+        if len(self.steps) == 1:
+            self.steps[0](run)
+        else:
+            as_one_operation(self._in_turn, run)
+
+    def _in_turn(self, run: Run) -> None:
+        for steps in self.steps:
+            steps(run)
+
+
+# The steps that a `Bound` holds do not hold it: dropped, its arrays are freed at once.
+
+
+def _loss(head: Head, own: BoundHead, n: int) -> list[RunSteps]:
+    """What computes a loss and its gradient, times the output's weight."""
+    shape = (n, *head.sizes)
+    logits, gradient = head.logits.view(shape), head.gradient.view(shape)
+    if head.of.activation is None:
+        compute = partial(head.of.loss.compute, logits, losses=own.losses, dy=gradient)
+    else:
+        arrays = {"probs": own.output, "losses": own.losses, "dlogits": gradient}
+        compute = partial(head.of.loss.compute_from_logits, logits, **arrays)
+    runs: list[RunSteps] = [(partial(_run_loss, weakref.ref(own), compute), head.of.loss.repeats)]
+    if own.weight != 1.0:
+        scale = partial(ops.rescaling_forward, gradient, own.weight, 0.0, out=gradient)
+        runs.append((partial(_run, scale), True))
+    if head.add_to is not None:
+        sums = head.add_to.view(shape)
+        runs.append((partial(_run, partial(ops.add, sums, gradient, out=sums)), True))
+    return runs
+
+
+def _run(call: Callable[[], object], run: Run) -> None:
+    call()
+
+
+def _run_loss(of: weakref.ref[BoundHead], compute: Callable[..., Array], run: Run) -> None:
+    head = of()
+    assert head is not None
+    assert head.targets is not None, "a batch's targets come before its steps"
+    compute(head.targets, sample_weight=head.sample_weight)
+
+
+def _regularize(of: weakref.ref[Bound], parameters: list[Parameter], run: Run) -> None:
+    bound = of()
+    assert bound is not None
+    bound.penalty = regularizers.penalty(parameters, add_gradients=True)
+
+
+def _update(optimizer: Optimizer, run: Run) -> None:
+    count_step(run.step, optimizer.steps_made)
+    optimizer.update_all()
+
+
+def _taken(values: Array | None, indices: Array, memory: Array | None) -> Array | None:
+    """Rows of some values, in the memory of the batch before where they fit."""
+    if values is None:
+        return None
+    shape = (len(indices), *values.shape[1:])
+    if memory is None or memory.shape != shape or memory.dtype != values.dtype:
+        memory = np.empty(shape, values.dtype)
+    # No index is outside; the other modes would copy once more, or index from behind.
+    return values.take(indices, axis=0, out=memory, mode="clip")

@@ -1,0 +1,237 @@
+"""Which neighbouring stages become one: the table of fusions, and what they become.
+
+A new fusion is one row in `FUSIONS` and, if no layer can do it yet, one class that fulfils `Stage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+    Reshape,
+)
+from ..layers.base import Layer
+from ..layers.conv2d_batchnorm import ConvBatchNorm
+from ..layers.conv2d_max_pool2d import ConvMaxPool
+from ..layers.epilogue import EpilogueLayer
+from ..layers.graph import Tensor
+from ..losses import Loss
+from ..parameters import Parameter
+from .values import Op, Sizes, Trace, Value
+
+
+class FusedActivation:
+    """A layer that applies the activation behind it while it writes its output."""
+
+    merges = False
+    in_place = False
+
+    def __init__(self, layer: EpilogueLayer, activation: Activation) -> None:
+        assert activation.activation is not None
+        self.layer = layer
+        self.activation = activation.activation
+        self.names = tuple(dict.fromkeys((*layer.names, *activation.names)))
+        self.keeps_input = layer.keeps_input
+        self.dx_over_x = layer.dx_over_x
+        self.keeps_output = layer.epilogue_keeps_output
+        self.repeats = layer.repeats
+        self.saved_arrays = layer.saved_arrays
+        self.output_sizes = layer.output_sizes
+        self.forward = partial(layer.forward, activation=self.activation)
+        self.backward = partial(layer.backward, activation=self.activation)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The layer's own."""
+        return self.layer.trainable_weights
+
+    def is_view(self, training: bool) -> bool:
+        """Never: there is something to compute."""
+        return False
+
+    def describe(self, input_shape: Sizes, training: bool) -> str:
+        """The layer's operation and the activation."""
+        return f"{self.layer.describe(input_shape, training)} + {self.activation}"
+
+
+class LossHead(NamedTuple):
+    """An output of which the right answers are known.
+
+    Attributes:
+        loss: how far from them it is.
+        logits: the value that the loss reads.
+        activation: the softmax or sigmoid that is computed together with the loss, and gives the
+            model's output, if there is one.
+        weight: the factor of the loss in what training makes small.
+        name: of the output's layer.
+    """
+
+    loss: Loss
+    logits: Value
+    activation: Activation | None = None
+    weight: float = 1.0
+    name: str = ""
+
+
+class Fusion(NamedTuple):
+    """Neighbouring stages, each accepted by one predicate of `pattern`, become `make(*stages)`."""
+
+    name: str
+    pattern: tuple[Callable[[Any], bool], ...]
+    make: Callable[..., Any]
+
+
+def _has_relu_epilogue(stage: object) -> bool:
+    return isinstance(stage, EpilogueLayer) and "relu" in stage.epilogues
+
+
+def _is_relu(stage: object) -> bool:
+    return isinstance(stage, Activation) and stage.activation == "relu"
+
+
+def _is_conv2d(stage: object) -> bool:
+    return isinstance(stage, Conv2D)
+
+
+def _is_trained_batchnorm(stage: object) -> bool:
+    # With fixed statistics the gradient is another; freezing a layer makes a new plan.
+    return isinstance(stage, BatchNormalization) and stage.trainable
+
+
+def _is_pool_of_two(stage: object) -> bool:
+    return isinstance(stage, MaxPooling2D) and (
+        (stage.pool_size, stage.strides, stage.padding) == ((2, 2), (2, 2), "valid")
+    )
+
+
+# Tried in this order at every stage; longer patterns come first.
+FUSIONS = (
+    Fusion(
+        "convolution, batch normalisation, ReLU, max-pool",
+        (_is_conv2d, _is_trained_batchnorm, _is_relu, _is_pool_of_two),
+        ConvBatchNorm,
+    ),
+    Fusion(
+        "convolution, batch normalisation, max-pool",
+        (_is_conv2d, _is_trained_batchnorm, _is_pool_of_two),
+        ConvBatchNorm,
+    ),
+    Fusion(
+        "convolution, batch normalisation, ReLU",
+        (_is_conv2d, _is_trained_batchnorm, _is_relu),
+        ConvBatchNorm,
+    ),
+    Fusion("convolution, batch normalisation", (_is_conv2d, _is_trained_batchnorm), ConvBatchNorm),
+    Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
+    Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
+    Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
+)
+
+
+def fuse(trace: Trace) -> None:
+    """Replace every run of stages that the table knows by one stage, from front to back.
+
+    Stages follow each other where one value goes from the one to the other and nowhere else.
+    """
+    fused: list[Op] = []
+    gone: set[Op] = set()
+    for op in trace.ops:
+        if op in gone:
+            continue
+        for fusion in FUSIONS:
+            run = _run(op, fusion)
+            if run:
+                op.stage = fusion.make(*(each.stage for each in run))
+                for each in run[1:]:
+                    op.output.release()
+                    op.output = each.output
+                op.output.producer = op
+                gone.update(run[1:])
+                break
+        fused.append(op)
+    trace.ops[:] = fused
+
+
+def _run(first: Op, fusion: Fusion) -> list[Op]:
+    """The ops from one on that fit a pattern, or none."""
+    run: list[Op] = []
+    op: Op | None = first
+    for accepts in fusion.pattern:
+        if op is None or not accepts(op.stage):
+            return []
+        run.append(op)
+        op = op.output.follower
+    return run
+
+
+def plain_head(trace: Trace, output: int, loss: Loss, weight: float, name: str) -> LossHead:
+    """The end of one of the outputs, of which the loss reads the values as they are."""
+    return LossHead(loss, trace.outputs[output], None, weight, name)
+
+
+def loss_head(trace: Trace, output: int, loss: Loss, weight: float, name: str) -> LossHead:
+    """The end of one of the outputs, with its last activation where the loss goes with that.
+
+    A last activation is moved behind the views that follow it. So a sigmoid before a Flatten is
+    computed with the loss as well. A softmax may only pass a view that keeps the last axis, along
+    which it goes.
+    """
+    value = trace.outputs[output]
+    views: list[Op] = []
+    last = value.producer
+    is_only = trace.outputs.count(value) == 1 and not value.consumers
+    while last is not None and is_only and last.stage.is_view(True) and not last.stage.merges:
+        views.insert(0, last)
+        (before,) = last.inputs
+        is_only = len(before.consumers) == 1 and not before.is_output
+        last = before.producer
+    stage = None if last is None else last.stage
+    fits = isinstance(stage, Activation) and stage.activation == loss.fused_activation
+    if last is None or not is_only or not fits or loss.fused_activation is None:
+        return plain_head(trace, output, loss, weight, name)
+    assert isinstance(stage, Activation)
+    along_axis = stage.activation == "softmax"
+    if along_axis and any(v.output.sizes[-1:] != last.output.sizes[-1:] for v in views):
+        return plain_head(trace, output, loss, weight, name)
+    trace.ops.remove(last)
+    last.remove()
+    if not views:
+        value = trace.outputs[output] = last.inputs[0]
+    value.is_output = False  # that is what the loss makes of it
+    return LossHead(loss, value, stage, weight, name)
+
+
+def end_of(tensor: Tensor) -> str | None:
+    """The activation that made an output, "linear" for none; None if that is not known."""
+    while True:
+        layer = tensor.layer
+        while layer.graph is not None:
+            tensor = layer.graph.outputs[tensor.index]
+            layer = tensor.layer
+        end = end_of_chain([layer]) if tensor.node.inputs else None
+        if end != "":
+            return end
+        (tensor,) = tensor.node.inputs
+
+
+def end_of_chain(layers: Sequence[Layer]) -> str | None:
+    """The activation behind a chain of layers, as `end_of`; "" if they pass on what they get."""
+    for stage in reversed([stage for layer in layers for stage in layer.stages()]):
+        if isinstance(stage, Activation):
+            if stage.activation is not None:
+                return stage.activation
+            continue
+        if isinstance(stage, Conv2D | Dense):
+            return "linear"
+        if not isinstance(stage, Flatten | Reshape | GlobalAveragePooling2D):
+            return None
+    return ""

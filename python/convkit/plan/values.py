@@ -1,0 +1,157 @@
+"""What a plan is made of: stages, and the values that they hand each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..layers.graph import Graph, Tensor
+from ..layers.run import Run, SavedArray
+from ..parameters import Array, Parameter
+
+Sizes = tuple[int, ...]
+
+
+class Stage(Protocol):
+    """What a plan needs of a layer, or of several layers fused into one.
+
+    Where `merges` is set, x and dx are tuples, and so are the shapes of the inputs.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def merges(self) -> bool: ...
+    @property
+    def keeps_input(self) -> bool: ...
+    @property
+    def keeps_output(self) -> bool: ...
+    @property
+    def in_place(self) -> bool: ...
+    @property
+    def dx_over_x(self) -> bool: ...
+    @property
+    def repeats(self) -> bool: ...
+    @property
+    def trainable_weights(self) -> list[Parameter]: ...
+    def is_view(self, training: bool) -> bool: ...
+    def output_sizes(self, input_sizes: Any) -> Sizes: ...
+    def saved_arrays(self, input_shape: Any) -> tuple[SavedArray, ...]: ...
+    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], run: Run) -> None: ...
+    def backward(
+        self, x: Any, y: Array, dy: Array, dx: Any, saved: tuple[Array, ...], run: Run
+    ) -> None: ...
+    def describe(self, input_shape: Any, training: bool) -> str: ...
+
+
+class Value:
+    """An array that one stage writes and others read.
+
+    Attributes:
+        sizes: of one sample.
+        producer: who writes it, None for an input of the model.
+        consumers: who reads it, in their order; twice whoever reads it twice.
+        is_output: whether it is an output of the model.
+    """
+
+    __slots__ = ("consumers", "is_output", "producer", "sizes")
+
+    def __init__(self, sizes: Sizes, producer: Op | None = None) -> None:
+        self.sizes = sizes
+        self.producer = producer
+        self.consumers: list[Op] = []
+        self.is_output = False
+
+    def release(self) -> None:
+        """Hold nobody any more, who would hold it."""
+        self.producer, self.consumers = None, []
+
+    @property
+    def follower(self) -> Op | None:
+        """The one who reads it, where it is one, alone, and nothing else."""
+        if len(self.consumers) != 1 or self.is_output or self.consumers[0].stage.merges:
+            return None
+        return self.consumers[0]
+
+
+class Op:
+    """A stage with what it reads and writes."""
+
+    __slots__ = ("inputs", "output", "stage")
+
+    def __init__(self, stage: Stage, inputs: Sequence[Value], sizes: Sizes) -> None:
+        self.stage = stage
+        self.inputs = list(inputs)
+        self.output = Value(sizes, self)
+        for value in inputs:
+            value.consumers.append(self)
+
+    @property
+    def input_sizes(self) -> Any:
+        """The sizes of its input, or of its inputs."""
+        sizes = tuple(value.sizes for value in self.inputs)
+        return sizes if self.stage.merges else sizes[0]
+
+    def shape(self, n: int) -> Any:
+        """The shape of its input, or of its inputs, for n samples."""
+        sizes = self.input_sizes
+        return tuple((n, *each) for each in sizes) if self.stage.merges else (n, *sizes)
+
+    def remove(self) -> None:
+        """Let its readers read its input; its own output is nobody's any more."""
+        (value,) = self.inputs
+        value.consumers.remove(self)
+        for reader in self.output.consumers:
+            reader.inputs = [value if each is self.output else each for each in reader.inputs]
+        value.consumers += self.output.consumers
+        value.is_output = value.is_output or self.output.is_output
+        self.output.release()
+
+
+class Trace:
+    """The stages of a graph of layers, those of nested models in their place.
+
+    Attributes:
+        ops: in the order in which they run.
+        inputs, outputs: the values of the model's inputs and outputs.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.ops: list[Op] = []
+        self.inputs = [Value(tensor.sizes) for tensor in graph.inputs]
+        self.outputs = self._follow(graph, self.inputs)
+        for value in self.outputs:
+            value.is_output = True
+
+    def release(self) -> None:
+        """Take the graph apart, whose values and ops hold each other and the layers."""
+        for op in self.ops:
+            op.output.release()
+        for value in self.inputs:
+            value.release()
+
+    def _follow(self, graph: Graph, given: Sequence[Value]) -> list[Value]:
+        values = {_key(tensor): value for tensor, value in zip(graph.inputs, given, strict=True)}
+        for node in graph.nodes:
+            inputs = [values[_key(tensor)] for tensor in node.inputs]
+            inner = node.layer.graph
+            if inner is None:
+                made = [self._stages(node.layer.stages(), inputs)]
+            else:
+                made = self._follow(inner, inputs)
+            values.update({(id(node), index): value for index, value in enumerate(made)})
+        return [values[_key(tensor)] for tensor in graph.outputs]
+
+    def _stages(self, stages: Sequence[Stage], inputs: Sequence[Value]) -> Value:
+        values = list(inputs)
+        for stage in stages:
+            sizes = [value.sizes for value in values]
+            made = stage.output_sizes(sizes if stage.merges else sizes[0])
+            self.ops.append(Op(stage, values, made))
+            values = [self.ops[-1].output]
+        (value,) = values
+        return value
+
+
+def _key(tensor: Tensor) -> tuple[int, int]:
+    return id(tensor.node), tensor.index
