@@ -39,6 +39,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     layers.ReLU: {"max_value": 6.0, "negative_slope": 0.125, "threshold": 0.5},
     layers.Rescaling: {"scale": 1 / 255, "offset": [0.5, -0.5]},
     layers.Reshape: {"target_shape": (4, -1)},
+    layers.Concatenate: {"axis": 2},
     layers.ZeroPadding2D: {"padding": ((1, 0), (2, 3))},
     layers.Dense: {"units": 3, "activation": "softmax", "kernel_initializer": "he_uniform"},
     layers.Dropout: {"rate": 0.25, "seed": 7},

@@ -202,6 +202,11 @@ def methods() -> Iterator[tuple[str, Case]]:
                  layers.Activation):  # fmt: skip
         for name in ("compute_output_shape", "build"):
             yield of(functools.partial(_layer, kind), name, input_shape=(None, *SIZES))
+    for kind in (layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum,
+                 layers.Minimum, layers.Concatenate):  # fmt: skip
+        for name in ("compute_output_shape", "build"):
+            shapes = [(None, *SIZES), (None, *SIZES)]
+            yield of(functools.partial(_layer, kind), name, input_shapes=shapes)
     for kind in (losses.MeanSquaredError, losses.MeanAbsoluteError, losses.BinaryCrossentropy,
                  losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy):  # fmt: skip
         yield of(

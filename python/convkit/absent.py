@@ -42,8 +42,6 @@ ABSENT: dict[str, str] = {
     "layers.GaussianNoise": "add noise to the images",
     "layers.PReLU": "nearest: `LeakyReLU`",
     "layers.Lambda": "apply the function to the data",
-    "layers.Add": "a chain has no branches",
-    "layers.Concatenate": "a chain has no branches",
     "layers.Embedding": "images only",
     "layers.LSTM": "images only",
     "layers.MultiHeadAttention": "images only",

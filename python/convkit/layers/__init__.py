@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .batchnorm import BatchNormalization
+from .concatenate import Concatenate, concatenate
 from .conv2d import Conv2D
 from .dense import Dense
 from .depthwise_conv2d import DepthwiseConv2D
@@ -19,6 +20,20 @@ from .dropout import Dropout
 from .flatten import Flatten
 from .global_pool2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .input import Input, InputLayer
+from .merge import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .pool2d import AveragePooling2D, MaxPooling2D
 from .rescaling import Rescaling
 from .reshape import Reshape
@@ -34,9 +49,12 @@ MaxPool2D = MaxPooling2D
 __all__ = [
     "ELU",
     "Activation",
+    "Add",
+    "Average",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
     "Conv2D",
     "Convolution2D",
     "Dense",
@@ -53,11 +71,22 @@ __all__ = [
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "ReLU",
     "Rescaling",
     "Reshape",
     "Softmax",
+    "Subtract",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 

@@ -7,21 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from ..parameters import Shape
     from .base import Layer
 
 
 def lowered_from(layer: Layer) -> list[Any]:
-    """What `convkit.plan.lowering` reads of a built layer, besides shapes, as something to compare."""
-    sizes = tuple(size for size in (layer.input_shape or ())[1:] if size is not None)
+    """What `convkit.plan` reads of a built layer, besides shapes, as something to compare."""
+    several = layer.merges
+    shapes: Any = layer.input_shape or ()
+    sizes: Any = [_sample_sizes(each) for each in shapes] if several else _sample_sizes(shapes)
     found: list[Any] = [[p.regularizer is None for p in layer.weights]]
     for stage in layer.stages():
         views = [stage.is_view(training) for training in (False, True)]
         flags = (stage.keeps_input, stage.keeps_output, stage.in_place, stage.dx_over_x)
-        saved = [(each.shape, each.dtype) for each in stage.saved_arrays((1, *sizes))]
+        inputs: Any = [(1, *each) for each in sizes] if several else (1, *sizes)
+        saved = [(each.shape, each.dtype) for each in stage.saved_arrays(inputs)]
         kind = (type(stage), getattr(stage, "activation", None), stage.repeats)
         found.append((kind, views, flags, saved, stage.trainable))
-        sizes = stage.output_sizes(sizes)
+        sizes, several = stage.output_sizes(sizes), False
     return found
+
+
+def _sample_sizes(shape: Shape) -> tuple[int, ...]:
+    return tuple(size for size in shape[1:] if size is not None)
 
 
 def are_same(one: Any, other: Any) -> bool:
