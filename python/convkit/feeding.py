@@ -53,8 +53,7 @@ class Feeder(Engine):
                 f"{what or 'predict'}: x must be arrays or an iterable of batches, received the "
                 f"{kind} {name}; call it, as {name}(...), and give what it returns"
             )
-        given = isinstance(x, list | tuple | Mapping) and not self._is_single()
-        if given or not is_iterable_of_batches(x, y, with_targets=bool(what)):
+        if not is_iterable_of_batches(x, y, with_targets=bool(what)):
             return ArrayBatches(convert(x, y, sample_weight), batch_size, steps, order)
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:

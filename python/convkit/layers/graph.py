@@ -117,7 +117,7 @@ def _rescale(tensor: Tensor, scale: Any, offset: Any) -> Tensor:
     except (TypeError, ValueError):
         raise TypeError(
             f"a symbolic tensor can be added to, or multiplied by, another one or a number, "
-            f"received {scale if offset == 0.0 else offset!r}"
+            f"received {scale!r} and {offset!r}"
         ) from None
     return made
 
@@ -179,7 +179,7 @@ class Operation:
         """The tensor, or tensors, that it was called on.
 
         Raises:
-            AttributeError: it was not called yet. Called several times, the first one counts.
+            ValueError: it was not called yet. Called several times, the first one counts.
         """
         return one_or_all(self._call("input").inputs)
 
@@ -188,14 +188,14 @@ class Operation:
         """The tensor that it gave when it was called.
 
         Raises:
-            AttributeError: it was not called yet. Called several times, the first one counts.
+            ValueError: it was not called yet. Called several times, the first one counts.
         """
         return one_or_all(self._call("output").outputs)
 
     def _call(self, what: str) -> Node:
         calls = self.calls()
         if not calls:
-            raise AttributeError(
+            raise ValueError(
                 f'layer "{self.name}" has no {what}: it was not called on a symbolic tensor yet, '
                 f"and is in no model that is built"
             )

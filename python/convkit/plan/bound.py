@@ -186,7 +186,8 @@ def _loss(head: Head, own: BoundHead, n: int) -> list[RunSteps]:
         compute = partial(head.of.loss.compute_from_logits, logits, **arrays)
     runs: list[RunSteps] = [(partial(_run_loss, weakref.ref(own), compute), head.of.loss.repeats)]
     if own.weight != 1.0:
-        scale = partial(ops.rescaling_forward, gradient, own.weight, 0.0, out=gradient)
+        factors = np.full(shape[-1], own.weight, np.float32)
+        scale = partial(ops.rescaling_backward, gradient, factors, out=gradient)
         runs.append((partial(_run, scale), True))
     if head.add_to is not None:
         sums = head.add_to.view(shape)
