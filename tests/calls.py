@@ -140,6 +140,26 @@ def _batchnorms() -> dict[str, dict[str, Any]]:
     }
 
 
+def _normalisations() -> dict[str, dict[str, Any]]:
+    x, dy, vector = _ones_to_three(4, 5, 6), _ones_to_three(4, 5, 6), _ones_to_three(6)
+    rows, groups = _ones_to_three(4, 5), _ones_to_three(4, 3)
+    forward = {"x": x, "gamma": vector, "beta": vector}
+
+    def gradients() -> dict[str, Any]:
+        shapes = {"dx": x.shape, "dgamma": (6,), "dbeta": (6,)}
+        arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        return {"dy": dy, "x": x, "gamma": vector, **arrays}
+
+    return {
+        "layernorm_forward": forward,
+        "layernorm_backward": {**gradients(), "mean": rows, "rstd": rows},
+        "groupnorm_forward": {**forward, "groups": 3},
+        "groupnorm_backward": {**gradients(), "mean": groups, "rstd": groups},
+        "normalization_forward": {"x": x, "mean": vector, "scale": vector},
+        "normalization_backward": {"dy": dy, "scale": vector},
+    }
+
+
 def _denses() -> dict[str, dict[str, Any]]:
     x, w, dy = _ones_to_three(3, 4), _ones_to_three(4, 5), _ones_to_three(3, 5)
     return {
@@ -147,6 +167,7 @@ def _denses() -> dict[str, dict[str, Any]]:
         "dense_backward_input": {"dy": dy, "w": w},
         "dense_backward_weights": {"x": x, "dy": dy},
         "bias_backward": {"dy": dy},
+        "bias_forward": {"x": _ones_to_three(2, 3, 5), "b": _ones_to_three(5)},
         "bias_relu_backward": {"dy": dy, "y": _ones_to_three(3, 5)},
     }
 
@@ -219,6 +240,7 @@ def valid_calls() -> dict[str, dict[str, Any]]:
         **_frames(),
         **_merges(),
         **_batchnorms(),
+        **_normalisations(),
         **_denses(),
         **_activations(),
         **_losses(),
@@ -243,6 +265,8 @@ IN_PLACE = {
     "adam_update": ("w", "m", "v"),
     "regularize": ("g",),
     "conv2d_backward": ("dx", "dw", "db"),
+    "layernorm_backward": ("dx", "dgamma", "dbeta"),
+    "groupnorm_backward": ("dx", "dgamma", "dbeta"),
     "conv2d_batchnorm_forward": ("moving_mean", "moving_variance"),
     "conv2d_batchnorm_backward": ("dx", "dw", "db"),
     "conv2d_max_pool2d_backward": ("dx", "dw", "db"),
@@ -272,6 +296,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "global_max_pool2d_forward": ("out", "indices"),
     "batchnorm_forward": ("out", "mean", "rstd"),
     "batchnorm_backward": ("out", "dgamma", "dbeta"),
+    "layernorm_forward": ("out", "mean", "rstd"),
+    "layernorm_backward": (),
+    "groupnorm_forward": ("out", "mean", "rstd"),
+    "groupnorm_backward": (),
     "softmax_cross_entropy": ("losses", "probs", "dlogits"),
     "cross_entropy": ("losses", "dprobs"),
     "mean_squared_error": ("losses", "dy"),
@@ -290,6 +318,11 @@ ANY_RANK = {
     ("dropout_forward", "x"),
     ("dropout_backward", "dy"),
     ("bias_backward", "dy"),
+    ("bias_forward", "x"),
+    ("layernorm_forward", "x"),
+    ("groupnorm_forward", "x"),
+    ("normalization_forward", "x"),
+    ("normalization_backward", "dy"),
     ("batchnorm_forward", "x"),
     ("batchnorm_inference", "x"),
     ("rescaling_forward", "x"),

@@ -382,3 +382,33 @@ def _merges() -> Iterator[Merge]:
 
 
 MERGES = tuple(_merges())
+
+# Layer normalisation: rows (..., K), few and many, short and long; tails, more columns than a task
+# takes, and rows of more than one block of sums in every instruction set.
+NORMALISED_ROWS: tuple[Shape | tuple[int, ...], ...] = (
+    *((2, 5, 3, c) for c in TAIL_CHANNELS),
+    (1, 1),
+    (7, 1),
+    (3, 4, 5),
+    (2, 33, 17, 6),
+    (8, 14, 14, 64),
+    (3000, 5),
+    (700, 40),
+    (3, 2500),
+    (2, 9001),
+)
+# Group normalisation: images (N, ..., C) and groups; one, all and some; an image of several blocks,
+# and vectors of one position.
+NORMALISED_GROUPS: tuple[tuple[tuple[int, ...], int], ...] = (
+    *(((2, 5, 3, c), c) for c in TAIL_CHANNELS),
+    *(((2, 3, 5, c), 1) for c in TAIL_CHANNELS),
+    ((3, 6, 7, 15), 5),
+    ((3, 6, 7, 48), 16),
+    ((7, 12), 4),
+    ((1, 1, 1, 4), 2),
+    ((1, 1), 1),
+    ((1, 40, 33, 12), 3),
+    ((2, 33, 17, 6), 2),
+    ((9, 14, 14, 64), 32),
+    ((300, 2, 10), 5),
+)

@@ -23,8 +23,10 @@ from convkit.layers import (
     Flatten,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    GroupNormalization,
     Input,
     Layer,
+    LayerNormalization,
     LeakyReLU,
     MaxPooling2D,
     ReLU,
@@ -151,14 +153,31 @@ LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
 }
 
 
+# Of layers that Keras has, and that have no operator of ONNX or module of PyTorch here.
+KERAS_LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
+    "normalised by themselves": (
+        (6, 5, 4),
+        lambda: [
+            Conv2D(8, 3),
+            LayerNormalization(scale=False),
+            Activation("gelu"),
+            GroupNormalization(2, epsilon=1e-2),
+            Flatten(),
+            LayerNormalization(gamma_regularizer="l2"),
+            Dense(3),
+        ],
+    ),
+}
+
+
 def every_layer() -> set[type[Layer]]:
-    """The layers that the lines have."""
+    """The layers that the lines have which ONNX has, too."""
     return {type(layer) for _, make in LINES.values() for layer in make()}
 
 
 def of_line(name: str) -> convkit.Sequential:
     """A model with random weights and statistics, as after training."""
-    shape, make = LINES[name]
+    shape, make = (LINES | KERAS_LINES)[name]
     convkit.utils.set_random_seed(3)
     model = convkit.Sequential([Input(shape), *make()])
     rng = np.random.default_rng(5)

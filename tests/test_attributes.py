@@ -32,6 +32,7 @@ ARGUMENTS: dict[type[Layer], dict[str, Any]] = {
     layers.Dense: {"units": 4},
     layers.DepthwiseConv2D: {"kernel_size": 3},
     layers.Dropout: {"rate": 0.5},
+    layers.GroupNormalization: {"groups": 4},
     layers.Rescaling: {"scale": 2.0},
     layers.Reshape: {"target_shape": (36, 4)},
 }
@@ -57,6 +58,7 @@ TAKE_EFFECT: dict[str, list[Any]] = {
 }
 REFUSED: dict[str, Any] = {
     "axis": 3,
+    "beta_initializer": "ones",
     "bias_initializer": "ones",
     "center": False,
     "data_format": "channels_last",  # what it is: nothing happens
@@ -64,6 +66,7 @@ REFUSED: dict[str, Any] = {
     "depthwise_initializer": "zeros",
     "dilation_rate": 2,
     "filters": 8,
+    "gamma_initializer": "zeros",
     "groups": 2,
     "input_shape": (6, 6, 4),
     "kernel_initializer": "zeros",
@@ -104,7 +107,8 @@ def values(kind: type[Layer], name: str) -> list[Any]:
 
 
 def is_refused(kind: type[Layer], name: str) -> bool:
-    return name in REFUSED or (kind, name) == (layers.BatchNormalization, "scale")
+    scaled = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)
+    return name in REFUSED or (kind in scaled and name == "scale")
 
 
 CHANGES = [

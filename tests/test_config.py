@@ -33,6 +33,8 @@ EXAMPLES: dict[type, dict[str, Any]] = {
         "trainable": False,
         "input_shape": (8, 8, 2),
     },
+    layers.GroupNormalization: {"groups": 4, "epsilon": 1e-5, "gamma_initializer": "he_normal"},
+    layers.LayerNormalization: {"axis": (-2, -1), "epsilon": 1e-5, "center": False},
     layers.DepthwiseConv2D: {"kernel_size": 3, "depth_multiplier": 2, "activation": "relu"},
     layers.ELU: {"alpha": 0.5},
     layers.LeakyReLU: {"negative_slope": 0.2},

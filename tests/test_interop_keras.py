@@ -13,7 +13,7 @@ import convkit
 from compare import Array
 from convkit import interop, layers
 from peer_keras import keras
-from some_models import LINES, ZOO, images, of_line, trained
+from some_models import KERAS_LINES, LINES, ZOO, images, of_line, trained
 
 # Keras hands PyTorch's tensors to NumPy in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
@@ -29,7 +29,7 @@ def close(a: Array, b: Array) -> None:
 
 
 @pytest.mark.usefixtures("keras")
-@pytest.mark.parametrize("name", [*ZOO, *LINES])
+@pytest.mark.parametrize("name", [*ZOO, *LINES, *KERAS_LINES])
 def test_models_go_there_and_back(name: str) -> None:
     model = trained(name) if name in ZOO else of_line(name)
     x = images(model, 4)

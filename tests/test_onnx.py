@@ -45,8 +45,20 @@ def test_onnxruntime_computes_what_predict_computes(name: str, tmp_path: Path) -
         np.testing.assert_allclose(run(path, x), expected, rtol=1e-5, atol=1e-5)
 
 
+WITHOUT_OPERATOR = [layers.GroupNormalization(1), layers.LayerNormalization()]
+
+
+@pytest.mark.parametrize("layer", WITHOUT_OPERATOR, ids=lambda layer: layer.name)
+def test_layers_that_have_no_operator_are_named(layer: layers.Layer, tmp_path: Path) -> None:
+    model = convkit.Sequential([convkit.Input((6, 6, 3)), layers.ReLU(), layer])
+    with pytest.raises(ValueError, match=rf'"{layer.name}".*no counterpart among the operators'):
+        convkit.onnx.export(model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_lines_have_every_layer() -> None:
     abstract = {layers.Layer, layers.InputLayer}
+    abstract |= {type(layer) for layer in WITHOUT_OPERATOR}
     public = {kind for kind in vars(layers).values() if isinstance(kind, type)}
     assert every_layer() == {kind for kind in public if issubclass(kind, layers.Layer)} - abstract
 

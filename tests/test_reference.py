@@ -413,3 +413,34 @@ def test_concatenate_gradients(axis: int, rng: np.random.Generator) -> None:
 
         begin = k * x.shape[axis]
         assert_gradient(reference.concatenate_backward(dy, x.shape, begin, axis), loss, x)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("kind", ["layernorm", "groupnorm"])
+def test_normalisation_gradients(kind: str, scaled: bool, rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 3, 2, 6)), rng.standard_normal((2, 3, 2, 6))
+    gamma, beta = rng.standard_normal(6), rng.standard_normal(6)
+    options = {"epsilon": 0.1, **({"groups": 3} if kind == "groupnorm" else {})}
+    forward, backward = (getattr(reference, f"{kind}_{way}") for way in ("forward", "backward"))
+
+    def loss(x: Array, gamma: Array | None, beta: Array) -> float:
+        return float((forward(x, gamma, beta, **options)[0] * dy).sum())
+
+    given = gamma if scaled else None
+    _, mean, rstd = forward(x, given, beta, **options)
+    gradients = {"dx": np.empty_like(x), "dgamma": np.empty(6), "dbeta": np.empty(6)}
+    backward(dy, x, given, mean, rstd, **gradients)
+    assert_gradient(gradients["dx"], lambda x: loss(x, given, beta), x)
+    assert_gradient(gradients["dbeta"], lambda beta: loss(x, given, beta), beta)
+    if scaled:
+        assert_gradient(gradients["dgamma"], lambda gamma: loss(x, gamma, beta), gamma)
+
+
+def test_normalization_gradient(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 3, 4))
+    mean, scale = rng.standard_normal(4), rng.standard_normal(4)
+    assert_gradient(
+        reference.normalization_backward(dy, scale),
+        lambda x: float((reference.normalization_forward(x, mean, scale) * dy).sum()),
+        x,
+    )

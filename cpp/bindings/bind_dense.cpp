@@ -46,6 +46,17 @@ void dense_backward_weights(const Floats& x, const Floats& dy, Floats out) {
   run([=] { ops::dense_backward_weights(n, c, oc, px, pdy, dw); }, x, dy, out);
 }
 
+void bias_forward(const Floats& x, const std::optional<Floats>& b, bool relu, Floats out) {
+  check_rank("x", x, 2);
+  check_not_empty("x", x);
+  const std::int64_t rows = x.shape(0), c = x.shape(1);
+  if (b) check_shape("b", *b, {c});
+  check_shape("out", out, shape_of(x));
+  const float *px = x.data(), *pb = in_data(b);
+  float* y = out_data(out);
+  run([=] { ops::bias_forward(rows, c, px, pb, relu, y); }, x, b, out);
+}
+
 void bias(const Floats& dy, Floats out) {
   check_rank("dy", dy, 2);
   check_not_empty("dy", dy);
@@ -77,6 +88,8 @@ void bind_dense(py::module_& m) {
         py::arg("w").noconvert(), py::arg("out").noconvert());
   m.def("dense_backward_weights", &dense_backward_weights, py::arg("x").noconvert(),
         py::arg("dy").noconvert(), py::arg("out").noconvert());
+  m.def("bias_forward", &bias_forward, py::arg("x").noconvert(), py::arg("b").noconvert(),
+        py::arg("relu"), py::arg("out").noconvert());
   m.def("bias_relu_backward", &bias_relu, py::arg("dy").noconvert(), py::arg("y").noconvert(),
         py::arg("out").noconvert(), py::arg("db").noconvert());
   m.def("bias_backward", &bias, py::arg("dy").noconvert(), py::arg("out").noconvert());

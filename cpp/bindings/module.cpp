@@ -14,6 +14,8 @@ PYBIND11_MODULE(_core, m) {
   bind_dense(m);
   bind_pool2d(m);
   bind_batchnorm(m);
+  bind_layernorm(m);
+  bind_groupnorm(m);
   bind_activation(m);
   bind_loss(m);
   bind_optimizer(m);

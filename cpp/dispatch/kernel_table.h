@@ -92,6 +92,27 @@ struct BatchnormKernels {
                         std::int64_t end, float* out, float* sum);
 };
 
+struct LayernormKernels {
+  void (*layernorm_forward)(const float* x, const float* gamma, const float* beta, double epsilon,
+                            float* y, float* mean, float* rstd, std::int64_t k, std::int64_t begin,
+                            std::int64_t end);
+  void (*layernorm_backward)(const float* dy, const float* x, const float* gamma, const float* mean,
+                             const float* rstd, float* dx, std::int64_t k, std::int64_t begin,
+                             std::int64_t end);
+  void (*layernorm_reduce)(const float* dy, const float* x, const float* mean, const float* rstd,
+                           std::int64_t k, std::int64_t c, std::int64_t begin, std::int64_t end,
+                           float* sum_dy, float* sum_dy_xhat);
+};
+
+struct GroupnormKernels {
+  void (*groupnorm_normalise)(const float* x, const float* mean, const float* scale,
+                              const float* shift, float* y, std::int64_t c, std::int64_t begin,
+                              std::int64_t end);
+  void (*groupnorm_backward)(const float* dy, const float* x, const float* mean, const float* scale,
+                             const float* shift, const float* slope, float* dx, std::int64_t c,
+                             std::int64_t begin, std::int64_t end);
+};
+
 struct ActivationKernels {
   void (*activation_forward)(Activation, const float* x, float* y, std::int64_t n,
                              ActivationParameters given);
@@ -163,6 +184,8 @@ struct KernelTable : TileSizes,
                      WinogradWeightsKernels,
                      Pool2dKernels,
                      BatchnormKernels,
+                     LayernormKernels,
+                     GroupnormKernels,
                      ActivationKernels,
                      OptimizerKernels,
                      RegularizerKernels,

@@ -212,14 +212,6 @@ void activation_backward(Activation kind, const float* dy, const float* v, float
 }
 #undef CONVKIT_FOR_EACH_ACTIVATION
 
-// One chain of additions a lane, as RunningSum where the terms are few.
-struct ShortSum {
-  F32 sum = zero();
-  CONVKIT_INLINE void add_value(F32 a) { sum = add(sum, a); }
-  CONVKIT_INLINE void add_product(F32 a, F32 b) { sum = fma(a, b, sum); }
-  CONVKIT_INLINE F32 total() const { return sum; }
-};
-
 // y = e^(x - peak) for k values; returns their sum.
 template <class Sum>
 inline float exponentials(const float* x, float* y, std::int64_t k, float peak) {

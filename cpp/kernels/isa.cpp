@@ -16,6 +16,8 @@ const KernelTable* kernel_table() {
       winograd_weights_kernels(),
       pool2d_kernels(),
       batchnorm_kernels(),
+      layernorm_kernels(),
+      groupnorm_kernels(),
       activation_kernels(),
       optimizer_kernels(),
       regularizer_kernels(),

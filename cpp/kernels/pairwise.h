@@ -82,4 +82,12 @@ class RunningSum {
   PairwiseSums<kLanes> sums_{kLanes};
 };
 
+// One chain of additions a lane, as RunningSum where the terms are few.
+struct ShortSum {
+  F32 sum = zero();
+  CONVKIT_INLINE void add_value(F32 a) { sum = add(sum, a); }
+  CONVKIT_INLINE void add_product(F32 a, F32 b) { sum = fma(a, b, sum); }
+  CONVKIT_INLINE F32 total() const { return sum; }
+};
+
 CONVKIT_END_KERNELS

@@ -13,6 +13,8 @@ WinogradKernels winograd_kernels() noexcept;
 WinogradWeightsKernels winograd_weights_kernels() noexcept;
 Pool2dKernels pool2d_kernels() noexcept;
 BatchnormKernels batchnorm_kernels() noexcept;
+LayernormKernels layernorm_kernels() noexcept;
+GroupnormKernels groupnorm_kernels() noexcept;
 ActivationKernels activation_kernels() noexcept;
 OptimizerKernels optimizer_kernels() noexcept;
 RegularizerKernels regularizer_kernels() noexcept;

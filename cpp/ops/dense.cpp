@@ -82,6 +82,21 @@ void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, con
   conv2d_backward_weights(dense_shape(n, c, oc), x, dy, dw);
 }
 
+void bias_forward(std::int64_t rows, std::int64_t c, const float* x, const float* b, bool relu,
+                  float* y) {
+  Scratch scratch;
+  float* ones = scratch.take(c);
+  std::fill(ones, ones + c, 1.0f);
+  if (!b) {
+    float* zeros = scratch.take(c);
+    std::fill(zeros, zeros + c, 0.0f);
+    b = zeros;
+  }
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
+    kernels().batchnorm_normalise(x, ones, b, relu, y, c, begin, end);
+  });
+}
+
 void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* y,
                         float* out, float* db) {
   Scratch scratch;

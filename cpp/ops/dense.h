@@ -13,6 +13,10 @@ void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const
 void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x,
                             const float* dy, float* dw);
 
+// y (rows, C) = x + b, then ReLU when asked for; b may be null, and y may be x.
+void bias_forward(std::int64_t rows, std::int64_t c, const float* x, const float* b, bool relu,
+                  float* y);
+
 // out (rows, C) = dy where y > 0, else 0, and db (C) its column sums; out may be dy.
 void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* y,
                         float* out, float* db);

@@ -223,6 +223,7 @@ def conv2d_direct() -> bool: ...
 def dense_forward(x: _Floats, w: _Floats, b: _Floats | None, relu: bool, out: _Floats) -> None: ...
 def dense_backward_input(dy: _Floats, w: _Floats, out: _Floats) -> None: ...
 def dense_backward_weights(x: _Floats, dy: _Floats, out: _Floats) -> None: ...
+def bias_forward(x: _Floats, b: _Floats | None, relu: bool, out: _Floats) -> None: ...
 def bias_backward(dy: _Floats, out: _Floats) -> None: ...
 def bias_relu_backward(dy: _Floats, y: _Floats, out: _Floats, db: _Floats) -> None: ...
 def max_pool2d_forward(
@@ -380,6 +381,45 @@ def regularize(w: _Floats, g: _Floats | None, l1: float, l2: float) -> float: ..
 def gather(
     source: npt.NDArray[Any], indices: npt.NDArray[np.int64], scale: float, out: _Floats
 ) -> None: ...
+def layernorm_forward(
+    x: _Floats,
+    gamma: _Floats | None,
+    beta: _Floats | None,
+    epsilon: float,
+    out: _Floats,
+    mean: _Floats,
+    rstd: _Floats,
+) -> None: ...
+def layernorm_backward(
+    dy: _Floats,
+    x: _Floats,
+    gamma: _Floats | None,
+    mean: _Floats,
+    rstd: _Floats,
+    dx: _Floats | None,
+    dgamma: _Floats | None,
+    dbeta: _Floats | None,
+) -> None: ...
+def groupnorm_forward(
+    x: _Floats,
+    gamma: _Floats | None,
+    beta: _Floats | None,
+    epsilon: float,
+    out: _Floats,
+    mean: _Floats,
+    rstd: _Floats,
+) -> None: ...
+def groupnorm_backward(
+    dy: _Floats,
+    x: _Floats,
+    gamma: _Floats | None,
+    mean: _Floats,
+    rstd: _Floats,
+    dx: _Floats | None,
+    dgamma: _Floats | None,
+    dbeta: _Floats | None,
+) -> None: ...
+def normalization(x: _Floats, mean: _Floats, scale: _Floats, out: _Floats) -> None: ...
 def rescaling(x: _Floats, scale: _Floats, offset: _Floats | None, out: _Floats) -> None: ...
 def zero_padding2d_forward(x: _Floats, pads: _Pads, out: _Floats) -> None: ...
 def zero_padding2d_backward(dy: _Floats, pads: _Pads, out: _Floats) -> None: ...

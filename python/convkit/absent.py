@@ -36,8 +36,6 @@ ABSENT: dict[str, str] = {
     "layers.Resizing": "resize with Pillow beforehand",
     "layers.CenterCrop": "slice the images",
     "layers.Normalization": "`Rescaling` with one number for each channel",
-    "layers.LayerNormalization": "nearest: `BatchNormalization`",
-    "layers.GroupNormalization": "nearest: `BatchNormalization`",
     "layers.SpatialDropout2D": "nearest: `Dropout`",
     "layers.GaussianNoise": "add noise to the images",
     "layers.PReLU": "nearest: `LeakyReLU`",

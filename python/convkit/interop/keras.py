@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 # The table: a layer of both libraries is one entry, with the arguments that both have.
 _WINDOW = ("strides", "padding")
 _BIAS = ("use_bias", "bias_regularizer")
+_SCALES = ("epsilon", "center", "scale", "beta_regularizer", "gamma_regularizer")
 _CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", *_BIAS)
 _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Activation: ("activation",),
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
-    layers.BatchNormalization: (
-        *("momentum", "epsilon", "center", "scale"),
-        *("beta_regularizer", "gamma_regularizer"),
-    ),
+    layers.BatchNormalization: (*("momentum", *_SCALES),),
     layers.Conv2D: ("filters", "groups", *_CONVOLUTION, "kernel_regularizer"),
     layers.Dense: ("units", "activation", *_BIAS, "kernel_regularizer"),
     layers.DepthwiseConv2D: ("depth_multiplier", *_CONVOLUTION, "depthwise_regularizer"),
@@ -40,6 +38,8 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Flatten: (),
     layers.GlobalAveragePooling2D: (),
     layers.GlobalMaxPooling2D: (),
+    layers.GroupNormalization: ("groups", *_SCALES),
+    layers.LayerNormalization: ("axis", *_SCALES),
     layers.LeakyReLU: ("negative_slope",),
     layers.MaxPooling2D: ("pool_size", *_WINDOW),
     layers.ReLU: ("max_value", "negative_slope", "threshold"),

@@ -19,6 +19,7 @@ from .depthwise_conv2d import DepthwiseConv2D
 from .dropout import Dropout
 from .flatten import Flatten
 from .global_pool2d import GlobalAveragePooling2D, GlobalMaxPooling2D
+from .groupnorm import GroupNormalization
 from .input import Input, InputLayer
 from .merge import (
     Add,
@@ -34,6 +35,7 @@ from .merge import (
     multiply,
     subtract,
 )
+from .layernorm import LayerNormalization
 from .pool2d import AveragePooling2D, MaxPooling2D
 from .rescaling import Rescaling
 from .reshape import Reshape
@@ -65,9 +67,11 @@ __all__ = [
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",

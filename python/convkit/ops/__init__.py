@@ -42,6 +42,7 @@ from convkit.ops.conv2d_max_pool2d import (
 )
 from convkit.ops.dense import (
     bias_backward,
+    bias_forward,
     bias_relu_backward,
     dense_backward_input,
     dense_backward_weights,
@@ -55,6 +56,8 @@ from convkit.ops.global_pool2d import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
+from convkit.ops.groupnorm import groupnorm_backward, groupnorm_forward
+from convkit.ops.layernorm import layernorm_backward, layernorm_forward
 from convkit.ops.loss import (
     binary_cross_entropy,
     count_correct,
@@ -74,6 +77,7 @@ from convkit.ops.merge import (
     multiply_backward,
     subtract,
 )
+from convkit.ops.normalization import normalization_backward, normalization_forward
 from convkit.ops.optimizer import adam_update, rmsprop_update, sgd_update
 from convkit.ops.pool2d import (
     average_pool2d_backward,
@@ -98,6 +102,7 @@ __all__ = [
     "batchnorm_forward",
     "batchnorm_inference",
     "bias_backward",
+    "bias_forward",
     "bias_relu_backward",
     "binary_cross_entropy",
     "concatenate",
@@ -129,6 +134,10 @@ __all__ = [
     "global_average_pool2d_forward",
     "global_max_pool2d_backward",
     "global_max_pool2d_forward",
+    "groupnorm_backward",
+    "groupnorm_forward",
+    "layernorm_backward",
+    "layernorm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "max_pool2d_backward",
@@ -141,6 +150,8 @@ __all__ = [
     "minimum",
     "multiply",
     "multiply_backward",
+    "normalization_backward",
+    "normalization_forward",
     "pool2d_output_shape",
     "regularize",
     "relu_backward",

@@ -66,6 +66,31 @@ def dense_backward_weights(
     return out
 
 
+def bias_forward(
+    x: npt.ArrayLike,
+    b: npt.ArrayLike | None = None,
+    *,
+    activation: str | None = None,
+    out: Floats | None = None,
+) -> Floats:
+    """x + b, then ReLU when asked for.
+
+    Args:
+        x: (..., C).
+        b: biases, (C,), or None.
+        activation: None or "relu".
+        out: float32 array of x's shape to write into; may be x.
+    """
+    x = as_floats("x", x)
+    if x.ndim < 2 or x.size == 0:
+        raise ValueError(f"x must have shape (..., C), not empty, but its shape is {x.shape}")
+    out = output("out", out, x.shape)
+    rows = (-1, x.shape[-1])
+    biases = None if b is None else as_floats("b", b, 1)
+    _core.bias_forward(x.reshape(rows), biases, is_relu(activation), out.reshape(rows))
+    return out
+
+
 def bias_backward(dy: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
     """db (C,) = the sum of dy (..., C) over all axes but the last."""
     dy = as_floats("dy", dy)

@@ -45,6 +45,7 @@ from .conv2d_batchnorm import (
 from .conv2d_max_pool2d import conv2d_max_pool2d_backward, conv2d_max_pool2d_forward
 from .dense import (
     bias_backward,
+    bias_forward,
     bias_relu_backward,
     dense_backward_input,
     dense_backward_weights,
@@ -58,6 +59,8 @@ from .global_pool2d import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
+from .groupnorm import groupnorm_backward, groupnorm_forward
+from .layernorm import layernorm_backward, layernorm_forward
 from .loss import (
     binary_cross_entropy,
     count_correct,
@@ -77,6 +80,7 @@ from .merge import (
     multiply_backward,
     subtract,
 )
+from .normalization import normalization_backward, normalization_forward
 from .optimizer import adam_update, rmsprop_update, sgd_update
 from .pool2d import (
     average_pool2d_backward,
@@ -100,6 +104,7 @@ __all__ = [
     "batchnorm_forward",
     "batchnorm_inference",
     "bias_backward",
+    "bias_forward",
     "bias_relu_backward",
     "binary_cross_entropy",
     "concatenate",
@@ -130,6 +135,10 @@ __all__ = [
     "global_average_pool2d_forward",
     "global_max_pool2d_backward",
     "global_max_pool2d_forward",
+    "groupnorm_backward",
+    "groupnorm_forward",
+    "layernorm_backward",
+    "layernorm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "max_pool2d_backward",
@@ -141,6 +150,8 @@ __all__ = [
     "minimum",
     "multiply",
     "multiply_backward",
+    "normalization_backward",
+    "normalization_forward",
     "pool2d_output_shape",
     "regularize",
     "relu_backward",

@@ -48,6 +48,24 @@ def dense_backward_weights(x: ArrayLike, dy: ArrayLike, *, out: Array | None = N
     return deliver(x.T @ dy, out)
 
 
+def bias_forward(
+    x: ArrayLike,
+    b: ArrayLike | None = None,
+    *,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Return x (..., C) + b (C,); `activation` is None or "relu"."""
+    x = nonempty(floating(x, "x"), "x")
+    if x.ndim < 2:
+        raise ValueError(f"x must have at least 2 dimensions, received shape {x.shape}")
+    if b is not None:
+        b = floating(b, "b", ndim=1)
+        expect_shape(b, x.shape[-1:], "b")
+        x = x + b
+    return deliver(apply_activation(x, activation), out)
+
+
 def bias_backward(dy: ArrayLike, *, out: Array | None = None) -> Array:
     """Return db (OC,), the sum of dy (..., OC) over all axes but the last."""
     dy = nonempty(floating(dy, "dy"), "dy")

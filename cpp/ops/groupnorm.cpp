@@ -1,0 +1,169 @@
+#include "groupnorm.h"
+
+#include <cmath>
+
+#include "../dispatch/cpu.h"
+#include "batchnorm.h"
+#include "pack.h"
+#include "parallel.h"
+
+namespace convkit::ops {
+namespace {
+
+constexpr std::int64_t kElementsPerTask = 1 << 14;
+
+// An image at a time, while it is in a core's cache, where there are enough of them; else all
+// blocks, then all images' statistics, then all blocks. The values are the same.
+template <class First, class Between, class Last>
+void each_image(const RowBlocks& blocks, const First& first, const Between& between,
+                const Last& last) {
+  const std::int64_t work = blocks.images * blocks.rows * blocks.c;
+  if (blocks.images >= num_threads()) {
+    parallel_for(blocks.images, 2 * work, [&](std::int64_t image) {
+      const std::int64_t begin = image * blocks.of_image, end = begin + blocks.of_image;
+      for (std::int64_t block = begin; block < end; ++block) first(block);
+      between(image);
+      for (std::int64_t block = begin; block < end; ++block) last(block);
+    });
+    return;
+  }
+  parallel_for(blocks.count(), work, first);
+  for (std::int64_t image = 0; image < blocks.images; ++image) between(image);
+  parallel_for(blocks.count(), work, last);
+}
+
+// A group's mean and rstd from the means and squared deviations of its channels in each block.
+void group_statistics(const GroupShape& s, const RowBlocks& blocks, std::int64_t image,
+                      std::int64_t group, const float* means, const float* deviations,
+                      double epsilon, float* mean, float* rstd) {
+  const std::int64_t width = s.c / s.groups, first = group * width;
+  const std::int64_t begin = image * blocks.of_image, end = begin + blocks.of_image;
+  const double count = static_cast<double>(s.rows) * static_cast<double>(width);
+  double sum = 0.0;
+  for (std::int64_t block = begin; block < end; ++block) {
+    double part = 0.0;
+    for (std::int64_t j = first; j < first + width; ++j) part += means[block * s.c + j];
+    sum += part * static_cast<double>(blocks.size(block));
+  }
+  const double centre = sum / count;
+  double squares = 0.0;
+  for (std::int64_t block = begin; block < end; ++block) {
+    double within = 0.0, between = 0.0;
+    for (std::int64_t j = first; j < first + width; ++j) {
+      const double delta = means[block * s.c + j] - centre;
+      within += deviations[block * s.c + j];
+      between += delta * delta;
+    }
+    squares += within + between * static_cast<double>(blocks.size(block));
+  }
+  mean[image * s.groups + group] = static_cast<float>(centre);
+  rstd[image * s.groups + group] = static_cast<float>(1.0 / std::sqrt(squares / count + epsilon));
+}
+
+// An image's means and scales, of groups, as vectors of channels.
+void spread(const GroupShape& s, std::int64_t image, const float* mean, const float* rstd,
+            float* means, float* rstds) {
+  const std::int64_t width = s.c / s.groups;
+  for (std::int64_t j = 0; j < s.c; ++j) {
+    means[image * s.c + j] = mean[image * s.groups + j / width];
+    rstds[image * s.c + j] = rstd[image * s.groups + j / width];
+  }
+}
+
+}  // namespace
+
+void groupnorm_forward(const GroupShape& s, const float* x, const float* gamma, const float* beta,
+                       double epsilon, float* y, float* mean, float* rstd) {
+  const KernelTable& kernel = kernels();
+  const RowBlocks blocks(s.images, s.rows, s.c);
+  Scratch scratch;
+  float* means = scratch.take(blocks.count(), s.c);
+  float* deviations = scratch.take(blocks.count(), s.c);
+  float* centres = scratch.take(s.images, s.c);
+  float* scales = scratch.take(s.images, s.c);
+  each_image(
+      blocks,
+      [&](std::int64_t block) {
+        kernel.batchnorm_statistics(x + blocks.first_row(block) * s.c, s.c, 0, blocks.size(block),
+                                    means + block * s.c, deviations + block * s.c);
+      },
+      [&](std::int64_t image) {
+        for (std::int64_t group = 0; group < s.groups; ++group)
+          group_statistics(s, blocks, image, group, means, deviations, epsilon, mean, rstd);
+        spread(s, image, mean, rstd, centres, scales);
+        if (gamma) {
+          for (std::int64_t j = 0; j < s.c; ++j) scales[image * s.c + j] *= gamma[j];
+        }
+      },
+      [&](std::int64_t block) {
+        const std::int64_t of = block / blocks.of_image * s.c, at = blocks.first_row(block) * s.c;
+        kernel.groupnorm_normalise(x + at, centres + of, scales + of, beta, y + at, s.c, 0,
+                                   blocks.size(block));
+      });
+}
+
+void groupnorm_backward(const GroupShape& s, const float* dy, const float* x, const float* gamma,
+                        const float* mean, const float* rstd, float* dx, float* dgamma,
+                        float* dbeta) {
+  const KernelTable& kernel = kernels();
+  const RowBlocks blocks(s.images, s.rows, s.c);
+  const std::int64_t width = s.c / s.groups;
+  Scratch scratch;
+  float* sums = scratch.take(blocks.count(), s.c);
+  float* products = scratch.take(blocks.count(), s.c);
+  float* centres = scratch.take(s.images, s.c);
+  float* scales = scratch.take(s.images, s.c);
+  float* shifts = scratch.take(dx ? s.images : 0, s.c);
+  float* slopes = scratch.take(dx ? s.images : 0, s.c);
+  for (std::int64_t image = 0; image < s.images; ++image)
+    spread(s, image, mean, rstd, centres, scales);
+  const auto slope_of = [&](std::int64_t image, std::int64_t group) {
+    const float* factor = gamma ? gamma + group * width : nullptr;
+    double sum = 0.0, product = 0.0;
+    for (std::int64_t b = image * blocks.of_image; b < (image + 1) * blocks.of_image; ++b) {
+      const std::int64_t at = b * s.c + group * width;
+      for (std::int64_t j = 0; j < width; ++j) {
+        const double own = factor ? factor[j] : 1.0;
+        sum += own * sums[at + j], product += own * products[at + j];
+      }
+    }
+    const double count = static_cast<double>(s.rows) * static_cast<double>(width);
+    const double scale = rstd[image * s.groups + group];
+    for (std::int64_t j = group * width; j < (group + 1) * width; ++j) {
+      shifts[image * s.c + j] = static_cast<float>(scale * sum / count);
+      slopes[image * s.c + j] = static_cast<float>(scale * scale * product / count);
+      if (gamma) scales[image * s.c + j] *= gamma[j];
+    }
+  };
+  each_image(
+      blocks,
+      [&](std::int64_t block) {
+        const std::int64_t of = block / blocks.of_image * s.c, at = blocks.first_row(block) * s.c;
+        // Without ReLU the kernel does not look at the forward pass's scale and shift.
+        kernel.batchnorm_reduce(dy + at, x + at, scales + of, centres + of, centres + of,
+                                scales + of, false, s.c, 0, blocks.size(block), sums + block * s.c,
+                                products + block * s.c);
+      },
+      [&](std::int64_t image) {
+        if (!dx) return;
+        for (std::int64_t group = 0; group < s.groups; ++group) slope_of(image, group);
+      },
+      [&](std::int64_t block) {
+        if (!dx) return;
+        const std::int64_t of = block / blocks.of_image * s.c, at = blocks.first_row(block) * s.c;
+        kernel.groupnorm_backward(dy + at, x + at, centres + of, scales + of, shifts + of,
+                                  slopes + of, dx + at, s.c, 0, blocks.size(block));
+      });
+  if (dgamma) sum_blocks(blocks.count(), s.c, products, dgamma);
+  if (dbeta) sum_blocks(blocks.count(), s.c, sums, dbeta);
+}
+
+void centred_scaling(std::int64_t rows, std::int64_t c, const float* x, const float* mean,
+                     const float* scale, float* y) {
+  const std::int64_t chunk = ceil_div(kElementsPerTask, c);
+  parallel_ranges(rows, chunk, c, [&](std::int64_t begin, std::int64_t end) {
+    kernels().groupnorm_normalise(x, mean, scale, nullptr, y, c, begin, end);
+  });
+}
+
+}  // namespace convkit::ops
