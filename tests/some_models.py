@@ -17,6 +17,7 @@ from convkit.layers import (
     AveragePooling2D,
     BatchNormalization,
     Conv2D,
+    Conv2DTranspose,
     Dense,
     DepthwiseConv2D,
     Dropout,
@@ -165,6 +166,14 @@ KERAS_LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
             Flatten(),
             LayerNormalization(gamma_regularizer="l2"),
             Dense(3),
+        ],
+    ),
+    "larger again": (
+        (6, 5, 4),
+        lambda: [
+            Conv2D(8, 3, strides=2, activation="relu"),
+            Conv2DTranspose(6, 3, strides=2, padding="same", output_padding=1, activation="relu"),
+            Conv2DTranspose(3, (2, 4), use_bias=False, kernel_regularizer="l2"),
         ],
     ),
 }

@@ -29,6 +29,7 @@ X, Y = RNG.random((12, 6, 6, 4), np.float32), np.arange(12) % 3
 ARGUMENTS: dict[type[Layer], dict[str, Any]] = {
     layers.Activation: {"activation": "relu"},
     layers.Conv2D: {"filters": 4, "kernel_size": 3},
+    layers.Conv2DTranspose: {"filters": 4, "kernel_size": 3},
     layers.Dense: {"units": 4},
     layers.DepthwiseConv2D: {"kernel_size": 3},
     layers.Dropout: {"rate": 0.5},
@@ -72,6 +73,7 @@ REFUSED: dict[str, Any] = {
     "kernel_initializer": "zeros",
     "kernel_size": 1,
     "name": "another",
+    "output_padding": 0,
     "padding": "same",
     "pool_size": 3,
     "strides": 3,

@@ -32,6 +32,18 @@ LAYERS: list[tuple[Make, tuple[int, ...]]] = [
     (lambda m: m.layers.DepthwiseConv2D((3, 2), padding="same", depth_multiplier=3), IMAGES),
     (lambda m: m.layers.DepthwiseConv2D(3, dilation_rate=2, use_bias=False), IMAGES),
     (lambda m: m.layers.DepthwiseConv2D(3, 1, "same", 2, None, (1, 1), "relu"), (12, 12, 16)),
+    (lambda m: m.layers.Conv2DTranspose(5, 3), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, 3, 2, "same", activation="relu"), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, (4, 2), (2, 3), "same", use_bias=False), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, 3, 3, "valid", (2, 0), activation="elu"), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, (3, 4), 3, "same", (0, 2)), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, (5, 4), 2, "same", 1), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, 1, 3, "same"), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, 2, 4), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(5, 1, 3, "same", 2), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(6, 3, dilation_rate=2), IMAGES),
+    (lambda m: m.layers.Conv2DTranspose(6, 3, padding="same", dilation_rate=(2, 3)), IMAGES),
+    (lambda m: m.layers.Convolution2DTranspose(16, 3, padding="same"), (14, 14, 32)),
     (lambda m: m.layers.Dense(10), VECTORS),
     (lambda m: m.layers.Dense(7, "relu"), VECTORS),
     (lambda m: m.layers.Dense(7, "softmax", False), VECTORS),
@@ -155,7 +167,7 @@ def test_layers(case: int, training: bool) -> None:
     for layer in (theirs, ours):
         layer.set_weights(weights)
     shape = ours.compute_output_shape((None, *sizes))
-    assert shape == theirs.compute_output_shape((None, *sizes))
+    assert shape == tuple(theirs.compute_output_shape((None, *sizes)))
     dy = random_array("dy", (10, *shape[1:]))
     if not training and isinstance(ours, convkit.layers.BatchNormalization) and ours.trainable:
         dy[...] = 0  # convkit goes backward in training alone
@@ -163,7 +175,8 @@ def test_layers(case: int, training: bool) -> None:
     actual = run_convkit(ours, x, dy, training)
     assert actual.keys() == expected.keys()
     terms = max(1, *(int(np.prod(w.shape[:-1])) for w in weights), x[..., 0].size)
-    factor = WINOGRAD if isinstance(ours, convkit.layers.Conv2D) else DIRECT
+    convolution = convkit.layers.Conv2D | convkit.layers.Conv2DTranspose
+    factor = WINOGRAD if isinstance(ours, convolution) else DIRECT
     for key, array in expected.items():
         if dy.any() or key == "y":
             assert_close(actual[key], array, terms=terms, factor=factor)

@@ -17,6 +17,7 @@ ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Conv2D(6, (3, 2), (2, 1), "same", None, (1, 1), 2, "tanh", False), (7, 6, 4)),
     (layers.Conv2D(3, 2, dilation_rate=2, kernel_initializer="he_normal"), (7, 6, 4)),
     (layers.DepthwiseConv2D(3, (2, 1), "same", 2, None, 1, "relu", False, "ones"), (7, 6, 4)),
+    (layers.Conv2DTranspose(6, (3, 2), (2, 1), "same", (1, 0), activation="relu"), (7, 6, 4)),
     (layers.ZeroPadding2D(((1, 0), (2, 3))), (7, 6, 4)),
     (layers.Rescaling(1 / 255, [0.5, 1, 2, -3]), (7, 6, 4)),
     (layers.Reshape((3, -1, 4)), (7, 6, 4)),
@@ -107,6 +108,7 @@ def test_second_names_are_the_same_classes() -> None:
     assert layers.MaxPool2D is layers.MaxPooling2D
     assert layers.AvgPool2D is layers.AveragePooling2D
     assert layers.GlobalAvgPool2D is layers.GlobalAveragePooling2D
+    assert layers.Convolution2DTranspose is layers.Conv2DTranspose
     assert layers.GlobalMaxPool2D is layers.GlobalMaxPooling2D
 
 
@@ -122,6 +124,13 @@ def test_second_names_are_the_same_classes() -> None:
         (layers.MaxPooling2D(padding="same"), (7, 6, 4), (4, 3, 4)),
         (layers.DepthwiseConv2D(3), (7, 6, 4), (5, 4, 4)),
         (layers.DepthwiseConv2D(3, 2, "same", 3), (7, 6, 4), (4, 3, 12)),
+        (layers.Conv2DTranspose(8, 3), (7, 6, 4), (9, 8, 8)),
+        (layers.Conv2DTranspose(8, 3, 2), (7, 6, 4), (15, 13, 8)),
+        (layers.Conv2DTranspose(8, 2, 3), (7, 6, 4), (21, 18, 8)),
+        (layers.Conv2DTranspose(8, 3, 2, "SAME"), (7, 6, 4), (14, 12, 8)),
+        (layers.Conv2DTranspose(8, 3, 2, "same", (1, 0)), (7, 6, 4), (14, 11, 8)),
+        (layers.Conv2DTranspose(8, 3, 2, output_padding=1), (7, 6, 4), (16, 14, 8)),
+        (layers.Conv2DTranspose(8, 3, dilation_rate=(2, 1)), (7, 6, 4), (11, 8, 8)),
         (layers.ZeroPadding2D(), (7, 6, 4), (9, 8, 4)),
         (layers.ZeroPadding2D(0), (7, 6, 4), (7, 6, 4)),
         (layers.ZeroPadding2D((2, 3)), (7, 6, 4), (11, 12, 4)),
@@ -262,6 +271,11 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.LayerNormalization(epsilon=0), "epsilon must be positive"),
         (lambda: layers.GroupNormalization(0), "groups, if not -1, must be a positive integer"),
         (lambda: layers.GroupNormalization(2, epsilon="x"), "epsilon must be positive"),
+        (lambda: layers.Conv2DTranspose(0, 3), "filters must be a positive integer"),
+        (lambda: layers.Conv2DTranspose(4, 3, 2, output_padding=2), r"below the strides \(2, 2\)"),
+        (lambda: layers.Conv2DTranspose(4, 3, output_padding=(0, 0, 0)), "a pair of them, or None"),
+        (lambda: layers.Conv2DTranspose(4, 3, 2, output_padding=-1), "an integer of at least 0"),
+        (lambda: layers.Conv2DTranspose(4, 3, 2, dilation_rate=2), "cannot both be more than 1"),
         (lambda: layers.DepthwiseConv2D(0), "kernel_size must be a positive integer"),
         (lambda: layers.DepthwiseConv2D(3, depth_multiplier=0), "depth_multiplier must be"),
         (lambda: layers.DepthwiseConv2D(3, padding="full"), "padding must be"),
@@ -343,6 +357,12 @@ def test_parameters_that_no_memory_holds_name_their_layer() -> None:
         (layers.LayerNormalization(), (None, None, 3), "must be a positive integer"),
         (layers.GroupNormalization(), (None, 4, 9, 48), r"groups \(32\) must divide .* 48 in"),
         (layers.GroupNormalization(2, 1), (None, 4, 9, 4), "axis must be -1.*is also 3"),
+        (layers.Conv2DTranspose(4, 3), (None, 9), "rank 4"),
+        (
+            layers.Conv2DTranspose(4, 2, padding="same", output_padding=0),
+            (None, 1, 9, 3),
+            "is left",
+        ),
         (layers.DepthwiseConv2D(5), (None, 4, 9, 1), r"kernel_size \(5, 5\) .*padding='same'"),
         (layers.DepthwiseConv2D(3), (None, 9), "rank 4"),
         (layers.ZeroPadding2D(), (None, 9), "rank 4"),

@@ -45,7 +45,11 @@ def test_onnxruntime_computes_what_predict_computes(name: str, tmp_path: Path) -
         np.testing.assert_allclose(run(path, x), expected, rtol=1e-5, atol=1e-5)
 
 
-WITHOUT_OPERATOR = [layers.GroupNormalization(1), layers.LayerNormalization()]
+WITHOUT_OPERATOR = [
+    layers.Conv2DTranspose(2, 3),
+    layers.GroupNormalization(1),
+    layers.LayerNormalization(),
+]
 
 
 @pytest.mark.parametrize("layer", WITHOUT_OPERATOR, ids=lambda layer: layer.name)

@@ -31,6 +31,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
     layers.BatchNormalization: (*("momentum", *_SCALES),),
     layers.Conv2D: ("filters", "groups", *_CONVOLUTION, "kernel_regularizer"),
+    layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, "kernel_regularizer"),
     layers.Dense: ("units", "activation", *_BIAS, "kernel_regularizer"),
     layers.DepthwiseConv2D: ("depth_multiplier", *_CONVOLUTION, "depthwise_regularizer"),
     layers.Dropout: ("rate", "seed"),
