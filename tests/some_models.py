@@ -33,6 +33,7 @@ from convkit.layers import (
     ReLU,
     Rescaling,
     Reshape,
+    SeparableConv2D,
     Softmax,
     ZeroPadding2D,
 )
@@ -83,6 +84,15 @@ LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
             Dense(4, activation="sigmoid"),
             Dense(3, use_bias=False),
             Softmax(),
+        ],
+    ),
+    "separable": (
+        (8, 9, 3),
+        lambda: [
+            SeparableConv2D(6, 3, 2, padding="same", depth_multiplier=2, activation="relu"),
+            SeparableConv2D(4, (2, 3), use_bias=False),
+            GlobalAveragePooling2D(),
+            Dense(3),
         ],
     ),
     "no dense behind flatten": (

@@ -43,7 +43,18 @@ def transposed(m: Any) -> list[Any]:
     ]
 
 
-MODELS: list[Make] = [normalised, transposed]
+def separable(m: Any) -> list[Any]:
+    return [
+        m.layers.SeparableConv2D(8, 3, padding="same", activation="relu"),
+        m.layers.SeparableConv2D(6, 3, depth_multiplier=2, depthwise_regularizer="l2"),
+        m.layers.BatchNormalization(),
+        m.layers.ReLU(),
+        m.layers.SeparableConv2D(7, 2, strides=2, use_bias=False, pointwise_regularizer="l2"),
+        m.layers.MaxPooling2D(),
+    ]
+
+
+MODELS: list[Make] = [normalised, transposed, separable]
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -18,6 +18,7 @@ ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Conv2D(3, 2, dilation_rate=2, kernel_initializer="he_normal"), (7, 6, 4)),
     (layers.DepthwiseConv2D(3, (2, 1), "same", 2, None, 1, "relu", False, "ones"), (7, 6, 4)),
     (layers.Conv2DTranspose(6, (3, 2), (2, 1), "same", (1, 0), activation="relu"), (7, 6, 4)),
+    (layers.SeparableConv2D(6, 3, 2, "same", None, 1, 2, "tanh", False, "ones"), (7, 6, 4)),
     (layers.ZeroPadding2D(((1, 0), (2, 3))), (7, 6, 4)),
     (layers.Rescaling(1 / 255, [0.5, 1, 2, -3]), (7, 6, 4)),
     (layers.Reshape((3, -1, 4)), (7, 6, 4)),
@@ -109,6 +110,7 @@ def test_second_names_are_the_same_classes() -> None:
     assert layers.AvgPool2D is layers.AveragePooling2D
     assert layers.GlobalAvgPool2D is layers.GlobalAveragePooling2D
     assert layers.Convolution2DTranspose is layers.Conv2DTranspose
+    assert layers.SeparableConvolution2D is layers.SeparableConv2D
     assert layers.GlobalMaxPool2D is layers.GlobalMaxPooling2D
 
 
@@ -124,6 +126,8 @@ def test_second_names_are_the_same_classes() -> None:
         (layers.MaxPooling2D(padding="same"), (7, 6, 4), (4, 3, 4)),
         (layers.DepthwiseConv2D(3), (7, 6, 4), (5, 4, 4)),
         (layers.DepthwiseConv2D(3, 2, "same", 3), (7, 6, 4), (4, 3, 12)),
+        (layers.SeparableConv2D(8, 3), (7, 6, 4), (5, 4, 8)),
+        (layers.SeparableConv2D(8, 3, 2, "same", depth_multiplier=3), (7, 6, 4), (4, 3, 8)),
         (layers.Conv2DTranspose(8, 3), (7, 6, 4), (9, 8, 8)),
         (layers.Conv2DTranspose(8, 3, 2), (7, 6, 4), (15, 13, 8)),
         (layers.Conv2DTranspose(8, 2, 3), (7, 6, 4), (21, 18, 8)),
@@ -276,6 +280,11 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Conv2DTranspose(4, 3, output_padding=(0, 0, 0)), "a pair of them, or None"),
         (lambda: layers.Conv2DTranspose(4, 3, 2, output_padding=-1), "an integer of at least 0"),
         (lambda: layers.Conv2DTranspose(4, 3, 2, dilation_rate=2), "cannot both be more than 1"),
+        (lambda: layers.SeparableConv2D(0, 3), "filters must be a positive integer"),
+        (
+            lambda: layers.SeparableConv2D(3, 3, depth_multiplier=0),
+            "depth_multiplier must be a pos",
+        ),
         (lambda: layers.DepthwiseConv2D(0), "kernel_size must be a positive integer"),
         (lambda: layers.DepthwiseConv2D(3, depth_multiplier=0), "depth_multiplier must be"),
         (lambda: layers.DepthwiseConv2D(3, padding="full"), "padding must be"),
@@ -363,6 +372,7 @@ def test_parameters_that_no_memory_holds_name_their_layer() -> None:
             (None, 1, 9, 3),
             "is left",
         ),
+        (layers.SeparableConv2D(2, 5), (None, 4, 9, 1), r"kernel_size \(5, 5\) .*padding='same'"),
         (layers.DepthwiseConv2D(5), (None, 4, 9, 1), r"kernel_size \(5, 5\) .*padding='same'"),
         (layers.DepthwiseConv2D(3), (None, 9), "rank 4"),
         (layers.ZeroPadding2D(), (None, 9), "rank 4"),
@@ -427,3 +437,32 @@ def test_frozen_batch_normalization_uses_and_keeps_its_statistics() -> None:
     np.testing.assert_allclose(dx, dy * scale * (linear > 0), rtol=1e-5, atol=1e-6)
     for was, now in zip(before, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)
+
+
+def test_a_separable_convolution_is_its_two_layers() -> None:
+    """The same bits, and what can be fused with a convolution is fused with the second."""
+    x = np.random.default_rng(0).normal(size=(9, 12, 12, 3)).astype(np.float32)
+    y = np.arange(9) % 2
+    end = [layers.BatchNormalization, layers.ReLU, layers.MaxPooling2D, layers.Flatten]
+    models = [
+        convkit.Sequential([convkit.Input((12, 12, 3)), *made, *(kind() for kind in end),
+                            layers.Dense(2, "softmax")])
+        for made in (
+            [layers.SeparableConv2D(8, 3, padding="same", depth_multiplier=2)],
+            [layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, use_bias=False),
+             layers.Conv2D(8, 1)],
+        )
+    ]  # fmt: skip
+    models[1].set_weights(models[0].get_weights())
+    for model in models:
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=3, epochs=2, shuffle=False, verbose=0)
+    for mine, theirs in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    lines = [len(model.plan(3).splitlines()) for model in models]
+    assert lines[0] == lines[1]
+    models[0].layers[0].trainable = False
+    before = models[0].get_weights()
+    models[0].fit(x, y, batch_size=3, epochs=1, verbose=0)
+    for old, new in zip(before[:3], models[0].get_weights()[:3], strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -197,7 +197,7 @@ def methods() -> Iterator[tuple[str, Case]]:
     yield of(lambda: convkit.Sequential([layers.Flatten()]), "build", input_shape=(None, 3))
     for kind in (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense, layers.Flatten,
                  layers.BatchNormalization, layers.LayerNormalization,
-                 layers.GroupNormalization, layers.Conv2DTranspose,
+                 layers.GroupNormalization, layers.Conv2DTranspose, layers.SeparableConv2D,
                  layers.MaxPooling2D, layers.AveragePooling2D,
                  layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.ZeroPadding2D,
                  layers.Rescaling, layers.Reshape, layers.Dropout, layers.ReLU, layers.Softmax,

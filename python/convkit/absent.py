@@ -26,7 +26,6 @@ ABSENT: dict[str, str] = {
     "Dense.input": "symbolic tensors; `input_shape`",
     "Dense.output": "symbolic tensors; `output_shape`",
     "Dense.call": "likewise",
-    "layers.SeparableConv2D": "`DepthwiseConv2D`, then `Conv2D(filters, 1)`",
     "layers.Conv1D": "`Conv2D` with one row",
     "layers.Conv3D": "two dimensions only",
     "layers.UpSampling2D": "nothing: it belongs to decoders and generators",

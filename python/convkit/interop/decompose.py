@@ -150,6 +150,20 @@ def _(layer: layers.DepthwiseConv2D, place: _Place) -> Iterator[Operator]:
     yield from _activation(layer.activation, f"{layer.name}/{layer.activation}")
 
 
+@operators_of.register(layers.SeparableConv2D)
+def _(layer: layers.SeparableConv2D, place: _Place) -> Iterator[Operator]:
+    depthwise, pointwise, *bias = layer.get_weights()
+    kh, kw, channels, multiplier = depthwise.shape
+    depthwise = depthwise.reshape(kh, kw, 1, channels * multiplier)
+    first = (np.ascontiguousarray(depthwise.transpose(3, 2, 0, 1)),)
+    second = (np.ascontiguousarray(pointwise.transpose(3, 2, 0, 1)), *bias)
+    plain = {"kernel_shape": (1, 1), "strides": (1, 1), "pads": (0,) * 4, "dilations": (1, 1)}
+    name = f"{layer.name}/depthwise"
+    yield Operator("Conv", first, {**_windows(layer), "group": channels}, name)
+    yield Operator("Conv", second, {**plain, "group": 1}, layer.name)
+    yield from _activation(layer.activation, f"{layer.name}/{layer.activation}")
+
+
 @operators_of.register(layers.Dense)
 def _(layer: layers.Dense, place: _Place) -> Iterator[Operator]:
     kernel, *bias = layer.get_weights()
@@ -234,7 +248,11 @@ def _activation(activation: str | None, name: str) -> Iterator[Operator]:
 
 
 def _windows(
-    layer: layers.Conv2D | layers.DepthwiseConv2D | layers.AveragePooling2D | layers.MaxPooling2D,
+    layer: layers.Conv2D
+    | layers.DepthwiseConv2D
+    | layers.SeparableConv2D
+    | layers.AveragePooling2D
+    | layers.MaxPooling2D,
 ) -> dict[str, Any]:
     """The attributes that convolutions and pools share, with the pads in numbers."""
     height, width, _ = _sample_sizes(layer.input_shape)

@@ -46,6 +46,11 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.ReLU: ("max_value", "negative_slope", "threshold"),
     layers.Rescaling: ("scale", "offset"),
     layers.Reshape: ("target_shape",),
+    layers.SeparableConv2D: (
+        *("filters", "depth_multiplier"),
+        *_CONVOLUTION,
+        *("depthwise_regularizer", "pointwise_regularizer"),
+    ),
     layers.Softmax: (),
     layers.ZeroPadding2D: ("padding",),
 }

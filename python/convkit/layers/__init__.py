@@ -40,6 +40,7 @@ from .layernorm import LayerNormalization
 from .pool2d import AveragePooling2D, MaxPooling2D
 from .rescaling import Rescaling
 from .reshape import Reshape
+from .separable_conv2d import SeparableConv2D
 from .zero_padding2d import ZeroPadding2D
 
 # Keras's second names.
@@ -49,6 +50,7 @@ Convolution2DTranspose = Conv2DTranspose
 GlobalAvgPool2D = GlobalAveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 MaxPool2D = MaxPooling2D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -85,6 +87,8 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Reshape",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
     "Softmax",
     "Subtract",
     "ZeroPadding2D",

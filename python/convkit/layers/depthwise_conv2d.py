@@ -90,6 +90,11 @@ class DepthwiseConv2D(BaseConv2D):
         outputs = self._output_channels(channels)
         self._add_kernel(shape, outputs, self.depthwise_initializer, self.depthwise_regularizer)
 
+    def use_parameters(self, kernel: Parameter, bias: Parameter | None = None) -> None:
+        """As of the base class, with as many groups as the kernel has channels."""
+        super().use_parameters(kernel, bias)
+        self.groups = kernel.shape[2]
+
     def _regularizer_name(self, parameter: Parameter) -> str:
         """The kernel's is called otherwise, as in Keras."""
         return super()._regularizer_name(parameter).replace("kernel", "depthwise")

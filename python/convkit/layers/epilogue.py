@@ -107,6 +107,11 @@ class KernelLayer(EpilogueLayer):
                 "bias", (outputs,), self.bias_initializer, self.bias_regularizer
             )
 
+    def use_parameters(self, kernel: Parameter, bias: Parameter | None = None) -> None:
+        """Compute with another layer's parameters, as a stage of it."""
+        self.kernel, self.bias = kernel, bias
+        self._parameters = [each for each in (kernel, bias) if each is not None]
+
     def stages(self) -> tuple[Layer, ...]:
         """What the kernel does, then the activation if there is one."""
         if self.activation is None:
