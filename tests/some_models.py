@@ -30,6 +30,7 @@ from convkit.layers import (
     LayerNormalization,
     LeakyReLU,
     MaxPooling2D,
+    Normalization,
     ReLU,
     Rescaling,
     Reshape,
@@ -84,6 +85,16 @@ LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
             Dense(4, activation="sigmoid"),
             Dense(3, use_bias=False),
             Softmax(),
+        ],
+    ),
+    "standardised": (
+        (5, 4, 3),
+        lambda: [
+            Normalization(mean=[0.5, 1.0, 2.0], variance=[1.0, 2.0, 0.5]),
+            Conv2D(4, 3),
+            Normalization(None, 0.25, 4.0, invert=True),
+            Flatten(),
+            Dense(2),
         ],
     ),
     "separable": (

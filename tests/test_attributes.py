@@ -35,6 +35,7 @@ ARGUMENTS: dict[type[Layer], dict[str, Any]] = {
     layers.DepthwiseConv2D: {"kernel_size": 3},
     layers.Dropout: {"rate": 0.5},
     layers.GroupNormalization: {"groups": 4},
+    layers.Normalization: {"mean": 0.5, "variance": 2.0},
     layers.Rescaling: {"scale": 2.0},
     layers.Reshape: {"target_shape": (36, 4)},
 }
@@ -48,8 +49,10 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "depthwise_regularizer": ["l2"],
     "epsilon": [0.5],
     "gamma_regularizer": ["l1"],
+    "invert": [True],
     "kernel_regularizer": ["l2"],
     "max_value": [1.0],
+    "mean": [1.5],
     "momentum": [0.25],
     "negative_slope": [0.5],
     "offset": [1.0, (1.0, 2.0, 3.0, 4.0)],
@@ -58,6 +61,7 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "seed": [5],
     "threshold": [0.5],
     "trainable": [False],
+    "variance": [0.5],
 }
 REFUSED: dict[str, Any] = {
     "axis": 3,

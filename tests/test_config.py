@@ -49,6 +49,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
         "depthwise_regularizer": "l2",
         "activation": "relu",
     },
+    layers.Normalization: {"mean": [0.5, 1.0], "variance": (1, 2), "invert": True},
     layers.GroupNormalization: {"groups": 4, "epsilon": 1e-5, "gamma_initializer": "he_normal"},
     layers.LayerNormalization: {"axis": (-2, -1), "epsilon": 1e-5, "center": False},
     layers.DepthwiseConv2D: {"kernel_size": 3, "depth_multiplier": 2, "activation": "relu"},

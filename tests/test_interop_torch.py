@@ -95,6 +95,7 @@ def test_batch_statistics_move_as_both_libraries_say() -> None:
 # Rescaling has no module, nor has a change of the order of values in memory.
 UNLIKE_TORCH = {
     "no dense behind flatten": 'Transpose "flatten/channels_last": PyTorch has no module',
+    "standardised": 'Add "normalization/add": PyTorch has no module that does this',
     "images out": 'Mul "rescaling/mul": PyTorch has no module that does this',
     "vectors in": 'Mul "rescaling/mul": PyTorch has no module that does this',
     "images reshaped": 'Transpose "reshape/channels_last": PyTorch has no module',

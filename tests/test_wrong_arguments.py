@@ -194,10 +194,12 @@ def methods() -> Iterator[tuple[str, Case]]:
     yield of(graph, "compute_output_shape", input_shape=[(None, *SIZES)] * 2)
     yield of(lambda: layers.Dense(2), "__call__", inputs=np.ones((2, 3)), training=False)
     yield of(lambda: layers.Dense(2), "set_weights", weights=[])
+    yield of(layers.Normalization, "adapt", data=np.ones((2, 3)))
     yield of(lambda: convkit.Sequential([layers.Flatten()]), "build", input_shape=(None, 3))
     for kind in (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense, layers.Flatten,
                  layers.BatchNormalization, layers.LayerNormalization,
                  layers.GroupNormalization, layers.Conv2DTranspose, layers.SeparableConv2D,
+                 layers.Normalization,
                  layers.MaxPooling2D, layers.AveragePooling2D,
                  layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.ZeroPadding2D,
                  layers.Rescaling, layers.Reshape, layers.Dropout, layers.ReLU, layers.Softmax,

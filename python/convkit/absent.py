@@ -33,7 +33,6 @@ ABSENT: dict[str, str] = {
     "layers.Permute": "`numpy.transpose` of the images",
     "layers.Resizing": "resize with Pillow beforehand",
     "layers.CenterCrop": "slice the images",
-    "layers.Normalization": "`Rescaling` with one number for each channel",
     "layers.SpatialDropout2D": "nearest: `Dropout`",
     "layers.GaussianNoise": "add noise to the images",
     "layers.PReLU": "nearest: `LeakyReLU`",

@@ -91,7 +91,7 @@ class Parameter:
         self._trainable = trainable
         self._regularizer = regularizer
         self._frozen = False
-        self._value: Array = np.ascontiguousarray(value, np.float32)
+        self._value: Array = np.asarray(value, np.float32, order="C")
         self._gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
         self._store: weakref.ref[ParameterStore] | None = None
 

@@ -241,6 +241,17 @@ def _(layer: layers.Rescaling, place: _Place) -> Iterator[Operator]:
         yield Operator(op, (numbers,), {}, f"{layer.name}/{op.lower()}")
 
 
+@operators_of.register(layers.Normalization)
+def _(layer: layers.Normalization, place: _Place) -> Iterator[Operator]:
+    sizes = _sample_sizes(layer.output_shape)
+    mean, deviation = layer.statistics(sizes)
+    pairs = [("Add", -mean), ("Mul", 1 / deviation)]
+    for op, value in [("Mul", deviation), ("Add", mean)] if layer.invert else pairs:
+        numbers = value.astype(np.float32).reshape((1,) * (len(sizes) - value.ndim) + value.shape)
+        first = np.ascontiguousarray(np.moveaxis(numbers, -1, 0))
+        yield Operator(op, (first,), {}, f"{layer.name}/{op.lower()}")
+
+
 def _activation(activation: str | None, name: str) -> Iterator[Operator]:
     if activation is not None:
         op, attributes = ACTIVATIONS[activation]

@@ -43,6 +43,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.LayerNormalization: ("axis", *_SCALES),
     layers.LeakyReLU: ("negative_slope",),
     layers.MaxPooling2D: ("pool_size", *_WINDOW),
+    layers.Normalization: ("axis", "mean", "variance", "invert"),
     layers.ReLU: ("max_value", "negative_slope", "threshold"),
     layers.Rescaling: ("scale", "offset"),
     layers.Reshape: ("target_shape",),
@@ -91,7 +92,7 @@ def from_keras(model: keras.Sequential, *, verify: bool = True) -> Sequential:
     with random.seeded(0):  # the initializers of what is overwritten
         ours = Sequential([layers.Input(tuple(model.input_shape[1:])), *copies], name=model.name)
     for copy, layer in zip(copies, model.layers, strict=True):
-        copy.set_weights(layer.get_weights())
+        copy.set_weights(_without_count(layer.get_weights(), copy))
         copy.trainable = layer.trainable
     if verify:
         compare(ours, lambda x: _run(model, x, theirs), "the Keras model")
@@ -127,6 +128,11 @@ def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
     if kind is layers.Rescaling:
         wanted = {name: _channel_numbers(layer, name) for name in wanted}
     return kind(name=layer.name, **wanted)
+
+
+def _without_count(weights: list[Array], copy: layers.Layer) -> list[Array]:
+    """A layer's weights; of a Normalization without the number that Keras keeps and never reads."""
+    return weights[:2] if isinstance(copy, layers.Normalization) else weights
 
 
 def _check_calls(ours: Any, kind: type, what: str) -> None:
@@ -235,7 +241,12 @@ def to_keras(model: Sequential, *, verify: bool = True) -> keras.Sequential:
     finally:
         seeds.setstate(state)
     for copy, layer in zip(copies, model.layers, strict=True):
-        copy.set_weights(layer.get_weights())
+        weights = layer.get_weights()
+        if isinstance(layer, layers.Normalization) and weights:
+            copy.set_weights([*weights, np.zeros((), np.int32)])
+            copy.finalize_state()  # or it would compute with what it was made with
+        else:
+            copy.set_weights(weights)
         copy.trainable = layer.trainable
     if verify:
         compare(model, lambda x: _run(network, x, theirs), "its copy in Keras")

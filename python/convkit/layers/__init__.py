@@ -37,6 +37,7 @@ from .merge import (
     subtract,
 )
 from .layernorm import LayerNormalization
+from .normalization import Normalization
 from .pool2d import AveragePooling2D, MaxPooling2D
 from .rescaling import Rescaling
 from .reshape import Reshape
@@ -84,6 +85,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "ReLU",
     "Rescaling",
     "Reshape",
