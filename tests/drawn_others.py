@@ -242,6 +242,59 @@ def frames(draw: Draw) -> Problem:
     return Problem(text, run, exactly(*wanted))
 
 
+def merges(draw: Draw) -> Problem:
+    """Arrays of shapes that are broadcast together, element by element, and their gradients."""
+    whole = draw.shape() if draw.often(0.7) else draw.rows()
+    shapes = [
+        tuple(1 if draw.often(0.3) else size for size in whole) for _ in range(draw.number(2, 4))
+    ]
+    shape = np.broadcast_shapes(*shapes)
+    arrays, dy = [draw.whole(*each) for each in shapes], draw.whole(*shape)
+    names, place = ("add", "multiply", "maximum", "minimum"), draw.number(0, len(shapes) - 1)
+    others = [array for k, array in enumerate(arrays) if k != place]
+    indices = reference.maximum(*arrays)[1]
+
+    def all_results(module: Any, exact: Any, out: Any) -> Sequence[Array]:
+        x, g = [exact(array) for array in arrays], exact(dy)
+        found: list[Array] = []
+        for name in names:
+            extra = {"indices": out(shape, np.uint8)} if name in names[2:] else {}
+            y = getattr(module, name)(*x, out=out(shape), **extra)
+            found.extend(y if isinstance(y, tuple) else (y,))
+        to = shapes[place]
+        factors = [exact(array) for array in others]
+        return (
+            *found,
+            module.subtract(*x[:2], out=out(np.broadcast_shapes(*shapes[:2]))),
+            module.add_backward(g, to, divisor=-1.0, out=out(to)),
+            module.multiply_backward(g, to, *factors, out=out(to)),
+            module.maximum_backward(g, indices, place, to, out=out(to)),
+        )
+
+    wanted = all_results(reference, float64, lambda shape, dtype=np.float64: np.empty(shape, dtype))
+    text = f"merge {shapes}, gradient of {place}"
+    return Problem(text, lambda out: all_results(ops, lambda a: a, out), exactly(*wanted))
+
+
+def concatenations(draw: Draw) -> Problem:
+    """Arrays side by side along any axis, and the parts that they were."""
+    shape, axis = draw.shape(), draw.number(-4, 3)
+    sizes = [draw.number(1, 2 * shape[axis]) for _ in range(draw.number(1, 4))]
+    at = axis % 4
+    arrays = [draw.whole(*shape[:at], size, *shape[at + 1 :]) for size in sizes]
+    y = reference.concatenate(arrays, axis)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        joined = ops.concatenate(arrays, axis, out=out(y.shape))
+        parts = [
+            ops.concatenate_backward(y, x.shape, sum(sizes[:k]), axis, out=out(x.shape))
+            for k, x in enumerate(arrays)
+        ]
+        return (joined, *parts)
+
+    return Problem(f"concatenation of {sizes} in {shape} along {axis}", run, exactly(y, *arrays))
+
+
 def losses(draw: Draw) -> Problem:
     """Every loss with its gradient, with and without weights, and the count of right answers."""
     n, classes = draw.number(1, 40), draw.number(2, 40)
@@ -322,6 +375,9 @@ KINDS = (
     element_wise,
     element_wise,
     frames,
+    merges,
+    merges,
+    concatenations,
     losses,
     updates,
 )

@@ -224,6 +224,40 @@ def test_activation_kinds() -> None:
             continue
 
 
+def test_merged_arrays_are_checked_natively() -> None:
+    add, largest = _core.Merge.add, _core.Merge.maximum
+    x, out = np.ones((3, 4), np.float32), np.zeros((3, 4), np.float32)
+    where = np.zeros((3, 4), np.uint8)
+    several: list[Any] = [[], [x] * 65, [x, x[:, :3].copy()], [x, x.T], [x, x.astype(np.float64)],
+                          [x, None], x, "xy", None, [x[None], x], [x[:1], x[:1]]]  # fmt: skip
+    for wrong in several:
+        with pytest.raises(WRONG):
+            _core.merge(add, wrong, 1.0, None, out)
+        if wrong is not several[-1]:
+            with pytest.raises(WRONG):
+                _core.merge_backward(wrong, 1.0, None, 0, out)
+    small = where[:2].copy()
+    for kind, indices in ((add, where), (largest, None), (largest, small), (largest, where * 1.0)):
+        with pytest.raises(WRONG):
+            _core.merge(kind, [x, x], 1.0, indices, out)
+    for arrays, divisor, indices in (([x, x], 1.0, where), ([x], 2.0, where), ([x], 1.0, small)):
+        with pytest.raises(WRONG):
+            _core.merge_backward(arrays, divisor, indices, 0, out)
+    for shape in ((4,), (1, 3, 4), (3, 3), (2, 4), (3, 5), ()):
+        with pytest.raises(WRONG):
+            _core.merge_backward([x], 1.0, None, 0, np.zeros(shape, np.float32))
+    assert not out.any()
+
+
+@pytest.mark.parametrize(("axis", "begin"), [(2, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, 2**62)])
+def test_parts_are_checked_natively(axis: int, begin: int) -> None:
+    whole, part = np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)
+    with pytest.raises(ValueError, match=r"axis|inside"):
+        _core.concatenate_forward(part, axis, begin, whole)
+    with pytest.raises(ValueError, match=r"axis|inside"):
+        _core.concatenate_backward(whole, axis, begin, part)
+
+
 @pytest.mark.parametrize("direction", ["", "sideways", "FORWARD"])
 def test_algorithm_directions(direction: str) -> None:
     arguments = [*copied(RECORDED["conv2d_algorithm"])[:-1], direction]

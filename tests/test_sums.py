@@ -160,6 +160,31 @@ def test_bias_gradients(kind: str) -> None:
     _assert_sum(db, exact, magnitudes, len(dy), 512)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("shape", "x_shape"),
+    [
+        ((2, 500, 300, 5), (2, 1, 1, 5)),
+        ((2, 64, 64, 70), (2, 1, 1, 70)),
+        ((1, 300_000), (1, 1)),
+        ((1, 700, 300, 3), (1, 700, 1, 1)),
+        ((1, 300, 3, 700), (1, 1, 3, 1)),
+    ],
+)
+def test_gradients_of_what_was_broadcast(
+    shape: tuple[int, ...], x_shape: tuple[int, ...], kind: str
+) -> None:
+    dy, z = _values(kind, *shape), _values("constant", *shape)
+    terms = math.prod(shape) // math.prod(x_shape)
+    axes = tuple(axis for axis, size in enumerate(x_shape) if size == 1)
+    for actual, exact in (
+        (ops.add_backward(dy, x_shape), float64(dy)),
+        (ops.multiply_backward(dy, x_shape, z), float64(dy) * float64(z)),
+    ):
+        magnitudes = np.abs(exact).sum(axes, keepdims=True)
+        _assert_sum(actual, exact.sum(axes, keepdims=True), magnitudes, terms, 512)
+
+
 @pytest.mark.parametrize("classes", [10, 30_001, 3_000_000])
 def test_softmax_over_many_classes(classes: int) -> None:
     x = np.full((1, classes), 0.3, np.float32)
