@@ -110,6 +110,19 @@ struct MemoryRange {
   std::int64_t width = kLine, stride = kLine;
 };
 
+// One axis of an upsampled image. Output i = q * factor + p is `near` of input q and `far` of the
+// input beside it, q - 1 in the first half of the factor and q + 1 in the second.
+struct UpsampledAxis {
+  std::int64_t size, factor;
+  std::int64_t reach;       // outputs at each side of an input's own that it has a share in
+  const float *near, *far;  // size * factor of each; far is 0 where there is no input beside it
+};
+
+struct Upsampling {
+  std::int64_t n, c;
+  UpsampledAxis rows, columns;
+};
+
 enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu, kBoundedRelu };
 
 // What an activation takes besides its array.

@@ -125,6 +125,23 @@ def _merges() -> dict[str, dict[str, Any]]:
     }
 
 
+def _arrangements() -> dict[str, dict[str, Any]]:
+    x = _ones_to_three(2, 3, 4, 5)
+    larger = {"size": (2, 3), "interpolation": "bilinear"}
+    drawn = {"seed": 3, "step": 1, "offset": 4}
+    calls: dict[str, dict[str, Any]] = {
+        "upsampling2d_forward": {"x": x, **larger},
+        "upsampling2d_backward": {"dy": _ones_to_three(2, 6, 12, 5), **larger},
+        "permute": {"x": x, "axes": (0, 3, 1, 2)},
+        "gaussian_noise_backward": {"dy": _ones_to_three(3, 7)},
+        "gaussian_noise_forward": {"x": _ones_to_three(3, 7), "stddev": 0.5, **drawn},
+    }
+    for name, array in (("spatial_dropout2d", x), ("gaussian_dropout", _ones_to_three(3, 7))):
+        calls[f"{name}_forward"] = {"x": array, "rate": 0.5, **drawn}
+        calls[f"{name}_backward"] = {"dy": array, "rate": 0.5, **drawn}
+    return calls
+
+
 def _batchnorms() -> dict[str, dict[str, Any]]:
     x, dy, vector = _ones_to_three(4, 5, 3), _ones_to_three(4, 5, 3), _ones_to_three(3)
     scale = {"gamma": vector, "beta": vector}
@@ -239,6 +256,7 @@ def valid_calls() -> dict[str, dict[str, Any]]:
         **_pools(),
         **_frames(),
         **_merges(),
+        **_arrangements(),
         **_batchnorms(),
         **_normalisations(),
         **_denses(),
@@ -317,6 +335,10 @@ ANY_RANK = {
     *((f"{name}_forward", "x") for name in _KEYS),
     ("dropout_forward", "x"),
     ("dropout_backward", "dy"),
+    ("gaussian_noise_forward", "x"),
+    ("gaussian_noise_backward", "dy"),
+    ("gaussian_dropout_forward", "x"),
+    ("gaussian_dropout_backward", "dy"),
     ("bias_backward", "dy"),
     ("bias_forward", "x"),
     ("layernorm_forward", "x"),
@@ -334,6 +356,7 @@ ANY_RANK = {
 # The arrays whose emptiness harms nobody: nothing is divided by it, and the result is empty too.
 _SUMMED = {("bias_backward", "dy"), ("add_backward", "dy")}
 MAY_BE_EMPTY = {*(ANY_RANK - _SUMMED), ("gather", "source")}
+MAY_BE_EMPTY = {*(ANY_RANK - {("bias_backward", "dy")}), ("gather", "source"), ("permute", "x")}
 
 # (op, argument) -> axes along which another size is as valid as the one in the table.
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
@@ -364,6 +387,11 @@ FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("zero_padding2d_backward", "dy"): (0, 1, 2, 3),
     ("add_backward", "dy"): (0,),
     ("concatenate_backward", "dy"): (1,),
+    ("upsampling2d_forward", "x"): (0, 1, 2, 3),
+    ("upsampling2d_backward", "dy"): (0, 3),
+    ("permute", "x"): (0, 1, 2, 3),
+    ("spatial_dropout2d_forward", "x"): (0, 1, 2, 3),
+    ("spatial_dropout2d_backward", "dy"): (0, 1, 2, 3),
     ("rescaling_forward", "x"): (0, 1, 2),
     ("rescaling_backward", "dy"): (0, 1, 2),
     **{

@@ -295,6 +295,39 @@ def concatenations(draw: Draw) -> Problem:
     return Problem(f"concatenation of {sizes} in {shape} along {axis}", run, exactly(y, *arrays))
 
 
+def arrangements(draw: Draw) -> Problem:
+    """Upsampling, axes in another order, and noise."""
+    shape = draw.shape()
+    size, kind = (draw.number(1, 4), draw.number(1, 4)), draw.one_of(("nearest", "bilinear"))
+    larger = shape[0], shape[1] * size[0], shape[2] * size[1], shape[3]
+    x, dy = draw.whole(*shape), draw.whole(*larger)
+    order = draw.one_of(((0, 3, 1, 2), (0, 2, 1, 3), (3, 2, 1, 0), (1, 0, 3, 2)))
+    options: dict[str, Any] = {"interpolation": kind}
+    numbers = {"seed": draw.number(0, 2**64 - 1), "step": draw.number(0, 2**40)}
+    rate = draw.one_of((0.0, 0.1, 0.5, 0.9))
+    turned, dropped = x.transpose(order), reference.spatial_dropout2d_forward(x, rate, **numbers)
+    noisy = reference.gaussian_noise_forward(float64(x), 0.5, **numbers)
+    wanted = reference.upsampling2d_forward(float64(x), size, **options)
+    summed = reference.upsampling2d_backward(float64(dy), size, **options)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            ops.permute(x, order, out=out(turned.shape)),
+            ops.spatial_dropout2d_forward(x, rate, out=out(shape), **numbers),
+            ops.gaussian_noise_forward(x, 0.5, out=out(shape), **numbers),
+            ops.upsampling2d_forward(x, size, out=out(larger), **options),
+            ops.upsampling2d_backward(dy, size, out=out(shape), **options),
+        )
+
+    def check(actual: Sequence[Array]) -> None:
+        exactly(turned, dropped)(actual[:2])
+        near(actual[2], noisy, 8 * EPS * LARGEST, "noise")
+        near(actual[3], wanted, 4 * EPS * LARGEST, "upsampled")
+        near(actual[4], summed, 8 * EPS * LARGEST * 4 * size[0] * size[1], "its gradient")
+
+    return Problem(f"arrangements of {shape}, {size}, {kind}, {order}, {rate}", run, check)
+
+
 def losses(draw: Draw) -> Problem:
     """Every loss with its gradient, with and without weights, and the count of right answers."""
     n, classes = draw.number(1, 40), draw.number(2, 40)
@@ -378,6 +411,7 @@ KINDS = (
     merges,
     merges,
     concatenations,
+    arrangements,
     losses,
     updates,
 )

@@ -169,6 +169,16 @@ def _check_padding(sizes: Sizes) -> None:
     np.testing.assert_array_equal(ops.zero_padding2d_backward(y, padding), x)
 
 
+def _check_arrangements(sizes: Sizes) -> None:
+    x = sizes.integers(sizes.small(), sizes.small(), sizes.small(), sizes.small())
+    factors = sizes.pair()
+    for interpolation in ("nearest", "bilinear"):
+        y = ops.upsampling2d_forward(x, factors, interpolation=interpolation)
+        dx = ops.upsampling2d_backward(np.ones_like(y), factors, interpolation=interpolation)
+        np.testing.assert_allclose(dx.sum(dtype=np.float64), y.size, rtol=1e-5)
+    np.testing.assert_array_equal(ops.permute(x, (2, 0, 3, 1)), x.transpose(2, 0, 3, 1))
+
+
 def _check_shapes_alone(sizes: Sizes) -> None:
     """No arrays: sizes of images and kernels may be extreme, too."""
     many = [sizes.any() for _ in range(4)]
@@ -188,6 +198,7 @@ CHECKS: dict[str, Callable[[Sizes], None]] = {
     "pools": _check_pools,
     "fused": _check_fused,
     "padding": _check_padding,
+    "arrangements": _check_arrangements,
     "shapes": _check_shapes_alone,
 }
 

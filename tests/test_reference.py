@@ -354,6 +354,38 @@ def test_zero_padding2d_gradient(rng: np.random.Generator) -> None:
     )
 
 
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 1)])
+def test_upsampling2d_gradient(
+    size: tuple[int, int], interpolation: str, rng: np.random.Generator
+) -> None:
+    x = rng.standard_normal((2, 3, 2, 2))
+    dy = rng.standard_normal((2, 3 * size[0], 2 * size[1], 2))
+    assert_gradient(
+        reference.upsampling2d_backward(dy, size, interpolation=interpolation),
+        lambda x: float(
+            (reference.upsampling2d_forward(x, size, interpolation=interpolation) * dy).sum()
+        ),
+        x,
+    )
+
+
+def test_gradients_through_noise(rng: np.random.Generator) -> None:
+    x, dy = rng.standard_normal((2, 3, 2, 4)), rng.standard_normal((2, 3, 2, 4))
+    for name in ("spatial_dropout2d", "gaussian_dropout"):
+        forward, backward = (getattr(reference, f"{name}_{way}") for way in ("forward", "backward"))
+        assert_gradient(
+            backward(dy, 0.5, seed=3, step=2),
+            lambda x, forward=forward: float((forward(x, 0.5, seed=3, step=2) * dy).sum()),
+            x,
+        )
+    assert_gradient(
+        reference.gaussian_noise_backward(dy),
+        lambda x: float((reference.gaussian_noise_forward(x, 0.5, seed=3) * dy).sum()),
+        x,
+    )
+
+
 def test_rescaling_gradient(rng: np.random.Generator) -> None:
     x, dy = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 3, 4))
     scale, offset = rng.standard_normal(4), rng.standard_normal(4)

@@ -22,6 +22,9 @@ PYBIND11_MODULE(_core, m) {
   bind_regularizer(m);
   bind_gather(m);
   bind_rescaling(m);
+  bind_upsampling2d(m);
+  bind_permute(m);
+  bind_noise(m);
   bind_zero_padding2d(m);
   bind_merge(m);
   bind_concatenate(m);

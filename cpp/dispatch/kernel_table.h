@@ -141,6 +141,13 @@ struct RegularizerKernels {
 struct DropoutKernels {
   void (*dropout)(const float* x, float* y, std::int64_t begin, std::int64_t end,
                   std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
+  void (*drop_channels)(const float* x, const float* factors, float* y, std::int64_t c,
+                        std::int64_t plane, std::int64_t begin, std::int64_t end);
+};
+
+struct GaussianNoiseKernels {
+  void (*gaussian_noise)(const float* x, float* y, std::int64_t begin, std::int64_t end,
+                         std::uint64_t seed, std::uint64_t offset, float deviation, bool multiply);
 };
 
 struct GatherKernels {
@@ -161,6 +168,13 @@ struct MergeKernels {
 struct TransposeKernels {
   void (*transpose)(const float* from, std::int64_t ld_from, std::int64_t rows,
                     std::int64_t columns, float* to, std::int64_t ld_to, std::int64_t width);
+};
+
+struct Upsampling2dKernels {
+  void (*upsampling2d_forward)(const Upsampling&, const float* x, float* y, std::int64_t begin,
+                               std::int64_t end, float* scratch);
+  void (*upsampling2d_backward)(const Upsampling&, const float* dy, float* dx, std::int64_t begin,
+                                std::int64_t end, float* scratch);
 };
 
 struct PeakKernels {
@@ -190,9 +204,11 @@ struct KernelTable : TileSizes,
                      OptimizerKernels,
                      RegularizerKernels,
                      DropoutKernels,
+                     GaussianNoiseKernels,
                      GatherKernels,
                      MergeKernels,
                      TransposeKernels,
+                     Upsampling2dKernels,
                      PeakKernels {
   const char* name;
 };

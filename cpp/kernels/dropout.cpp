@@ -7,6 +7,7 @@ namespace convkit::CONVKIT_ISA {
 DropoutKernels dropout_kernels() noexcept {
   return {
       .dropout = dropout,
+      .drop_channels = drop_channels,
   };
 }
 

@@ -1,75 +1,18 @@
-// Dropout (Srivastava et al., 2014) with a counter-based generator, Philox4x32-10 (Salmon, Moraes,
-// Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011): an element's fate is a pure
-// function of (seed, offset, position), so neither threads nor resuming can change it, and the
-// backward pass draws the same numbers again instead of keeping a mask.
+// Dropout (Srivastava et al., 2014): an element's fate is a pure function of (seed, offset,
+// position), so neither threads nor resuming can change it, and the backward pass draws the same
+// numbers again instead of keeping a mask.
 #pragma once
 
-#include "simd.h"
+#include "philox.h"
 
 CONVKIT_BEGIN_KERNELS
-
-// A word of each counter fills 64 bits of a vector. Two vectors of counters hide each other's
-// latencies.
-constexpr int kCounters = kLanes / 2;
-constexpr int kSideBySide = 2;
-constexpr int kDrawVectors = 2 * kSideBySide;
-constexpr std::uint64_t kWord = 0xFFFFFFFFu;
-
-CONVKIT_INLINE U64 wide_product(U64 a, std::uint32_t b) {
-  return reinterpret_cast<U64>(
-      even_products(reinterpret_cast<I32>(a), set1_i(static_cast<int>(b))));
-}
-
-constexpr int kRounds = 10;
-
-// Each round's key, two words, in all lanes.
-struct PhiloxKeys {
-  U64 low[kRounds], high[kRounds];
-
-  explicit PhiloxKeys(std::uint64_t seed) {
-    std::uint64_t k0 = seed & kWord, k1 = seed >> 32;
-    for (int i = 0; i < kRounds; ++i) {
-      low[i] = U64{} + k0;
-      high[i] = U64{} + k1;
-      k0 = (k0 + 0x9E3779B9u) & kWord;
-      k1 = (k1 + 0xBB67AE85u) & kWord;
-    }
-  }
-};
-
-// The four words of counters (first, offset), (first + 1, offset) ..., one counter after the other.
-CONVKIT_INLINE void philox(U64 first, std::uint64_t offset, const PhiloxKeys& keys,
-                           F32 (&draws)[kDrawVectors]) {
-  U64 a[kSideBySide], b[kSideBySide], c[kSideBySide], d[kSideBySide];
-  for (int j = 0; j < kSideBySide; ++j) {
-    const U64 counter = first + static_cast<std::uint64_t>(j * kCounters);
-    a[j] = counter & kWord, b[j] = counter >> 32;
-    c[j] = U64{} + (offset & kWord), d[j] = U64{} + (offset >> 32);
-  }
-  for (int i = 0; i < kRounds; ++i) {
-    for (int j = 0; j < kSideBySide; ++j) {
-      const U64 p0 = wide_product(a[j], 0xD2511F53u), p1 = wide_product(c[j], 0xCD9E8D57u);
-      a[j] = (p1 >> 32) ^ b[j] ^ keys.low[i];
-      c[j] = (p0 >> 32) ^ d[j] ^ keys.high[i];
-      b[j] = p1 & kWord;
-      d[j] = p0 & kWord;
-    }
-  }
-  for (int j = 0; j < kSideBySide; ++j) {
-    const F32 ac = reinterpret_cast<F32>(a[j] | c[j] << 32);
-    const F32 bd = reinterpret_cast<F32>(b[j] | d[j] << 32);
-    draws[2 * j] = interleave_low(ac, bd);
-    draws[2 * j + 1] = interleave_high(ac, bd);
-  }
-}
 
 // y[i] = x[i] * scale where the 24-bit draw of element i reaches threshold, else 0, for elements
 // [begin, end); begin is a multiple of 4.
 void dropout(const float* x, float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,
              std::uint64_t offset, std::uint32_t threshold, float scale) {
   const PhiloxKeys keys(seed);
-  U64 counters{};
-  for (int i = 0; i < kCounters; ++i) counters[i] = static_cast<std::uint64_t>(begin / 4 + i);
+  U64 counters = counters_from(begin);
   for (std::int64_t i = begin; i < end; i += kDrawVectors * kLanes) {
     F32 draws[kDrawVectors];
     philox(counters, offset, keys, draws);
@@ -80,6 +23,22 @@ void dropout(const float* x, float* y, std::int64_t begin, std::int64_t end, std
       const U32 kept = reinterpret_cast<U32>((reinterpret_cast<U32>(draws[v]) >> 8) >= threshold);
       const F32 scaled = mul(load_part(x + at, end - at), set1(scale));
       store_part(y + at, reinterpret_cast<F32>(reinterpret_cast<U32>(scaled) & kept), end - at);
+    }
+  }
+}
+
+// y = x * factor, a factor for each channel of an image of `plane` positions, for rows [begin, end)
+// of N * plane; 0 where the factor is 0, whatever x is.
+void drop_channels(const float* x, const float* factors, float* y, std::int64_t c,
+                   std::int64_t plane, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t row = begin; row < end; ++row) {
+    const float* own = factors + row / plane * c;
+    for (std::int64_t i = 0; i < c; i += kLanes) {
+      const F32 factor = load_part(own + i, c - i);
+      const U32 kept = reinterpret_cast<U32>(reinterpret_cast<U32>(factor) != 0);
+      const F32 scaled = mul(load_part(x + row * c + i, c - i), factor);
+      store_part(y + row * c + i, reinterpret_cast<F32>(reinterpret_cast<U32>(scaled) & kept),
+                 c - i);
     }
   }
 }

@@ -22,9 +22,11 @@ const KernelTable* kernel_table() {
       optimizer_kernels(),
       regularizer_kernels(),
       dropout_kernels(),
+      gaussian_noise_kernels(),
       gather_kernels(),
       merge_kernels(),
       transpose_kernels(),
+      upsampling2d_kernels(),
       peak_kernels(),
       CONVKIT_STRING(CONVKIT_ISA),
   };

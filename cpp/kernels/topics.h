@@ -19,9 +19,11 @@ ActivationKernels activation_kernels() noexcept;
 OptimizerKernels optimizer_kernels() noexcept;
 RegularizerKernels regularizer_kernels() noexcept;
 DropoutKernels dropout_kernels() noexcept;
+GaussianNoiseKernels gaussian_noise_kernels() noexcept;
 GatherKernels gather_kernels() noexcept;
 MergeKernels merge_kernels() noexcept;
 TransposeKernels transpose_kernels() noexcept;
+Upsampling2dKernels upsampling2d_kernels() noexcept;
 PeakKernels peak_kernels() noexcept;
 
 }  // namespace convkit::CONVKIT_ISA

@@ -50,6 +50,12 @@ from convkit.ops.dense import (
 )
 from convkit.ops.dropout import dropout_backward, dropout_forward
 from convkit.ops.gather import gather
+from convkit.ops.gaussian_noise import (
+    gaussian_dropout_backward,
+    gaussian_dropout_forward,
+    gaussian_noise_backward,
+    gaussian_noise_forward,
+)
 from convkit.ops.global_pool2d import (
     global_average_pool2d_backward,
     global_average_pool2d_forward,
@@ -79,6 +85,7 @@ from convkit.ops.merge import (
 )
 from convkit.ops.normalization import normalization_backward, normalization_forward
 from convkit.ops.optimizer import adam_update, rmsprop_update, sgd_update
+from convkit.ops.permute import permute
 from convkit.ops.pool2d import (
     average_pool2d_backward,
     average_pool2d_forward,
@@ -89,6 +96,8 @@ from convkit.ops.pool2d import (
 )
 from convkit.ops.regularizer import regularize
 from convkit.ops.rescaling import rescaling_backward, rescaling_forward
+from convkit.ops.spatial_dropout2d import spatial_dropout2d_backward, spatial_dropout2d_forward
+from convkit.ops.upsampling2d import upsampling2d_backward, upsampling2d_forward
 from convkit.ops.zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
@@ -128,6 +137,10 @@ __all__ = [
     "elu_backward",
     "elu_forward",
     "gather",
+    "gaussian_dropout_backward",
+    "gaussian_dropout_forward",
+    "gaussian_noise_backward",
+    "gaussian_noise_forward",
     "gelu_backward",
     "gelu_forward",
     "global_average_pool2d_backward",
@@ -152,6 +165,7 @@ __all__ = [
     "multiply_backward",
     "normalization_backward",
     "normalization_forward",
+    "permute",
     "pool2d_output_shape",
     "regularize",
     "relu_backward",
@@ -166,8 +180,12 @@ __all__ = [
     "softmax_cross_entropy",
     "softmax_forward",
     "subtract",
+    "spatial_dropout2d_backward",
+    "spatial_dropout2d_forward",
     "tanh_backward",
     "tanh_forward",
+    "upsampling2d_backward",
+    "upsampling2d_forward",
     "zero_padding2d_backward",
     "zero_padding2d_forward",
 ]

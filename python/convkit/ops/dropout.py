@@ -9,7 +9,7 @@ from convkit import _core
 from convkit.ops._gate import Floats, as_floats, as_number, integer, output, real
 
 _UINT64 = np.dtype(np.uint64)
-_MASK = 2**64 - 1
+MASK = 2**64 - 1
 
 Number = npt.NDArray[np.uint64]  # of shape (1,), read whenever the call is made or repeated
 
@@ -39,8 +39,8 @@ def dropout_forward(
     """
     x = as_floats("x", x)
     out = output("out", out, x.shape)
-    place = integer("offset", offset) & _MASK
-    _core.dropout(x, real("rate", rate), _word("seed", seed), _word("step", step), place, out)
+    place = integer("offset", offset) & MASK
+    _core.dropout(x, real("rate", rate), word("seed", seed), word("step", step), place, out)
     return out
 
 
@@ -57,7 +57,8 @@ def dropout_backward(
     return dropout_forward(dy, rate, seed=seed, step=step, offset=offset, out=out)
 
 
-def _word(name: str, value: int | Number) -> Number:
+def word(name: str, value: int | Number) -> Number:
+    """A seed or a step as the native functions read it, modulo 2**64."""
     if not isinstance(value, np.ndarray):
-        value = integer(name, value) & _MASK
+        value = integer(name, value) & MASK
     return as_number(name, value, _UINT64)

@@ -53,6 +53,12 @@ from .dense import (
 )
 from .dropout import dropout_backward, dropout_forward
 from .gather import gather
+from .gaussian_noise import (
+    gaussian_dropout_backward,
+    gaussian_dropout_forward,
+    gaussian_noise_backward,
+    gaussian_noise_forward,
+)
 from .global_pool2d import (
     global_average_pool2d_backward,
     global_average_pool2d_forward,
@@ -82,6 +88,7 @@ from .merge import (
 )
 from .normalization import normalization_backward, normalization_forward
 from .optimizer import adam_update, rmsprop_update, sgd_update
+from .permute import permute
 from .pool2d import (
     average_pool2d_backward,
     average_pool2d_forward,
@@ -91,6 +98,8 @@ from .pool2d import (
 )
 from .regularizer import regularize
 from .rescaling import rescaling_backward, rescaling_forward
+from .spatial_dropout2d import spatial_dropout2d_backward, spatial_dropout2d_forward
+from .upsampling2d import upsampling2d_backward, upsampling2d_forward
 from .zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
@@ -129,6 +138,10 @@ __all__ = [
     "elu_backward",
     "elu_forward",
     "gather",
+    "gaussian_dropout_backward",
+    "gaussian_dropout_forward",
+    "gaussian_noise_backward",
+    "gaussian_noise_forward",
     "gelu_backward",
     "gelu_forward",
     "global_average_pool2d_backward",
@@ -152,6 +165,7 @@ __all__ = [
     "multiply_backward",
     "normalization_backward",
     "normalization_forward",
+    "permute",
     "pool2d_output_shape",
     "regularize",
     "relu_backward",
@@ -166,8 +180,12 @@ __all__ = [
     "softmax_cross_entropy",
     "softmax_forward",
     "subtract",
+    "spatial_dropout2d_backward",
+    "spatial_dropout2d_forward",
     "tanh_backward",
     "tanh_forward",
+    "upsampling2d_backward",
+    "upsampling2d_forward",
     "zero_padding2d_backward",
     "zero_padding2d_forward",
 ]

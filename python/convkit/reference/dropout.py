@@ -36,14 +36,11 @@ def _philox4x32(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]
     return np.stack([c0, c1, c2, c3], axis=-1)
 
 
-def _scaled_mask(count: int, rate: float, seed: int, offset: int) -> Array:
-    """Return `count` factors, 0 or float32(1 / (1 - rate)), as float32.
+def words_of(count: int, seed: int, offset: int) -> Array:
+    """Return `count` random words, uint64 below 2**32.
 
-    Element i uses the top 24 bits of word i % 4 of the block with counter (i // 4, offset) and key
-    seed.
+    Element i is word i % 4 of the block with counter (i // 4, offset) and key seed.
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate must be at least 0 and below 1, received {rate!r}")
     seed, offset = operator.index(seed) % 2**64, operator.index(offset) % 2**64
     blocks = np.arange(-(-count // 4), dtype=np.uint64)
     counter = (
@@ -52,7 +49,17 @@ def _scaled_mask(count: int, rate: float, seed: int, offset: int) -> Array:
         np.full_like(blocks, offset & _LOW),
         np.full_like(blocks, offset >> 32),
     )
-    words = _philox4x32(counter, (seed & _LOW, seed >> 32)).reshape(-1)[:count]
+    return _philox4x32(counter, (seed & _LOW, seed >> 32)).reshape(-1)[:count]
+
+
+def scaled_mask(count: int, rate: float, seed: int, offset: int) -> Array:
+    """Return `count` factors, 0 or float32(1 / (1 - rate)), as float32.
+
+    Element i uses the top 24 bits of word i of `words_of`.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate must be at least 0 and below 1, received {rate!r}")
+    words = words_of(count, seed, offset)
     kept = (words >> np.uint64(8)) >= math.floor(rate * 2**24)
     return np.asarray(np.where(kept, 1 / (1 - rate), 0), np.float32)
 
@@ -72,7 +79,7 @@ def dropout_forward(
     are 0 even where x is NaN.
     """
     x = floating(x, "x")
-    factors = _scaled_mask(x.size, rate, seed, step + offset).reshape(x.shape)
+    factors = scaled_mask(x.size, rate, seed, step + offset).reshape(x.shape)
     return deliver(np.where(factors > 0, x, np.zeros((), x.dtype)) * factors, out)
 
 

@@ -1,0 +1,67 @@
+#include "../ops/noise.h"
+
+#include <limits>
+
+#include "array.h"
+#include "calls.h"
+
+namespace convkit::bindings {
+namespace {
+
+using Word = Number<std::uint64_t>;
+
+void spatial_dropout2d(const Floats& x, double rate, const Word& seed, const Word& step,
+                       std::uint64_t offset, Floats out) {
+  if (!(rate >= 0.0 && rate < 1.0))
+    throw std::invalid_argument("rate must be in [0, 1), but is " + std::to_string(rate));
+  check_rank("x", x, 4);
+  check_not_empty("x", x);
+  check_shape("seed", seed, {1});
+  check_shape("step", step, {1});
+  check_shape("out", out, shape_of(x));
+  const std::int64_t n = x.shape(0), plane = x.shape(1) * x.shape(2), c = x.shape(3);
+  const float* px = x.data();
+  const std::uint64_t *pseed = seed.data(), *pstep = step.data();
+  float* y = out_data(out);
+  run([=] { ops::spatial_dropout2d(n, plane, c, px, y, rate, *pseed, offset + *pstep); }, x, seed,
+      step, out);
+}
+
+void gaussian_noise(const Floats& x, double deviation, bool multiply, const Word& seed,
+                    const Word& step, std::uint64_t offset, Floats out) {
+  if (!(deviation >= 0.0 && deviation <= std::numeric_limits<float>::max())) {
+    throw std::invalid_argument("the standard deviation must be a number of at least 0, but is " +
+                                std::to_string(deviation));
+  }
+  check_shape("seed", seed, {1});
+  check_shape("step", step, {1});
+  check_shape("out", out, shape_of(x));
+  const std::int64_t n = x.size();
+  const float* px = x.data();
+  const std::uint64_t *pseed = seed.data(), *pstep = step.data();
+  float* y = out_data(out);
+  run([=] { ops::gaussian_noise(px, y, n, deviation, multiply, *pseed, offset + *pstep); }, x, seed,
+      step, out);
+}
+
+void copy(const Floats& x, Floats out) {
+  check_shape("out", out, shape_of(x));
+  const std::int64_t n = x.size();
+  const float* px = x.data();
+  float* y = out_data(out);
+  run([=] { ops::copy(px, y, n); }, x, out);
+}
+
+}  // namespace
+
+void bind_noise(py::module_& m) {
+  m.def("spatial_dropout2d", &spatial_dropout2d, py::arg("x").noconvert(), py::arg("rate"),
+        py::arg("seed").noconvert(), py::arg("step").noconvert(), py::arg("offset"),
+        py::arg("out").noconvert());
+  m.def("gaussian_noise", &gaussian_noise, py::arg("x").noconvert(), py::arg("deviation"),
+        py::arg("multiply"), py::arg("seed").noconvert(), py::arg("step").noconvert(),
+        py::arg("offset"), py::arg("out").noconvert());
+  m.def("copy", &copy, py::arg("x").noconvert(), py::arg("out").noconvert());
+}
+
+}  // namespace convkit::bindings
