@@ -61,8 +61,8 @@ def images(model: convkit.Sequential, count: int) -> Array:
     return rng.random((count, *(size or 0 for size in model.input_shape[1:])), dtype=np.float32)
 
 
-# For each line of layers the shape of a sample. Together they have every layer there is, and what
-# is special about padding, layouts and the order of flattened values.
+# For each line of layers the shape of a sample. Together they have every layer that has operators
+# in ONNX, and what is special about padding, layouts and the order of flattened values.
 LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
     "uneven padding": (
         (12, 9, 3),

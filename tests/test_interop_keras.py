@@ -51,6 +51,31 @@ def test_models_go_there_and_back(name: str) -> None:
 
 
 @pytest.mark.usefixtures("keras")
+def test_layers_that_only_keras_has_go_there_and_back() -> None:
+    convkit.utils.set_random_seed(3)
+    model = convkit.Sequential(
+        [
+            layers.Input((6, 5, 3)),
+            layers.GaussianNoise(0.25, seed=5),
+            layers.UpSampling2D((2, 3), interpolation="bilinear", name="larger"),
+            layers.Cropping2D(((1, 0), (2, 3))),
+            layers.SpatialDropout2D(0.5),
+            layers.Identity(),
+            layers.Permute((2, 1, 3)),
+            layers.UpSampling2D(2),
+            layers.GaussianDropout(0.25),
+        ]
+    )
+    x = images(model, 4)
+    network = interop.to_keras(model)
+    close(run(network, x), model.predict(x, verbose=0))
+    back = interop.from_keras(network)
+    assert [layer.get_config() for layer in back.layers] == [
+        layer.get_config() for layer in model.layers
+    ]
+
+
+@pytest.mark.usefixtures("keras")
 def test_a_model_that_keras_trained_goes_on_learning_here() -> None:
     """The same weights, settings and moving statistics: the next step gives the same weights."""
     keras.utils.set_random_seed(9)

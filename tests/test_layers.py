@@ -20,6 +20,13 @@ ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Conv2DTranspose(6, (3, 2), (2, 1), "same", (1, 0), activation="relu"), (7, 6, 4)),
     (layers.SeparableConv2D(6, 3, 2, "same", None, 1, 2, "tanh", False, "ones"), (7, 6, 4)),
     (layers.ZeroPadding2D(((1, 0), (2, 3))), (7, 6, 4)),
+    (layers.UpSampling2D((2, 3), interpolation="bilinear"), (7, 6, 4)),
+    (layers.Cropping2D(((1, 0), (2, 3))), (7, 6, 4)),
+    (layers.Permute((3, 1, 2)), (7, 6, 4)),
+    (layers.Identity(), (7, 6, 4)),
+    (layers.SpatialDropout2D(0.25, seed=4), (7, 6, 4)),
+    (layers.GaussianNoise(0.25, seed=4), (5,)),
+    (layers.GaussianDropout(0.25, seed=4), (5,)),
     (layers.Rescaling(1 / 255, [0.5, 1, 2, -3]), (7, 6, 4)),
     (layers.Normalization(), (7, 6, 4)),
     (layers.Normalization((1, 2), np.ones((7, 6)), np.ones((7, 6)), invert=True), (7, 6, 4)),
@@ -141,6 +148,13 @@ def test_second_names_are_the_same_classes() -> None:
         (layers.ZeroPadding2D(0), (7, 6, 4), (7, 6, 4)),
         (layers.ZeroPadding2D((2, 3)), (7, 6, 4), (11, 12, 4)),
         (layers.ZeroPadding2D([[0, 1], 2]), (7, 6, 4), (8, 10, 4)),
+        (layers.UpSampling2D(), (7, 6, 4), (14, 12, 4)),
+        (layers.UpSampling2D([1, 3]), (7, 6, 4), (7, 18, 4)),
+        (layers.Cropping2D((2, 1)), (7, 6, 4), (3, 4, 4)),
+        (layers.Cropping2D([[0, 1], 2]), (7, 6, 4), (6, 2, 4)),
+        (layers.Permute((3, 1, 2)), (7, 6, 4), (4, 7, 6)),
+        (layers.Permute([1]), (5,), (5,)),
+        (layers.Identity(), (7, 6, 4), (7, 6, 4)),
         (layers.Reshape((-1,)), (7, 6, 4), (168,)),
         (layers.Reshape([28, 6]), (7, 6, 4), (28, 6)),
         (layers.Reshape((28, 28, 1)), (784,), (28, 28, 1)),
@@ -302,6 +316,25 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.ZeroPadding2D((1, 2, 3)), "padding must be an integer, a pair"),
         (lambda: layers.ZeroPadding2D("same"), "must be an integer of at least 0"),
         (lambda: layers.ZeroPadding2D(1, "channels_first"), "channels_last"),
+        (lambda: layers.UpSampling2D(0), "size must be a positive integer"),
+        (lambda: layers.UpSampling2D((1, 2, 3)), "size must be an integer or a pair"),
+        (lambda: layers.UpSampling2D(interpolation="bicubic"), "must be 'nearest' or 'bilinear'"),
+        (lambda: layers.UpSampling2D(interpolation=2), "must be 'nearest' or 'bilinear'"),
+        (lambda: layers.UpSampling2D(2, "channels_first"), "channels_last"),
+        (lambda: layers.Cropping2D(-1), r"cropping\[0\] must be an integer of at least 0"),
+        (lambda: layers.Cropping2D((1, 2, 3)), "cropping must be an integer, a pair"),
+        (lambda: layers.Permute((0, 1)), r"dims must name each axis .* received \(0, 1\)"),
+        (lambda: layers.Permute(()), "dims must name each axis"),
+        (lambda: layers.Permute("12"), "dims must name each axis"),
+        (lambda: layers.Permute(2), "dims must name each axis"),
+        (lambda: layers.Permute((1, 1)), "dims must name each axis"),
+        (lambda: layers.Permute(range(1, 40)), "dims may name at most 31 axes, received 39"),
+        (lambda: layers.SpatialDropout2D(1.0), "rate must be at least 0 and below 1"),
+        (lambda: layers.SpatialDropout2D(0.5, "channels_first"), "channels_last"),
+        (lambda: layers.GaussianNoise(-0.1), "stddev must be a finite number of at least 0"),
+        (lambda: layers.GaussianNoise(1e39), "stddev must be a finite number of at least 0"),
+        (lambda: layers.GaussianNoise(0.1, seed=-1), "a seed must lie in"),
+        (lambda: layers.GaussianDropout(1.0), "rate must be at least 0 and below 1"),
         (lambda: layers.Reshape(()), "target_shape must be positive integers"),
         (lambda: layers.Reshape((-1, -1)), "at most one of them -1"),
         (lambda: layers.Reshape((0, 3)), "target_shape must be positive integers"),
@@ -387,6 +420,11 @@ def test_parameters_that_no_memory_holds_name_their_layer() -> None:
         (layers.DepthwiseConv2D(5), (None, 4, 9, 1), r"kernel_size \(5, 5\) .*padding='same'"),
         (layers.DepthwiseConv2D(3), (None, 9), "rank 4"),
         (layers.ZeroPadding2D(), (None, 9), "rank 4"),
+        (layers.UpSampling2D(), (None, 9), "rank 4"),
+        (layers.Cropping2D(), (None, 9), "rank 4"),
+        (layers.Cropping2D(2), (None, 4, 9, 1), "leaves nothing of images of 4 x 9"),
+        (layers.Permute((2, 1)), (None, 9), r"expected inputs of rank 3, for dims=\(2, 1\)"),
+        (layers.SpatialDropout2D(0.5), (None, 9), "rank 4"),
         (layers.Reshape((3, 5)), (None, 4, 4), r"16 values .* do not fit .*\(3, 5\)"),
         (layers.Reshape((3, -1)), (None, 4, 4), "do not fit"),
         (layers.Reshape((4, -1)), (None, None, 4), "must be a positive integer"),
@@ -410,9 +448,18 @@ def test_inputs_that_a_layer_cannot_take(
     assert layer.weights == []
 
 
-def test_dropout_mask_depends_on_step_layer_and_seed_only() -> None:
-    x = np.ones((4, 100), np.float32)
-    layer = layers.Dropout(0.5)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Dropout(0.5),
+        layers.SpatialDropout2D(0.5),
+        layers.GaussianNoise(0.5),
+        layers.GaussianDropout(0.5),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_what_is_random_depends_on_step_layer_and_seed_only(layer: Any) -> None:
+    x = np.ones((4, 5, 5, 100), np.float32)
 
     def mask(seed: int, step: int, index: int) -> Any:
         y = np.empty_like(x)
@@ -421,7 +468,14 @@ def test_dropout_mask_depends_on_step_layer_and_seed_only() -> None:
         return y
 
     base = mask(1, 2, 3)
-    assert set(np.unique(base)) == {0.0, 2.0}
+    if isinstance(layer, layers.Dropout | layers.SpatialDropout2D):
+        assert set(np.unique(base)) == {0.0, 2.0}
+    dx = np.empty_like(x)
+    layer.index = 3
+    layer.backward(x, base, x.copy(), dx, (), Run(True, 1, 2))
+    np.testing.assert_array_equal(dx, x if isinstance(layer, layers.GaussianNoise) else base)
+    for view in (False, True):
+        assert layer.is_view(view) != view
     np.testing.assert_array_equal(base, mask(1, 2, 3))
     for other in (mask(2, 2, 3), mask(1, 3, 3), mask(1, 2, 4)):
         assert (other != base).mean() > 0.2

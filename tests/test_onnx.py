@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ def run(path: Path, x: Array) -> Array:
     session = runtime.InferenceSession(path)
     (result,) = session.run(None, {session.get_inputs()[0].name: x})
     return np.asarray(result)
+
+
+# What neither ONNX nor PyTorch is given yet.
+WITHOUT_OPERATORS: list[Callable[[], Any]] = [
+    lambda: layers.Cropping2D(1),
+    lambda: layers.GaussianDropout(0.5),
+    lambda: layers.GaussianNoise(0.5),
+    layers.Identity,
+    lambda: layers.Permute((2, 1, 3)),
+    lambda: layers.SpatialDropout2D(0.5),
+    layers.UpSampling2D,
+]
 
 
 def model_of(name: str) -> convkit.Sequential:
@@ -64,7 +77,23 @@ def test_the_lines_have_every_layer() -> None:
     abstract = {layers.Layer, layers.InputLayer}
     abstract |= {type(layer) for layer in WITHOUT_OPERATOR}
     public = {kind for kind in vars(layers).values() if isinstance(kind, type)}
-    assert every_layer() == {kind for kind in public if issubclass(kind, layers.Layer)} - abstract
+    others = {type(make()) for make in WITHOUT_OPERATORS}
+    wanted = {kind for kind in public if issubclass(kind, layers.Layer)} - abstract
+    assert every_layer() | others == wanted
+    assert not every_layer() & others
+
+
+@pytest.mark.parametrize("make", WITHOUT_OPERATORS, ids=lambda make: type(make()).__name__)
+def test_layers_without_operators_are_refused(make: Callable[[], Any], tmp_path: Path) -> None:
+    layer = make()
+    model = convkit.Sequential([convkit.Input((6, 5, 3)), layer])
+    for convert in (
+        lambda: convkit.onnx.export(model, tmp_path / "m.onnx"),
+        lambda: convkit.interop.to_torch(model),
+    ):
+        with pytest.raises(ValueError, match=f'"{layer.name}" .* no counterpart among the oper'):
+            convert()
+    assert not os.listdir(tmp_path)
 
 
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ NEEDED: dict[str, Any] = {
     "activation": "relu", "alpha": 0.5, "axis": -1, "boundaries": [1, 2], "callbacks": [],
     "config": {"module": "convkit.optimizers", "class_name": "OneCycle",
                "config": {"max_learning_rate": 0.1, "total_steps": 3}},
+    "cropping": 1, "dims": (2, 1, 3), "size": 2, "stddev": 0.5,
     "backup_dir": "backup", "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv",
     "filepath": "file",
     "filters": 2, "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
@@ -202,6 +203,8 @@ def methods() -> Iterator[tuple[str, Case]]:
                  layers.Normalization,
                  layers.MaxPooling2D, layers.AveragePooling2D,
                  layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, layers.ZeroPadding2D,
+                 layers.UpSampling2D, layers.Cropping2D, layers.Permute, layers.Identity,
+                 layers.SpatialDropout2D, layers.GaussianNoise, layers.GaussianDropout,
                  layers.Rescaling, layers.Reshape, layers.Dropout, layers.ReLU, layers.Softmax,
                  layers.Activation):  # fmt: skip
         for name in ("compute_output_shape", "build"):

@@ -15,12 +15,15 @@ from .batchnorm import BatchNormalization
 from .concatenate import Concatenate, concatenate
 from .conv2d import Conv2D
 from .conv2d_transpose import Conv2DTranspose
+from .cropping2d import Cropping2D
 from .dense import Dense
 from .depthwise_conv2d import DepthwiseConv2D
-from .dropout import Dropout
+from .dropout import Dropout, SpatialDropout2D
 from .flatten import Flatten
+from .gaussian_noise import GaussianDropout, GaussianNoise
 from .global_pool2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .groupnorm import GroupNormalization
+from .identity import Identity
 from .input import Input, InputLayer
 from .merge import (
     Add,
@@ -38,10 +41,12 @@ from .merge import (
 )
 from .layernorm import LayerNormalization
 from .normalization import Normalization
+from .permute import Permute
 from .pool2d import AveragePooling2D, MaxPooling2D
 from .rescaling import Rescaling
 from .reshape import Reshape
 from .separable_conv2d import SeparableConv2D
+from .upsampling2d import UpSampling2D
 from .zero_padding2d import ZeroPadding2D
 
 # Keras's second names.
@@ -66,15 +71,19 @@ __all__ = [
     "Conv2DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
     "Layer",
@@ -86,6 +95,7 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalization",
+    "Permute",
     "ReLU",
     "Rescaling",
     "Reshape",
@@ -93,6 +103,8 @@ __all__ = [
     "SeparableConvolution2D",
     "Softmax",
     "Subtract",
+    "SpatialDropout2D",
+    "UpSampling2D",
     "ZeroPadding2D",
     "add",
     "average",

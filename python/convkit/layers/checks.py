@@ -48,6 +48,38 @@ def positive_pair(value: int | Sequence[int], what: str, layer: Layer) -> tuple[
     return positive(value, what, layer), positive(value, what, layer)
 
 
+Sides = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
+
+
+def check_sides(value: Any, what: str, layer: Layer) -> Sides:
+    """Return ((top, bottom), (left, right)), rows and columns at the sides of images.
+
+    One integer is for all sides, (rows, columns) for both sides of each.
+    """
+    rows, columns = _pair(value, what, layer)
+    return (
+        _pair_of_integers(rows, f"{what}[0]", layer),
+        _pair_of_integers(columns, f"{what}[1]", layer),
+    )
+
+
+def _pair(value: Any, what: str, layer: Layer) -> tuple[Any, Any]:
+    """A sequence of two as it is, anything else twice."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2:
+            raise layer.error(
+                f"{what} must be an integer, a pair of them, or ((top, bottom), (left, right)), "
+                f"received {value!r}"
+            )
+        return value[0], value[1]
+    return value, value
+
+
+def _pair_of_integers(value: Any, what: str, layer: Layer) -> tuple[int, int]:
+    before, after = _pair(value, what, layer)
+    return not_negative(before, what, layer), not_negative(after, what, layer)
+
+
 def _listed(value: Any) -> Any:
     """An array of NumPy as a list of its numbers, as Keras takes it; anything else as it is."""
     return value.tolist() if hasattr(value, "tolist") else value

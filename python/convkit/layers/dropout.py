@@ -1,4 +1,4 @@
-"""Dropout: in training, some values become zero."""
+"""Dropout and SpatialDropout2D: in training, some values or channels become zero."""
 
 from __future__ import annotations
 
@@ -8,13 +8,47 @@ from .. import ops, random
 from ..config import as_number
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions
+from .checks import check_data_format
 from .run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Dropout(Layer):
+class RandomLayer(Layer):
+    """A layer whose output depends on random numbers, in training alone.
+
+    They are pure functions of the seed, the training step, the position of the layer and the
+    element, so that they are not stored: backward draws them again.
+
+    Args:
+        seed: of the numbers; by default the seed of the model, see `utils.set_random_seed`.
+    """
+
+    in_place = True
+
+    def __init__(self, *, seed: int | None = None, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        self.seed = None if seed is None else random.check_seed(seed)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        return self._whole_shape(input_shape)
+
+    def check_rate(self, rate: float) -> float:
+        """A share as a float; ValueError unless it is at least 0 and below 1."""
+        number = as_number(rate)
+        if number is None or not 0.0 <= number < 1.0:
+            raise self.error(f"rate must be at least 0 and below 1, received {rate!r}")
+        return number
+
+    def drawn_from(self, run: Run) -> dict[str, Any]:
+        """What the random numbers depend on, as the ops take it."""
+        seed = run.seed if self.seed is None else self.seed
+        return {"seed": seed, "step": run.step, "offset": random.dropout_offset(self.index)}
+
+
+class Dropout(RandomLayer):
     """Set a random share of the values to zero and scale the rest by 1 / (1 - rate).
 
     Only in training; otherwise the layer costs nothing. The mask is a pure function of the seed,
@@ -29,22 +63,13 @@ class Dropout(Layer):
     """
 
     operation = "dropout"
-    in_place = True
     repeats = True
 
     def __init__(
         self, rate: float, *, seed: int | None = None, **options: Unpack[LayerOptions]
     ) -> None:
-        super().__init__(**options)
-        number = as_number(rate)
-        if number is None or not 0.0 <= number < 1.0:
-            raise self.error(f"rate must be at least 0 and below 1, received {rate!r}")
-        self.rate = number
-        self.seed = None if seed is None else random.check_seed(seed)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """The input's own shape."""
-        return self._whole_shape(input_shape)
+        super().__init__(seed=seed, **options)
+        self.rate = self.check_rate(rate)
 
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to drop."""
@@ -52,16 +77,63 @@ class Dropout(Layer):
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = x times the mask of this step."""
-        ops.dropout_forward(x, self.rate, **self._mask(run), out=y)
+        ops.dropout_forward(x, self.rate, **self.drawn_from(run), out=y)
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """dx = dy times the same mask."""
         if dx is not None:
-            ops.dropout_backward(dy, self.rate, **self._mask(run), out=dx)
+            ops.dropout_backward(dy, self.rate, **self.drawn_from(run), out=dx)
 
-    def _mask(self, run: Run) -> dict[str, Any]:
-        """What the mask depends on."""
-        seed = run.seed if self.seed is None else self.seed
-        return {"seed": seed, "step": run.step, "offset": random.dropout_offset(self.index)}
+
+class SpatialDropout2D(RandomLayer):
+    """Set a random share of the channels of every image to zero, scale the rest by 1 / (1 - rate).
+
+    Neighbouring pixels are so much alike that dropping single ones changes little. Only in
+    training; otherwise the layer costs nothing. Each channel of each image has one random number,
+    a pure function of what `Dropout`'s depend on. (J. Tompson et al., "Efficient object
+    localization using convolutional networks", 2015.)
+
+    Args:
+        rate: the share, at least 0 and below 1.
+        data_format: None or "channels_last", the only layout there is.
+        seed: of the mask; by default the seed of the model, see `utils.set_random_seed`.
+
+    Input and output: (N, H, W, C).
+    """
+
+    operation = "spatial_dropout2d"
+    repeats = True
+    shaping = Layer.shaping | {"data_format"}
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(seed=seed, **options)
+        self.rate = self.check_rate(rate)
+        self.data_format = check_data_format(data_format, self)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        self._image_sizes(input_shape)
+        return tuple(input_shape)
+
+    def is_view(self, training: bool) -> bool:
+        """Whether there is nothing to drop."""
+        return not training or self.rate == 0.0
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = x times the mask of this step."""
+        ops.spatial_dropout2d_forward(x, self.rate, **self.drawn_from(run), out=y)
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dx = dy times the same mask."""
+        if dx is not None:
+            ops.spatial_dropout2d_backward(dy, self.rate, **self.drawn_from(run), out=dx)

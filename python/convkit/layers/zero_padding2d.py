@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions
-from .checks import check_data_format, not_negative
+from .checks import check_data_format, check_sides
 from .run import Run
 
 if TYPE_CHECKING:
@@ -40,11 +40,7 @@ class ZeroPadding2D(Layer):
     ) -> None:
         super().__init__(**options)
         self.data_format = check_data_format(data_format, self)
-        sides = _pair(padding, "padding", self)
-        self.padding = (
-            _pair_of_integers(sides[0], "padding[0]", self),
-            _pair_of_integers(sides[1], "padding[1]", self),
-        )
+        self.padding = check_sides(padding, "padding", self)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, top + H + bottom, left + W + right, C)."""
@@ -62,20 +58,3 @@ class ZeroPadding2D(Layer):
         """dx = dy without the zeros' gradients."""
         if dx is not None:
             ops.zero_padding2d_backward(dy, self.padding, out=dx)
-
-
-def _pair(value: Any, what: str, layer: Layer) -> tuple[Any, Any]:
-    """A sequence of two as it is, anything else twice."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) != 2:
-            raise layer.error(
-                f"{what} must be an integer, a pair of them, or ((top, bottom), (left, right)), "
-                f"received {value!r}"
-            )
-        return value[0], value[1]
-    return value, value
-
-
-def _pair_of_integers(value: Any, what: str, layer: Layer) -> tuple[int, int]:
-    before, after = _pair(value, what, layer)
-    return not_negative(before, what, layer), not_negative(after, what, layer)
