@@ -137,6 +137,18 @@ LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
             Softmax(),
         ],
     ),
+    "planes of one": (
+        (5, 6, 3),
+        lambda: [
+            Conv2D(4, 3, padding="same"),
+            Dense(6, activation="relu"),
+            GlobalAveragePooling2D(keepdims=True),
+            Dense(5, use_bias=False),
+            GlobalMaxPooling2D(keepdims=True),
+            Flatten(),
+            Dense(3),
+        ],
+    ),
     "vectors in": (
         (48,),
         lambda: [

@@ -84,6 +84,7 @@ REFUSED: dict[str, Any] = {
     "gamma_initializer": "zeros",
     "groups": 2,
     "input_shape": (6, 6, 4),
+    "keepdims": True,
     "kernel_initializer": "zeros",
     "kernel_size": 1,
     "name": "another",

@@ -174,10 +174,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: keras.layers.GlobalMaxPooling2D(data_format="channels_first"),
         "no counterpart for data_format='channels_first'",
     ),
-    "keepdims": (
-        lambda: keras.layers.GlobalMaxPooling2D(keepdims=True),
-        "no counterpart for keepdims=True",
-    ),
     "axis": (lambda: keras.layers.BatchNormalization(axis=1), "no counterpart for axis=1"),
     "constraint": (
         lambda: keras.layers.Dense(2, kernel_constraint="non_neg"),

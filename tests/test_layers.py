@@ -35,6 +35,8 @@ ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.AveragePooling2D(2), (7, 6, 4)),
     (layers.GlobalAveragePooling2D(), (7, 6, 4)),
     (layers.GlobalMaxPooling2D(), (7, 6, 4)),
+    (layers.GlobalAveragePooling2D(keepdims=True), (7, 6, 4)),
+    (layers.GlobalMaxPooling2D(keepdims=True), (7, 6, 4)),
     (layers.BatchNormalization(momentum=0.9, epsilon=1e-4, center=False), (7, 6, 4)),
     (layers.LayerNormalization(epsilon=1e-4, scale=False), (7, 6, 4)),
     (layers.LayerNormalization((-3, -2, -1)), (7, 6, 4)),
@@ -47,6 +49,7 @@ ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Softmax(), (5,)),
     (layers.Dropout(0.25, seed=4), (5,)),
     (layers.Flatten(), (7, 6, 4)),
+    (layers.Dense(9, "tanh"), (2, 3, 5)),
     (layers.Dense(9, "relu", kernel_initializer=convkit.initializers.Constant(0.5)), (5,)),
 ]
 
@@ -160,7 +163,10 @@ def test_second_names_are_the_same_classes() -> None:
         (layers.Reshape((28, 28, 1)), (784,), (28, 28, 1)),
         (layers.Flatten(), (7, 6, 4), (168,)),
         (layers.Flatten(), (5,), (5,)),
+        (layers.GlobalMaxPooling2D(), (7, 6, 4), (4,)),
+        (layers.GlobalMaxPooling2D(keepdims=True), (7, 6, 4), (1, 1, 4)),
         (layers.Dense(3), (5,), (3,)),
+        (layers.Dense(3), (7, 6, 4), (7, 6, 3)),
     ],
 )
 def test_output_shapes(layer: Layer, sizes: tuple[int, ...], expected: tuple[int, ...]) -> None:
@@ -433,7 +439,8 @@ def test_parameters_that_no_memory_holds_name_their_layer() -> None:
         (layers.MaxPooling2D(3), (None, 2, 9, 3), "is larger than the input"),
         (layers.MaxPooling2D(3), (None, 9), "rank 4"),
         (layers.GlobalMaxPooling2D(), (None, 9), "rank 4"),
-        (layers.Dense(4), (None, 3, 3, 2), r"rank 2.*Flatten\(\)"),
+        (layers.Dense(4), (None,), r"expected inputs \(N, ..., C\).*Flatten\(\).*\(None,\)"),
+        (layers.Dense(4), (None, 3, None, 2), "must be a positive integer"),
         (layers.Flatten(), (None, None, 2), "positive integer"),
         (layers.BatchNormalization(), (None,), r"\(N, ..., C\)"),
         (layers.Softmax(), (None,), r"\(N, K\)"),
@@ -481,6 +488,35 @@ def test_what_is_random_depends_on_step_layer_and_seed_only(layer: Any) -> None:
         assert (other != base).mean() > 0.2
     layer.seed = 5
     np.testing.assert_array_equal(mask(1, 2, 3), mask(9, 2, 3))
+
+
+def test_a_model_that_lacks_its_flatten_is_told_so() -> None:
+    """A dense layer takes images, so that it is the loss that finds classes at every pixel."""
+    model = convkit.Sequential(
+        [convkit.Input((6, 6, 1)), layers.Conv2D(4, 3), layers.Dense(3, activation="softmax")]
+    )
+    assert model.output_shape == (None, 4, 4, 3)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"\(None, 4, 4, 3\); end it with Flatten\(\) and Dense"):
+        model.fit(np.ones((4, 6, 6, 1), np.float32), np.zeros(4, int), verbose=0)
+
+
+def test_a_dense_layer_learns_at_every_pixel() -> None:
+    """As a convolution of one pixel does: the same losses and weights, but for rounding."""
+    rng = np.random.default_rng(1)
+    x, y = rng.random((12, 5, 4, 3), np.float32), rng.random((12, 2), np.float32)
+    found = []
+    for layer in (layers.Dense(6, "relu", name="same"), layers.Conv2D(6, 1, activation="relu")):
+        convkit.utils.set_random_seed(4)
+        model = convkit.Sequential(
+            [convkit.Input(x.shape[1:]), layer, layers.Flatten(), layers.Dense(2)]
+        )
+        layer.kernel.value = np.linspace(-1, 1, 18, dtype=np.float32).reshape(layer.kernel.shape)
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=5, epochs=3, verbose=0)
+        found.append([each.ravel() for each in model.get_weights()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_frozen_batch_normalization_uses_and_keeps_its_statistics() -> None:

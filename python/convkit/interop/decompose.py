@@ -167,8 +167,20 @@ def _(layer: layers.SeparableConv2D, place: _Place) -> Iterator[Operator]:
 @operators_of.register(layers.Dense)
 def _(layer: layers.Dense, place: _Place) -> Iterator[Operator]:
     kernel, *bias = layer.get_weights()
-    yield Operator("Gemm", (place.reordered(kernel), *bias), {}, layer.name)
-    place.plane = None
+    rank = len(_sample_sizes(layer.input_shape)) + 1
+    if rank == 4:  # of images: a convolution that sees one pixel
+        one = {"kernel_shape": (1, 1), "strides": (1, 1), "dilations": (1, 1)}
+        arrays = (np.ascontiguousarray(kernel.T[:, :, None, None]), *bias)
+        attributes = {**one, "pads": (0, 0, 0, 0), "group": 1}
+        yield Operator("Conv", arrays, attributes, layer.name)
+    elif rank == 2:
+        yield Operator("Gemm", (place.reordered(kernel), *bias), {}, layer.name)
+        place.plane = None
+    else:
+        raise layer.error(
+            f"on inputs of rank {rank} it has no counterpart among the operators of ONNX and "
+            f"PyTorch, only on rows (N, C) and images (N, H, W, C)"
+        )
     yield from _activation(layer.activation, f"{layer.name}/{layer.activation}")
 
 
@@ -194,7 +206,8 @@ def _(
 ) -> Iterator[Operator]:
     average = isinstance(layer, layers.GlobalAveragePooling2D)
     yield Operator("GlobalAveragePool" if average else "GlobalMaxPool", (), {}, layer.name)
-    yield Operator("Flatten", (), {}, f"{layer.name}/flatten")
+    if not layer.keepdims:
+        yield Operator("Flatten", (), {}, f"{layer.name}/flatten")
 
 
 @operators_of.register(layers.Flatten)

@@ -1,4 +1,4 @@
-"""Dense: every output sees every input."""
+"""Dense: every output sees every input of its row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Dense(KernelLayer):
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
 
-    Input: (N, C). Output: (N, units). Weights: kernel (C, units); bias (units,).
+    Input: (N, ..., C). Output: (N, ..., units): the kernel is applied along the last axis. Images
+    are made rows of all their values by `Flatten()`, or of a mean a channel by
+    `GlobalAveragePooling2D()`. Weights: kernel (C, units); bias (units,).
 
     Example:
         >>> convkit.layers.Dense(10, activation="softmax")
@@ -58,10 +60,14 @@ class Dense(KernelLayer):
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """(N, units)."""
-        meaning = "(N, C); put Flatten() or GlobalAveragePooling2D() before it"
-        self.expect_rank(input_shape, 2, meaning)
-        return (input_shape[0], self.units)
+        """(N, ..., units)."""
+        if len(self._whole_shape(input_shape)) < 2:
+            raise self.error(
+                f"expected inputs (N, ..., C), such as the rows (N, C) that Flatten() or "
+                f"GlobalAveragePooling2D() make of images, received shape {tuple(input_shape)}"
+            )
+        self._sample_sizes(input_shape)
+        return (*input_shape[:-1], self.units)
 
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (C, units) and the bias (units,)."""
@@ -77,7 +83,8 @@ class Dense(KernelLayer):
         activation: str | None = None,
     ) -> None:
         """y = activation(x @ kernel + bias)."""
-        ops.dense_forward(x, self.kernel.value, self.bias_value, activation=activation, out=y)
+        bias = self.bias_value
+        ops.dense_forward(_rows(x), self.kernel.value, bias, activation=activation, out=_rows(y))
 
     def backward(
         self,
@@ -99,6 +106,11 @@ class Dense(KernelLayer):
         else:
             ops.bias_relu_backward(dy, y, out=dy, db=db)
         if dw is not None:
-            ops.dense_backward_weights(x, dy, out=dw)
+            ops.dense_backward_weights(_rows(x), _rows(dy), out=dw)
         if dx is not None:
-            ops.dense_backward_input(dy, self.kernel.value, out=dx)
+            ops.dense_backward_input(_rows(dy), self.kernel.value, out=_rows(dx))
+
+
+def _rows(array: Array) -> Array:
+    """(N, ..., C) as one row of C after the other, in the same memory."""
+    return array if array.ndim == 2 else array.reshape(-1, array.shape[-1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import ops
+from ..config import flag
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format
@@ -19,16 +20,23 @@ if TYPE_CHECKING:
 class _GlobalPooling2D(Layer):
     """What both global poolings share: the output's shape."""
 
-    shaping = Layer.shaping | {"data_format"}
+    shaping = Layer.shaping | {"data_format", "keepdims"}
 
-    def __init__(self, data_format: str | None = None, **options: Unpack[LayerOptions]) -> None:
+    def __init__(
+        self,
+        data_format: str | None = None,
+        keepdims: bool = False,
+        **options: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**options)
         self.data_format = check_data_format(data_format, self)
+        self.keepdims = flag(keepdims, "keepdims", self)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """(N, C)."""
+        """(N, C), or (N, 1, 1, C)."""
         *_, channels = self._image_sizes(input_shape)
-        return (input_shape[0], channels)
+        plane = (1, 1) if self.keepdims else ()
+        return (input_shape[0], *plane, channels)
 
 
 class GlobalAveragePooling2D(_GlobalPooling2D):
@@ -36,28 +44,33 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 
     Args:
         data_format: None or "channels_last", the only layout there is.
+        keepdims: whether the output is images of one pixel.
 
-    Input: (N, H, W, C). Output: (N, C).
+    Input: (N, H, W, C). Output: (N, C), or (N, 1, 1, C) with `keepdims`.
     """
 
     operation = "global_average_pool2d"
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y = the mean of x over rows and columns."""
-        ops.global_average_pool2d_forward(x, out=y)
+        ops.global_average_pool2d_forward(x, out=_rows(y))
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """dy is shared out equally over each plane."""
         if dx is not None:
-            ops.global_average_pool2d_backward(dy, x.shape, out=dx)
+            ops.global_average_pool2d_backward(_rows(dy), x.shape, out=dx)
 
 
 class GlobalMaxPooling2D(_GlobalPooling2D):
     """The largest value of every channel; NaN counts as larger than any number.
 
-    Input: (N, H, W, C). Output: (N, C).
+    Args:
+        data_format: None or "channels_last", the only layout there is.
+        keepdims: whether the output is images of one pixel.
+
+    Input: (N, H, W, C). Output: (N, C), or (N, 1, 1, C) with `keepdims`.
     """
 
     operation = "global_max_pool2d"
@@ -68,11 +81,16 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y and the indices of the maxima."""
-        ops.global_max_pool2d_forward(x, out=y, indices=saved[0])
+        ops.global_max_pool2d_forward(x, out=_rows(y), indices=saved[0])
 
     def backward(
         self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
     ) -> None:
         """dy goes to where the maxima were."""
         if dx is not None:
-            ops.global_max_pool2d_backward(dy, saved[0], x.shape, out=dx)
+            ops.global_max_pool2d_backward(_rows(dy), saved[0], x.shape, out=dx)
+
+
+def _rows(array: Array) -> Array:
+    """(N, C) or (N, 1, 1, C) as the ops take it, (N, C), in the same memory."""
+    return array.reshape(array.shape[0], array.shape[-1])
