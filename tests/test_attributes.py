@@ -87,6 +87,8 @@ REFUSED: dict[str, Any] = {
     "keepdims": True,
     "kernel_initializer": "zeros",
     "kernel_size": 1,
+    "moving_mean_initializer": "ones",
+    "moving_variance_initializer": "zeros",
     "name": "another",
     "output_padding": 0,
     "padding": "same",

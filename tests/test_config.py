@@ -19,7 +19,14 @@ from convkit.storage import registry, revive
 EXAMPLES: dict[type, dict[str, Any]] = {
     layers.Activation: {"activation": "gelu", "name": "bend"},
     layers.AveragePooling2D: {"pool_size": 3, "strides": (1, 2), "padding": "same"},
-    layers.BatchNormalization: {"momentum": 0.9, "epsilon": 1e-5, "center": False, "scale": False},
+    layers.BatchNormalization: {
+        "momentum": 0.9,
+        "epsilon": 1e-5,
+        "center": False,
+        "scale": False,
+        "beta_initializer": initializers.Constant(0.5),
+        "moving_variance_initializer": "he_normal",
+    },
     layers.Conv2D: {
         "filters": 6,
         "kernel_size": (3, 1),

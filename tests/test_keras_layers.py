@@ -117,6 +117,7 @@ LAYERS: list[tuple[Make, tuple[int, ...]]] = [
     (lambda m: m.layers.GroupNormalization(groups=6, scale=False), IMAGES),
     (lambda m: m.layers.GroupNormalization(groups=8), VECTORS),
     (lambda m: m.layers.GroupNormalization(), (20, 17, 64)),
+    (lambda m: m.layers.BatchNormalization(-1, 0.9, 1e-2, True, True, "ones", "zeros"), IMAGES),
     (lambda m: m.layers.Dropout(0.0), IMAGES),
     (lambda m: m.layers.ReLU(), IMAGES),
     (lambda m: m.layers.ReLU(6), IMAGES),

@@ -209,6 +209,14 @@ def test_parameters_of_batch_normalization() -> None:
     assert [w.name for w in layer.trainable_weights] == ["gamma", "beta"]
     assert [w.name for w in layer.non_trainable_weights] == ["moving_mean", "moving_variance"]
     assert [float(w.numpy()[0]) for w in layer.weights] == [1.0, 0.0, 0.0, 1.0]
+    given = layers.BatchNormalization(
+        beta_initializer=convkit.initializers.Constant(0.25),
+        gamma_initializer="zeros",
+        moving_mean_initializer="ones",
+        moving_variance_initializer=convkit.initializers.Constant(4.0),
+    )
+    given.build((None, 4, 4, 3))
+    assert [float(w.numpy()[0]) for w in given.weights] == [0.0, 0.25, 1.0, 4.0]
     bare = layers.BatchNormalization(center=False, scale=False)
     bare.build((None, 4, 4, 3))
     assert [w.name for w in bare.weights] == ["moving_mean", "moving_variance"]
@@ -361,6 +369,7 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Dropout(-0.1), "rate must be at least 0"),
         (lambda: layers.Dropout(float("nan")), "rate must be at least 0"),
         (lambda: layers.Dropout(0.5, seed=-1), "a seed must lie in"),
+        (lambda: layers.BatchNormalization(gamma_initializer="x"), "unknown initializer 'x'"),
         (lambda: layers.BatchNormalization(momentum=1.5), "momentum must lie in"),
         (lambda: layers.BatchNormalization(epsilon=0.0), "epsilon must be positive"),
         (lambda: layers.Softmax(axis=0), "axis must be -1"),

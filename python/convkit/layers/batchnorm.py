@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import ops, regularizers
+from .. import initializers, ops, regularizers
 from ..config import as_number, flag
 from ..initializers import Ones, Zeros
 from ..parameters import Array, Parameter, Shape, aligned_zeros
@@ -29,6 +29,8 @@ class BatchNormalization(EpilogueLayer):
         epsilon: added to the variance.
         center: whether there is a beta.
         scale: whether there is a gamma.
+        beta_initializer, gamma_initializer, moving_mean_initializer,
+            moving_variance_initializer: names or objects of `convkit.initializers`.
         beta_regularizer, gamma_regularizer: names or objects of `convkit.regularizers`, or None.
 
     Input and output: (N, ..., C).
@@ -37,7 +39,15 @@ class BatchNormalization(EpilogueLayer):
 
     repeats = True
     operation = "batchnorm"
-    shaping = EpilogueLayer.shaping | {"axis", "center", "scale"}
+    shaping = EpilogueLayer.shaping | {
+        "axis",
+        "beta_initializer",
+        "center",
+        "gamma_initializer",
+        "moving_mean_initializer",
+        "moving_variance_initializer",
+        "scale",
+    }
 
     def __init__(
         self,
@@ -46,13 +56,15 @@ class BatchNormalization(EpilogueLayer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        *,
+        beta_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
+        gamma_initializer: str | initializers.Initializer | dict[str, Any] = "ones",
+        moving_mean_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
+        moving_variance_initializer: str | initializers.Initializer | dict[str, Any] = "ones",
         beta_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         gamma_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
-        self.axis = axis
         if (stays := as_number(momentum)) is None or not 0.0 <= stays <= 1.0:
             raise self.error(f"momentum must lie in 0 .. 1, received {momentum!r}")
         if (added := as_number(epsilon)) is None or not 0.0 < added < float("inf"):
@@ -60,6 +72,10 @@ class BatchNormalization(EpilogueLayer):
         self.axis = axis
         self.momentum, self.epsilon = stays, added
         self.center, self.scale = flag(center, "center", self), flag(scale, "scale", self)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.gamma: Parameter
@@ -92,11 +108,19 @@ class BatchNormalization(EpilogueLayer):
         channels = self._channels(input_shape)
         shape = (channels,)
         if self.scale:
-            self.gamma = self.add_parameter("gamma", shape, Ones(), self.gamma_regularizer)
+            self.gamma = self.add_parameter(
+                "gamma", shape, self.gamma_initializer, self.gamma_regularizer
+            )
         if self.center:
-            self.beta = self.add_parameter("beta", shape, Zeros(), self.beta_regularizer)
-        self.moving_mean = self.add_parameter("moving_mean", shape, Zeros(), trainable=False)
-        self.moving_variance = self.add_parameter("moving_variance", shape, Ones(), trainable=False)
+            self.beta = self.add_parameter(
+                "beta", shape, self.beta_initializer, self.beta_regularizer
+            )
+        self.moving_mean = self.add_parameter(
+            "moving_mean", shape, self.moving_mean_initializer, trainable=False
+        )
+        self.moving_variance = self.add_parameter(
+            "moving_variance", shape, self.moving_variance_initializer, trainable=False
+        )
         # What the layer does not have is a constant that no optimizer and no file ever sees. It
         # comes last, when a file has proved by the others that there are so many channels.
         if not self.scale:
