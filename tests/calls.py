@@ -244,6 +244,7 @@ def _updates() -> dict[str, dict[str, Any]]:
             "learning_rate": 0.5,
             "step": 1,
         },
+        "constrain_norms": {"w": w.copy().reshape(3, 2), "axis": 0, "max_norm": 1.5, "rate": 0.5},
         "regularize": {"w": w, "g": g.copy(), "l1": 0.5, "l2": 0.25},
         "gather": {"source": _ones_to_three(5, 3), "indices": np.array([3, 0])},
     }
@@ -281,6 +282,7 @@ IN_PLACE = {
     "sgd_update": ("w", "velocity"),
     "rmsprop_update": ("w", "v", "momentum_buffer"),
     "adam_update": ("w", "m", "v"),
+    "constrain_norms": ("w",),
     "regularize": ("g",),
     "conv2d_backward": ("dx", "dw", "db"),
     "layernorm_backward": ("dx", "dgamma", "dbeta"),
@@ -327,6 +329,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "sgd_update": (),
     "rmsprop_update": (),
     "adam_update": (),
+    "constrain_norms": (),
     "regularize": (),
 }
 

@@ -63,8 +63,9 @@ def _layer(layer: convkit.layers.Layer) -> Any:
     for key in list(config):
         if key.endswith("_initializer"):
             del config[key]  # the weights are copied
-        elif key.endswith("_regularizer") and config[key] is not None:
-            kind = getattr(keras.regularizers, config[key]["class_name"])
+        elif key.endswith(("_regularizer", "_constraint")) and config[key] is not None:
+            module = getattr(keras, f"{key.rpartition('_')[2]}s")
+            kind = getattr(module, config[key]["class_name"])
             config[key] = kind(**config[key]["config"])
     return getattr(keras.layers, type(layer).__name__)(**config)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import initializers, layers, losses, metrics, optimizers, regularizers
+from convkit import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from convkit.config import Configurable, argument_names
 from convkit.layers.base import Layer
 from convkit.optimizers import schedules
@@ -48,13 +48,18 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "activation": ["tanh", "relu", None, "softmax", "leaky_relu"],
     "algorithm": ["direct"],
     "alpha": [0.5],
+    "beta_constraint": ["non_neg"],
     "beta_regularizer": ["l2"],
+    "bias_constraint": [constraints.MaxNorm(1e-3)],
     "bias_regularizer": [regularizers.L1(0.1)],
+    "depthwise_constraint": [constraints.UnitNorm([0, 1])],
     "depthwise_regularizer": ["l2"],
     "epsilon": [0.5],
+    "gamma_constraint": [constraints.MinMaxNorm(0.0, 0.5)],
     "gamma_regularizer": ["l1"],
     "invert": [True],
     "interpolation": ["bilinear"],
+    "kernel_constraint": ["non_neg"],
     "kernel_regularizer": ["l2"],
     "max_value": [1.0],
     "mean": [1.5],
@@ -546,6 +551,26 @@ def test_regularizers_in_use(tmp_path: Path) -> None:
     assert_like_its_file(each, tmp_path)
     with pytest.raises(AttributeError):
         layer.weights[0].regularizer = penalty  # type: ignore[misc]
+
+
+def test_constraints_in_use(tmp_path: Path) -> None:
+    bound = constraints.MaxNorm(0.5, [0, 1, 2])
+    layer = layers.Conv2D(4, 3, kernel_constraint=bound, name="bound")
+    each = model(layer)
+    use(each)
+    bound.max_value = 0.25
+    assert_like_its_file(each, tmp_path)
+    assert np.linalg.norm(layer.kernel.value.reshape(-1, 4), axis=0).max() < 0.25 + 1e-6
+    layer.kernel_constraint, layer.bias_constraint = None, "non_neg"
+    assert layer.kernel.constraint is None
+    assert_like_its_file(each, tmp_path)
+    assert layer.bias is not None
+    assert layer.bias.value.min() >= 0
+    with pytest.raises(ValueError, match=r'"bound" .*constraint of the kernel: MaxNorm: axis'):
+        layer.kernel_constraint = constraints.MaxNorm(1, axis=4)
+    assert layer.kernel_constraint is None
+    with pytest.raises(AttributeError):
+        layer.weights[0].constraint = bound  # type: ignore[misc]
 
 
 def test_metrics_in_use(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import callbacks, initializers, layers, losses, metrics, optimizers
+from convkit import callbacks, constraints, initializers, layers, losses, metrics, optimizers
 from convkit.config import Configurable, argument_names, serialize, suggestion
 from convkit.optimizers import schedules
 from convkit.storage import registry, revive
@@ -73,9 +73,17 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     layers.Permute: {"dims": (2, 1, 3)},
     layers.SpatialDropout2D: {"rate": 0.25, "seed": 7},
     layers.UpSampling2D: {"size": (2, 3), "interpolation": "bilinear"},
-    layers.Dense: {"units": 3, "activation": "softmax", "kernel_initializer": "he_uniform"},
+    layers.Dense: {
+        "units": 3,
+        "activation": "softmax",
+        "kernel_initializer": "he_uniform",
+        "kernel_constraint": constraints.MaxNorm(3.0),
+    },
     layers.Dropout: {"rate": 0.25, "seed": 7},
     layers.InputLayer: {"shape": (4, 4, 1), "name": "images"},
+    constraints.MaxNorm: {"max_value": 0.5, "axis": [0, 1, 2]},
+    constraints.MinMaxNorm: {"min_value": 0.5, "max_value": 1.5, "rate": 0.5, "axis": 1},
+    constraints.UnitNorm: {"axis": -1},
     initializers.Constant: {"value": -2.5},
     initializers.Orthogonal: {"gain": 2.0, "seed": 4},
     initializers.TruncatedNormal: {"mean": 1.0, "stddev": 0.25, "seed": 3},

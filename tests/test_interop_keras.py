@@ -154,6 +154,26 @@ def test_penalties_come_along() -> None:
                 assert copy.get_config()[name]["config"] == pytest.approx(value["config"])
 
 
+@pytest.mark.usefixtures("keras")
+def test_constraints_come_along() -> None:
+    of = convkit.constraints
+    model = convkit.Sequential(
+        [
+            convkit.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, kernel_constraint=of.MaxNorm(0.5, [0, 1, 2])),
+            layers.DepthwiseConv2D(3, depthwise_constraint="unit_norm", bias_constraint="non_neg"),
+            layers.BatchNormalization(gamma_constraint=of.MinMaxNorm(0.5, 2.0, 0.25)),
+            layers.Flatten(),
+            layers.Dense(3, "softmax", kernel_constraint=of.UnitNorm(1)),
+        ]
+    )
+    back = interop.from_keras(interop.to_keras(model))
+    for layer, copy in zip(model.layers, back.layers, strict=True):
+        for name, value in layer.get_config().items():
+            if name.endswith("_constraint"):
+                assert copy.get_config()[name] == value
+
+
 def test_own_penalties_are_refused() -> None:
     class Own(convkit.regularizers.L2):
         """A user's own regularizer."""
@@ -161,6 +181,13 @@ def test_own_penalties_are_refused() -> None:
     model = convkit.Sequential([convkit.Input((3,)), layers.Dense(2, kernel_regularizer=Own())])
     with pytest.raises(ValueError, match=r'"dense.*kernel_regularizer: Own.* has no counterpart'):
         interop.to_keras(model)
+
+
+class Halved(keras.constraints.Constraint):
+    """A user's own constraint."""
+
+    def __call__(self, w: Any) -> Any:
+        return w / 2
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -176,7 +203,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "axis": (lambda: keras.layers.BatchNormalization(axis=1), "no counterpart for axis=1"),
     "constraint": (
-        lambda: keras.layers.Dense(2, kernel_constraint="non_neg"),
+        lambda: keras.layers.Dense(2, kernel_constraint=Halved()),
         "no counterpart for kernel_constraint=",
     ),
     "penalty": (

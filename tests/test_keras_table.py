@@ -33,6 +33,7 @@ pytestmark = [
 # Where a public name of convkit must be in the table if Keras has it too.
 MODULES = (
     "callbacks",
+    "constraints",
     "datasets",
     "initializers",
     "layers",

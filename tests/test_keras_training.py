@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import layers, regularizers
+from convkit import constraints, layers, regularizers
 from peer_keras import assert_same_history, assert_same_weights, keras, twin
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
@@ -123,6 +123,23 @@ def test_regularized_depthwise_convolution() -> None:
     ours = convkit.Sequential([convkit.Input(SIZES), *body])
     x, y, _ = samples()
     fit_both(ours, pair(ours), x, y)
+
+
+def test_constraints() -> None:
+    convkit.utils.set_random_seed(3)
+    body = [
+        layers.Conv2D(4, 3, kernel_constraint=constraints.MaxNorm(0.75, [0, 1, 2])),
+        layers.DepthwiseConv2D(3, depthwise_constraint=constraints.UnitNorm([0, 1])),
+        layers.BatchNormalization(gamma_constraint=constraints.MinMaxNorm(0.5, 1.25, 0.5)),
+        layers.Flatten(),
+        layers.Dense(5, "relu", kernel_constraint="non_neg", bias_constraint="non_neg"),
+        layers.Dense(3, "softmax", kernel_constraint=constraints.UnitNorm(1)),
+    ]
+    ours = convkit.Sequential([convkit.Input(SIZES), *body])
+    x, y, _ = samples()
+    fit_both(ours, pair(ours), x, y)
+    norms = np.linalg.norm(ours.layers[-1].kernel.value, axis=1)
+    np.testing.assert_allclose(norms, 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["L1", "L2", "L1L2"])

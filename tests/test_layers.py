@@ -389,8 +389,8 @@ def test_wrong_arguments(make: Any, message: str) -> None:
 
 
 def test_an_unknown_argument_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="kernel_constraint"):
-        layers.Dense(3, kernel_constraint="l2")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="activity_regularizer"):
+        layers.Dense(3, activity_regularizer="l2")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"^Conv2D\(\) got .* 'stride'; did you mean 'strides'\?$"):
         layers.Conv2D(4, 3, stride=2)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"^Flatten\(\) got an unexpected .* 'shape'"):

@@ -23,6 +23,7 @@ import convkit
 from calls import valid_calls
 from convkit import (
     callbacks,
+    constraints,
     initializers,
     layers,
     losses,
@@ -134,8 +135,8 @@ def ops_and_their_calls() -> Iterator[tuple[str, Case]]:
 
 
 def constructors() -> Iterator[tuple[str, Case]]:
-    for module in (callbacks, initializers, layers, losses, metrics, models, optimizers,
-                   regularizers, schedules, utils, runtime):  # fmt: skip
+    for module in (callbacks, constraints, initializers, layers, losses, metrics, models,
+                   optimizers, regularizers, schedules, utils, runtime):  # fmt: skip
         for name in module.__all__:
             made = getattr(module, name)
             if not callable(made) or name in ("show_config", "Logs", "clear_session"):

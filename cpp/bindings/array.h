@@ -84,6 +84,7 @@ void bind_gather(py::module_& m);
 void bind_rescaling(py::module_& m);
 void bind_upsampling2d(py::module_& m);
 void bind_permute(py::module_& m);
+void bind_constraint(py::module_& m);
 void bind_noise(py::module_& m);
 void bind_zero_padding2d(py::module_& m);
 void bind_merge(py::module_& m);

@@ -24,6 +24,7 @@ PYBIND11_MODULE(_core, m) {
   bind_rescaling(m);
   bind_upsampling2d(m);
   bind_permute(m);
+  bind_constraint(m);
   bind_noise(m);
   bind_zero_padding2d(m);
   bind_merge(m);

@@ -23,6 +23,7 @@ from . import runtime  # first: it loads the native module
 # isort: split
 from . import (
     callbacks,
+    constraints,
     initializers,
     layers,
     losses,
@@ -48,6 +49,7 @@ __all__ = [
     "Sequential",
     "bench",
     "callbacks",
+    "constraints",
     "datasets",
     "initializers",
     "interop",

@@ -110,7 +110,6 @@ ABSENT: dict[str, str] = {
     "utils.PyDataset": "an array or an iterable of batches",
     "utils.Sequence": "an array or an iterable of batches",
     "backend.clear_session": "`utils.clear_session`",
-    "constraints.MaxNorm": "a callback that clips `layer.kernel.value`",
     "applications.MobileNetV2": "nothing: a chain that is trained here",
     "mixed_precision.set_global_policy": "everything is float32",
 }
@@ -119,7 +118,6 @@ MODULES: dict[str, str] = {
     "activations": 'an activation is given by its name, such as activation="relu"',
     "applications": "nothing: a chain that is trained here",
     "backend": "`utils.clear_session`, and NumPy",
-    "constraints": "a callback that clips `layer.kernel.value`",
     "distribute": "everything runs on this machine's cores",
     "mixed_precision": "everything is float32",
     "ops": "NumPy",
@@ -140,8 +138,6 @@ ARGUMENTS: dict[str, str] = {
     "dtype": "nothing: everything is float32",
     "global_clipnorm": "a smaller learning_rate",
     "input_dim": "input_shape=(input_dim,)",
-    "kernel_constraint": "a callback that clips layer.kernel.value",
-    "bias_constraint": "a callback that clips layer.bias.value",
     "lr": "learning_rate",
     "weights": "set_weights after building",
 }

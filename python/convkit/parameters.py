@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import changes
 
 if TYPE_CHECKING:
+    from .constraints import Constraint
     from .regularizers import Regularizer
 
 Array = NDArray[Any]
@@ -61,12 +62,14 @@ class Parameter:
         value: the initial value, taken over as contiguous float32.
         trainable: False for state that only the layer itself updates.
         regularizer: the penalty on its size that training adds to the loss, or None.
+        constraint: what it must be after each of the optimizer's steps, or None.
 
     `frozen` is what `layer.trainable = False` sets: the parameter keeps its place in the flat
     buffer, but the optimizer passes over it.
     """
 
     __slots__ = (
+        "_constraint",
         "_frozen",
         "_gradient",
         "_regularizer",
@@ -85,11 +88,13 @@ class Parameter:
         path: str = "",
         trainable: bool = True,
         regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
         self.name = name
         self.path = path or name
         self._trainable = trainable
         self._regularizer = regularizer
+        self._constraint = constraint
         self._frozen = False
         self._value: Array = np.asarray(value, np.float32, order="C")
         self._gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
@@ -155,6 +160,15 @@ class Parameter:
     def penalize(self, regularizer: Regularizer | None) -> None:
         """Have another penalty; the layer says so that has the parameter."""
         self._regularizer = regularizer
+
+    @property
+    def constraint(self) -> Constraint | None:
+        """What it must be after a step. To set it, set the layer's, such as `kernel_constraint`."""
+        return self._constraint
+
+    def constrain(self, constraint: Constraint | None) -> None:
+        """Have another constraint; the layer says so that has the parameter."""
+        self._constraint = constraint
 
     def move(self, home: Array) -> None:
         """Live in other memory from now on, with the same numbers."""
@@ -254,6 +268,12 @@ class ParameterStore:
             for parameter, place in zip(self.parameters, self._places, strict=True)
             if parameter.trainable
         }
+
+    def constrain(self) -> None:
+        """Make every parameter that an optimizer may change what its constraint says."""
+        for parameter in self.parameters:
+            if (constraint := parameter.constraint) is not None and not parameter.frozen:
+                constraint.apply(parameter.value)
 
     def trainable_changed(self) -> None:
         """A parameter was frozen or released."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import layers, random, regularizers
+from .. import constraints, layers, random, regularizers
 from ..models import Sequential
 from ..parameters import Array
 from .packages import package
@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 
 # The table: a layer of both libraries is one entry, with the arguments that both have.
 _WINDOW = ("strides", "padding")
-_BIAS = ("use_bias", "bias_regularizer")
 _SCALES = ("epsilon", "center", "scale", "beta_regularizer", "gamma_regularizer")
+_BIAS = ("use_bias", "bias_regularizer", "bias_constraint")
+_KERNEL = ("kernel_regularizer", "kernel_constraint")
 _CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", *_BIAS)
 _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Activation: ("activation",),
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
     layers.BatchNormalization: (*("momentum", *_SCALES),),
-    layers.Conv2D: ("filters", "groups", *_CONVOLUTION, "kernel_regularizer"),
     layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, "kernel_regularizer"),
+        *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"),
+    layers.Conv2D: ("filters", "groups", *_CONVOLUTION, *_KERNEL),
     layers.Cropping2D: ("cropping",),
-    layers.Dense: ("units", "activation", *_BIAS, "kernel_regularizer"),
-    layers.DepthwiseConv2D: ("depth_multiplier", *_CONVOLUTION, "depthwise_regularizer"),
+    layers.Dense: ("units", "activation", *_BIAS, *_KERNEL),
+    layers.DepthwiseConv2D: (
+        *("depth_multiplier", *_CONVOLUTION, "depthwise_regularizer", "depthwise_constraint"),
+    ),
     layers.Dropout: ("rate", "seed"),
     layers.ELU: ("alpha",),
     layers.Flatten: (),
@@ -130,8 +134,8 @@ def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
         if not _means_nothing(name, value, rank):
             raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
     for name, value in wanted.items():
-        if name.endswith("_regularizer") and value is not None:
-            wanted[name] = _penalty(value, layer, name)
+        if name.endswith(tuple(_OF_PARAMETERS)) and value is not None:
+            wanted[name] = _of_parameter(value, layer, name)
     if kind is layers.Rescaling:
         wanted = {name: _channel_numbers(layer, name) for name in wanted}
     return kind(name=layer.name, **wanted)
@@ -201,15 +205,23 @@ def _means_nothing(name: str, value: Any, rank: int) -> bool:
     return value in _FIXED[name] if name in _FIXED else value in (None, False, 0.0)
 
 
-# Who penalises what, in both libraries with the same arguments.
-_PENALTIES = {kind.__name__: kind for kind in (regularizers.L1, regularizers.L2, regularizers.L1L2)}
+# What a parameter may have, by the end of the argument: Keras's module, and the classes that both
+# libraries have with the same arguments.
+_OF_PARAMETERS: dict[str, tuple[str, tuple[type[Any], ...]]] = {
+    "_regularizer": ("regularizers", (regularizers.L1, regularizers.L2, regularizers.L1L2)),
+    "_constraint": (
+        "constraints",
+        (constraints.MaxNorm, constraints.MinMaxNorm, constraints.NonNeg, constraints.UnitNorm),
+    ),
+}
 
 
-def _penalty(value: Mapping[str, Any], layer: Any, name: str) -> regularizers.Regularizer:
-    """A regularizer from Keras's description of its own."""
-    kind = _PENALTIES.get(value.get("class_name", ""))
+def _of_parameter(value: Mapping[str, Any], layer: Any, name: str) -> Any:
+    """A regularizer or a constraint from Keras's description of its own."""
+    module, kinds = _OF_PARAMETERS[f"_{name.rpartition('_')[2]}"]
+    kind = {kind.__name__: kind for kind in kinds}.get(value.get("class_name", ""))
     # A class of somebody else's may have the same name; Keras then says so.
-    if kind is None or value.get("module") != "keras.regularizers":
+    if kind is None or value.get("module") != f"keras.{module}":
         raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
     return kind(**value["config"])
 
@@ -269,8 +281,11 @@ def _to_layer(layer: layers.Layer, theirs: Any) -> Any:
     config = layer.get_config()
     wanted = {name: config[name] for name in arguments}
     for name in wanted:
-        if name.endswith("_regularizer") and (ours := getattr(layer, name)) is not None:
-            if type(ours) not in _PENALTIES.values():
+        end = f"_{name.rpartition('_')[2]}"
+        if end in _OF_PARAMETERS and (ours := getattr(layer, name)) is not None:
+            module, kinds = _OF_PARAMETERS[end]
+            if type(ours) not in kinds:
                 raise layer.error(f"{name}: {ours!r} has no counterpart in Keras")
-            wanted[name] = getattr(theirs.regularizers, type(ours).__name__)(**ours.get_config())
+            kind = getattr(getattr(theirs, module), type(ours).__name__)
+            wanted[name] = kind(**ours.get_config())
     return getattr(theirs.layers, type(layer).__name__)(name=layer.name, **wanted)

@@ -125,9 +125,8 @@ def _nudged(model: Sequential, x: Array) -> Array:
     copies = []
     for layer in model.layers:
         config = layer.get_config()
-        plain = {
-            k: v for k, v in config.items() if not k.endswith(("_initializer", "_regularizer"))
-        }
+        without = ("_initializer", "_regularizer", "_constraint")
+        plain = {k: v for k, v in config.items() if not k.endswith(without)}
         copies.append(type(layer).from_config(plain))
     with random.seeded(0):  # the initializers of what is overwritten
         twin = Sequential([Input(x.shape[1:]), *copies])

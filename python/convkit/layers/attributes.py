@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ..parameters import Shape
+    from ..constraints import Constraint
     from .base import Layer
 
 
@@ -35,3 +36,31 @@ def _sample_sizes(shape: Shape) -> tuple[int, ...]:
 def are_same(one: Any, other: Any) -> bool:
     """Whether two arguments are the same."""
     return one is other or (type(one) is type(other) and bool(np.all(one == other)))
+
+
+def pass_on(layer: Layer, name: str) -> None:
+    """Tell the parameters of a built layer of a regularizer or a constraint that was set."""
+    for parameter in layer.weights:
+        if name == layer.argument_of(parameter, "regularizer"):
+            parameter.penalize(getattr(layer, name))
+        elif name == layer.argument_of(parameter, "constraint"):
+            parameter.constrain(getattr(layer, name))
+
+
+def check_constraints(layer: Layer, name: str, value: Any) -> None:
+    """ValueError if what is to be set is a constraint that its parameter cannot have."""
+    for parameter in layer.weights:
+        if name == layer.argument_of(parameter, "constraint"):
+            check_constraint(layer, parameter.name, value, parameter.shape)
+
+
+def check_constraint(
+    layer: Layer, name: str, constraint: Constraint | None, shape: tuple[int, ...]
+) -> None:
+    """ValueError, which names layer and parameter, if a shape cannot have a constraint."""
+    if constraint is None:
+        return
+    try:
+        constraint.check(shape)
+    except ValueError as error:
+        raise layer.error(f"the constraint of the {name}: {error}") from None

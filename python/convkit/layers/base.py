@@ -26,15 +26,17 @@ from ..config import Configurable, argument_names, flag, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
-from .attributes import are_same, lowered_from
 from .calling import call
 from .checks import ShapeChecks, check_sample_shape
 from .graph import Operation
+from .attributes import are_same, check_constraint, check_constraints, lowered_from, pass_on
 from .naming import automatic_name
 from .run import Run, SavedArray
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from ..constraints import Constraint
 
 # Gives a parameter's first value in place of its initializer, by its path and shape.
 WeightSource = Callable[[str, tuple[int, ...]], Array]
@@ -169,9 +171,7 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
             return
         before = lowered_from(self)
         super()._set(name, value)
-        for parameter in self._parameters:
-            if name == self._regularizer_name(parameter):
-                parameter.penalize(getattr(self, name))
+        pass_on(self, name)
         if lowered_from(self) != before:
             restructure(self)
 
@@ -179,6 +179,7 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
         old, new = getattr(self, name), getattr(twin, name)
         if not self.built or self.input_shape is None or are_same(old, new):
             return
+        check_constraints(self, name, new)
         built_for = None
         if name in self.shaping:
             built_for = f"with shapes and parameters for {name}={old!r}"
@@ -190,9 +191,9 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
             advice = f"the layer is built {built_for}: make a new layer, in a new model"
             raise self._refusal(name, advice)
 
-    def _regularizer_name(self, parameter: Parameter) -> str:
-        """The argument that a parameter's regularizer came from."""
-        return f"{parameter.name}_regularizer"
+    def argument_of(self, parameter: Parameter, kind: str) -> str:
+        """The argument that a parameter's "regularizer" or "constraint" came from."""
+        return f"{parameter.name}_{kind}"
 
     # What subclasses may define.
 
@@ -250,10 +251,12 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
         shape: Sequence[int],
         initializer: Initializer,
         regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
         *,
         trainable: bool = True,
     ) -> Parameter:
         """Make a parameter and count it among the layer's weights."""
+        check_constraint(self, name, constraint, tuple(shape))
         path = f"{self.name}/{name}"
         source = self.weight_source
         try:
@@ -271,7 +274,8 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
                 f"{type(initializer).__name__} returned shape {value.shape} for the {name} "
                 f"of shape {tuple(shape)}"
             )
-        parameter = Parameter(name, value, path=path, trainable=trainable, regularizer=regularizer)
+        given: Any = {"regularizer": regularizer, "constraint": constraint, "trainable": trainable}
+        parameter = Parameter(name, value, path=path, **given)
         self._parameters.append(parameter)
         return parameter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops, regularizers
+from .. import constraints, initializers, ops, regularizers
 from ..config import as_number, flag
 from ..initializers import Ones, Zeros
 from ..parameters import Array, Parameter, Shape, aligned_zeros
@@ -32,6 +32,7 @@ class BatchNormalization(EpilogueLayer):
         beta_initializer, gamma_initializer, moving_mean_initializer,
             moving_variance_initializer: names or objects of `convkit.initializers`.
         beta_regularizer, gamma_regularizer: names or objects of `convkit.regularizers`, or None.
+        beta_constraint, gamma_constraint: names or objects of `convkit.constraints`, or None.
 
     Input and output: (N, ..., C).
     Weights: gamma, beta, moving_mean, moving_variance, each (C,); the last two are not trainable.
@@ -62,6 +63,8 @@ class BatchNormalization(EpilogueLayer):
         moving_variance_initializer: str | initializers.Initializer | dict[str, Any] = "ones",
         beta_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         gamma_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        beta_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        gamma_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
@@ -78,6 +81,8 @@ class BatchNormalization(EpilogueLayer):
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Parameter
         self.beta: Parameter
         self.moving_mean: Parameter
@@ -108,13 +113,11 @@ class BatchNormalization(EpilogueLayer):
         channels = self._channels(input_shape)
         shape = (channels,)
         if self.scale:
-            self.gamma = self.add_parameter(
-                "gamma", shape, self.gamma_initializer, self.gamma_regularizer
-            )
+            of_gamma = self.gamma_initializer, self.gamma_regularizer, self.gamma_constraint
+            self.gamma = self.add_parameter("gamma", shape, *of_gamma)
         if self.center:
-            self.beta = self.add_parameter(
-                "beta", shape, self.beta_initializer, self.beta_regularizer
-            )
+            of_beta = self.beta_initializer, self.beta_regularizer, self.beta_constraint
+            self.beta = self.add_parameter("beta", shape, *of_beta)
         self.moving_mean = self.add_parameter(
             "moving_mean", shape, self.moving_mean_initializer, trainable=False
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops, regularizers
+from .. import constraints, initializers, ops, regularizers
 from ..parameters import Array, Shape
 from .base import LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
@@ -139,6 +139,7 @@ class Conv2D(BaseConv2D):
         use_bias: whether to add a learnt bias to each output channel.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
+        kernel_constraint, bias_constraint: names or objects of `convkit.constraints`, or None.
         algorithm: "auto", or "direct" to do without Winograd's algorithm in this layer, forward and
             backward: slower by up to three times, and as exact where single values are much larger
             than their neighbours as elsewhere (docs/accuracy.md).
@@ -170,6 +171,8 @@ class Conv2D(BaseConv2D):
         kernel_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         *,
+        kernel_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        bias_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         algorithm: str = "auto",
         **options: Unpack[LayerOptions],
     ) -> None:
@@ -183,12 +186,14 @@ class Conv2D(BaseConv2D):
             use_bias=use_bias,
             bias_initializer=bias_initializer,
             bias_regularizer=bias_regularizer,
+            bias_constraint=bias_constraint,
             **options,
         )
         self.filters = positive(filters, "filters", self)
         self.groups = positive(groups, "groups", self)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
         if self.filters % self.groups:
             raise self.error(
                 f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
@@ -214,7 +219,8 @@ class Conv2D(BaseConv2D):
         """The kernel (KH, KW, C // groups, OC) and the bias (OC,)."""
         channels = self._channels(input_shape)
         shape = (*self.kernel_size, channels // self.groups, self.filters)
-        self._add_kernel(shape, self.filters, self.kernel_initializer, self.kernel_regularizer)
+        of_kernel = self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        self._add_kernel(shape, self.filters, *of_kernel)
 
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The algorithms of the directions that run."""

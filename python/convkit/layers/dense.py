@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops, regularizers
+from .. import constraints, initializers, ops, regularizers
 from ..parameters import Array, Shape
 from .base import LayerOptions
 from .checks import positive
@@ -24,6 +24,7 @@ class Dense(KernelLayer):
         use_bias: whether to add a learnt bias.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
+        kernel_constraint, bias_constraint: names or objects of `convkit.constraints`, or None.
 
     Input: (N, ..., C). Output: (N, ..., units): the kernel is applied along the last axis. Images
     are made rows of all their values by `Flatten()`, or of a mean a channel by
@@ -46,6 +47,9 @@ class Dense(KernelLayer):
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         kernel_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        *,
+        kernel_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        bias_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
@@ -53,11 +57,13 @@ class Dense(KernelLayer):
             use_bias=use_bias,
             bias_initializer=bias_initializer,
             bias_regularizer=bias_regularizer,
+            bias_constraint=bias_constraint,
             **options,
         )
         self.units = positive(units, "units", self)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(N, ..., units)."""
@@ -72,7 +78,8 @@ class Dense(KernelLayer):
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (C, units) and the bias (units,)."""
         shape = (self._channels(input_shape), self.units)
-        self._add_kernel(shape, self.units, self.kernel_initializer, self.kernel_regularizer)
+        of_kernel = self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        self._add_kernel(shape, self.units, *of_kernel)
 
     def forward(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, regularizers
+from .. import constraints, initializers, regularizers
 from ..parameters import Array, Parameter, Shape
 from .base import LayerOptions
 from .checks import positive
@@ -33,6 +33,7 @@ class DepthwiseConv2D(BaseConv2D):
         depthwise_initializer, bias_initializer: names or objects of `convkit.initializers`.
         depthwise_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or
             None.
+        depthwise_constraint, bias_constraint: names or objects of `convkit.constraints`, or None.
 
     Input: (N, H, W, C). Output: (N, OH, OW, C * M).
     Weights: kernel (KH, KW, C, M); bias (C * M,).
@@ -59,6 +60,9 @@ class DepthwiseConv2D(BaseConv2D):
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         depthwise_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        *,
+        depthwise_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        bias_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
@@ -71,12 +75,14 @@ class DepthwiseConv2D(BaseConv2D):
             use_bias=use_bias,
             bias_initializer=bias_initializer,
             bias_regularizer=bias_regularizer,
+            bias_constraint=bias_constraint,
             **options,
         )
         self.groups = 1  # until it is built
         self.depth_multiplier = positive(depth_multiplier, "depth_multiplier", self)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
 
     def _output_channels(self, channels: int) -> int:
         """C * M."""
@@ -88,16 +94,22 @@ class DepthwiseConv2D(BaseConv2D):
         self.groups = channels
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         outputs = self._output_channels(channels)
-        self._add_kernel(shape, outputs, self.depthwise_initializer, self.depthwise_regularizer)
+        self._add_kernel(
+            shape,
+            outputs,
+            self.depthwise_initializer,
+            self.depthwise_regularizer,
+            self.depthwise_constraint,
+        )
 
     def use_parameters(self, kernel: Parameter, bias: Parameter | None = None) -> None:
         """As of the base class, with as many groups as the kernel has channels."""
         super().use_parameters(kernel, bias)
         self.groups = kernel.shape[2]
 
-    def _regularizer_name(self, parameter: Parameter) -> str:
-        """The kernel's is called otherwise, as in Keras."""
-        return super()._regularizer_name(parameter).replace("kernel", "depthwise")
+    def argument_of(self, parameter: Parameter, kind: str) -> str:
+        """The kernel's are called otherwise, as in Keras."""
+        return super().argument_of(parameter, kind).replace("kernel", "depthwise")
 
     def _grouped(self, kernel: Array) -> Array:
         """The same memory as the weights of a convolution in groups, (KH, KW, 1, C * M)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .. import initializers, regularizers
+from .. import constraints, initializers, regularizers
 from ..config import flag
 from ..parameters import Array, Parameter
 from .activation import Activation, check_activation
@@ -60,6 +60,7 @@ class KernelOptions(LayerOptions, total=False):
     use_bias: bool
     bias_initializer: str | initializers.Initializer | dict[str, Any]
     bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None
+    bias_constraint: str | constraints.Constraint | dict[str, Any] | None
 
 
 class KernelLayer(EpilogueLayer):
@@ -68,8 +69,8 @@ class KernelLayer(EpilogueLayer):
     Args:
         activation: a name, or None.
         use_bias: whether there is a bias.
-        bias_initializer, bias_regularizer: of the bias. The kernel's have other names in other
-            layers, so that they are the subclasses' affair.
+        bias_initializer, bias_regularizer, bias_constraint: of the bias. The kernel's have other
+            names in other layers, so that they are the subclasses' affair.
     """
 
     keeps_input = True
@@ -83,6 +84,7 @@ class KernelLayer(EpilogueLayer):
         use_bias: bool = True,
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        bias_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**options)
@@ -90,6 +92,7 @@ class KernelLayer(EpilogueLayer):
         self.use_bias = flag(use_bias, "use_bias", self)
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.kernel: Parameter
         self.bias: Parameter | None = None
 
@@ -99,13 +102,13 @@ class KernelLayer(EpilogueLayer):
         outputs: int,
         initializer: initializers.Initializer,
         regularizer: regularizers.Regularizer | None,
+        constraint: constraints.Constraint | None,
     ) -> None:
         """Make the kernel of that shape and, if there is one, the bias (outputs,)."""
-        self.kernel = self.add_parameter("kernel", shape, initializer, regularizer)
+        self.kernel = self.add_parameter("kernel", shape, initializer, regularizer, constraint)
         if self.use_bias:
-            self.bias = self.add_parameter(
-                "bias", (outputs,), self.bias_initializer, self.bias_regularizer
-            )
+            of_bias = self.bias_initializer, self.bias_regularizer, self.bias_constraint
+            self.bias = self.add_parameter("bias", (outputs,), *of_bias)
 
     def use_parameters(self, kernel: Parameter, bias: Parameter | None = None) -> None:
         """Compute with another layer's parameters, as a stage of it."""

@@ -23,6 +23,7 @@ from convkit.ops.activation import (
 )
 from convkit.ops.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from convkit.ops.concatenate import concatenate, concatenate_backward
+from convkit.ops.constraint import constrain_norms
 from convkit.ops.conv2d import (
     conv2d_algorithm,
     conv2d_backward,
@@ -116,6 +117,7 @@ __all__ = [
     "binary_cross_entropy",
     "concatenate",
     "concatenate_backward",
+    "constrain_norms",
     "conv2d_algorithm",
     "conv2d_backward",
     "conv2d_backward_input",

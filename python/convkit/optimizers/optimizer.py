@@ -190,10 +190,7 @@ class Optimizer(Repeatable, Configurable):
             self._learning_rate = float(self.schedule(self.iterations))
 
     def apply(self, store: ParameterStore) -> None:
-        """Make one step: change the trainable values by their gradients.
-
-        A model makes the parts by themselves, so `update` is what a subclass defines.
-        """
+        """Make one step. A model makes its parts by themselves: a subclass defines `update`."""
         self.begin(store)
         self.steps_made += 1
         self.update_all()
@@ -213,9 +210,11 @@ class Optimizer(Repeatable, Configurable):
         self._rate[0], self._step[0] = self._learning_rate, self.iterations + 1
 
     def update_all(self) -> None:
-        """Change the trainable values by their gradients, in a step that was counted."""
+        """Change the trainable values, in a step that was counted, and apply their constraints."""
         for views in self._views:
             self.update(*views)
+        if self._store is not None:
+            self._store.constrain()
 
     def end(self) -> None:
         """Take the learning rate of the next step."""

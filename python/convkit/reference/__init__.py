@@ -30,6 +30,7 @@ from .activation import (
 )
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .concatenate import concatenate, concatenate_backward
+from .constraint import constrain_norms
 from .conv2d import (
     conv2d_backward,
     conv2d_backward_input,
@@ -118,6 +119,7 @@ __all__ = [
     "binary_cross_entropy",
     "concatenate",
     "concatenate_backward",
+    "constrain_norms",
     "conv2d_backward",
     "conv2d_backward_input",
     "conv2d_backward_weights",

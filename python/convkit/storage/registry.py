@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from .. import initializers, layers, losses, metrics, optimizers, regularizers
+from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from ..config import Configurable
 from ..optimizers import schedules
 
@@ -18,6 +18,7 @@ DESCRIPTION = ("module", "class_name", "config")
 
 # The public classes of a module that belong to its kind: one line for each kind.
 _KINDS: tuple[tuple[Any, type[Configurable]], ...] = (
+    (constraints, constraints.Constraint),
     (initializers, initializers.Initializer),
     (layers, layers.Layer),
     (losses, losses.Loss),
