@@ -123,7 +123,24 @@ struct Upsampling {
   UpsampledAxis rows, columns;
 };
 
-enum class Activation { kRelu, kSigmoid, kTanh, kGelu, kGeluTanh, kLeakyRelu, kElu, kBoundedRelu };
+enum class Activation {
+  kRelu,
+  kSigmoid,
+  kTanh,
+  kGelu,
+  kGeluTanh,
+  kLeakyRelu,
+  kElu,
+  kBoundedRelu,
+  kSilu,
+  kSelu,
+  kSoftplus,
+  kSoftsign,
+  kHardSigmoid,
+  kHardSilu,
+  kExponential,
+  kMish
+};
 
 // What an activation takes besides its array.
 struct ActivationParameters {
@@ -144,6 +161,11 @@ struct MergeShape {
   const float* const* arrays;
   const std::int64_t* steps;  // (count, axes): floats to the next position along an axis, 0 where
                               // an array is broadcast; along the last axis 0 or 1
+};
+
+// Rows of x (rows, b, t), ld floats apart, and a slope (b,) for each b.
+struct PreluRows {
+  std::int64_t rows, b, t, ld;
 };
 
 }  // namespace convkit

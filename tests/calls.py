@@ -11,9 +11,10 @@ import numpy as np
 
 from convkit import ops, reference
 
-_KEYS = {"relu": "y", "sigmoid": "y", "tanh": "y", "softmax": "y", "elu": "y"}
-_KEYS.update({"gelu": "x", "leaky_relu": "x"})
 _MERGES = ("add", "subtract", "multiply", "average", "maximum", "minimum")
+_OF_Y = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", "softsign")
+_KEYS = dict.fromkeys((*_OF_Y, "hard_sigmoid", "exponential", "log_softmax"), "y")
+_KEYS.update(dict.fromkeys(("gelu", "leaky_relu", "silu", "hard_silu", "mish"), "x"))
 
 
 def _ones_to_three(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -195,6 +196,10 @@ def _activations() -> dict[str, dict[str, Any]]:
     for name, key in _KEYS.items():
         calls[f"{name}_forward"] = {"x": x}
         calls[f"{name}_backward"] = {"dy": dy, key: x}
+    images, slopes = _ones_to_three(2, 4, 3, 5), _ones_to_three(4, 1, 5)
+    calls["prelu_forward"] = {"x": images, "alpha": slopes}
+    calls["prelu_backward_input"] = {"dy": images, "x": images, "alpha": slopes}
+    calls["prelu_backward_alpha"] = {"dy": images, "x": images, "alpha_shape": (4, 1, 5)}
     calls["dropout_forward"] = {"x": x, "rate": 0.5, "seed": 3, "step": 1, "offset": 4}
     calls["dropout_backward"] = {"dy": dy, "rate": 0.5, "seed": 3, "step": 1, "offset": 4}
     return calls

@@ -14,7 +14,11 @@ from drawn import LARGEST, Draw, Outputs, Problem, exactly, near, nearly, relati
 # Of as many numbers threads work on each its part.
 _MANY = 40_000
 
-_ELEMENT_WISE = ("relu", "sigmoid", "tanh", "gelu", "leaky_relu", "elu", "softmax", "dropout")
+_OF_X = ("gelu", "leaky_relu", "silu", "hard_silu", "mish")
+_ELEMENT_WISE = (
+    *("relu", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "hard_sigmoid"),
+    *("softmax", "log_softmax", "dropout", *_OF_X),
+)
 
 
 def _vector(draw: Draw) -> int:
@@ -196,7 +200,7 @@ def element_wise(draw: Draw) -> Problem:
         options = {"approximate": draw.often(0.5)}
     forward, backward = (getattr(reference, f"{name}_{way}") for way in ("forward", "backward"))
     y = forward(float64(x), **options)
-    saved = x if name in ("gelu", "leaky_relu") else y.astype(np.float32)
+    saved = x if name in _OF_X else y.astype(np.float32)
     dx = backward(*all_float64(dy, saved), **options)
 
     def run(out: Outputs) -> Sequence[Array]:
@@ -206,7 +210,7 @@ def element_wise(draw: Draw) -> Problem:
         )
 
     # What cancels: numbers up to 4 beside 1, in a row of softmax many; backward, times dy and x.
-    floor = 4.0 * (np.sqrt(shape[-1]) if name == "softmax" else 1)
+    floor = 4.0 * (np.sqrt(shape[-1]) if "softmax" in name else 1)
     sizes = float(np.abs(dy).max()) * max(floor, float(np.abs(x).max()))
     check = nearly(relative(y, floor=floor), relative(dx, floor=sizes))
     return Problem(f"{name} {shape}, {options}", run, check)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from compare import (
+    EPS,
     Array,
     all_float64,
     assert_elementwise,
@@ -75,6 +76,15 @@ ACTIVATIONS = (
     Activation("leaky_relu", "x", {"negative_slope": 0.01}),
     Activation("elu"),
     Activation("elu", "y", {"alpha": 0.5}),
+    Activation("silu", "x"),
+    Activation("selu"),
+    Activation("softplus"),
+    Activation("softsign"),
+    Activation("hard_sigmoid"),
+    Activation("hard_silu", "x"),
+    Activation("exponential"),
+    Activation("mish", "x"),
+    Activation("log_softmax", along_rows=True),
 )
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
@@ -113,6 +123,8 @@ def test_the_whole_range(activation: Activation) -> None:
     x = np.concatenate([sizes, -sizes]).astype(np.float32)
     if activation.name == "gelu":
         x = x[np.abs(x) < 1e12]  # x**3 of the tanh formula overflows float32 beyond
+    if activation.name == "exponential":
+        x = x[x < 88.7]
     if activation.along_rows:
         x = np.stack([x, np.zeros_like(x), x / 2], axis=1)
     y = activation.forward(x)
@@ -208,6 +220,45 @@ def test_a_softmax_row_sums_to_one() -> None:
     for width in range(1, 34):
         y = ops.softmax_forward(50 * random_array("x", (4, width)))
         assert_elementwise(y.sum(axis=1, dtype=np.float64).astype(np.float32), np.ones(4))
+
+
+GATED = ("silu", "hard_silu", "mish")
+
+
+@pytest.mark.parametrize("name", [*GATED, "softplus", "softsign", "selu", "hard_sigmoid"])
+@pytest.mark.usefixtures("isa")
+def test_the_limits_at_infinity(name: str) -> None:
+    """Where a formula would say infinity times 0, or over infinity."""
+    activation = next(each for each in ACTIVATIONS if each.name == name)
+    limits = {"softsign": (-1, 1), "selu": (-1.7580993408473766, np.inf), "hard_sigmoid": (0, 1)}
+    ends = np.array([-np.inf, np.inf], np.float32)
+    y = activation.forward(ends)
+    assert_elementwise(y, np.array(limits.get(name, (0, np.inf))))
+    other = y if activation.takes == "y" else ends
+    slopes = (0, 1) if name in (*GATED, "softplus") else (0, 1.0507009873554805)
+    slopes = (0, 0) if name in ("softsign", "hard_sigmoid") else slopes
+    assert_elementwise(activation.backward(np.ones(2), other), np.array(slopes))
+
+
+@pytest.mark.parametrize("name", ["silu", "softplus", "mish", "exponential", "selu"])
+@pytest.mark.usefixtures("isa")
+def test_small_results_keep_their_digits(name: str) -> None:
+    """Left of zero they vanish exponentially, and near zero like x: relative errors, then."""
+    activation = next(each for each in ACTIVATIONS if each.name == name)
+    x = np.concatenate([-np.linspace(1e-6, 80, 3001), np.linspace(1e-6, 1e-3, 500)])
+    x = x.astype(np.float32)
+    expected = activation.expected_forward(float64(x))
+    # An exponent of 80 is known to 40 eps by itself.
+    errors = np.abs(activation.forward(x) / expected - 1) / np.maximum(1, np.abs(x) / 2)
+    assert errors.max() < 4 * EPS
+
+
+def test_log_softmax_of_many_classes_and_of_large_logits() -> None:
+    x = 3 * random_array("x", (3, 70_001)) + np.float32(1e6)
+    expected = reference.log_softmax_forward(float64(x))
+    assert_elementwise(ops.log_softmax_forward(x), expected, ulps=2)
+    y = ops.log_softmax_forward([[0, -np.inf, 0], [-np.inf, -np.inf, 3]])
+    np.testing.assert_allclose(np.exp(y), [[0.5, 0, 0.5], [0, 0, 1]], rtol=1e-6)
 
 
 def test_a_masked_softmax_gives_zero() -> None:

@@ -239,7 +239,18 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Array], Callable[..., Array], str, di
         {"negative_slope": 0.3},
     ),
     "elu": (reference.elu_forward, reference.elu_backward, "y", {"alpha": 1.7}),
+    "silu": (reference.silu_forward, reference.silu_backward, "x", {}),
+    "selu": (reference.selu_forward, reference.selu_backward, "y", {}),
+    "softplus": (reference.softplus_forward, reference.softplus_backward, "y", {}),
+    "softsign": (reference.softsign_forward, reference.softsign_backward, "y", {}),
+    "hard_sigmoid": (reference.hard_sigmoid_forward, reference.hard_sigmoid_backward, "y", {}),
+    "hard_silu": (reference.hard_silu_forward, reference.hard_silu_backward, "x", {}),
+    "exponential": (reference.exponential_forward, reference.exponential_backward, "y", {}),
+    "mish": (reference.mish_forward, reference.mish_backward, "x", {}),
+    "log_softmax": (reference.log_softmax_forward, reference.log_softmax_backward, "y", {}),
 }
+# Where a hard function bends, besides its options.
+BENDS = {"hard_sigmoid": (-3.0, 3.0), "hard_silu": (-3.0, 3.0)}
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -247,7 +258,8 @@ def test_activation_gradients(name: str, rng: np.random.Generator) -> None:
     forward, backward, takes, options = ACTIVATIONS[name]
     x = away_from_zero(rng.standard_normal((4, 7)) * 2)
     # At its threshold ReLU jumps, at its bound it bends.
-    for bend in (options.get("threshold", 0.0), options.get("max_value", 0.0)):
+    bends = (options.get("threshold", 0.0), options.get("max_value", 0.0))
+    for bend in (*bends, *BENDS.get(name, ())):
         x = bend + away_from_zero(x - bend)
     dy = rng.standard_normal(x.shape)
     other = forward(x, **options) if takes == "y" else x
@@ -384,6 +396,19 @@ def test_gradients_through_noise(rng: np.random.Generator) -> None:
         lambda x: float((reference.gaussian_noise_forward(x, 0.5, seed=3) * dy).sum()),
         x,
     )
+
+
+@pytest.mark.parametrize("alpha_shape", [(4, 5, 3), (1, 1, 3), (4, 1, 3), (4, 5, 1), (1, 1, 1)])
+def test_prelu_gradients(alpha_shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = away_from_zero(rng.standard_normal((2, 4, 5, 3)))
+    alpha, dy = rng.standard_normal(alpha_shape), rng.standard_normal(x.shape)
+
+    def loss(x: Array, alpha: Array) -> float:
+        return float((reference.prelu_forward(x, alpha) * dy).sum())
+
+    assert_gradient(reference.prelu_backward_input(dy, x, alpha), lambda x: loss(x, alpha), x)
+    dalpha = reference.prelu_backward_alpha(dy, x, alpha_shape)
+    assert_gradient(dalpha, lambda alpha: loss(x, alpha), alpha)
 
 
 def test_rescaling_gradient(rng: np.random.Generator) -> None:

@@ -19,7 +19,10 @@ from convkit.reference.dropout import _philox4x32
 Array = NDArray[Any]
 
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "gelu", "leaky_relu", "elu")
+ACTIVATIONS = (
+    *("relu", "sigmoid", "tanh", "softmax", "gelu", "leaky_relu", "elu", "silu", "selu"),
+    *("softplus", "softsign", "hard_sigmoid", "hard_silu", "exponential", "mish", "log_softmax"),
+)
 
 
 def test_conv2d_same_padding_follows_tensorflow() -> None:
@@ -117,6 +120,38 @@ def test_activation_values() -> None:
     np.testing.assert_array_equal(dx, [0.5, 0.5, 0.5, 0.5, 1, 1, 0, 0])
     assert np.isnan(reference.relu_forward([np.nan])).all()
     assert reference.relu_backward([1.0, 1.0, 1.0], [0.0, -0.0, 2.0]).tolist() == [0, 0, 1]
+
+
+def test_values_of_smooth_and_hard_activations() -> None:
+    """From the formulas at easy points."""
+    x = [-math.log(3), 0.0, math.log(3)]
+    np.testing.assert_allclose(
+        reference.silu_forward(x), [-math.log(3) / 4, 0, 3 * math.log(3) / 4], rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        reference.softplus_forward(x), [math.log(4 / 3), math.log(2), math.log(4)], rtol=1e-14
+    )
+    # e^softplus is 1 + e^x: 4 / 3, 2 and 4, and tanh of a logarithm is (u^2 - 1) / (u^2 + 1).
+    np.testing.assert_allclose(
+        reference.mish_forward(x), [-math.log(3) * 7 / 25, 0, math.log(3) * 15 / 17], rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        reference.selu_forward([-math.log(2), 1.0]), [-0.8790496704236883, 1.0507009873554805]
+    )
+    np.testing.assert_allclose(reference.softsign_forward([-3.0, 0, 1]), [-0.75, 0, 0.5])
+    points = [-np.inf, -4.0, -3, -1.5, 0, 1.5, 3, 4, np.inf]
+    hard = [0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
+    np.testing.assert_allclose(reference.hard_sigmoid_forward(points), hard)
+    np.testing.assert_allclose(
+        reference.hard_silu_forward(points), [0, 0, 0, -0.375, 0, 1.125, 3, 4, np.inf]
+    )
+    np.testing.assert_allclose(reference.exponential_forward(x), [1 / 3, 1, 3])
+    np.testing.assert_allclose(
+        reference.log_softmax_forward([[1000, 1000 + math.log(3)]]), [np.log([0.25, 0.75])]
+    )
+    np.testing.assert_allclose(
+        reference.prelu_forward([[-2.0, -2], [3, -1]], [0.5, 2]), [[-1, -4], [3, -2]]
+    )
 
 
 def test_loss_values() -> None:

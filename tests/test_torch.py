@@ -271,6 +271,15 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any], Any]] = {
     ),
     "leaky_relu": ("x", {}, lambda x: functional.leaky_relu(x, 0.2)),
     "elu": ("y", {"alpha": 1.5}, lambda x: functional.elu(x, 1.5)),
+    "silu": ("x", {}, functional.silu),
+    "selu": ("y", {}, functional.selu),
+    "softplus": ("y", {}, functional.softplus),
+    "softsign": ("y", {}, functional.softsign),
+    "hard_sigmoid": ("y", {}, functional.hardsigmoid),
+    "hard_silu": ("x", {}, functional.hardswish),
+    "exponential": ("y", {}, torch.exp),
+    "mish": ("x", {}, functional.mish),
+    "log_softmax": ("y", {}, lambda x: torch.log_softmax(x, -1)),
 }
 
 

@@ -73,6 +73,7 @@ void bind_conv2d_batchnorm(py::module_& m);
 void bind_conv2d_max_pool2d(py::module_& m);
 void bind_dense(py::module_& m);
 void bind_pool2d(py::module_& m);
+void bind_prelu(py::module_& m);
 void bind_batchnorm(py::module_& m);
 void bind_layernorm(py::module_& m);
 void bind_groupnorm(py::module_& m);

@@ -56,6 +56,27 @@ void softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
   run([=] { ops::softmax_backward(pdy, py_, dx, rows, k); }, dy, y, out);
 }
 
+void log_softmax(const Floats& x, Floats out) {
+  check_rank("x", x, 2);
+  check_not_empty("x", x);
+  check_shape("out", out, shape_of(x));
+  const std::int64_t rows = x.shape(0), k = x.shape(1);
+  const float* px = x.data();
+  float* y = out_data(out);
+  run([=] { ops::log_softmax_forward(px, y, rows, k); }, x, out);
+}
+
+void log_softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
+  check_rank("dy", dy, 2);
+  check_not_empty("dy", dy);
+  check_shape("y", y, shape_of(dy));
+  check_shape("out", out, shape_of(dy));
+  const std::int64_t rows = dy.shape(0), k = dy.shape(1);
+  const float *pdy = dy.data(), *py_ = y.data();
+  float* dx = out_data(out);
+  run([=] { ops::log_softmax_backward(pdy, py_, dx, rows, k); }, dy, y, out);
+}
+
 void dropout(const Floats& x, double rate, const Number<std::uint64_t>& seed,
              const Number<std::uint64_t>& step, std::uint64_t offset, Floats out) {
   if (!(rate >= 0.0 && rate < 1.0))
@@ -82,6 +103,14 @@ void bind_activation(py::module_& m) {
       .value("leaky_relu", Activation::kLeakyRelu)
       .value("elu", Activation::kElu)
       .value("bounded_relu", Activation::kBoundedRelu)
+      .value("silu", Activation::kSilu)
+      .value("selu", Activation::kSelu)
+      .value("softplus", Activation::kSoftplus)
+      .value("softsign", Activation::kSoftsign)
+      .value("hard_sigmoid", Activation::kHardSigmoid)
+      .value("hard_silu", Activation::kHardSilu)
+      .value("exponential", Activation::kExponential)
+      .value("mish", Activation::kMish)
       .finalize();
   m.def("activation_forward", &activation_forward, py::arg("kind"), py::arg("x").noconvert(),
         py::arg("slope"), py::arg("threshold"), py::arg("max_value"), py::arg("out").noconvert());
@@ -91,6 +120,9 @@ void bind_activation(py::module_& m) {
   m.def("softmax_forward", &softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
   m.def("softmax_backward", &softmax_gradient, py::arg("dy").noconvert(), py::arg("y").noconvert(),
         py::arg("out").noconvert());
+  m.def("log_softmax_forward", &log_softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
+  m.def("log_softmax_backward", &log_softmax_gradient, py::arg("dy").noconvert(),
+        py::arg("y").noconvert(), py::arg("out").noconvert());
   m.def("dropout", &dropout, py::arg("x").noconvert(), py::arg("rate"), py::arg("seed").noconvert(),
         py::arg("step").noconvert(), py::arg("offset"), py::arg("out").noconvert());
 }

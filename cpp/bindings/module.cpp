@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, m) {
   bind_conv2d_max_pool2d(m);
   bind_dense(m);
   bind_pool2d(m);
+  bind_prelu(m);
   bind_batchnorm(m);
   bind_layernorm(m);
   bind_groupnorm(m);

@@ -122,6 +122,14 @@ struct ActivationKernels {
                           float* sum);
   void (*softmax_backward)(const float* dy, const float* y, float* dx, std::int64_t rows,
                            std::int64_t k);
+  void (*softmax_sums)(const float* x, std::int64_t rows, std::int64_t k, float* peak, float* sum);
+  void (*log_softmax_forward)(const float* x, const float* peak, const float* log_sum, float* y,
+                              std::int64_t rows, std::int64_t k);
+  void (*log_softmax_backward)(const float* dy, const float* y, float* dx, std::int64_t rows,
+                               std::int64_t k);
+  void (*prelu_apply)(const PreluRows&, const float* x, const float* g, const float* alpha,
+                      float* y);
+  void (*prelu_sums)(const PreluRows&, const float* dy, const float* x, float* sums);
 };
 
 struct OptimizerKernels {

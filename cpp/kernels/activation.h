@@ -1,80 +1,10 @@
-// Element-wise activations and softmax. Whole vectors and tails go through the same operations, so
-// that an element's result never depends on its place.
+// Element-wise activations. Whole vectors and tails go through the same operations, so that an
+// element's result never depends on its place.
 #pragma once
 
-#include "../shapes.h"
-#include "pairwise.h"
+#include "elementary.h"
 
 CONVKIT_BEGIN_KERNELS
-
-// e^x with a relative error below 2e-7: x = n ln 2 + r, a degree-6 polynomial in r (Cephes expf).
-// Results below the smallest normal number are zero; NaN stays NaN.
-inline F32 exp(F32 x) {
-  const F32 top = set1(88.72283f), bottom = set1(-87.33654f);
-  const F32 clamped = min(max(x, bottom), top);
-  const F32 n = round(mul(clamped, set1(1.44269504f)));
-  F32 r = fnma(n, set1(0.693359375f), clamped);
-  r = fma(n, set1(2.12194440e-4f), r);
-  F32 p = set1(1.9875691500e-4f);
-  p = fma(p, r, set1(1.3981999507e-3f));
-  p = fma(p, r, set1(8.3334519073e-3f));
-  p = fma(p, r, set1(4.1665795894e-2f));
-  p = fma(p, r, set1(1.6666665459e-1f));
-  p = fma(p, r, set1(5.0000001201e-1f));
-  p = add(fma(p, mul(r, r), r), set1(1.0f));
-  // 2^n in two halves, for n = 128 is out of range in one.
-  const F32 half = round(mul(n, set1(0.5f)));
-  F32 y = mul(mul(p, exp2_integral(half)), exp2_integral(sub(n, half)));
-  y = select(gt(bottom, x), zero(), y);
-  y = select(gt(x, top), set1(__builtin_inff()), y);
-  return select(unordered(x, x), x, y);
-}
-
-inline F32 sigmoid(F32 x) {
-  // e^-|x| never overflows; both signs share it.
-  const F32 e = exp(sub(zero(), abs(x)));
-  const F32 d = add(set1(1.0f), e);
-  return div(select(gt(zero(), x), e, set1(1.0f)), d);
-}
-
-inline F32 tanh(F32 x) {
-  // Below 0.625 a polynomial (Cephes tanhf), above (1 - e^-2|x|) / (1 + e^-2|x|): no cancellation.
-  const F32 a = abs(x), z = mul(x, x);
-  F32 p = set1(-5.70498872745e-3f);
-  p = fma(p, z, set1(2.06390887954e-2f));
-  p = fma(p, z, set1(-5.37397155531e-2f));
-  p = fma(p, z, set1(1.33314422036e-1f));
-  p = fma(p, z, set1(-3.33332819422e-1f));
-  const F32 small = fma(mul(p, z), x, x);
-  const F32 e = exp(mul(a, set1(-2.0f)));
-  const F32 big = div(sub(set1(1.0f), e), add(set1(1.0f), e));
-  const F32 y = select(gt(a, set1(0.625f)), select(gt(zero(), x), sub(zero(), big), big), small);
-  return select(unordered(x, x), x, y);
-}
-
-// erfc(z) for z >= 0 with a fractional error below 1.2e-7 (Press et al., Numerical Recipes,
-// section 6.2, Chebyshev fit).
-inline F32 erfc_positive(F32 z) {
-  const F32 t = div(set1(1.0f), fma(set1(0.5f), z, set1(1.0f)));
-  F32 p = set1(0.17087277f);
-  p = fma(p, t, set1(-0.82215223f));
-  p = fma(p, t, set1(1.48851587f));
-  p = fma(p, t, set1(-1.13520398f));
-  p = fma(p, t, set1(0.27886807f));
-  p = fma(p, t, set1(-0.18628806f));
-  p = fma(p, t, set1(0.09678418f));
-  p = fma(p, t, set1(0.37409196f));
-  p = fma(p, t, set1(1.00002368f));
-  p = fma(p, t, set1(-1.26551223f));
-  return mul(t, exp(fnma(z, z, p)));
-}
-
-// The standard normal distribution function.
-inline F32 normal_cdf(F32 x) {
-  const F32 tail = mul(set1(0.5f), erfc_positive(mul(abs(x), set1(0.70710678f))));
-  const F32 y = select(gt(zero(), x), tail, sub(set1(1.0f), tail));
-  return select(unordered(x, x), x, y);
-}
 
 // x * f with the limits at infinity: 0 * inf is the limit 0 where f has vanished.
 inline F32 times_gate(F32 x, F32 f) { return select(gt(f, zero()), mul(x, f), mul(zero(), f)); }
@@ -87,6 +17,56 @@ inline F32 gelu_tanh_gate(F32 x) {
   const F32 u = mul(mul(set1(kSqrt2OverPi), x), fma(mul(x, x), set1(kGeluCubic), set1(1.0f)));
   return sigmoid(add(u, u));
 }
+
+// SELU's numbers, for which means of 0 and variances of 1 stay so (Klambauer et al., 2017).
+constexpr float kSeluAlpha = 1.67326324f;
+constexpr float kSeluScale = 1.05070099f;
+
+// log(1 + e^x) from e^-|x|, which never overflows.
+inline F32 softplus(F32 x) { return add(max(zero(), x), log1p_unit(exp(sub(zero(), abs(x))))); }
+
+// x / (1 + |x|), 1 or -1 at infinity.
+inline F32 softsign(F32 x) {
+  const F32 a = min(set1(3.40282347e38f), abs(x));  // a NaN stays
+  return div(select(gt(zero(), x), sub(zero(), a), a), add(set1(1.0f), a));
+}
+
+// min(max(x + 3, 0), 6) / 6; a NaN stays.
+inline F32 hard_sigmoid(F32 x) {
+  return div(min(set1(6.0f), max(zero(), add(x, set1(3.0f)))), set1(6.0f));
+}
+
+// silu'(x) = s + x s (1 - s) for s = sigmoid(x), where s (1 - s) = e / (1 + e)^2 for e = e^-|x|.
+inline F32 silu_slope(F32 x) {
+  const F32 e = exp(sub(zero(), abs(x)));
+  const F32 d = div(set1(1.0f), add(set1(1.0f), e));
+  const F32 s = mul(select(gt(zero(), x), e, set1(1.0f)), d);
+  return add(s, times_gate(x, mul(mul(e, d), d)));
+}
+
+// tanh(log(1 + e^x)), Mish's gate, as n / d: sums of positive numbers alone, so that nothing
+// cancels. The slope is that of x times the gate. Beyond 43 the gate is 1 and the slope as well, to
+// float32's last digit; to go further would make denormal squares.
+struct MishGate {
+  F32 x, e, n, rest, d;
+
+  explicit MishGate(F32 value) : x(min(set1(43.0f), value)) {
+    const Mask negative = gt(zero(), x);
+    e = exp(sub(zero(), abs(x)));
+    n = select(negative, mul(e, add(e, set1(2.0f))), fma(set1(2.0f), e, set1(1.0f)));
+    rest = select(negative, set1(2.0f), mul(mul(set1(2.0f), e), e));
+    d = add(n, rest);
+  }
+
+  F32 gate() const { return div(n, d); }
+  F32 slope() const {
+    const F32 sigmoid = div(select(gt(zero(), x), e, set1(1.0f)), add(set1(1.0f), e));
+    const F32 inverse = div(set1(1.0f), d);
+    // 1 - (n / d)^2 = (d - n) (d + n) / d^2.
+    const F32 curve = mul(mul(rest, inverse), mul(add(d, n), inverse));
+    return add(mul(n, inverse), times_gate(x, mul(sigmoid, curve)));
+  }
+};
 
 inline F32 activate(Activation kind, F32 x, ActivationParameters given) {
   switch (kind) {
@@ -103,17 +83,7 @@ inline F32 activate(Activation kind, F32 x, ActivationParameters given) {
     case Activation::kLeakyRelu:
       return select(gt(x, zero()), x, mul(x, set1(given.slope)));
     case Activation::kElu: {
-      // Near zero e^x - 1 cancels: x + x^2/2 + ... (Cephes expm1's range) keeps the digits.
-      const F32 z = max(set1(-0.5f), x);
-      F32 p = set1(1.9875691500e-4f);
-      p = fma(p, z, set1(1.3981999507e-3f));
-      p = fma(p, z, set1(8.3334519073e-3f));
-      p = fma(p, z, set1(4.1665795894e-2f));
-      p = fma(p, z, set1(1.6666665459e-1f));
-      p = fma(p, z, set1(5.0000001201e-1f));
-      const F32 near = fma(p, mul(z, z), z);
-      const F32 negative = select(gt(x, set1(-0.5f)), near, sub(exp(x), set1(1.0f)));
-      const F32 y = select(gt(x, zero()), x, mul(set1(given.slope), negative));
+      const F32 y = select(gt(x, zero()), x, mul(set1(given.slope), expm1_negative(x)));
       return select(unordered(x, x), x, y);
     }
     case Activation::kBoundedRelu: {
@@ -123,11 +93,29 @@ inline F32 activate(Activation kind, F32 x, ActivationParameters given) {
                                             : mul(sub(x, threshold), set1(given.slope));
       return select(gt(x, threshold), min(x, set1(given.max_value)), below);
     }
+    case Activation::kSilu:
+      return times_gate(x, sigmoid(x));
+    case Activation::kSelu: {
+      const F32 negative = mul(set1(kSeluAlpha), expm1_negative(x));
+      return mul(set1(kSeluScale), select(gt(x, zero()), x, negative));
+    }
+    case Activation::kSoftplus:
+      return softplus(x);
+    case Activation::kSoftsign:
+      return softsign(x);
+    case Activation::kHardSigmoid:
+      return hard_sigmoid(x);
+    case Activation::kHardSilu:
+      return times_gate(x, hard_sigmoid(x));
+    case Activation::kExponential:
+      return exp(x);
+    case Activation::kMish:
+      return times_gate(x, MishGate(x).gate());
   }
   return x;
 }
 
-// v is the output y for both ReLUs, sigmoid, tanh and ELU, the input x for the others.
+// v is the input x for GELU, leaky ReLU, SiLU, hard SiLU and Mish, the output y for the others.
 inline F32 activate_backward(Activation kind, F32 dy, F32 v, ActivationParameters given) {
   const F32 one = set1(1.0f);
   switch (kind) {
@@ -161,6 +149,28 @@ inline F32 activate_backward(Activation kind, F32 dy, F32 v, ActivationParameter
       if (given.max_value == __builtin_inff()) return passed;
       return select(gt(set1(given.max_value), v), passed, zero());
     }
+    case Activation::kSilu:
+      return mul(dy, silu_slope(v));
+    case Activation::kSelu:
+      return mul(dy,
+                 select(gt(v, zero()), set1(kSeluScale), add(v, set1(kSeluScale * kSeluAlpha))));
+    case Activation::kSoftplus:  // sigmoid(x) = 1 - e^-y
+      return mul(dy, sub(zero(), expm1_negative(sub(zero(), v))));
+    case Activation::kSoftsign: {
+      const F32 rest = sub(one, abs(v));
+      return mul(dy, mul(rest, rest));
+    }
+    case Activation::kHardSigmoid:
+      return select(gt(v, zero()), select(gt(one, v), div(dy, set1(6.0f)), zero()), zero());
+    case Activation::kHardSilu: {
+      const F32 within = fma(v, set1(1.0f / 3.0f), set1(0.5f));
+      const F32 bounded = select(gt(v, set1(3.0f)), one, within);
+      return mul(dy, select(gt(set1(-3.0f), v), zero(), bounded));
+    }
+    case Activation::kExponential:
+      return mul(dy, v);
+    case Activation::kMish:
+      return mul(dy, MishGate(v).slope());
   }
   return dy;
 }
@@ -187,7 +197,20 @@ inline void activation_backward_loop(const float* dy, const float* v, float* dx,
 #define CONVKIT_FOR_EACH_ACTIVATION(CASE) \
   CASE(kRelu)                             \
   CASE(kSigmoid)                          \
-  CASE(kTanh) CASE(kGelu) CASE(kGeluTanh) CASE(kLeakyRelu) CASE(kElu) CASE(kBoundedRelu)
+  CASE(kTanh)                             \
+  CASE(kGelu)                             \
+  CASE(kGeluTanh)                         \
+  CASE(kLeakyRelu)                        \
+  CASE(kElu)                              \
+  CASE(kBoundedRelu)                      \
+  CASE(kSilu)                             \
+  CASE(kSelu)                             \
+  CASE(kSoftplus)                         \
+  CASE(kSoftsign)                         \
+  CASE(kHardSigmoid)                      \
+  CASE(kHardSilu)                         \
+  CASE(kExponential)                      \
+  CASE(kMish)
 
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
                         ActivationParameters given) {
@@ -211,68 +234,5 @@ void activation_backward(Activation kind, const float* dy, const float* v, float
   }
 }
 #undef CONVKIT_FOR_EACH_ACTIVATION
-
-// y = e^(x - peak) for k values; returns their sum.
-template <class Sum>
-inline float exponentials(const float* x, float* y, std::int64_t k, float peak) {
-  const F32 lowest = set1(-__builtin_inff());
-  Sum total;
-  for (std::int64_t j = 0; j < k; j += kLanes) {
-    const F32 v = k - j >= kLanes ? load(x + j) : load_n(x + j, static_cast<int>(k - j), lowest);
-    const F32 e = exp(sub(v, set1(peak)));
-    store_part(y + j, e, k - j);
-    total.add_value(e);
-  }
-  return sum_lanes(total.total());
-}
-
-// The sum of k products.
-template <class Sum>
-inline float products(const float* a, const float* b, std::int64_t k) {
-  Sum total;
-  for (std::int64_t j = 0; j < k; j += kLanes)
-    total.add_product(load_part(a + j, k - j), load_part(b + j, k - j));
-  return sum_lanes(total.total());
-}
-
-// Rows of k classes: y = softmax(x); the row's maximum and the sum of e^(x - maximum), from which
-// a loss gets its log-sum-exp, go to peak and sum where those are given.
-void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k, float* peak,
-                     float* sum) {
-  const F32 lowest = set1(-__builtin_inff());
-  for (std::int64_t r = 0; r < rows; ++r, x += k, y += k) {
-    float lanes[kLanes];
-    F32 top = lowest;
-    for (std::int64_t j = 0; j < k; j += kLanes) {
-      const F32 v = k - j >= kLanes ? load(x + j) : load_n(x + j, static_cast<int>(k - j), lowest);
-      top = max(top, v);
-    }
-    store(lanes, top);
-    float m = lanes[0];
-    for (int i = 1; i < kLanes; ++i) m = lanes[i] > m ? lanes[i] : m;
-    // Apart for many classes: to count the terms costs time.
-    const float s = k <= kSumBlock * kLanes ? exponentials<ShortSum>(x, y, k, m)
-                                            : exponentials<RunningSum<kSumBlock>>(x, y, k, m);
-    for (std::int64_t j = 0; j < k; j += kLanes)
-      store_part(y + j, div(load_part(y + j, k - j), set1(s)), k - j);
-    if (peak) {
-      peak[r] = m;
-      sum[r] = s;
-    }
-  }
-}
-
-// dx = y * (dy - sum(dy * y)) for each row.
-void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
-                      std::int64_t k) {
-  for (std::int64_t r = 0; r < rows; ++r, dy += k, y += k, dx += k) {
-    const F32 s = set1(k <= kSumBlock * kLanes ? products<ShortSum>(dy, y, k)
-                                               : products<RunningSum<kSumBlock>>(dy, y, k));
-    for (std::int64_t j = 0; j < k; j += kLanes) {
-      const F32 d = sub(load_part(dy + j, k - j), s);
-      store_part(dx + j, mul(load_part(y + j, k - j), d), k - j);
-    }
-  }
-}
 
 CONVKIT_END_KERNELS

@@ -1,5 +1,6 @@
 #include "activation.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../dispatch/cpu.h"
@@ -42,6 +43,27 @@ void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t r
                       std::int64_t k) {
   parallel_ranges(rows, rows_per_task(k), k, [&](std::int64_t begin, std::int64_t end) {
     kernels().softmax_backward(dy + begin * k, y + begin * k, dx + begin * k, end - begin, k);
+  });
+}
+
+void log_softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k) {
+  constexpr std::int64_t kRowsAtATime = 64;
+  parallel_ranges(rows, rows_per_task(k), k, [&](std::int64_t begin, std::int64_t end) {
+    float peak[kRowsAtATime], sum[kRowsAtATime];
+    for (std::int64_t r = begin; r < end; r += kRowsAtATime) {
+      const std::int64_t count = std::min(kRowsAtATime, end - r);
+      kernels().softmax_sums(x + r * k, count, k, peak, sum);
+      for (std::int64_t i = 0; i < count; ++i)
+        sum[i] = static_cast<float>(std::log(static_cast<double>(sum[i])));
+      kernels().log_softmax_forward(x + r * k, peak, sum, y + r * k, count, k);
+    }
+  });
+}
+
+void log_softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
+                          std::int64_t k) {
+  parallel_ranges(rows, rows_per_task(k), k, [&](std::int64_t begin, std::int64_t end) {
+    kernels().log_softmax_backward(dy + begin * k, y + begin * k, dx + begin * k, end - begin, k);
   });
 }
 

@@ -7,7 +7,7 @@ namespace convkit::ops {
 
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
                         ActivationParameters given);
-// v is the output y for both ReLUs, sigmoid, tanh and ELU, the input x for the others.
+// v is the input x for GELU, leaky ReLU, SiLU, hard SiLU and Mish, the output y for the others.
 void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
                          std::int64_t n, ActivationParameters given);
 
@@ -16,6 +16,11 @@ void softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k
                      float* sum);
 void softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
                       std::int64_t k);
+
+// y = x - log(sum of e^x) for each row, computed from x less its maximum.
+void log_softmax_forward(const float* x, float* y, std::int64_t rows, std::int64_t k);
+void log_softmax_backward(const float* dy, const float* y, float* dx, std::int64_t rows,
+                          std::int64_t k);
 
 // Keeps an element with probability 1 - rate and divides it by that; a pure function of the seed,
 // the offset and the element's position.

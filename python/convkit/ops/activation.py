@@ -1,7 +1,7 @@
 """Element-wise activations and softmax, with their gradients.
 
-In every function ``out`` may be the input itself. ReLU, sigmoid, tanh, softmax and ELU take their
-output y in the backward pass, GELU and leaky ReLU their input x.
+In every function ``out`` may be the input itself. In the backward pass GELU, leaky ReLU, SiLU, hard
+SiLU and Mish take their input x, the others their output y.
 """
 
 from __future__ import annotations
@@ -171,6 +171,93 @@ def elu_backward(
     return _backward(_Kind.elu, dy, "y", y, out, real("alpha", alpha))
 
 
+def silu_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """x / (1 + e^-x), also called swish (Elfwing, Uchibe and Doya, 2018)."""
+    return _forward(_Kind.silu, x, out)
+
+
+def silu_backward(dy: npt.ArrayLike, x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * (s + x * s * (1 - s)) for s = sigmoid(x)."""
+    return _backward(_Kind.silu, dy, "x", x, out)
+
+
+def selu_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """1.0507 * x where x > 0, else 1.0507 * 1.6733 * (e^x - 1) (Klambauer et al., 2017).
+
+    The numbers are Keras's, to float32's last digit.
+    """
+    return _forward(_Kind.selu, x, out)
+
+
+def selu_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * 1.0507 where y > 0, else dy * (y + 1.7581)."""
+    return _backward(_Kind.selu, dy, "y", y, out)
+
+
+def softplus_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """log(1 + e^x), finite for every finite x."""
+    return _forward(_Kind.softplus, x, out)
+
+
+def softplus_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * (1 - e^-y), which is dy * sigmoid(x)."""
+    return _backward(_Kind.softplus, dy, "y", y, out)
+
+
+def softsign_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """x / (1 + |x|); 1 or -1 at infinity."""
+    return _forward(_Kind.softsign, x, out)
+
+
+def softsign_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * (1 - |y|)^2."""
+    return _backward(_Kind.softsign, dy, "y", y, out)
+
+
+def hard_sigmoid_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """min(max(x + 3, 0), 6) / 6; NaN stays NaN."""
+    return _forward(_Kind.hard_sigmoid, x, out)
+
+
+def hard_sigmoid_backward(
+    dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None
+) -> Floats:
+    """dy / 6 where 0 < y < 1, else 0."""
+    return _backward(_Kind.hard_sigmoid, dy, "y", y, out)
+
+
+def hard_silu_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """x * min(max(x + 3, 0), 6) / 6, also called hard swish (Howard et al., 2019)."""
+    return _forward(_Kind.hard_silu, x, out)
+
+
+def hard_silu_backward(dy: npt.ArrayLike, x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * (x / 3 + 1 / 2) where -3 <= x <= 3, 0 below, dy above."""
+    return _backward(_Kind.hard_silu, dy, "x", x, out)
+
+
+def exponential_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """e^x; 0 where that is below the smallest normal number."""
+    return _forward(_Kind.exponential, x, out)
+
+
+def exponential_backward(
+    dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None
+) -> Floats:
+    """dy * y."""
+    return _backward(_Kind.exponential, dy, "y", y, out)
+
+
+def mish_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """x * tanh(log(1 + e^x)) (Misra, 2019)."""
+    return _forward(_Kind.mish, x, out)
+
+
+def mish_backward(dy: npt.ArrayLike, x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """dy * (g + x * (1 - g^2) * sigmoid(x)) for g = tanh(log(1 + e^x))."""
+    return _backward(_Kind.mish, dy, "x", x, out)
+
+
 def _rows(name: str, array: Floats) -> Floats:
     if array.ndim < 1 or array.size == 0:
         raise ValueError(f"{name} must have shape (..., K), not empty, but is {array.shape}")
@@ -197,4 +284,25 @@ def softmax_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None 
         raise ValueError(f"y must have dy's shape {dy.shape}, but its shape is {y.shape}")
     out = output("out", out, dy.shape)
     _core.softmax_backward(_rows("dy", dy), _rows("y", y), _rows("out", out))
+    return out
+
+
+def log_softmax_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
+    """x - log of the sum of e^x over the last axis, computed from x less its maximum."""
+    x = as_floats("x", x)
+    out = output("out", out, x.shape)
+    _core.log_softmax_forward(_rows("x", x), _rows("out", out))
+    return out
+
+
+def log_softmax_backward(
+    dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None
+) -> Floats:
+    """dy - e^y * (the sum of dy over the last axis)."""
+    dy = as_floats("dy", dy)
+    y = as_floats("y", y)
+    if y.shape != dy.shape:
+        raise ValueError(f"y must have dy's shape {dy.shape}, but its shape is {y.shape}")
+    out = output("out", out, dy.shape)
+    _core.log_softmax_backward(_rows("dy", dy), _rows("y", y), _rows("out", out))
     return out
