@@ -45,10 +45,11 @@ ARGUMENTS: dict[type[Layer], dict[str, Any]] = {
 }
 # What its arguments become: each must either take effect at once, or be refused.
 TAKE_EFFECT: dict[str, list[Any]] = {
-    "activation": ["tanh", "relu", None, "softmax", "leaky_relu"],
+    "activation": ["tanh", "relu", None, "softmax", "leaky_relu", "silu", "log_softmax"],
     "algorithm": ["direct"],
     "alpha": [0.5],
     "beta_constraint": ["non_neg"],
+    "alpha_regularizer": ["l2"],
     "beta_regularizer": ["l2"],
     "bias_constraint": [constraints.MaxNorm(1e-3)],
     "bias_regularizer": [regularizers.L1(0.1)],
@@ -75,6 +76,7 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "variance": [0.5],
 }
 REFUSED: dict[str, Any] = {
+    "alpha_initializer": "ones",
     "axis": 3,
     "beta_initializer": "ones",
     "bias_initializer": "ones",
@@ -100,6 +102,7 @@ REFUSED: dict[str, Any] = {
     "pointwise_initializer": "zeros",
     "pool_size": 3,
     "size": 3,
+    "shared_axes": [1, 2],
     "strides": 3,
     "target_shape": (4, 36),
     "units": 5,

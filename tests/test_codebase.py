@@ -40,6 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "regularizers": {"config", "ops"},
     "constraints": {"changes", "config", "ops", "parameters"},
     "layers": {"changes", "constraints", "ops", "regularizers", *_BASE},
+    "activations": {"config", "ops", "parameters"},
+    "layers": {"activations", "changes", "ops", "regularizers", *_BASE},
     "losses": {"changes", "config", "ops", "parameters"},
     "metrics": {"config", "ops", "parameters", "losses"},
     "optimizers": {"changes", "config", "ops", "parameters"},

@@ -62,6 +62,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     layers.DepthwiseConv2D: {"kernel_size": 3, "depth_multiplier": 2, "activation": "relu"},
     layers.ELU: {"alpha": 0.5},
     layers.LeakyReLU: {"negative_slope": 0.2},
+    layers.PReLU: {"alpha_initializer": "ones", "shared_axes": (1, 2)},
     layers.ReLU: {"max_value": 6.0, "negative_slope": 0.125, "threshold": 0.5},
     layers.Rescaling: {"scale": 1 / 255, "offset": [0.5, -0.5]},
     layers.Reshape: {"target_shape": (4, -1)},

@@ -42,6 +42,8 @@ def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y:
             x = reference.global_average_pool2d_forward(x)
         elif isinstance(layer, layers.GlobalMaxPooling2D):
             x = reference.global_max_pool2d_forward(x)[0]
+        elif isinstance(layer, layers.PReLU):
+            x = reference.prelu_forward(x, *own)
         elif isinstance(layer, layers.Flatten):
             x = x.reshape(len(x), -1)
         elif isinstance(layer, layers.Dropout):
@@ -159,10 +161,7 @@ def test_a_frozen_normalisation_is_not_fused() -> None:
     assert sum(isinstance(step.stage, fusion.ConvBatchNorm) for step in plan.steps) == 3
 
 
-@pytest.mark.parametrize(
-    "activation",
-    ["relu", "relu6", "softmax", "sigmoid", "tanh", "gelu", "leaky_relu", "elu", "linear"],
-)
+@pytest.mark.parametrize("activation", convkit.activations.NAMES)
 def test_an_activation_inside_a_layer_is_one_behind_it(activation: str) -> None:
     inside = build([layers.Dense(4, activation), layers.Dense(3, "softmax")], (6,))
     behind = build(

@@ -98,6 +98,7 @@ UNLIKE_TORCH = {
     "standardised": 'Add "normalization/add": PyTorch has no module that does this',
     "images out": 'Mul "rescaling/mul": PyTorch has no module that does this',
     "vectors in": 'Mul "rescaling/mul": PyTorch has no module that does this',
+    "slopes of places": "PyTorch's PReLU has one slope, or one for each channel",
     "images reshaped": 'Transpose "reshape/channels_last": PyTorch has no module',
 }
 

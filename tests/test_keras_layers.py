@@ -132,6 +132,16 @@ LAYERS: list[tuple[Make, tuple[int, ...]]] = [
     (lambda m: m.layers.LeakyReLU(negative_slope=0.1), IMAGES),
     (lambda m: m.layers.ELU(), IMAGES),
     (lambda m: m.layers.ELU(0.5), IMAGES),
+    (lambda m: m.layers.PReLU("he_normal"), IMAGES),
+    (lambda m: m.layers.PReLU(shared_axes=[1, 2]), IMAGES),
+    (lambda m: m.layers.PReLU(shared_axes=2), IMAGES),
+    (lambda m: m.layers.PReLU(shared_axes=(2, 3)), IMAGES),
+    (lambda m: m.layers.PReLU(shared_axes=[1, 2, 3]), IMAGES),
+    (lambda m: m.layers.PReLU(), VECTORS),
+    (lambda m: m.layers.Conv2D(5, 3, activation=m.activations.hard_silu), IMAGES),
+    (lambda m: m.layers.Dense(7, m.activations.swish), VECTORS),
+    (lambda m: m.layers.Dense(7, m.activations.log_softmax), VECTORS),
+    (lambda m: m.layers.Activation("hard_swish"), IMAGES),
     (lambda m: m.layers.Softmax(), VECTORS),
     *(
         (lambda m, name=name: m.layers.Activation(name), IMAGES)

@@ -32,6 +32,7 @@ pytestmark = [
 
 # Where a public name of convkit must be in the table if Keras has it too.
 MODULES = (
+    "activations",
     "callbacks",
     "constraints",
     "datasets",
@@ -157,13 +158,12 @@ def test_every_row_is_well_formed() -> None:
 
 @pytest.mark.parametrize("row", rows("same", "different"), ids=ids)
 def test_names_that_are_here(row: Row) -> None:
-    if row.name.startswith("activations."):
-        name = row.name.removeprefix("activations.")
-        assert f'`"{name}"`' in row.how
-        config = convkit.layers.Activation(name).get_config()
-        assert config["activation"] == (None if name == "linear" else name)
-    else:
-        resolve("convkit", row.name)
+    found = resolve("convkit", row.name)
+    name = row.name.removeprefix("activations.")
+    if name not in (row.name, "get", "serialize", "deserialize"):
+        for given in (name, found):
+            config = convkit.layers.Activation(given).get_config()
+            assert config["activation"] == (None if name == "linear" else found.__name__)
 
 
 @pytest.mark.parametrize("row", rows("absent"), ids=ids)
@@ -171,7 +171,6 @@ def test_names_that_are_not(row: Row) -> None:
     if row.name.startswith("activations."):
         with pytest.raises(ValueError, match="unknown activation"):
             convkit.layers.Activation(row.name.removeprefix("activations."))
-        return
     with pytest.raises((AttributeError, ModuleNotFoundError)):
         resolve("convkit", row.name)
 
@@ -199,9 +198,7 @@ def test_no_public_name_is_missing(module: str) -> None:
 
 
 @needs_keras
-@pytest.mark.parametrize(
-    "row", [r for r in rows("same", "different") if "activations" not in r.name], ids=ids
-)
+@pytest.mark.parametrize("row", rows("same", "different"), ids=ids)
 def test_arguments(row: Row) -> None:
     """Of what is the same, arguments, their places and defaults; of all, what is not taken."""
     theirs, ours = arguments(resolve("keras", row.name)), arguments(resolve("convkit", row.name))

@@ -25,12 +25,13 @@ VERSION = ".".join(onnx.__version__.split(".")[:2])
 
 # The tests of an operator begin with its name; pairs of these are of other operators.
 NODE_TESTS = re.compile(
-    "test_(averagepool|basic_conv|batchnorm|conv|elu|flatten|gelu|gemm|globalaveragepool"
-    "|globalmaxpool|leakyrelu|maxpool|relu|sigmoid|softmax|tanh)(_.+)?"
+    "test_(averagepool|basic_conv|batchnorm|conv|elu|exp|flatten|gelu|gemm|globalaveragepool"
+    "|globalmaxpool|hardswish|leakyrelu|logsoftmax|maxpool|mish|prelu|relu|selu|sigmoid|softmax"
+    "|softplus|softsign|tanh)(_.+)?"
 )
 CONVERTED_TESTS = re.compile(
-    "test_(AvgPool|BatchNorm|Conv|ELU|LeakyReLU|Linear|MaxPool|ReLU|Sigmoid|Softmax|Tanh|softmax)"
-    "([123]d)?(_.+)?"
+    "test_(AvgPool|BatchNorm|Conv|ELU|LeakyReLU|Linear|LogSoftmax|MaxPool|PReLU|ReLU|SELU|Sigmoid"
+    "|Softmax|Softplus|Tanh|log_softmax|softmax)([123]d)?(_.+)?"
 )
 THREE = "its windows have three dimensions, convkit's have two"
 # What is left out, by the whole name, and why.
@@ -94,13 +95,17 @@ def test_every_reason_is_needed() -> None:
         assert any(re.fullmatch(pattern, name) for name in [*NODE_CASES, *CONVERTED_CASES]), pattern
 
 
+# These have one case, and its expansion.
+ONE_CASE = ("HardSwish", "Mish", "Relu")
+
+
 def test_every_operator_has_cases() -> None:
     """A pattern that matches nothing would prove nothing."""
     passed = [name for name in NODE_CASES if not reason_to_skip(name)]
     for op in OPERATIONS:
         prefix = {"BatchNormalization": "batchnorm", "Conv": "(basic_)?conv"}.get(op, op.lower())
         found = [name for name in passed if re.match(f"test_{prefix}(_|$)", name)]
-        assert len(found) >= 2 or op == "Relu", op  # ReLU has one, and its expansion
+        assert len(found) >= 2 or op in ONE_CASE, op
     assert len(passed) >= 70
 
 

@@ -31,7 +31,38 @@ def check(proto: Any, folder: Path) -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
+def gated(*factors: str, of: str = "x", result: str = "y", more: tuple[Any, ...] = ()) -> Any:
+    """A Mul of two tensors, one of which is the Sigmoid s."""
+    gate = helper.make_node("Sigmoid", [of], ["s"], "gate")
+    product = helper.make_node("Mul", list(factors), [result], "product")
+    return graph_of([gate, product, *more], ["N", 3, 2, 2])
+
+
 UNDERSTOOD: dict[str, Callable[[], Any]] = {
+    "a swish in two nodes": lambda: gated("x", "s"),
+    "a swish with its gate in front": lambda: gated("s", "x"),
+    "a swish between others": lambda: gated(
+        "s", "x", result="t", more=(helper.make_node("Exp", ["t"], ["y"]),)
+    ),
+    "slopes of the channels": lambda: graph_of(
+        [node("PRelu", "a")], ["N", 3, 4, 5], {"a": floats(3, 1, 1)}
+    ),
+    "slopes of rows and columns, with the batch": lambda: graph_of(
+        [node("PRelu", "a")], ["N", 3, 4, 5], {"a": floats(1, 1, 4, 5)}
+    ),
+    "slopes of the last axis": lambda: graph_of(
+        [node("PRelu", "a")], ["N", 3, 4, 5], {"a": floats(5)}
+    ),
+    "slopes of flattened images": lambda: graph_of(
+        chain(("Flatten", [], {}), ("PRelu", ["a"], {}), ("MatMul", ["w"], {})),
+        ["N", 3, 4, 5],
+        {"a": floats(60), "w": floats(60, 2)},
+    ),
+    "one slope for flattened images": lambda: graph_of(
+        chain(("Flatten", [], {}), ("PRelu", ["a"], {}), ("MatMul", ["w"], {})),
+        ["N", 3, 4, 5],
+        {"a": floats(1), "w": floats(60, 2)},
+    ),
     "a bias by Add": lambda: graph_of(
         chain(("MatMul", ["w"], {}), ("Add", ["b"], {})),
         ["N", 5],
@@ -124,6 +155,26 @@ UNDERSTOOD: dict[str, Callable[[], Any]] = {
 @pytest.mark.filterwarnings("ignore:.*divide by zero")
 def test_files_of_others(name: str, tmp_path: Path) -> None:
     check(UNDERSTOOD[name](), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "proto",
+    [
+        gated("s", "s"),
+        gated("x", "s", result="t", more=(helper.make_node("Mul", ["t", "s"], ["y"]),)),
+        gated("x", "x"),
+    ],
+)
+def test_other_products_with_a_sigmoid_are_branches(proto: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a Sequential is a chain|may read .* once"):
+        convkit.onnx.load(saved(proto, tmp_path))
+
+
+def test_slopes_that_do_not_fit(tmp_path: Path) -> None:
+    proto = graph_of([node("PRelu", "a")], ["N", 3, 4, 5], {"a": floats(3, 4, 1)})
+    proto.graph.initializer[0].dims[:] = [2, 6, 1]
+    with pytest.raises(ValueError, match=r"not a valid ONNX model|slopes of shape \(2, 6, 1\)"):
+        convkit.onnx.load(saved(proto, tmp_path))
 
 
 def test_settings_that_only_training_sees(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         'read "x" only as its first input, and once',
     ),
     "an unknown operator": (
-        lambda: graph_of([node("LogSoftmax")], ["N", 3]),
-        r'LogSoftmax "the_LogSoftmax": convkit cannot make a layer of this operator; it knows Add',
+        lambda: graph_of([node("Celu")], ["N", 3]),
+        r'Celu "the_Celu": convkit cannot make a layer of this operator; it knows Add',
     ),
     "another domain": (
         lambda: graph_of([node("Relu", domain="com.example")], ["N", 3], domains=["com.example"]),

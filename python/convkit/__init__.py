@@ -22,6 +22,7 @@ from . import runtime  # first: it loads the native module
 
 # isort: split
 from . import (
+    activations,
     callbacks,
     constraints,
     initializers,
@@ -47,6 +48,7 @@ __all__ = [
     "Input",
     "Model",
     "Sequential",
+    "activations",
     "bench",
     "callbacks",
     "constraints",

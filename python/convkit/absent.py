@@ -30,7 +30,6 @@ ABSENT: dict[str, str] = {
     "layers.Conv3D": "two dimensions only",
     "layers.Resizing": "resize with Pillow beforehand",
     "layers.CenterCrop": "slice the images",
-    "layers.PReLU": "nearest: `LeakyReLU`",
     "layers.Lambda": "apply the function to the data",
     "layers.Embedding": "images only",
     "layers.LSTM": "images only",
@@ -42,14 +41,12 @@ ABSENT: dict[str, str] = {
     "layers.RandomContrast": "likewise",
     "layers.RandomCrop": "likewise",
     "layers.TimeDistributed": "images only",
-    "activations.selu": 'nearest: `"elu"`',
-    "activations.silu": 'nearest: `"gelu"`',
-    "activations.swish": 'nearest: `"gelu"`',
-    "activations.softplus": 'nearest: `"elu"`',
-    "activations.hard_sigmoid": 'nearest: `"sigmoid"`',
-    "activations.exponential": "`numpy.exp` of the predictions",
-    "activations.softsign": 'nearest: `"tanh"`',
-    "activations.mish": 'nearest: `"gelu"`',
+    "activations.celu": 'nearest: `"elu"`',
+    "activations.glu": "a chain has no branches",
+    "activations.hard_tanh": 'nearest: `"tanh"`',
+    "activations.log_sigmoid": 'nearest: `"softplus"`, of -x and with the other sign',
+    "activations.sparsemax": 'nearest: `"softmax"`',
+    "activations.squareplus": 'nearest: `"softplus"`',
     "losses.sparse_categorical_crossentropy": (
         '`loss="sparse_categorical_crossentropy"`, or the class'
     ),
@@ -115,7 +112,6 @@ ABSENT: dict[str, str] = {
 }
 # Modules of Keras that have no rows of their own, or only rows of what was in them.
 MODULES: dict[str, str] = {
-    "activations": 'an activation is given by its name, such as activation="relu"',
     "applications": "nothing: a chain that is trained here",
     "backend": "`utils.clear_session`, and NumPy",
     "distribute": "everything runs on this machine's cores",

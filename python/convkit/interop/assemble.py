@@ -229,7 +229,7 @@ def _flatten(assembly: Assembly, operator: Operator) -> None:
 
 def _activation(assembly: Assembly, operator: Operator) -> None:
     name = _ACTIVATION_NAMES[operator.op]
-    if operator.op == "Softmax":
+    if operator.op in ("Softmax", "LogSoftmax"):
         _check_softmax(assembly, operator)
     elif layer := _with_parameter(assembly, operator, ACTIVATIONS[name][1]):
         assembly.add(operator, layer)
@@ -279,7 +279,7 @@ def _with_parameter(
     """The layer of an activation whose parameter is not that of the name; None if it is."""
     for key, ours in defaults.items():
         value = operator.attributes[key]
-        if value == ours or (key == "alpha" and math.isclose(value, ours, rel_tol=1e-7)):
+        if value == ours or (isinstance(ours, float) and math.isclose(value, ours, rel_tol=1e-7)):
             continue
         if operator.op == "LeakyRelu":
             return layers.LeakyReLU(value, name=assembly.name(operator))
@@ -287,6 +287,32 @@ def _with_parameter(
             return layers.ELU(value, name=assembly.name(operator))
         raise operator.error(f"convkit has it with {key}={ours!r} alone, received {value!r}")
     return None
+
+
+def _prelu(assembly: Assembly, operator: Operator) -> None:
+    """Slopes of one, or of each place along some axes of a sample, whose others share them."""
+    (slopes,) = operator.arrays
+    sizes = assembly.sizes
+    theirs = (sizes[-1], *sizes[:-1]) if assembly.first else sizes
+    shape = slopes.shape
+    if operator.attributes.get("of_channels"):
+        shape = (*slopes.shape, *(1,) * (len(sizes) - 1))
+    shape = (*(1,) * (len(sizes) - len(shape)), *shape)
+    if shape[: -len(sizes)] == (1,):  # the batch's
+        shape = shape[1:]
+    if len(shape) != len(sizes) or any(
+        size not in (1, whole) for size, whole in zip(shape, theirs, strict=True)
+    ):
+        raise operator.error(
+            f"slopes of shape {slopes.shape} do not fit a sample of {assembly.described()}"
+        )
+    slopes = slopes.reshape(shape)
+    slopes = np.moveaxis(slopes, 0, -1) if assembly.first else slopes
+    shared = [axis for axis, size in enumerate(slopes.shape, 1) if size == 1]
+    if len(sizes) == 1 and not shared:
+        slopes = assembly.reordered(slopes)
+    layer = layers.PReLU(shared_axes=shared or None, name=assembly.name(operator))
+    assembly.add(operator, layer, (np.ascontiguousarray(slopes),))
 
 
 def _check_softmax(assembly: Assembly, operator: Operator) -> None:
@@ -361,6 +387,7 @@ _BUILDERS: dict[str, Callable[[Assembly, Operator], None]] = {
     "GlobalMaxPool": _global_pool,
     "MaxPool": _pool,
     "Mul": _mul,
+    "PRelu": _prelu,
     "Pad": _pad,
     "Reshape": _reshape,
     "ThresholdedRelu": _thresholded_relu,

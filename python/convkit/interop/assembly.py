@@ -21,6 +21,15 @@ _SIGN_KEEPING = (
     layers.MaxPooling2D,
     layers.ZeroPadding2D,
 )
+_NEVER_NEGATIVE = (
+    "relu",
+    "relu6",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "hard_sigmoid",
+    "exponential",
+)
 
 
 class Assembly:
@@ -87,7 +96,7 @@ class Assembly:
             activation = getattr(layer, "activation", None)
             if activation is not None:
                 bounded = isinstance(layer, layers.ReLU) and layer.negative_slope == 0.0
-                return bounded or activation in ("relu", "relu6", "sigmoid", "softmax")
+                return bounded or activation in _NEVER_NEGATIVE
             if not isinstance(layer, _SIGN_KEEPING):
                 return False
         return False

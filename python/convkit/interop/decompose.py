@@ -132,6 +132,12 @@ def _(layer: layers.ELU, place: _Place) -> Iterator[Operator]:
     yield Operator("Elu", (), {"alpha": layer.alpha}, layer.name)
 
 
+@operators_of.register(layers.PReLU)
+def _(layer: layers.PReLU, place: _Place) -> Iterator[Operator]:
+    slopes = np.ascontiguousarray(np.moveaxis(layer.alpha.value, -1, 0))
+    yield Operator("PRelu", (slopes,), {}, layer.name)
+
+
 @operators_of.register(layers.Conv2D)
 def _(layer: layers.Conv2D, place: _Place) -> Iterator[Operator]:
     kernel, *bias = layer.get_weights()

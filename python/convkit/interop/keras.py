@@ -53,6 +53,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.MaxPooling2D: ("pool_size", *_WINDOW),
     layers.Normalization: ("axis", "mean", "variance", "invert"),
     layers.Permute: ("dims",),
+    layers.PReLU: ("alpha_regularizer", "shared_axes"),
     layers.ReLU: ("max_value", "negative_slope", "threshold"),
     layers.Rescaling: ("scale", "offset"),
     layers.Reshape: ("target_shape",),

@@ -33,6 +33,8 @@ class Operator:
     - Pad: pads, with zeros. Dropout: ratio.
     - Mul, Add: one array, a number or one for each channel.
     - Clip: min, max, infinite for none. ThresholdedRelu: alpha.
+    - PRelu: one array of slopes, which is broadcast to a sample; of_channels says that there is one
+      for each channel, or one for all, whatever the rank.
     - Those of `ACTIVATIONS`.
 
     `pads` are (top, left, bottom, right), as in ONNX.
@@ -57,7 +59,7 @@ class Operator:
         return ValueError(f"{place}: {message}")
 
 
-# convkit's activations as operators. Softmax runs along the channels, axis 1 of both layouts that
+# convkit's activations as operators. A softmax runs along the channels, axis 1 of both layouts that
 # it meets here, (N, C) and (N, C, H, W).
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
@@ -68,6 +70,15 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
     "elu": ("Elu", {"alpha": 1.0}),
     "relu6": ("Clip", {"min": 0.0, "max": 6.0}),
+    "silu": ("Swish", {"alpha": 1.0}),
+    "selu": ("Selu", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}),
+    "softplus": ("Softplus", {}),
+    "softsign": ("Softsign", {}),
+    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "hard_silu": ("HardSwish", {}),
+    "exponential": ("Exp", {}),
+    "mish": ("Mish", {}),
+    "log_softmax": ("LogSoftmax", {"axis": 1}),
 }
 
 

@@ -167,10 +167,36 @@ def _unflatten(module: Any) -> _Parts:
     yield "Reshape", (), {"sizes": tuple(module.unflattened_size)}
 
 
-def _softmax(module: Any) -> _Parts:
-    if module.dim is None:
-        raise _Unsupported("say its dim, such as nn.Softmax(dim=1)")
-    yield "Softmax", (), {"axis": module.dim}
+def _softmax(op: str) -> Callable[[Any], _Parts]:
+    def read(module: Any) -> _Parts:
+        if module.dim is None:
+            raise _Unsupported(f"say its dim, such as nn.{op}(dim=1)")
+        yield op, (), {"axis": module.dim}
+
+    return read
+
+
+def _softplus(module: Any) -> _Parts:
+    """Beyond its threshold PyTorch's is x, which from 15 on changes nothing that float32 shows."""
+    if module.beta != 1 or module.threshold < 15:
+        raise _Unsupported(
+            f"convkit has it with beta=1 and a threshold of 15 or more, received "
+            f"beta={module.beta}, threshold={module.threshold}"
+        )
+    yield "Softplus", (), {}
+
+
+def _prelu(module: Any) -> _Parts:
+    yield "PRelu", _arrays(module.weight), {"of_channels": True}
+
+
+def _fixed(op: str, **attributes: float) -> Callable[[Any], _Parts]:
+    """A reader of a module that has no attributes, of an operator that has."""
+
+    def read(module: Any) -> _Parts:
+        yield op, (), attributes
+
+    return read
 
 
 def _threshold(module: Any) -> _Parts:
@@ -200,15 +226,24 @@ _READERS: dict[str, Callable[[Any], _Parts]] = {
     "ELU": _simple("Elu", alpha="alpha"),
     "Flatten": _flatten,
     "GELU": _simple("Gelu", approximate="approximate"),
+    "Hardsigmoid": _fixed("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "Hardswish": _simple("HardSwish"),
     "Hardtanh": _simple("Clip", min="min_val", max="max_val"),
     "Identity": lambda module: iter(()),
     "LeakyReLU": _simple("LeakyRelu", alpha="negative_slope"),
     "Linear": _linear,
+    "LogSoftmax": _softmax("LogSoftmax"),
     "MaxPool2d": _pool2d,
+    "Mish": _simple("Mish"),
+    "PReLU": _prelu,
     "ReLU": _simple("Relu"),
     "ReLU6": _simple("Clip", min="min_val", max="max_val"),
+    "SELU": _fixed("Selu", alpha=1.6732632423543772, gamma=1.0507009873554805),
+    "SiLU": _fixed("Swish", alpha=1.0),
     "Sigmoid": _simple("Sigmoid"),
-    "Softmax": _softmax,
+    "Softmax": _softmax("Softmax"),
+    "Softplus": _softplus,
+    "Softsign": _simple("Softsign"),
     "Tanh": _simple("Tanh"),
     "Threshold": _threshold,
     "Unflatten": _unflatten,

@@ -141,6 +141,17 @@ def _to_clip(nn: Any, operator: Operator, rank: int) -> list[Any]:
     return [nn.ReLU6() if (low, high) == (0.0, 6.0) else nn.Hardtanh(low, high)]
 
 
+def _to_prelu(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    (slopes,) = operator.arrays
+    if slopes.size != slopes.shape[0]:
+        raise operator.error(
+            "PyTorch's PReLU has one slope, or one for each channel: share it along all other axes"
+        )
+    module = nn.PReLU(slopes.size)
+    _assign(module, weight=slopes.reshape(-1))
+    return [module]
+
+
 _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "AveragePool": _to_pool2d,
     "BatchNormalization": _to_batchnorm,
@@ -153,13 +164,22 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Gemm": _to_linear,
     "GlobalAveragePool": lambda nn, operator, rank: [nn.AdaptiveAvgPool2d(1)],
     "GlobalMaxPool": lambda nn, operator, rank: [nn.AdaptiveMaxPool2d(1)],
+    "HardSigmoid": lambda nn, operator, rank: [nn.Hardsigmoid()],
+    "HardSwish": lambda nn, operator, rank: [nn.Hardswish()],
     "LeakyRelu": lambda nn, operator, rank: [nn.LeakyReLU(operator.attributes["alpha"])],
+    "LogSoftmax": lambda nn, operator, rank: [nn.LogSoftmax(operator.attributes["axis"])],
     "MaxPool": _to_pool2d,
+    "Mish": lambda nn, operator, rank: [nn.Mish()],
+    "PRelu": _to_prelu,
     "Pad": _to_zero_pad2d,
     "Relu": lambda nn, operator, rank: [nn.ReLU()],
     "Reshape": _to_unflatten,
+    "Selu": lambda nn, operator, rank: [nn.SELU()],
     "Sigmoid": lambda nn, operator, rank: [nn.Sigmoid()],
     "Softmax": lambda nn, operator, rank: [nn.Softmax(operator.attributes["axis"])],
+    "Softplus": lambda nn, operator, rank: [nn.Softplus()],
+    "Softsign": lambda nn, operator, rank: [nn.Softsign()],
+    "Swish": lambda nn, operator, rank: [nn.SiLU()],
     "Tanh": lambda nn, operator, rank: [nn.Tanh()],
     "ThresholdedRelu": lambda nn, operator, rank: [nn.Threshold(operator.attributes["alpha"], 0.0)],
 }

@@ -43,6 +43,7 @@ from .layernorm import LayerNormalization
 from .normalization import Normalization
 from .permute import Permute
 from .pool2d import AveragePooling2D, MaxPooling2D
+from .prelu import PReLU
 from .rescaling import Rescaling
 from .reshape import Reshape
 from .separable_conv2d import SeparableConv2D
@@ -96,6 +97,7 @@ __all__ = [
     "Multiply",
     "Normalization",
     "Permute",
+    "PReLU",
     "ReLU",
     "Rescaling",
     "Reshape",

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .. import ops
-from ..config import as_number, same_name, suggestion
+from ..activations import NAMES, Function, name_of
+from ..config import as_number, suggestion
 from ..parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .run import Run
@@ -38,40 +39,45 @@ _FUNCTIONS: dict[str, _Function] = {
     "relu6": _Function(
         partial(ops.relu_forward, max_value=6.0), partial(ops.relu_backward, max_value=6.0)
     ),
+    "silu": _Function(ops.silu_forward, ops.silu_backward, reads_input=True),
+    "selu": _Function(ops.selu_forward, ops.selu_backward),
+    "softplus": _Function(ops.softplus_forward, ops.softplus_backward),
+    "softsign": _Function(ops.softsign_forward, ops.softsign_backward),
+    "hard_sigmoid": _Function(ops.hard_sigmoid_forward, ops.hard_sigmoid_backward),
+    "hard_silu": _Function(ops.hard_silu_forward, ops.hard_silu_backward, reads_input=True),
+    "exponential": _Function(ops.exponential_forward, ops.exponential_backward),
+    "mish": _Function(ops.mish_forward, ops.mish_backward, reads_input=True),
+    "log_softmax": _Function(ops.log_softmax_forward, ops.log_softmax_backward, elementwise=False),
 }
 
-ACTIVATIONS = ("linear", *_FUNCTIONS)
+ACTIVATIONS = NAMES
 
 
-def check_activation(activation: str | None, layer: Layer) -> str | None:
+def check_activation(activation: str | Function | None, layer: Layer) -> str | None:
     """Return the activation's name, None for "linear"; ValueError names the known ones."""
-    if activation is None or (isinstance(activation, str) and activation == "linear"):
-        return None
     if isinstance(activation, Layer):
         raise layer.error(
             f"activation must be a name, received {activation!r}; put that layer behind this one"
             f"{suggestion(activation, ACTIVATIONS)}"
         )
-    name = same_name(activation, _FUNCTIONS)
-    if name is None:
-        from ..absent import by_name  # here: only for an error
-
-        hint = by_name("activations", activation) if isinstance(activation, str) else ""
-        raise layer.error(
-            f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}, or None"
-            f"{hint or suggestion(activation, ACTIVATIONS)}"
-        )
-    return name
+    try:
+        name = name_of(activation)
+    except ValueError as error:
+        raise layer.error(str(error)) from None
+    return None if name == "linear" else name
 
 
 class Activation(Layer):
     """Apply an activation.
 
     Args:
-        activation: one of "linear", "relu", "softmax" (along the last axis), "sigmoid", "tanh",
-            "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1), "relu6" (6 at most).
+        activation: one of "linear", "relu", "softmax" and "log_softmax" (along the last axis),
+            "sigmoid", "tanh", "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1), "relu6"
+            (6 at most), "silu" (or "swish"), "selu", "softplus", "softsign", "hard_sigmoid",
+            "hard_silu" (or "hard_swish"), "exponential", "mish"; or such a function of
+            `convkit.activations`, which is kept as its name.
 
-    Input and output: any shape; softmax needs (N, K) or more.
+    Input and output: any shape; a softmax needs (N, K) or more.
 
     Example:
         >>> convkit.layers.Activation("relu")
@@ -85,7 +91,7 @@ class Activation(Layer):
         "_options",
     )
 
-    def __init__(self, activation: str, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, activation: str | Function, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
         self.activation = check_activation(activation, self)
         function = _FUNCTIONS[self.activation] if self.activation else None
@@ -99,9 +105,14 @@ class Activation(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
         input_shape = self._whole_shape(input_shape)
-        if self.activation == "softmax" and len(input_shape) < 2:
-            raise self.error(f"softmax needs inputs (N, K), received shape {input_shape}")
+        along_axis = self._function is not None and not self._function.elementwise
+        if along_axis and len(input_shape) < 2:
+            raise self.error(f"{self.activation} needs inputs (N, K), received shape {input_shape}")
         return input_shape
+
+    def stages(self) -> tuple[Layer, ...]:
+        """The layer itself, or what keeps a logarithm of softmax in its place."""
+        return (_InPlace(self),) if self.activation == "log_softmax" else (self,)
 
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to apply."""
@@ -123,6 +134,38 @@ class Activation(Layer):
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The activation's name."""
         return self.activation or "linear"
+
+
+class _InPlace(Layer):
+    """An activation along the last axis that a plan may not move.
+
+    A plan has the last `Activation` follow the views behind it, such as a Flatten, so that it is
+    computed with the loss. It knows of softmax alone that another last axis would change it.
+    """
+
+    keeps_output = True
+
+    def __init__(self, layer: Activation) -> None:
+        super().__init__(name=layer.name)
+        self._layer = layer
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's own shape."""
+        return self._layer.compute_output_shape(input_shape)
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y = activation(x)."""
+        self._layer.forward(x, y, saved, run)
+
+    def backward(
+        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+    ) -> None:
+        """dx = dy * activation'(x)."""
+        self._layer.backward(x, y, dy, dx, saved, run)
+
+    def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
+        """The activation's name."""
+        return self._layer.describe(input_shape, training)
 
 
 class _OneActivation(Activation):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
+from ..activations import Function
 from ..parameters import Array, Shape
 from .base import LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
@@ -164,7 +165,7 @@ class Conv2D(BaseConv2D):
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
         groups: int = 1,
-        activation: str | None = None,
+        activation: str | Function | None = None,
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
+from ..activations import Function
 from ..parameters import Array, Shape
 from .base import LayerOptions
 from .checks import positive
@@ -41,7 +42,7 @@ class Dense(KernelLayer):
     def __init__(
         self,
         units: int,
-        activation: str | None = None,
+        activation: str | Function | None = None,
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",

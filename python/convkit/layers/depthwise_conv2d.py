@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, regularizers
+from ..activations import Function
 from ..parameters import Array, Parameter, Shape
 from .base import LayerOptions
 from .checks import positive
@@ -54,7 +55,7 @@ class DepthwiseConv2D(BaseConv2D):
         depth_multiplier: int = 1,
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
-        activation: str | None = None,
+        activation: str | Function | None = None,
         use_bias: bool = True,
         depthwise_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",

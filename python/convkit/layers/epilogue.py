@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import constraints, initializers, regularizers
+from ..activations import Function
 from ..config import flag
 from ..parameters import Array, Parameter
 from .activation import Activation, check_activation
@@ -56,7 +57,7 @@ class EpilogueLayer(Layer):
 class KernelOptions(LayerOptions, total=False):
     """The keyword arguments that every layer with a kernel takes."""
 
-    activation: str | None
+    activation: str | Function | None
     use_bias: bool
     bias_initializer: str | initializers.Initializer | dict[str, Any]
     bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None
@@ -67,7 +68,7 @@ class KernelLayer(EpilogueLayer):
     """A layer with a kernel, perhaps a bias, and perhaps an activation behind them.
 
     Args:
-        activation: a name, or None.
+        activation: a name, a function of `convkit.activations`, or None.
         use_bias: whether there is a bias.
         bias_initializer, bias_regularizer, bias_constraint: of the bias. The kernel's have other
             names in other layers, so that they are the subclasses' affair.
@@ -80,7 +81,7 @@ class KernelLayer(EpilogueLayer):
     def __init__(
         self,
         *,
-        activation: str | None = None,
+        activation: str | Function | None = None,
         use_bias: bool = True,
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
@@ -119,7 +120,7 @@ class KernelLayer(EpilogueLayer):
         """What the kernel does, then the activation if there is one."""
         if self.activation is None:
             return (self,)
-        return (self, Activation(self.activation, name=self.name))
+        return (self, *Activation(self.activation, name=self.name).stages())
 
     @property
     def bias_value(self) -> Array | None:

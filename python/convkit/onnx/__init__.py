@@ -27,9 +27,10 @@ def export(model: Sequential, path: str | os.PathLike[str], *, verify: bool = Tr
     The file takes what `predict` takes: float32 images (N, H, W, C), for any N, as the input
     `input`; the result is `output`. One Transpose at the beginning makes them channels-first, as
     ONNX's operators need them. Batch normalisation uses its moving statistics, dropout is left out,
-    paddings are written in numbers, and activations are nodes of their own; all are operators of
-    version 20, which onnxruntime runs since 1.17. The file is checked with ONNX's checker and
-    written atomically: whatever happens, `path` is the old file or the whole new one.
+    paddings are written in numbers, and activations are nodes of their own (SiLU two: a Sigmoid,
+    and a Mul with it); all are operators of version 20, which onnxruntime runs since 1.17. The file
+    is checked with ONNX's checker and written atomically: whatever happens, `path` is the old file
+    or the whole new one.
 
     Args:
         model: built, with weights.
@@ -62,8 +63,10 @@ def load(path: str | os.PathLike[str], *, verify: bool = True) -> Sequential:
     Understood are the operators Conv (2-D), Gemm, MatMul and Add with constants,
     BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean over the
     image, Flatten, Reshape and Squeeze that flatten, Transpose between both layouts, Pad with
-    zeros, Dropout, Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, Elu, Gelu, Sigmoid,
-    Tanh and Softmax, of the versions 9 and later.
+    zeros, Dropout, Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, PRelu, Elu, Selu, Gelu,
+    Sigmoid, Tanh, Softplus, Softsign, HardSigmoid as Keras and PyTorch have it, HardSwish, Mish,
+    Exp, Softmax and LogSoftmax, of the versions 9 and later; and a Sigmoid that a Mul multiplies by
+    what it was computed of, or Swish.
 
     Args:
         path: of the file. Weights in other files must lie in its folder or below.

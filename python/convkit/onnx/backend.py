@@ -118,14 +118,31 @@ def _gelu(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[A
     return (ops.gelu_forward(_given(inputs[0]), approximate=tanh),)
 
 
-def _softmax(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    x = _given(inputs[0])
-    if opset < 13:  # over all axes from the given one on
-        axis = given.get("axis", 1) % x.ndim
-        rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
-        return (ops.softmax_forward(rows).reshape(x.shape),)
-    axis = given.get("axis", -1)
-    return (np.moveaxis(ops.softmax_forward(np.moveaxis(x, axis, -1)), -1, axis),)
+def _selu(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
+    alpha, gamma = given.get("alpha", 1.6732632), given.get("gamma", 1.050701)
+    return (np.float32(gamma) * ops.elu_forward(_given(inputs[0]), alpha=alpha),)
+
+
+def _prelu(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
+    """Of one sample, whose axes are all of x's: slopes may differ along the batch as well."""
+    x, slopes = _given(inputs[0]), _given(inputs[1])
+    if opset < 7 and slopes.size > 1:  # one for each channel
+        slopes = slopes.reshape(-1, *(1,) * (x.ndim - 2))
+    slopes = slopes.reshape(*(1,) * (x.ndim - slopes.ndim), *slopes.shape)
+    return (ops.prelu_forward(x[None], slopes)[0],)
+
+
+def _softmax(function: Callable[[Array], Array]) -> _Operation:
+    def run(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
+        x = _given(inputs[0])
+        if opset < 13:  # over all axes from the given one on
+            axis = given.get("axis", 1) % x.ndim
+            rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
+            return (function(rows).reshape(x.shape),)
+        axis = given.get("axis", -1)
+        return (np.moveaxis(function(np.moveaxis(x, axis, -1)), -1, axis),)
+
+    return run
 
 
 def _flatten(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
@@ -169,15 +186,23 @@ OPERATIONS: dict[str, _Operation] = {
     "BatchNormalization": _batchnorm,
     "Conv": windows.conv,
     "Elu": _elementwise(ops.elu_forward, alpha=("alpha", 1.0)),
+    "Exp": _elementwise(ops.exponential_forward),
     "Flatten": _flatten,
     "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": windows.global_average_pool,
     "GlobalMaxPool": windows.global_max_pool,
+    "HardSwish": _elementwise(ops.hard_silu_forward),
     "LeakyRelu": _elementwise(ops.leaky_relu_forward, negative_slope=("alpha", 0.01)),
+    "LogSoftmax": _softmax(ops.log_softmax_forward),
     "MaxPool": windows.max_pool,
+    "Mish": _elementwise(ops.mish_forward),
+    "PRelu": _prelu,
     "Relu": _elementwise(ops.relu_forward),
+    "Selu": _selu,
     "Sigmoid": _elementwise(ops.sigmoid_forward),
-    "Softmax": _softmax,
+    "Softmax": _softmax(ops.softmax_forward),
+    "Softplus": _elementwise(ops.softplus_forward),
+    "Softsign": _elementwise(ops.softsign_forward),
     "Tanh": _elementwise(ops.tanh_forward),
 }

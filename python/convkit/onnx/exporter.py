@@ -30,6 +30,7 @@ _ROLES = {
     "Conv": ("weight", "bias"),
     "Gemm": ("weight", "bias"),
     "Mul": ("value",),
+    "PRelu": ("slope",),
     "Pad": ("pads",),
     "Reshape": ("shape",),
 }
@@ -73,6 +74,12 @@ def _graph(model: Sequential) -> onnx.GraphProto:
         result = "output" if index == len(operators) - 1 else f"{operator.name}:0"
         inputs = [tensor, *(each.name for each in own)]
         attributes = _attributes(operator)
+        if operator.op == "Swish":  # which is an operator since version 24 alone
+            gate = f"{operator.name}/sigmoid"
+            nodes.append(helper.make_node("Sigmoid", inputs, [f"{gate}:0"], gate))
+            nodes.append(helper.make_node("Mul", [tensor, f"{gate}:0"], [result], operator.name))
+            tensor = result
+            continue
         nodes.append(helper.make_node(operator.op, inputs, [result], operator.name, **attributes))
         constants += own
         tensor = result

@@ -215,7 +215,7 @@ class _Chain:
         """The nodes in order; ValueError where they branch."""
         tensor = self._input.name
         while tensor != self._output:
-            users = self._users[tensor]
+            users = self._swish(tensor) or self._users[tensor]
             if len(users) != 1:
                 names = ", ".join(f'{node.op_type} "{node.name}"' for node in users) or "nobody"
                 raise ValueError(
@@ -226,6 +226,22 @@ class _Chain:
             tensor = node.output[0]
         if self._users[tensor]:
             raise ValueError(f'a Sequential is a chain, but the output "{tensor}" is read again')
+
+    def _swish(self, tensor: str) -> list[onnx.NodeProto]:
+        """The one operator that a Sigmoid of a tensor, times the tensor, is; [] for anything else.
+
+        It is an operator of its own since version 24 of them alone.
+        """
+        users = sorted(self._users[tensor], key=lambda node: node.op_type)
+        if [node.op_type for node in users] != ["Mul", "Sigmoid"]:
+            return []
+        product, gate = users
+        between = gate.output[0]
+        if not all(node.domain in _DOMAINS for node in users) or between == self._output:
+            return []
+        if sorted(product.input) != sorted([tensor, between]) or len(self._users[between]) != 1:
+            return []
+        return [onnx.helper.make_node("Swish", [tensor], product.output, product.name)]
 
     def _node(self, proto: onnx.NodeProto, tensor: str) -> Node:
         sizes = self._sizes.get(tensor), self._sizes.get(proto.output[0])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
+
 import numpy.typing as npt
 
 from convkit import _core
@@ -38,7 +41,7 @@ def prelu_backward_input(
 
 
 def prelu_backward_alpha(
-    dy: npt.ArrayLike, x: npt.ArrayLike, alpha_shape: Shape, *, out: Floats | None = None
+    dy: npt.ArrayLike, x: npt.ArrayLike, alpha_shape: Sequence[int], *, out: Floats | None = None
 ) -> Floats:
     """The sum of dy * x over all x that are not above 0 and share a slope, of alpha's shape.
 
@@ -46,6 +49,26 @@ def prelu_backward_alpha(
     added up in float64; sums over neighbouring values are made in blocks and pairs.
     """
     dy, x = as_floats("dy", dy), as_floats("x", x)
-    out = output("out", out, tuple(alpha_shape))
+    out = output("out", out, _shape_of_slopes(alpha_shape, x))
     _core.prelu_backward_alpha(dy, x, out)
     return out
+
+
+def _shape_of_slopes(value: Sequence[int], x: Floats) -> Shape:
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        shape = tuple(operator.index(size) for size in value)
+    except TypeError:
+        raise TypeError(f"alpha_shape must be a tuple of integers, but is {value!r}") from None
+    sizes = x.shape[1:]
+    if (
+        x.ndim < 1
+        or not all(size in (1, whole) for size, whole in zip(shape, sizes, strict=False))
+        or len(shape) != len(sizes)
+    ):
+        raise ValueError(
+            f"alpha must have the sizes of a sample, or 1 where an axis is shared, but {shape} "
+            f"meets x {x.shape}"
+        )
+    return shape
