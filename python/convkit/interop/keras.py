@@ -30,10 +30,9 @@ _CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", *_BIAS)
 _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Activation: ("activation",),
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
-    layers.BatchNormalization: (*("momentum", *_SCALES),),
-    layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, "kernel_regularizer"),
-        *("beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint"),
+    layers.BatchNormalization: ("momentum", *_SCALES, "beta_constraint", "gamma_constraint"),
     layers.Conv2D: ("filters", "groups", *_CONVOLUTION, *_KERNEL),
+    layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, "kernel_regularizer"),
     layers.Cropping2D: ("cropping",),
     layers.Dense: ("units", "activation", *_BIAS, *_KERNEL),
     layers.DepthwiseConv2D: (

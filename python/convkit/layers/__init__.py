@@ -25,6 +25,7 @@ from .global_pool2d import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .groupnorm import GroupNormalization
 from .identity import Identity
 from .input import Input, InputLayer
+from .layernorm import LayerNormalization
 from .merge import (
     Add,
     Average,
@@ -39,7 +40,6 @@ from .merge import (
     multiply,
     subtract,
 )
-from .layernorm import LayerNormalization
 from .normalization import Normalization
 from .permute import Permute
 from .pool2d import AveragePooling2D, MaxPooling2D
@@ -96,16 +96,16 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalization",
-    "Permute",
     "PReLU",
+    "Permute",
     "ReLU",
     "Rescaling",
     "Reshape",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",
-    "Subtract",
     "SpatialDropout2D",
+    "Subtract",
     "UpSampling2D",
     "ZeroPadding2D",
     "add",

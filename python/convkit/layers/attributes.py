@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..parameters import Shape
     from ..constraints import Constraint
+    from ..parameters import Shape
     from .base import Layer
 
 

@@ -26,10 +26,10 @@ from ..config import Configurable, argument_names, flag, suggestion
 from ..initializers import Initializer
 from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
+from .attributes import are_same, check_constraint, check_constraints, lowered_from, pass_on
 from .calling import call
 from .checks import ShapeChecks, check_sample_shape
 from .graph import Operation
-from .attributes import are_same, check_constraint, check_constraints, lowered_from, pass_on
 from .naming import automatic_name
 from .run import Run, SavedArray
 
