@@ -169,6 +169,42 @@ def batchnorm(draw: Draw) -> Problem:
     return Problem(f"batchnorm {shape}, {activation}", run, check)
 
 
+def own_statistics(draw: Draw) -> Problem:
+    """Layer and group normalisation, forward and backward."""
+    shape = draw.shape() if draw.often(0.7) else draw.rows()
+    c, rows, name = shape[-1], int(np.prod(shape[:-1])), draw.one_of(("layernorm", "groupnorm"))
+    groups = draw.one_of([size for size in range(1, c + 1) if c % size == 0])
+    options = {"groups": groups} if name == "groupnorm" else {}
+    sizes = (shape[0], groups) if options else shape[:-1]
+    x, dy, beta = draw.whole(*shape), draw.whole(*shape), draw.whole(c)
+    gamma = draw.among((0.5, 1, 2, -1), c) if draw.often(0.7) else None
+    center, rstd = draw.whole(*sizes, low=-1, high=1), draw.among((0.5, 1), *sizes)
+    wide = None if gamma is None else float64(gamma)
+    expected = getattr(reference, f"{name}_forward")(float64(x), wide, float64(beta), **options)
+    gradients = {"dx": np.zeros(shape), "dgamma": np.zeros(c), "dbeta": np.zeros(c)}
+    dy64, x64, *statistics = all_float64(dy, x, center, rstd)
+    getattr(reference, f"{name}_backward")(dy64, x64, wide, *statistics, **gradients)
+
+    def run(out: Outputs) -> Sequence[Array]:
+        arrays = {"out": out(shape), "mean": out(sizes), "rstd": out(sizes)}
+        own = {key: out(value.shape) for key, value in gradients.items()}
+        getattr(ops, f"{name}_backward")(dy, x, gamma, center, rstd, **own)
+        forward = getattr(ops, f"{name}_forward")(x, gamma, beta, **options, **arrays)
+        return (*forward, *own.values())
+
+    largest = LARGEST * (1 + 4 * LARGEST)
+    sums = DIRECT * EPS * largest * rows
+    check = nearly(
+        (expected[0], 32 * EPS * (LARGEST + 4 * LARGEST * float(expected[2].max()))),
+        (expected[1], 4 * EPS * LARGEST),
+        (expected[2], 4e-6 * expected[2]),
+        (gradients["dx"], 4 * DIRECT * EPS * 2 * LARGEST * (2 + 16)),
+        (gradients["dgamma"], sums),
+        (gradients["dbeta"], sums),
+    )
+    return Problem(f"{name} {shape}, {groups} groups, gamma {gamma is not None}", run, check)
+
+
 def element_wise(draw: Draw) -> Problem:
     """Activations, softmax and dropout of any width."""
     shape = (_vector(draw),) if draw.often(0.5) else draw.rows()
@@ -409,6 +445,7 @@ KINDS = (
     dense,
     dense,
     batchnorm,
+    own_statistics,
     element_wise,
     element_wise,
     frames,

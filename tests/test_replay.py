@@ -19,7 +19,7 @@ from convkit import changes, layers, ops
 from convkit.layers.run import INFERENCE, Run
 from convkit.ops._calls import Calls
 from convkit.plan import BoundSteps
-from some_models import ZOO, images
+from some_models import KERAS_LINES, ZOO, images, of_line
 
 Model = convkit.Sequential
 
@@ -202,6 +202,25 @@ def test_repeating_gives_what_asking_python_gives(
             step(model, 2)
             results.append([*before, *state(model)])
             convkit.runtime.set_conv2d_algorithm("auto")
+    for repeated, asked in zip(*results, strict=True):
+        np.testing.assert_array_equal(repeated, asked)
+
+
+@pytest.mark.parametrize("name", KERAS_LINES)
+def test_layers_that_are_replayed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for repeats in (True, False):
+        with monkeypatch.context() as patch:
+            if not repeats:
+                patch.setattr(BoundSteps, "__call__", BoundSteps.ask)
+            model = of_line(name)
+            model.compile("adam", "mse")
+            x = images(model, 12)
+            y = np.linspace(-1, 1, 12 * model.predict(x[:1], verbose=0).size)
+            for count in (12, 12, 12, 5, 5):
+                target = y.reshape(12, *(size or 0 for size in model.output_shape[1:]))
+                model.train_on_batch(x[:count], target[:count])
+            results.append([*model.get_weights(), model.predict(x, verbose=0)])
     for repeated, asked in zip(*results, strict=True):
         np.testing.assert_array_equal(repeated, asked)
 

@@ -232,6 +232,12 @@ def test_a_hostile_file_gets_no_memory(tmp_path: Path) -> None:
         ("BatchNormalization", [1, 1, 2**31 - 1], {}),
         ("Conv2D", [1, 1, 2**31 - 1], {"filters": 1, "kernel_size": 1}),
         ("Rescaling", [1, 1, 2**31 - 1], {"scale": 2.0}),
+        ("Normalization", [1, 1, 2**31 - 1], {"mean": 0.5, "variance": 2.0}),
+        ("Normalization", [1, 1, 2**31 - 1], {}),
+        ("LayerNormalization", [1, 1, 2**31 - 1], {"center": False, "scale": False}),
+        ("GroupNormalization", [1, 1, 2**31 - 1], {"groups": -1}),
+        ("Conv2DTranspose", [1, 1, 2**31 - 1], {"filters": 1, "kernel_size": 1}),
+        ("SeparableConv2D", [1, 1, 2**31 - 1], {"filters": 1, "kernel_size": 1}),
     ]:
         layer = {"module": "convkit.layers", "class_name": kind, "config": config}
         hostile = change(document, "model.config.layers.1", layer)
