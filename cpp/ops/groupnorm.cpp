@@ -1,5 +1,6 @@
 #include "groupnorm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "../dispatch/cpu.h"
@@ -64,9 +65,10 @@ void group_statistics(const GroupShape& s, const RowBlocks& blocks, std::int64_t
 void spread(const GroupShape& s, std::int64_t image, const float* mean, const float* rstd,
             float* means, float* rstds) {
   const std::int64_t width = s.c / s.groups;
-  for (std::int64_t j = 0; j < s.c; ++j) {
-    means[image * s.c + j] = mean[image * s.groups + j / width];
-    rstds[image * s.c + j] = rstd[image * s.groups + j / width];
+  for (std::int64_t group = 0; group < s.groups; ++group) {
+    const std::int64_t of = image * s.groups + group, at = image * s.c + group * width;
+    std::fill(means + at, means + at + width, mean[of]);
+    std::fill(rstds + at, rstds + at + width, rstd[of]);
   }
 }
 
