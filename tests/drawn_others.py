@@ -252,6 +252,27 @@ def element_wise(draw: Draw) -> Problem:
     return Problem(f"{name} {shape}, {options}", run, check)
 
 
+def prelus(draw: Draw) -> Problem:
+    """PReLU of images or vectors, whose axes share slopes or do not; whole numbers, exactly."""
+    shape = draw.shape() if draw.often(0.7) else (draw.number(1, 600), _vector(draw))
+    slopes = tuple(1 if draw.often(0.5) else size for size in shape[1:])
+    x, dy, alpha = draw.whole(*shape), draw.whole(*shape), draw.whole(*slopes)
+    wanted = (
+        reference.prelu_forward(x, alpha),
+        reference.prelu_backward_input(dy, x, alpha),
+        reference.prelu_backward_alpha(*all_float64(dy, x), slopes),
+    )
+
+    def run(out: Outputs) -> Sequence[Array]:
+        return (
+            ops.prelu_forward(x, alpha, out=out(shape)),
+            ops.prelu_backward_input(dy, x, alpha, out=out(shape)),
+            ops.prelu_backward_alpha(dy, x, slopes, out=out(slopes)),
+        )
+
+    return Problem(f"prelu {shape}, slopes {slopes}", run, exactly(*wanted))
+
+
 def frames(draw: Draw) -> Problem:
     """Zero padding, rescaling and the gathering of a batch."""
     shape = draw.shape()
@@ -453,6 +474,7 @@ KINDS = (
     merges,
     concatenations,
     arrangements,
+    prelus,
     losses,
     updates,
 )

@@ -77,6 +77,8 @@ def averaged(m: Any) -> Any:
             m.layers.AveragePooling2D(2),
             m.layers.Conv2D(20, 3, padding="same"),
             m.layers.Activation("gelu"),
+            m.layers.Conv2D(20, 1, activation=m.activations.swish),
+            m.layers.PReLU(shared_axes=[1, 2]),
             m.layers.GlobalMaxPooling2D(),
             m.layers.Dense(16, activation="sigmoid"),
             m.layers.Dense(5, activation="softmax"),
@@ -268,7 +270,7 @@ def test_names_counts_and_shapes_of_models() -> None:
             with pytest.raises(ValueError, match="name"):
                 model.get_layer(**wrong)
         assert model.pop().name == "dense_1"
-        assert len(model.layers) == 6
+        assert len(model.layers) == 8
 
 
 def test_evaluate_and_predict() -> None:

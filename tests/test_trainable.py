@@ -28,7 +28,8 @@ def model(seed: int = 0, **options: Any) -> convkit.Sequential:
             layers.Activation("relu"),
             layers.Flatten(),
             layers.Dropout(0.2),
-            layers.Dense(10, activation="relu"),
+            layers.Dense(10, activation="tanh"),
+            layers.PReLU("he_normal"),
             layers.Dense(3, activation="softmax"),
         ],
         **options,
@@ -37,7 +38,7 @@ def model(seed: int = 0, **options: Any) -> convkit.Sequential:
     return made
 
 
-PARAMETERS = (0, 2, 3, 7, 8)  # the layers that have some
+PARAMETERS = (0, 2, 3, 7, 8, 9)  # the layers that have some
 
 
 def samples(n: int = 40) -> tuple[np.ndarray, np.ndarray]:
