@@ -62,9 +62,10 @@ ALLOWED: dict[str, set[str]] = {
     "plan": {"changes", *_ENGINE},
     "batches": {"data", "parameters", "warn"},
     "arguments": {"batches", "callbacks", "config", "progress"},
-    "engine": {"arguments", "plan", "data", "batches", "callbacks", "warn", *_ENGINE},
+    "scores": {"callbacks", "metrics", "plan"},
+    "engine": {"arguments", "scores", "plan", "data", "batches", "callbacks", "warn", *_ENGINE},
     "feeding": {"engine", "data", "images", "batches", "plan", "losses", "warn", *_BASE},
-    "fit_loop": {"batches", "callbacks", "engine", "progress", "storage", "warn", *_BASE},
+    "fit_loop": {"batches", "callbacks", "scores", "progress", "storage", "warn", *_BASE},
     "training": {
         "feeding",
         "fit_loop",

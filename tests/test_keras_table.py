@@ -121,6 +121,8 @@ def arguments(found: Any) -> dict[str, inspect.Parameter] | None:
     if not callable(found) or inspect.ismodule(found):
         return None
     if inspect.isclass(found) and found.__module__.startswith("keras"):
+        if found.__name__ == "Model":  # whose constructor makes a Functional of these
+            found = importlib.import_module("keras.src.models.functional").Functional
         found = found.__init__  # Sequential's and Layer's own __new__ hides it
     parameters = inspect.signature(found).parameters.values()
     variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)

@@ -11,21 +11,15 @@ from types import FrameType
 from typing import NoReturn
 
 ABSENT: dict[str, str] = {
-    "Model": "branches and several inputs; a chain is a `Sequential`",
-    "models.clone_model": "`models.Sequential.from_config(model.get_config())`",
     "models.model_from_json": "`models.Sequential.from_config`, or `models.load_model`",
     "models.save_model": "`model.save`",
-    "Sequential.inputs": "`input_shape`",
-    "Sequential.outputs": "`output_shape`",
     "Sequential.reset_metrics": "every epoch, and every call, begins anew",
     "Sequential.to_json": "`json.dumps(model.get_config())`",
     "Sequential.trainable_variables": "`trainable_weights`",
     "Sequential.variables": "`weights`",
     "Sequential.train_step": "subclassing the training loop; `train_on_batch` is a step",
     "Sequential.export": "`convkit.onnx.export(model, path)`",
-    "Dense.input": "symbolic tensors; `input_shape`",
-    "Dense.output": "symbolic tensors; `output_shape`",
-    "Dense.call": "likewise",
+    "Dense.call": "call the layer itself",
     "layers.Conv1D": "`Conv2D` with one row",
     "layers.Conv3D": "two dimensions only",
     "layers.Resizing": "resize with Pillow beforehand",

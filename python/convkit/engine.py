@@ -1,15 +1,12 @@
-"""The machine room of a model: its plans, its parameters, and one batch after the other.
+"""A model's plans, its parameters, and one batch after the other.
 
 A training step is two calls: gather the batch into the plan's arrays, and let it go through the
-plan's steps: forward, the loss with its gradient, backward into the flat gradient buffer, where
-regularizers add theirs, and the optimizer's update over that buffer. Everything around it happens
-before training or once an epoch.
+plan's steps: forward, the losses with their gradients, backward into the flat gradient buffer,
+where regularizers add theirs, and the optimizer's update. Everything else is once an epoch.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
@@ -28,75 +25,8 @@ from .layers.run import INFERENCE, Run
 from .ops._calls import ModelLock
 from .parameters import Array, Parameter, ParameterStore
 from .plan import Bound, Plan, Target, lower
+from .scores import Scores
 from .warn import warn
-
-
-class Scores:
-    """The mean losses and the metrics over the batches seen so far.
-
-    Args:
-        model: compiled. With several outputs, each has its own loss beside the weighted sum.
-    """
-
-    def __init__(self, model: Engine) -> None:
-        self.batches = 0
-        self.loss = metrics.Mean(name="loss")
-        names, several = model._head_names(), len(model._losses) > 1
-        self.losses = [metrics.Mean(name=f"{name}_loss") for name in names] if several else []
-        self.metrics: list[metrics.Metric] = []
-        self._of: list[list[metrics.Metric]] = []  # the same by head
-        self._titles: list[str] = []
-        wanted = zip(model._losses, model._metrics, strict=True)
-        for name, (_, prototypes) in zip(
-            names, [each for each in wanted if each[0] is not None], strict=True
-        ):
-            own = [copy.deepcopy(metric) for metric in prototypes]
-            for metric in own:
-                metric.reset_state()
-                self._titles.append(f"{name}_{metric.name}" if several else metric.name)
-            self._of.append(own)
-            self.metrics += own
-
-    def add(self, bound: Bound, penalty: float = 0.0) -> None:
-        """Count in the batch that was just computed, and the penalties on the parameters.
-
-        The losses have the samples' weights in them; the metrics count every sample alike. That is
-        what Keras does.
-        """
-        count = len(bound.heads[0].losses)
-        self.batches += 1
-        total = penalty * count
-        for i, (head, own) in enumerate(zip(bound.heads, self._of, strict=True)):
-            loss = math.fsum(head.losses.tolist())
-            total += head.weight * loss
-            if self.losses:
-                self.losses[i].add(loss, count)
-            assert head.targets is not None
-            for metric in own:
-                metric.update_state(head.targets, head.output)
-        self.loss.add(total, count)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What was counted in, for a training that is to be resumed."""
-        return {"batches": self.batches, "means": [each.state_dict() for each in self._all()]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
-        self.batches = state["batches"]
-        for each, mean in zip(self._all(), state["means"], strict=True):
-            each.load_state_dict(mean)
-
-    def _all(self) -> list[metrics.Metric]:
-        return [self.loss, *self.losses, *self.metrics]
-
-    def names(self) -> list[str]:
-        """What they are called, as Keras calls them."""
-        return [*(each.name for each in (self.loss, *self.losses)), *self._titles]
-
-    def logs(self, prefix: str = "") -> Logs:
-        """The means by name, as plain floats."""
-        means = (float(each.result()) for each in self._all())
-        return {prefix + name: mean for name, mean in zip(self.names(), means, strict=True)}
 
 
 def _load(bound: Bound, samples: Samples, indices: Array) -> None:
@@ -255,12 +185,6 @@ class Engine(ABC):
         self._loss_weights = weights
         self._forget_plans()
 
-    def _head_names(self) -> list[str]:
-        """The names of the outputs that have a loss."""
-        names = self._target_names()
-        pairs = zip(names, self._losses, strict=True)
-        return [name for name, loss in pairs if loss is not None]
-
     @property
     def seed(self) -> int | None:
         """Of shuffling and dropout."""
@@ -345,6 +269,12 @@ class Engine(ABC):
         """Copies of all parameters, of one moment between two training steps."""
         return self._lock.read(lambda: [parameter.numpy() for parameter in self.weights])
 
+    def new_scores(self) -> Scores:
+        """The means of a pass that begins."""
+        wanted = zip(self._target_names(), self._losses, self._metrics, strict=True)
+        heads = [(name, own) for name, loss, own in wanted if loss is not None]
+        return Scores(heads, len(self._losses) > 1)
+
     def _train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
         """Make a training step; count it and its batch. To be called while writing."""
         optimizer = self._optimizer
@@ -375,7 +305,7 @@ class Engine(ABC):
         epoch = batches.epoch()
         if epoch is None:
             return {}
-        scores = Scores(self)
+        scores = self.new_scores()
         loop.call("on_test_begin")
         penalty = None
         for batch, (samples, indices) in enumerate(epoch):

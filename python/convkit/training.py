@@ -18,7 +18,7 @@ from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch
 from .callbacks import BackupAndRestore, Callback, History, Logs
 from .config import as_number, flag
 from .data import Data
-from .engine import Scores, trains
+from .engine import trains
 from .feeding import Feeder
 from .fit_loop import Backup, FitLoop
 from .parameters import Array
@@ -36,9 +36,8 @@ class Trainer(Feeder):
         self,
         optimizer: str | optimizers.Optimizer = "adam",
         loss: Any = None,
-        *,
-        metrics: Any = None,
         loss_weights: Any = None,
+        metrics: Any = None,
     ) -> None:
         """Say how to train.
 
@@ -48,9 +47,9 @@ class Trainer(Feeder):
         Args:
             optimizer: a name or an object of `convkit.optimizers`.
             loss: a name or an object of `convkit.losses`; without one the model cannot train.
+            loss_weights: the factors of the losses in their sum, which training makes small.
             metrics: names or objects of `convkit.metrics`; "accuracy" is the one that fits the
                 loss.
-            loss_weights: the factors of the losses in their sum, which training makes small.
 
         Raises:
             ValueError: an unknown name; the message lists the known ones.
@@ -260,7 +259,7 @@ class Trainer(Feeder):
         self._require_loss("train_on_batch")
         samples = self._samples(x, y, sample_weight, "train_on_batch")
         samples = self._weighted(samples, class_weight)
-        scores = Scores(self)
+        scores = self.new_scores()
         indices = np.arange(len(samples))
         self._lock.write(self._train_step, samples, indices, scores, self._seed())
         return flat(scores.logs(), return_dict)
@@ -275,7 +274,7 @@ class Trainer(Feeder):
         """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
         self._require_loss("test_on_batch")
         samples = self._samples(x, y, sample_weight, "test_on_batch")
-        scores = Scores(self)
+        scores = self.new_scores()
         use = partial(scores.add, penalty=self._penalty())
         self._infer("test", samples, np.arange(len(samples)), use)
         return flat(scores.logs(), return_dict)
@@ -313,7 +312,7 @@ class Trainer(Feeder):
     @property
     def metrics_names(self) -> list[str]:
         """The names of what `evaluate` returns, in its order."""
-        return Scores(self).names() if self._losses else ["loss"]
+        return self.new_scores().names() if self._losses else ["loss"]
 
     def _self(self) -> Sequential:
         return cast("Sequential", self)

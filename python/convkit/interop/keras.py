@@ -32,7 +32,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
     layers.BatchNormalization: ("momentum", *_SCALES, "beta_constraint", "gamma_constraint"),
     layers.Conv2D: ("filters", "groups", *_CONVOLUTION, *_KERNEL),
-    layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, "kernel_regularizer"),
+    layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, *_KERNEL),
     layers.Cropping2D: ("cropping",),
     layers.Dense: ("units", "activation", *_BIAS, *_KERNEL),
     layers.DepthwiseConv2D: (
@@ -60,6 +60,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
         *("filters", "depth_multiplier"),
         *_CONVOLUTION,
         *("depthwise_regularizer", "pointwise_regularizer"),
+        *("depthwise_constraint", "pointwise_constraint"),
     ),
     layers.Softmax: (),
     layers.SpatialDropout2D: ("rate", "seed"),

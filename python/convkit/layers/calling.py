@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,9 +56,13 @@ def _build(layer: Layer, shapes: list[Shape]) -> Shape:
 def _compute(layer: Layer, inputs: Any, training: bool) -> Array:
     """The outputs for one batch of arrays."""
     several = layer.merges and isinstance(inputs, list | tuple)
-    arrays = [
-        as_floats(f"the input of {layer.name}", each) for each in (inputs if several else [inputs])
-    ]
+    try:
+        arrays = [as_floats("x", each) for each in (inputs if several else [inputs])]
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{layer.error('it is called on a symbolic tensor, as Input gives, or on one batch')} "
+            f"of numbers, received {reprlib.repr(inputs)}: {error}"
+        ) from None
     if any(array.ndim == 0 for array in arrays):
         raise layer.error("it needs a batch of samples, received a single number")
     _build(layer, [(None, *array.shape[1:]) for array in arrays])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, ops, regularizers
+from .. import constraints, initializers, ops, regularizers
 from ..parameters import Array, Shape
 from .base import LayerOptions
 from .checks import not_negative, positive
@@ -39,6 +39,7 @@ class Conv2DTranspose(BaseConv2D):
         use_bias: whether to add a learnt bias to each output channel.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
+        kernel_constraint, bias_constraint: names or objects of `convkit.constraints`, or None.
 
     Input: (N, H, W, C). Output: (N, OH, OW, OC).
     Weights: kernel (KH, KW, OC, C); bias (OC,).
@@ -67,6 +68,9 @@ class Conv2DTranspose(BaseConv2D):
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         kernel_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        *,
+        kernel_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        bias_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
@@ -79,12 +83,14 @@ class Conv2DTranspose(BaseConv2D):
             use_bias=use_bias,
             bias_initializer=bias_initializer,
             bias_regularizer=bias_regularizer,
+            bias_constraint=bias_constraint,
             **options,
         )
         self.filters = positive(filters, "filters", self)
         self.output_padding = self._checked_output_padding(output_padding)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise self.error(
                 f"strides and dilation_rate cannot both be more than 1, received strides "
@@ -137,7 +143,8 @@ class Conv2DTranspose(BaseConv2D):
     def create_parameters(self, input_shape: Shape) -> None:
         """The kernel (KH, KW, OC, C) and the bias (OC,)."""
         shape = (*self.kernel_size, self.filters, self._channels(input_shape))
-        self._add_kernel(shape, self.filters, self.kernel_initializer, self.kernel_regularizer)
+        of_kernel = self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+        self._add_kernel(shape, self.filters, *of_kernel)
 
     def _convolution(self, x: Array) -> dict[str, Any]:
         """The arguments of the convolution that goes from the output's size to the input's."""

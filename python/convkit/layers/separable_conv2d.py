@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, regularizers
+from .. import constraints, initializers, regularizers
 from ..parameters import Parameter, Shape
 from .base import Layer, LayerOptions
 from .checks import positive
@@ -36,6 +36,8 @@ class SeparableConv2D(BaseConv2D):
             `convkit.initializers`.
         depthwise_regularizer, pointwise_regularizer, bias_regularizer: names or objects of
             `convkit.regularizers`, or None.
+        depthwise_constraint, pointwise_constraint, bias_constraint: names or objects of
+            `convkit.constraints`, or None.
 
     Input: (N, H, W, C). Output: (N, OH, OW, OC).
     Weights: depthwise_kernel (KH, KW, C, M); pointwise_kernel (1, 1, C * M, OC); bias (OC,).
@@ -70,6 +72,10 @@ class SeparableConv2D(BaseConv2D):
         depthwise_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         pointwise_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
+        *,
+        depthwise_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        pointwise_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
+        bias_constraint: str | constraints.Constraint | dict[str, Any] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(
@@ -82,6 +88,7 @@ class SeparableConv2D(BaseConv2D):
             use_bias=use_bias,
             bias_initializer=bias_initializer,
             bias_regularizer=bias_regularizer,
+            bias_constraint=bias_constraint,
             **options,
         )
         self.filters = positive(filters, "filters", self)
@@ -90,6 +97,8 @@ class SeparableConv2D(BaseConv2D):
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
         self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
+        self.pointwise_constraint = constraints.get(pointwise_constraint)
         self.depthwise_kernel: Parameter
         self.pointwise_kernel: Parameter
 
@@ -105,21 +114,22 @@ class SeparableConv2D(BaseConv2D):
             (*self.kernel_size, channels, self.depth_multiplier),
             self.depthwise_initializer,
             self.depthwise_regularizer,
+            self.depthwise_constraint,
         )
         self.pointwise_kernel = self.add_parameter(
             "pointwise_kernel",
             (1, 1, channels * self.depth_multiplier, self.filters),
             self.pointwise_initializer,
             self.pointwise_regularizer,
+            self.pointwise_constraint,
         )
         if self.use_bias:
-            self.bias = self.add_parameter(
-                "bias", (self.filters,), self.bias_initializer, self.bias_regularizer
-            )
+            of_bias = self.bias_initializer, self.bias_regularizer, self.bias_constraint
+            self.bias = self.add_parameter("bias", (self.filters,), *of_bias)
 
-    def _regularizer_name(self, parameter: Parameter) -> str:
+    def argument_of(self, parameter: Parameter, kind: str) -> str:
         """Those of the kernels are called otherwise, as in Keras."""
-        return super()._regularizer_name(parameter).replace("_kernel", "")
+        return super().argument_of(parameter, kind).replace("_kernel", "")
 
     def stages(self) -> tuple[Layer, ...]:
         """A depthwise and a pointwise convolution, which have this layer's parameters.
