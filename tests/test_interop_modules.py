@@ -35,7 +35,7 @@ NORM: dict[str, list[Any]] = {
     "bias": [False],  # of newer versions of PyTorch
     "track_running_stats": [False],
 }
-PADS: list[Any] = [(1, 0, 2, 1), (0, 0, 0, 1), 2, (-1, 0, 0, 0)]
+PADS: list[Any] = [(1, 0, 2, 1), (0, 0, 0, 1), 2, (-1, 0, 0, 0), (2, -1, 0, -2), (-4, -4, 0, 0)]
 IN_PLACE: dict[str, list[Any]] = {"inplace": [True]}
 # The shape of a sample, the arguments that a module cannot do without, and for each argument
 # values that are not its default, alone or with others that they need.
@@ -86,6 +86,7 @@ MODULES: dict[str, tuple[tuple[int, ...], dict[str, Any], dict[str, list[Any]]]]
         },
     ),
     "Dropout": (VECTORS, {}, {"p": [0.0, 0.25, 1.0], **IN_PLACE}),
+    "Dropout2d": (IMAGES, {}, {"p": [0.0, 0.25, 1.0], **IN_PLACE}),
     "ELU": (VECTORS, {}, {"alpha": [0.5, 2.0, 0.0, -1.0], **IN_PLACE}),
     "Flatten": (
         IMAGES,

@@ -99,6 +99,7 @@ UNLIKE_TORCH = {
     "images out": 'Mul "rescaling/mul": PyTorch has no module that does this',
     "vectors in": 'Mul "rescaling/mul": PyTorch has no module that does this',
     "slopes of places": "PyTorch's PReLU has one slope, or one for each channel",
+    "noisy": 'GaussianNoise "gaussian_noise": PyTorch has no module',
     "images reshaped": 'Transpose "reshape/channels_last": PyTorch has no module',
 }
 
@@ -189,7 +190,7 @@ def test_the_copies_share_no_memory() -> None:
 
 REFUSED: dict[str, tuple[Callable[[], Any], tuple[int, ...], str]] = {
     "LSTM": (lambda: nn.LSTM(3, 2), (3,), r'module "0" \(LSTM\(3, 2\)\): it has no counterpart'),
-    "nested": (lambda: nn.Sequential(nn.Dropout2d()), (3, 4, 4), 'module "0.0" '),
+    "nested": (lambda: nn.Sequential(nn.Dropout3d()), (3, 4, 4), 'module "0.0" '),
     "reflected": (
         lambda: nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"),
         (1, 4, 4),

@@ -20,7 +20,7 @@ from .operators import (
     to_channels_first,
     to_channels_last,
 )
-from .windows import NO_PADS, Windows, add_pads, check_pads, windows_of
+from .windows import NO_PADS, Windows, add_pads, signed_pads, windows_of
 
 
 def assemble(
@@ -350,6 +350,12 @@ def _dropout(assembly: Assembly, operator: Operator) -> None:
     assembly.add(operator, layer)
 
 
+def _spatial_dropout2d(assembly: Assembly, operator: Operator) -> None:
+    assembly.expect_images(operator)
+    ratio = operator.attributes["ratio"]
+    assembly.add(operator, layers.SpatialDropout2D(ratio, name=assembly.name(operator)))
+
+
 def _transpose(assembly: Assembly, operator: Operator) -> None:
     """convkit's images stay as they are; the operators' are another view of them."""
     perm, rank = tuple(operator.attributes["perm"]), len(assembly.sizes) + 1
@@ -364,8 +370,16 @@ def _transpose(assembly: Assembly, operator: Operator) -> None:
 
 
 def _pad(assembly: Assembly, operator: Operator) -> None:
+    """Zeros wait for a convolution that can add them; what is cut off is a layer."""
     assembly.expect_images(operator)
-    assembly.pads = add_pads(assembly.pads, check_pads(operator))
+    top, left, bottom, right = pads = signed_pads(operator)
+    if min(pads) < 0:
+        assembly.write_pads(operator)
+        cut = [max(-number, 0) for number in (top, bottom, left, right)]
+        layer = layers.Cropping2D((cut[:2], cut[2:]), name=assembly.name(operator))
+        assembly.add(operator, layer)
+        pads = (max(top, 0), max(left, 0), max(bottom, 0), max(right, 0))
+    assembly.pads = add_pads(assembly.pads, pads)
 
 
 # Layers that can have an activation, and a bias.
@@ -390,6 +404,7 @@ _BUILDERS: dict[str, Callable[[Assembly, Operator], None]] = {
     "PRelu": _prelu,
     "Pad": _pad,
     "Reshape": _reshape,
+    "SpatialDropout2D": _spatial_dropout2d,
     "ThresholdedRelu": _thresholded_relu,
     "Transpose": _transpose,
 }

@@ -17,8 +17,10 @@ from .windows import NO_PADS
 # Layers whose output has no value below 0 if their input has none.
 _SIGN_KEEPING = (
     layers.AveragePooling2D,
+    layers.Cropping2D,
     layers.Dropout,
     layers.MaxPooling2D,
+    layers.SpatialDropout2D,
     layers.ZeroPadding2D,
 )
 _NEVER_NEGATIVE = (

@@ -28,7 +28,7 @@ def decompose(model: Sequential) -> list[Operator]:
     Images are transposed to channels-first before everything else, and a result of rank 3 or more
     back at the end. Flatten lays out channels-first images, and the rows of the weights behind it
     are reordered to fit; only where no Dense follows are the images transposed back before it.
-    Dropout is among the operators.
+    Dropout is among the operators, and what else does something in training alone.
 
     Raises:
         ValueError: the model is not built, or has a layer without a counterpart.
@@ -71,7 +71,10 @@ class _Place:
 
     def dense_follows(self) -> bool:
         """Whether a Dense comes before anything that could tell in which order values stand."""
-        blind = (layers.Activation, layers.BatchNormalization, layers.Dropout, layers.Flatten)
+        blind = (
+            *(layers.Activation, layers.BatchNormalization, layers.Flatten, layers.Identity),
+            *(layers.Dropout, layers.GaussianDropout, layers.GaussianNoise),
+        )
         for layer in self.layers[self.index + 1 :]:
             if not isinstance(layer, blind):
                 return isinstance(layer, layers.Dense)
@@ -229,6 +232,28 @@ def _(layer: layers.Flatten, place: _Place) -> Iterator[Operator]:
 @operators_of.register(layers.Dropout)
 def _(layer: layers.Dropout, place: _Place) -> Iterator[Operator]:
     yield Operator("Dropout", (), {"ratio": layer.rate}, layer.name)
+
+
+@operators_of.register(layers.GaussianDropout)
+@operators_of.register(layers.SpatialDropout2D)
+def _(layer: layers.GaussianDropout | layers.SpatialDropout2D, place: _Place) -> Iterator[Operator]:
+    yield Operator(type(layer).__name__, (), {"ratio": layer.rate}, layer.name)
+
+
+@operators_of.register(layers.GaussianNoise)
+def _(layer: layers.GaussianNoise, place: _Place) -> Iterator[Operator]:
+    yield Operator("GaussianNoise", (), {"stddev": layer.stddev}, layer.name)
+
+
+@operators_of.register(layers.Identity)
+def _(layer: layers.Identity, place: _Place) -> Iterator[Operator]:
+    return iter(())
+
+
+@operators_of.register(layers.Cropping2D)
+def _(layer: layers.Cropping2D, place: _Place) -> Iterator[Operator]:
+    (top, bottom), (left, right) = layer.cropping
+    yield Operator("Pad", (), {"pads": (-top, -left, -bottom, -right)}, layer.name)
 
 
 @operators_of.register(layers.ZeroPadding2D)

@@ -37,9 +37,9 @@ def from_torch(
 
     Args:
         module: of Conv2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, AvgPool2d,
-            AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1), Flatten, Dropout, ZeroPad2d, Identity,
-            activations, and nn.Sequential of the same. They are read by their classes, so that
-            hooks, parametrizations, replaced methods and subclasses that compute something of
+            AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1), Flatten, Dropout, Dropout2d, ZeroPad2d,
+            Identity, activations, and nn.Sequential of the same. They are read by their classes, so
+            that hooks, parametrizations, replaced methods and subclasses that compute something of
             their own are refused. A module without weights may stand twice.
         input_shape: of one sample as the module takes it, (C, H, W) or (C,).
         verify: whether the module and the model are tried on the same random batch, of two images
@@ -223,6 +223,7 @@ _READERS: dict[str, Callable[[Any], _Parts]] = {
     "ConstantPad2d": _zero_pad2d,
     "Conv2d": _conv2d,
     "Dropout": _simple("Dropout", ratio="p"),
+    "Dropout2d": _simple("SpatialDropout2D", ratio="p"),
     "ELU": _simple("Elu", alpha="alpha"),
     "Flatten": _flatten,
     "GELU": _simple("Gelu", approximate="approximate"),

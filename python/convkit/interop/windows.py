@@ -68,10 +68,20 @@ def add_pads(a: Pads, b: Pads) -> Pads:
 
 def check_pads(operator: Operator) -> Pads:
     """The four pads; ValueError unless none is negative."""
-    pads = tuple(operator.attributes["pads"])
-    if len(pads) != 4 or min(pads) < 0:
+    pads = signed_pads(operator)
+    if min(pads) < 0:
         raise operator.error(
             f"pads must be four numbers (top, left, bottom, right) of at least 0, received {pads}"
+        )
+    return pads
+
+
+def signed_pads(operator: Operator) -> Pads:
+    """The four pads of a Pad, which may be negative."""
+    pads = tuple(operator.attributes["pads"])
+    if len(pads) != 4:
+        raise operator.error(
+            f"pads must be four numbers (top, left, bottom, right), received {pads}"
         )
     return pads[0], pads[1], pads[2], pads[3]
 

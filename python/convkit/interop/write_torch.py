@@ -180,6 +180,7 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Softplus": lambda nn, operator, rank: [nn.Softplus()],
     "Softsign": lambda nn, operator, rank: [nn.Softsign()],
     "Swish": lambda nn, operator, rank: [nn.SiLU()],
+    "SpatialDropout2D": lambda nn, operator, rank: [nn.Dropout2d(operator.attributes["ratio"])],
     "Tanh": lambda nn, operator, rank: [nn.Tanh()],
     "ThresholdedRelu": lambda nn, operator, rank: [nn.Threshold(operator.attributes["alpha"], 0.0)],
 }

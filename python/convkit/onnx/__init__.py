@@ -26,11 +26,14 @@ def export(model: Sequential, path: str | os.PathLike[str], *, verify: bool = Tr
 
     The file takes what `predict` takes: float32 images (N, H, W, C), for any N, as the input
     `input`; the result is `output`. One Transpose at the beginning makes them channels-first, as
-    ONNX's operators need them. Batch normalisation uses its moving statistics, dropout is left out,
     paddings are written in numbers, and activations are nodes of their own (SiLU two: a Sigmoid,
     and a Mul with it); all are operators of version 20, which onnxruntime runs since 1.17. The file
     is checked with ONNX's checker and written atomically: whatever happens, `path` is the old file
     or the whole new one.
+    ONNX's operators need them. Batch normalisation uses its moving statistics, dropout and noise
+    are left out, paddings are written in numbers, and activations are nodes of their own; all are
+    operators of version 20, which onnxruntime runs since 1.17. The file is checked with ONNX's
+    checker and written atomically: whatever happens, `path` is the old file or the whole new one.
 
     Args:
         model: built, with weights.
@@ -67,6 +70,8 @@ def load(path: str | os.PathLike[str], *, verify: bool = True) -> Sequential:
     Sigmoid, Tanh, Softplus, Softsign, HardSigmoid as Keras and PyTorch have it, HardSwish, Mish,
     Exp, Softmax and LogSoftmax, of the versions 9 and later; and a Sigmoid that a Mul multiplies by
     what it was computed of, or Swish.
+    zeros or negative pads, Dropout, Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, Elu,
+    Gelu, Sigmoid, Tanh and Softmax, of the versions 9 and later.
 
     Args:
         path: of the file. Weights in other files must lie in its folder or below.

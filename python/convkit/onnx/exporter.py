@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from ..files import write_atomically
 from ..interop.decompose import decompose
-from ..interop.operators import Operator
+from ..interop.operators import IN_TRAINING, Operator
 from ..interop.verify import products_of_an_image
 from ..interop.verify import verify as compare
 from ..models import Sequential
@@ -63,7 +63,7 @@ def to_proto(model: Sequential) -> onnx.ModelProto:
 
 def _graph(model: Sequential) -> onnx.GraphProto:
     # A model of nothing but dropout is the identity.
-    operators = [each for each in decompose(model) if each.op != "Dropout"] or [
+    operators = [each for each in decompose(model) if each.op not in IN_TRAINING] or [
         Operator("Identity", name="identity")
     ]
     nodes: list[onnx.NodeProto] = []
