@@ -50,7 +50,7 @@ class Model(Operation, Trainer):
     """
 
     def __init__(
-        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
+        self, inputs: Any, outputs: Any, name: str | None = None, *, trainable: bool = True
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(
