@@ -362,3 +362,53 @@ def test_a_graph_is_freed_with_its_model() -> None:
         assert not any(reference() for reference in parts)
     finally:
         gc.enable()
+
+
+def test_only_chains_are_converted(tmp_path: Any) -> None:
+    pytest.importorskip("onnx", reason="exported with onnx")
+    with pytest.raises(ValueError, match="only a chain of layers can be converted"):
+        convkit.onnx.export(residual(), tmp_path / "m.onnx")
+    inputs = convkit.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    inner = convkit.Sequential([layers.Flatten(), layers.Dense(3)])
+    model = convkit.Model(inputs, inner(x))
+    convkit.onnx.export(model, tmp_path / "m.onnx")
+    loaded = convkit.onnx.load(tmp_path / "m.onnx")
+    x = images(4)[0]
+    np.testing.assert_allclose(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_no_two_layers_draw_the_same_random_numbers() -> None:
+    def block() -> convkit.Sequential:
+        made = [layers.Dense(4), layers.Dropout(0.5), layers.Dense(4), layers.Dropout(0.5)]
+        return convkit.Sequential([convkit.Input((4,)), *made])
+
+    one, two = block(), block()
+    before = [layer.index for layer in one.layers]
+    outer = convkit.Sequential([one, two])
+    assert [layer.index for layer in one.layers] == before
+    indices = [layer.index for layer in outer.graph.all_layers()]
+    drawing = [each.index for part in (one, two) for each in part.layers]
+    assert len(set(drawing)) == len(drawing) == 8, indices
+
+
+def test_a_summary_says_what_is_connected() -> None:
+    lines: list[str] = []
+    residual().summary(print_fn=lines.append)
+    text = lines[0].splitlines()
+    assert text[2].split() == [
+        "Layer",
+        "(type)",
+        "Output",
+        "Shape",
+        "Param",
+        "#",
+        "Connected",
+        "to",
+    ]
+    (add,) = [line for line in text if "(Add)" in line]
+    assert "stem, batch_normalization" in add
+    (stem,) = [line for line in text if line.startswith("stem")]
+    assert stem.rstrip().endswith("112"), "it follows the layer before it"

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import runtime
 
 if TYPE_CHECKING:
-    from .layers import Layer
+    from .layers.graph import Graph
     from .plan import Plan
 
 
-def model_table(name: str, layers: Sequence[Layer]) -> str:
-    """The layers, their output shapes and parameter counts, and the totals."""
-    rows = [("Layer (type)", "Output Shape", "Param #")]
+def model_table(name: str, layers: Sequence[Any], graph: Graph | None = None) -> str:
+    """The layers, their output shapes and parameter counts, and the totals.
+
+    Of a graph, also what a layer is connected to, where that is not the layer before it.
+    """
+    rows = [("Layer (type)", "Output Shape", "Param #", "Connected to")]
+    sources = {} if graph is None else _sources(graph)
+    before = ""
     for layer in layers:
         shape = str(layer.output_shape) if layer.built else "?"
         count = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
-        rows.append((f"{layer.name} ({type(layer).__name__})", shape, count))
-    first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
-    lines = [f"{a:<{first}}   {b:<{second}}   {c:>{third}}" for a, b, c in rows]
+        read = sources.get(layer, [])
+        connected = "" if read == [before] or not before else ", ".join(read)
+        rows.append((f"{layer.name} ({type(layer).__name__})", shape, count, connected))
+        before = layer.name
+    if not any(row[3] for row in rows[1:]):
+        rows = [(*row[:3], "") for row in rows]
+    first, second, third, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [f"{a:<{first}}   {b:<{second}}   {c:>{third}}   {d}".rstrip() for a, b, c, d in rows]
     rule = max(map(len, lines))
-    parameters = [parameter for layer in layers for parameter in layer.weights]
+    parameters = list(dict.fromkeys(p for layer in layers for p in layer.weights))
     total = sum(p.size for p in parameters)
     trainable = sum(p.size for p in parameters if p.trainable and not p.frozen)
     return "\n".join(
@@ -38,6 +48,14 @@ def model_table(name: str, layers: Sequence[Layer]) -> str:
             f"Non-trainable params: {total - trainable:,} ({memory(4 * (total - trainable))})",
         ]
     )
+
+
+def _sources(graph: Graph) -> dict[Any, list[str]]:
+    """The names of the layers that each layer reads, of all its calls."""
+    found: dict[Any, list[str]] = {}
+    for node in graph.nodes:
+        found.setdefault(node.layer, []).extend(tensor.name for tensor in node.inputs)
+    return found
 
 
 def memory(nbytes: int) -> str:

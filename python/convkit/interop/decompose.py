@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import layers
-from ..models import Sequential
+from ..models import Model
 from ..ops._window import resolve
 from ..parameters import Array, Shape
+from .chain import chain_of
 from .operators import (
     ACTIVATIONS,
     Operator,
@@ -22,7 +23,7 @@ from .operators import (
 )
 
 
-def decompose(model: Sequential) -> list[Operator]:
+def decompose(model: Model) -> list[Operator]:
     """The operators that compute, from the same images, what `model.predict` computes.
 
     Images are transposed to channels-first before everything else, and a result of rank 3 or more
@@ -33,13 +34,14 @@ def decompose(model: Sequential) -> list[Operator]:
     Raises:
         ValueError: the model is not built, or has a layer without a counterpart.
     """
+    chain = chain_of(model)
     shape, result = model.input_shape, model.output_shape
-    place = _Place(model.layers)
+    place = _Place(chain)
     operators: list[Operator] = []
     if len(shape) > 2:
         perm = to_channels_first(len(shape))
         operators.append(Operator("Transpose", (), {"perm": perm}, "channels_first"))
-    for place.index, layer in enumerate(model.layers):
+    for place.index, layer in enumerate(chain):
         if not type(layer).__module__.startswith(layers.__name__):
             # A class derived from one of convkit's may compute something else.
             raise _unknown(layer)

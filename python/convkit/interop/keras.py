@@ -15,6 +15,7 @@ import numpy as np
 from .. import constraints, layers, random, regularizers
 from ..models import Sequential
 from ..parameters import Array
+from .chain import chain_of
 from .packages import package
 from .verify import verify as compare
 
@@ -254,13 +255,14 @@ def to_keras(model: Sequential, *, verify: bool = True) -> keras.Sequential:
     theirs = package("keras")
     shape, state = model.input_shape, seeds.getstate()
     try:
-        copies = [_to_layer(layer, theirs) for layer in model.layers]
+        chain = chain_of(model)
+        copies = [_to_layer(layer, theirs) for layer in chain]
         network: keras.Sequential = theirs.Sequential(
             [theirs.Input(shape[1:]), *copies], name=model.name
         )
     finally:
         seeds.setstate(state)
-    for copy, layer in zip(copies, model.layers, strict=True):
+    for copy, layer in zip(copies, chain, strict=True):
         weights = layer.get_weights()
         if isinstance(layer, layers.Normalization) and weights:
             copy.set_weights([*weights, np.zeros((), np.int32)])

@@ -24,6 +24,7 @@ from .. import random
 from ..layers import Input
 from ..models import Sequential
 from ..parameters import Array, Shape
+from .chain import chain_of
 
 _NUDGE = 2.0**-20
 _MARGIN = 8.0
@@ -82,7 +83,10 @@ _ADVICE = (
 
 def values_of_an_image(model: Sequential) -> int:
     """How many values the largest array holds that a model makes of one image."""
-    shapes: list[Shape] = [model.input_shape, *(layer.output_shape or () for layer in model.layers)]
+    shapes: list[Shape] = [
+        model.input_shape,
+        *(layer.output_shape or () for layer in chain_of(model)),
+    ]
     return max(math.prod(size or 1 for size in shape) for shape in shapes)
 
 
@@ -91,7 +95,7 @@ def products_of_an_image(model: Sequential) -> int:
     return sum(
         math.prod(size or 1 for size in (layer.output_shape or ())[1:-1])
         * max((weight.size for weight in layer.weights), default=0)
-        for layer in model.layers
+        for layer in chain_of(model)
     )
 
 
@@ -123,7 +127,7 @@ def _nudged(model: Sequential, x: Array) -> Array:
         return np.multiply(array, factors)
 
     copies = []
-    for layer in model.layers:
+    for layer in chain_of(model):
         config = layer.get_config()
         without = ("_initializer", "_regularizer", "_constraint")
         plain = {k: v for k, v in config.items() if not k.endswith(without)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..parameters import Shape
@@ -237,14 +238,35 @@ class Graph:
             )
         return list(found)
 
-    @classmethod
-    def chain(cls, given: Tensor, layers: Sequence[Layer]) -> Graph:
-        """The graph of built layers that follow each other."""
-        tensor = given
-        for layer in layers:
-            assert layer.output_shape is not None
-            tensor = Node(layer, [tensor], [layer.output_shape]).outputs[0]
-        return cls([given], [tensor])
+    def number_layers(self) -> None:
+        """Give every layer an index of its own, so that no two draw the same random numbers.
+
+        Layers keep what they have, as long as none before them has it.
+        """
+        used: set[int] = set()
+        for layer in self.all_layers():
+            if layer.nodes and not any(node.inputs for node in layer.calls()):
+                continue  # an Input
+            if layer.index in used:
+                layer.index = next(i for i in count() if i not in used)
+            used.add(layer.index)
+
+    def as_chain(self) -> list[Layer] | None:
+        """The layers if each reads nothing but the one before it, those of inner models too."""
+        if len(self.inputs) != 1 or len(self.outputs) != 1:
+            return None
+        found: list[Layer] = []
+        last = self.inputs[0]
+        for node in self.nodes:
+            if node.inputs != (last,):
+                return None
+            inner = [node.layer] if node.layer.graph is None else node.layer.graph.as_chain()
+            if inner is None:
+                return None
+            found += inner
+            last = node.outputs[0]
+        is_whole = last is self.outputs[0] and len(set(found)) == len(found)
+        return found if is_whole else None
 
 
 def topological(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Node]:

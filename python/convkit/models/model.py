@@ -79,8 +79,7 @@ class Model(Operation, Trainer):
                     f'model "{self.name}" has two layers of the name "{layer.name}"; give one of '
                     f"them another"
                 )
-        for index, layer in enumerate(graph.all_layers()):
-            layer.index = index
+        graph.number_layers()
         self._forget_layers()
         self._graph, self._structures = graph, (inputs, outputs)
 
@@ -229,7 +228,7 @@ class Model(Operation, Trainer):
         Args:
             print_fn: what to do with the text instead of printing it.
         """
-        (print_fn or say)(summary.model_table(self.name, self.layers))
+        (print_fn or say)(summary.model_table(self.name, self.layers, self._graph))
 
     # In files, in pickles, and as a configuration.
 

@@ -172,6 +172,7 @@ class Sequential(Model):
                     f"build(input_shape), or fit it to data"
                 )
             self._graph = Graph(self._tensors[:1], self._tensors[-1:])
+            self._graph.number_layers()
         return self._graph
 
     @property

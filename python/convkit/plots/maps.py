@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..layers import Input
-from ..models import Sequential
+from ..models import Model
 from .images import check_count, draw_image
 from .style import GREY, INK, SMALL, TITLE, new_figure
 
@@ -85,7 +84,7 @@ def filters(
 
 
 def activations(
-    model: Sequential,
+    model: Model,
     image: ArrayLike,
     layer: Layer | str,
     count: int = 64,
@@ -117,7 +116,9 @@ def activations(
     if picture.shape != sizes:
         raise ValueError(f"image: expected one of shape {sizes}, got {picture.shape}")
     # The layers themselves, not copies of them: the network up to there.
-    front = Sequential([Input(sizes), *model.layers[: position + 1]], name=f"{model.name}_front")
+    own = model.layers[position]
+    ends = [node.outputs[0] for node in model.graph.nodes if node.layer is own]
+    front = Model(model.inputs, ends[0] if ends else model.inputs[0], name=f"{model.name}_front")
     maps = np.moveaxis(front.predict(picture[np.newaxis], batch_size=1, verbose=0)[0], -1, 0)
     if maps.ndim != 3:
         raise ValueError(
@@ -145,7 +146,7 @@ def activations(
     return figure
 
 
-def _position(model: Sequential, layer: Layer | str) -> int:
+def _position(model: Model, layer: Layer | str) -> int:
     for position, own in enumerate(model.layers):
         if layer is own or layer == own.name:
             return position
