@@ -249,7 +249,7 @@ def _updates() -> dict[str, dict[str, Any]]:
             "learning_rate": 0.5,
             "step": 1,
         },
-        "constrain_norms": {"w": w.copy().reshape(3, 2), "axis": 0, "max_norm": 1.5, "rate": 0.5},
+        "constrain_norms": {"w": w.copy(), "axis": 0, "max_norm": 1.5, "rate": 0.5},
         "regularize": {"w": w, "g": g.copy(), "l1": 0.5, "l2": 0.25},
         "gather": {"source": _ones_to_three(5, 3), "indices": np.array([3, 0])},
     }
@@ -353,6 +353,7 @@ ANY_RANK = {
     ("groupnorm_forward", "x"),
     ("normalization_forward", "x"),
     ("normalization_backward", "dy"),
+    ("constrain_norms", "w"),
     ("batchnorm_forward", "x"),
     ("batchnorm_inference", "x"),
     ("rescaling_forward", "x"),
@@ -364,7 +365,8 @@ ANY_RANK = {
 # The arrays whose emptiness harms nobody: nothing is divided by it, and the result is empty too.
 _SUMMED = {("bias_backward", "dy"), ("add_backward", "dy")}
 MAY_BE_EMPTY = {*(ANY_RANK - _SUMMED), ("gather", "source")}
-MAY_BE_EMPTY = {*(ANY_RANK - {("bias_backward", "dy")}), ("gather", "source"), ("permute", "x")}
+_NOT_EMPTY = {("bias_backward", "dy"), ("constrain_norms", "w")}
+MAY_BE_EMPTY = {*(ANY_RANK - _NOT_EMPTY), ("gather", "source"), ("permute", "x")}
 
 # (op, argument) -> axes along which another size is as valid as the one in the table.
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {

@@ -37,12 +37,12 @@ ops::NormAxes norm_axes(const Floats& w, const Sizes& axes) {
 }
 
 void constrain_norms(Floats w, const Sizes& axes, double low, double high, double rate) {
+  check_not_empty("w", w);
   const ops::NormAxes a = norm_axes(w, axes);
   if (!(low >= 0.0 && low <= high))
     throw std::invalid_argument("norms must be bounded by 0 <= min_norm <= max_norm");
   if (!(rate >= 0.0 && rate <= 1.0)) throw std::invalid_argument("rate must be in [0, 1]");
   float* pw = out_data(w);
-  if (w.size() == 0) return;
   run([=] { ops::constrain_norms(a, {low, high, rate}, pw); }, w);
 }
 
