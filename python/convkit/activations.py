@@ -130,7 +130,7 @@ def softplus(x: ArrayLike) -> Array:
 
 
 def softsign(x: ArrayLike) -> Array:
-    """x / (1 + |x|)."""
+    """x / (1 + `|x|`)."""
     return ops.softsign_forward(x)
 
 

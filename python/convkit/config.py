@@ -21,7 +21,7 @@ import math
 import operator
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -134,14 +134,7 @@ class Configurable(metaclass=_Constructed):
         return type(self).__name__
 
 
-class Described(Protocol):
-    """What can say its configuration: every `Configurable`, and a model."""
-
-    def get_config(self) -> dict[str, Any]:
-        """A dictionary that JSON can hold."""
-
-
-def serialize(value: Described) -> dict[str, Any]:
+def serialize(value: Any) -> dict[str, Any]:
     """An object as Keras writes it: its module, the name of its class, and its configuration.
 
     The module is that of the kind, such as `convkit.layers`, however deep the class lives in it.

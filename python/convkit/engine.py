@@ -269,7 +269,7 @@ class Engine(ABC):
         """Copies of all parameters, of one moment between two training steps."""
         return self._lock.read(lambda: [parameter.numpy() for parameter in self.weights])
 
-    def new_scores(self) -> Scores:
+    def _new_scores(self) -> Scores:
         """The means of a pass that begins."""
         wanted = zip(self._target_names(), self._losses, self._metrics, strict=True)
         heads = [(name, own) for name, loss, own in wanted if loss is not None]
@@ -305,7 +305,7 @@ class Engine(ABC):
         epoch = batches.epoch()
         if epoch is None:
             return {}
-        scores = self.new_scores()
+        scores = self._new_scores()
         loop.call("on_test_begin")
         penalty = None
         for batch, (samples, indices) in enumerate(epoch):

@@ -83,7 +83,7 @@ class FitLoop:
             warn_of_the_end()
             return None
         self._callbacks.call("on_epoch_begin", self._epoch)
-        self._scores = self._model.new_scores()
+        self._scores = self._model._new_scores()
         return begun
 
     def _run_epoch(self, batches: Iterator[Batch]) -> None:
@@ -169,7 +169,7 @@ class FitLoop:
         within = place["scores"] is not None
         rest = self._training.resume(place["training"], done, within)
         if within:
-            self._rest, self._scores = rest, self._model.new_scores()
+            self._rest, self._scores = rest, self._model._new_scores()
             self._scores.load_state_dict(place["scores"])
         elif place["stopped"]:
             self._is_over = True

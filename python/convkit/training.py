@@ -259,7 +259,7 @@ class Trainer(Feeder):
         self._require_loss("train_on_batch")
         samples = self._samples(x, y, sample_weight, "train_on_batch")
         samples = self._weighted(samples, class_weight)
-        scores = self.new_scores()
+        scores = self._new_scores()
         indices = np.arange(len(samples))
         self._lock.write(self._train_step, samples, indices, scores, self._seed())
         return flat(scores.logs(), return_dict)
@@ -274,7 +274,7 @@ class Trainer(Feeder):
         """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
         self._require_loss("test_on_batch")
         samples = self._samples(x, y, sample_weight, "test_on_batch")
-        scores = self.new_scores()
+        scores = self._new_scores()
         use = partial(scores.add, penalty=self._penalty())
         self._infer("test", samples, np.arange(len(samples)), use)
         return flat(scores.logs(), return_dict)
@@ -312,7 +312,7 @@ class Trainer(Feeder):
     @property
     def metrics_names(self) -> list[str]:
         """The names of what `evaluate` returns, in its order."""
-        return self.new_scores().names() if self._losses else ["loss"]
+        return self._new_scores().names() if self._losses else ["loss"]
 
     def _self(self) -> Sequential:
         return cast("Sequential", self)

@@ -29,8 +29,8 @@ class BatchNormalization(EpilogueLayer):
         epsilon: added to the variance.
         center: whether there is a beta.
         scale: whether there is a gamma.
-        beta_initializer, gamma_initializer, moving_mean_initializer,
-            moving_variance_initializer: names or objects of `convkit.initializers`.
+        beta_initializer, gamma_initializer: names or objects of `convkit.initializers`.
+        moving_mean_initializer, moving_variance_initializer: likewise.
         beta_regularizer, gamma_regularizer: names or objects of `convkit.regularizers`, or None.
         beta_constraint, gamma_constraint: names or objects of `convkit.constraints`, or None.
 

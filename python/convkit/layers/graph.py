@@ -212,7 +212,7 @@ class Graph:
     """The layers between some tensors, in an order in which they can be computed.
 
     Args:
-        inputs: of `Input`s, or of other layers, whose values are given then.
+        inputs: made by Input, or by other layers, whose values are given then.
         outputs: that depend on nothing but the inputs.
 
     Attributes:

@@ -54,6 +54,6 @@ def Input(shape: Sequence[int], *, name: str | None = None) -> Tensor:
         >>> convkit.Model(inputs, convkit.layers.Flatten()(inputs))
 
     Returns:
-        A symbolic tensor of shape (None, *shape), which layers are called on.
+        A symbolic tensor of that shape, with None in front for the batch; layers are called on it.
     """
     return InputLayer(shape, name=name).tensor()

@@ -137,7 +137,7 @@ class Model(Operation, Trainer):
 
     @property
     def input_names(self) -> list[str]:
-        """What the inputs are called: the names of their `Input`s."""
+        """What the inputs are called: the names of their Input layers."""
         return [tensor.name for tensor in self.graph.inputs]
 
     @property

@@ -16,7 +16,12 @@ from .model import Model
 from .structure import MOST_LAYERS, check_config, check_count, refuse_unknown, revive_layer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Self
+
+    from ..callbacks import Callback
+    from ..data import Data
 
 
 class Sequential(Model):
@@ -176,7 +181,7 @@ class Sequential(Model):
         return self._graph
 
     @property
-    def layers(self) -> list[Any]:
+    def layers(self) -> list[Layer]:
         """The layers in order, as a new list: `add` and `pop` change the model.
 
         An `Input` is not among them, as in Keras.
@@ -205,6 +210,24 @@ class Sequential(Model):
         if isinstance(inputs, Tensor) and not self.built:
             self.build(inputs.shape)
         return super().__call__(inputs, training)
+
+    if TYPE_CHECKING:  # of one input and one output more is known
+
+        @property
+        def input_shape(self) -> Shape: ...
+        @property
+        def output_shape(self) -> Shape: ...
+
+        def predict(
+            self,
+            x: Data,
+            batch_size: int | None = None,
+            verbose: str | int = "auto",
+            steps: int | None = None,
+            callbacks: Callback | Sequence[Callback] | None = None,
+        ) -> NDArray[np.float32]: ...
+
+        def predict_on_batch(self, x: Data) -> NDArray[np.float32]: ...
 
     # As a configuration.
 

@@ -205,12 +205,12 @@ def softplus_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None
 
 
 def softsign_forward(x: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
-    """x / (1 + |x|); 1 or -1 at infinity."""
+    """x / (1 + `|x|`); 1 or -1 at infinity."""
     return _forward(_Kind.softsign, x, out)
 
 
 def softsign_backward(dy: npt.ArrayLike, y: npt.ArrayLike, *, out: Floats | None = None) -> Floats:
-    """dy * (1 - |y|)^2."""
+    """dy * (1 - `|y|`)^2."""
     return _backward(_Kind.softsign, dy, "y", y, out)
 
 

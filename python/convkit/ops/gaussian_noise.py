@@ -24,7 +24,7 @@ def gaussian_noise_forward(
 
     An element's z is a pure function of (seed, step + offset, position): from the words of
     :func:`dropout_forward`'s generator by the method of Box and Muller (1958), with 23 bits each,
-    so that |z| is at most 5.65. The same three give the same bits, on any instruction set, with
+    so that `|z|` is at most 5.65. The same three give the same bits, on any instruction set, with
     any number of threads.
 
     Args:
