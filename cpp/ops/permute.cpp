@@ -86,9 +86,10 @@ Permutation permutation(const std::vector<std::int64_t>& x_shape,
 }
 
 void permute(const Permutation& p, const float* x, float* y) {
-  const int last = p.rank - 1;
+  const int last = std::max(p.rank - 1, 0);  // there is always one
   // x's last axis, and how far every axis leads in y.
-  const int inner = static_cast<int>(std::find(p.step, p.step + p.rank, 1) - p.step);
+  int inner = 0;
+  while (inner < last && p.step[inner] != 1) ++inner;
   std::int64_t in_y[kMostAxes], total = 1;
   for (int i = last; i >= 0; --i) in_y[i] = total, total *= p.size[i];
   Walk walk;

@@ -1,5 +1,7 @@
 #include "upsampling2d.h"
 
+#include <algorithm>
+
 #include "../dispatch/cpu.h"
 #include "parallel.h"
 #include "scratch.h"
@@ -16,7 +18,8 @@ UpsampledAxis axis(std::int64_t size, std::int64_t factor, bool bilinear, Scratc
   float* far = scratch.take(size, factor);
   for (std::int64_t p = 0; p < factor; ++p) {
     const std::int64_t twice = 2 * p + 1 - factor;
-    const double share = static_cast<double>(twice < 0 ? -twice : twice) / (2.0 * factor);
+    const double share =
+        static_cast<double>(twice < 0 ? -twice : twice) / static_cast<double>(2 * factor);
     const std::int64_t outermost = twice < 0 ? 0 : size - 1;
     for (std::int64_t q = 0; q < size; ++q) {
       const bool alone = !bilinear || twice == 0 || q == outermost;
@@ -35,7 +38,8 @@ void each_piece(const UpsamplingShape& s, std::int64_t width, const Kernel& kern
   const Upsampling problem = {s.n, s.c, axis(s.h, s.size_h, s.bilinear, tables),
                               axis(s.w, s.size_w, s.bilinear, tables)};
   const std::int64_t weight = product(s.size_h, s.w, s.size_w, s.c);
-  const std::int64_t rows = s.n * s.h, size = ceil_div(kElementsPerTask, weight);
+  const std::int64_t rows = s.n * s.h;
+  const std::int64_t size = std::max<std::int64_t>(ceil_div(kElementsPerTask, weight), 1);
   parallel_for(
       ceil_div(rows, size), product(rows, weight),
       [&](Scratch& scratch) { return scratch.take(width); },
