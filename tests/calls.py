@@ -396,6 +396,7 @@ FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("zero_padding2d_forward", "x"): (0, 1, 2, 3),
     ("zero_padding2d_backward", "dy"): (0, 1, 2, 3),
     ("add_backward", "dy"): (0,),
+    ("prelu_forward", "x"): (0, 2),
     ("concatenate_backward", "dy"): (1,),
     ("upsampling2d_forward", "x"): (0, 1, 2, 3),
     ("upsampling2d_backward", "dy"): (0, 3),

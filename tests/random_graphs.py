@@ -136,7 +136,7 @@ def _follow(graph: Graph, given: Sequence[Any], values: Any) -> list[Any]:
     known = {(id(t.node), t.index): v for t, v in zip(graph.inputs, given, strict=True)}
     for node in graph.nodes:
         inputs = [known[id(t.node), t.index] for t in node.inputs]
-        inner = node.layer.graph
+        inner = node.layer._inner
         made = (
             [_layer(node.layer, inputs, values)]
             if inner is None

@@ -110,7 +110,7 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
                 f"a layer's name must be a non-empty string without '/', received {name!r}"
             )
         self.name = name or automatic_name(type(self).__name__)
-        self.nodes = []
+        self._inbound_nodes = []
         self.index = 0  # the position in the model, which sets apart the layers' random numbers
         self.built = False
         self.input_shape: Shape | None = None
@@ -345,7 +345,7 @@ class Layer(ShapeChecks, Operation, Repeatable, Configurable):
         return call(self, inputs, training)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "nodes": []}
+        return {**self.__dict__, "_inbound_nodes": []}
 
     if not TYPE_CHECKING:  # to type checkers, every attribute would be there
 

@@ -139,7 +139,7 @@ class Node:
         self.inputs = tuple(inputs)
         self._shapes = tuple(shapes)
         self._tensors: list[weakref.ref[Tensor] | None] = [None] * len(self._shapes)
-        layer.nodes.append(weakref.ref(self))
+        layer._inbound_nodes.append(weakref.ref(self))
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
@@ -159,20 +159,20 @@ class Operation:
     """What can be called on tensors, as a part of a model.
 
     Attributes:
-        nodes: its calls that are still part of a model or a tensor.
-        graph: what it is made of, where that is other layers; else None.
         merges: whether it takes several tensors.
     """
 
     name: str
-    nodes: list[weakref.ref[Node]]
-    graph: Graph | None = None
+    _inbound_nodes: list[weakref.ref[Node]]  # its calls, while a model or a tensor holds them
+    _inner: Graph | None = None  # what it is made of, where that is other layers
     merges: bool = False
 
-    def calls(self) -> list[Node]:
+    def _calls(self) -> list[Node]:
         """The nodes that are still there, in their order."""
-        found = [node for node in (reference() for reference in self.nodes) if node is not None]
-        self.nodes[:] = [weakref.ref(node) for node in found]
+        found = [
+            node for node in (reference() for reference in self._inbound_nodes) if node is not None
+        ]
+        self._inbound_nodes[:] = [weakref.ref(node) for node in found]
         return found
 
     @property
@@ -194,7 +194,7 @@ class Operation:
         return one_or_all(self._call("output").outputs)
 
     def _call(self, what: str) -> Node:
-        calls = self.calls()
+        calls = self._calls()
         if not calls:
             raise ValueError(
                 f'layer "{self.name}" has no {what}: it was not called on a symbolic tensor yet, '
@@ -234,7 +234,7 @@ class Graph:
         found: dict[Layer, None] = {}
         for layer in self.layers:
             found.update(
-                dict.fromkeys([layer] if layer.graph is None else layer.graph.all_layers())
+                dict.fromkeys([layer] if layer._inner is None else layer._inner.all_layers())
             )
         return list(found)
 
@@ -245,7 +245,7 @@ class Graph:
         """
         used: set[int] = set()
         for layer in self.all_layers():
-            if layer.nodes and not any(node.inputs for node in layer.calls()):
+            if layer._inbound_nodes and not any(node.inputs for node in layer._calls()):
                 continue  # an Input
             if layer.index in used:
                 layer.index = next(i for i in count() if i not in used)
@@ -260,7 +260,7 @@ class Graph:
         for node in self.nodes:
             if node.inputs != (last,):
                 return None
-            inner = [node.layer] if node.layer.graph is None else node.layer.graph.as_chain()
+            inner = [node.layer] if node.layer._inner is None else node.layer._inner.as_chain()
             if inner is None:
                 return None
             found += inner

@@ -63,7 +63,7 @@ class Model(Operation, Trainer):
     def _begin(self, name: str) -> None:
         """Be a model without layers."""
         super().__init__(name)
-        self.nodes = []
+        self._inbound_nodes = []
         self._trainable = True
         self._structures: tuple[Structure, Structure] | None = None
 
@@ -86,11 +86,15 @@ class Model(Operation, Trainer):
     # What it consists of.
 
     @property
-    def graph(self) -> Graph:  # type: ignore[override]
+    def graph(self) -> Graph:
         """The layers and how they are connected; ValueError before the model is built."""
         if self._graph is None:
             raise ValueError(f'model "{self.name}" is not built')
         return self._graph
+
+    @property
+    def _inner(self) -> Graph:  # type: ignore[override]
+        return self.graph
 
     @property
     def layers(self) -> list[Any]:

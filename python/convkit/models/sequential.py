@@ -167,7 +167,7 @@ class Sequential(Model):
         self._forget_layers()
 
     @property
-    def graph(self) -> Graph:  # type: ignore[override]
+    def graph(self) -> Graph:
         """The layers and how they are connected; ValueError before the model is built."""
         if self._graph is None:
             self._require_layers()

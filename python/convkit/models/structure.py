@@ -109,8 +109,8 @@ def shapes_of(graph: Graph, given: Sequence[Shape]) -> list[Shape]:
     for node in graph.nodes:
         inputs = [shapes[id(t.node), t.index] for t in node.inputs]
         layer: Any = node.layer
-        if layer.graph is not None:
-            made = shapes_of(layer.graph, inputs)
+        if layer._inner is not None:
+            made = shapes_of(layer._inner, inputs)
         else:
             made = [layer.compute_output_shape(inputs if layer.merges else inputs[0])]
         shapes.update({(id(node), index): shape for index, shape in enumerate(made)})
@@ -258,9 +258,9 @@ def _outputs(layer: Any, inputs: list[Tensor]) -> Sequence[Tensor]:
         return [layer.tensor()]
     if not inputs:
         raise ValueError(f'the layer "{layer.name}" is called on nothing')
-    if layer.graph is None:
+    if layer._inner is None:
         return [connect(layer, inputs)]
-    shapes = shapes_of(layer.graph, [tensor.shape for tensor in inputs])
+    shapes = shapes_of(layer._inner, [tensor.shape for tensor in inputs])
     return Node(layer, inputs, shapes).outputs
 
 

@@ -214,8 +214,8 @@ def end_of(tensor: Tensor) -> str | None:
     """The activation that made an output, "linear" for none; None if that is not known."""
     while True:
         layer = tensor.layer
-        while layer.graph is not None:
-            tensor = layer.graph.outputs[tensor.index]
+        while layer._inner is not None:
+            tensor = layer._inner.outputs[tensor.index]
             layer = tensor.layer
         end = end_of_chain([layer]) if tensor.node.inputs else None
         if end != "":

@@ -134,7 +134,7 @@ class Trace:
         values = {_key(tensor): value for tensor, value in zip(graph.inputs, given, strict=True)}
         for node in graph.nodes:
             inputs = [values[_key(tensor)] for tensor in node.inputs]
-            inner = node.layer.graph
+            inner = node.layer._inner
             if inner is None:
                 made = [self._stages(node.layer.stages(), inputs)]
             else:
