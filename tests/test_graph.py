@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import pickle
 import weakref
 from collections.abc import Iterator
@@ -412,3 +413,40 @@ def test_a_summary_says_what_is_connected() -> None:
     assert "stem, batch_normalization" in add
     (stem,) = [line for line in text if line.startswith("stem")]
     assert stem.rstrip().endswith("112"), "it follows the layer before it"
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda c: c.update(calls=3), "its calls are no list"),
+        (lambda c: c.update(calls=[["images", []]] * 20_001), "more than the 20000"),
+        (lambda c: c["calls"].append(["images"]), "a call must be a layer and what it reads"),
+        (lambda c: c["calls"].append(["nobody", [[0, 0]]]), "a layer that it does not have"),
+        (lambda c: c["calls"].append(["head", [[99, 0]]]), "not before it"),
+        (lambda c: c["calls"].append(["head", [[-1, 0]]]), "not before it"),
+        (lambda c: c["calls"].append(["head", [[0, True]]]), "not before it"),
+        (lambda c: c["calls"].append(["head", []]), "is called on nothing"),
+        (lambda c: c["calls"].append(["images", [[0, 0]]]), "an Input reads nothing"),
+        (lambda c: c["calls"].__setitem__(1, ["stem", [[2, 0]]]), "not before it"),
+        (lambda c: c.update(outputs=[]), "must not be empty"),
+        (lambda c: c.update(outputs=7), "must be a list or a dictionary"),
+        (lambda c: c.update(inputs={"": [2, 0]}), "is not among the inputs"),
+        (lambda c: c["layers"].append(c["layers"][1]), "already has a layer of this name"),
+        (lambda c: c.update(more=1), "entries that convkit does not know"),
+    ],
+)
+def test_damaged_configurations_are_refused(change: Any, match: str) -> None:
+    config = json.loads(json.dumps(residual().get_config()))
+    assert convkit.Model.from_config(config).count_params() == residual().count_params()
+    change(config)
+    with pytest.raises(ValueError, match=match):
+        convkit.Model.from_config(config)
+
+
+def test_models_in_models_have_an_end() -> None:
+    config = convkit.Sequential([convkit.Input((2,)), layers.Dense(1)], name="m").get_config()
+    for _ in range(40):
+        described = {"module": "convkit.models", "class_name": "Sequential", "config": config}
+        config = {"name": "m", "layers": [described]}
+    with pytest.raises(ValueError, match="more than 30 deep"):
+        convkit.Sequential.from_config(config)

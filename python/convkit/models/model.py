@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import storage, summary
+from ..config import flag
 from ..engine import changes_model
 from ..layers.base import WeightSource
 from ..layers.graph import Graph, Node, Operation, Tensor, symbolic
@@ -206,7 +207,7 @@ class Model(Operation, Trainer):
         """
         values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
         if symbolic(values) is None:
-            if training:
+            if flag(training, "training", f'model "{self.name}"'):
                 raise ValueError("a model computes as in inference when it is called; fit trains")
             return self.predict_on_batch(inputs)
         tensors = self._structure(0).flatten(inputs, "inputs", leaf=Tensor)
