@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,9 +114,13 @@ def samples(
     """
     arrays = []
     for i, (given, sizes) in enumerate(zip(inputs, expected.inputs, strict=True)):
-        with _named("input", expected.names, i):
+        try:
             arrays.append(as_images(given))
             check_images(arrays[-1], sizes)
+        except (TypeError, ValueError) as error:
+            if len(expected.inputs) < 2:
+                raise
+            raise type(error)(f'input "{expected.names[i]}": {error}') from error
     count = len(arrays[0])
     if any(len(array) != count for array in arrays):
         raise ValueError(
@@ -130,7 +133,7 @@ def samples(
     for i, (loss, sizes) in enumerate(expected.outputs):
         if loss is None:
             continue
-        with _named("output", expected.output_names, i):
+        try:
             prepared.append(loss.prepare(as_array("y", targets[i]), sizes))
             if len(prepared[-1]) != count:
                 raise ValueError(
@@ -139,18 +142,11 @@ def samples(
                 )
             own = None if sample_weight is None else sample_weight[i]
             weights.append(None if own is None else as_weights(own, count))
+        except (TypeError, ValueError) as error:
+            if len(expected.outputs) < 2:
+                raise
+            raise type(error)(f'output "{expected.output_names[i]}": {error}') from error
     return Samples(arrays, prepared, weights)
-
-
-@contextmanager
-def _named(what: str, names: Sequence[str], index: int) -> Iterator[None]:
-    """Say in errors which of several inputs or outputs is meant."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        if len(names) < 2:
-            raise
-        raise type(error)(f'{what} "{names[index]}": {error}') from error
 
 
 def as_weights(sample_weight: ArrayLike, count: int) -> Array:

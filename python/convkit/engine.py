@@ -90,6 +90,7 @@ class Engine(ABC):
         self._run = Run(training=True)
         self._store: ParameterStore | None = None
         self._graph: Graph | None = None
+        self._structures: Any = None  # how inputs and outputs are given; None where both are one
         self._training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
         self._idle: dict[str, list[Plan]] = {

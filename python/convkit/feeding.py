@@ -11,7 +11,7 @@ from . import data
 from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
 from .data import Expected, Samples
 from .engine import Engine
-from .images import as_images
+from .images import as_images, check_images
 from .losses import BinaryCrossentropy, Loss
 from .parameters import Array
 from .plan import fusion
@@ -120,23 +120,33 @@ class Feeder(Engine):
 
     def _samples_of_one(self, x: Any, y: Any, sample_weight: Any) -> Samples:
         """Those of a model with one input and one output."""
-        if isinstance(x, Mapping) and list(x) == self.input_names:
-            x = x[self.input_names[0]]
-        if isinstance(x, list | tuple) and len(x) == 1 and self._is_batch(x[0]):
-            x = x[0]  # as Keras takes the inputs of a model, of which there is one
-            if isinstance(y, list | tuple) and len(y) == 1 and hasattr(y[0], "shape"):
-                y = y[0]
+        if type(x) is not np.ndarray:
+            if isinstance(x, Mapping) and list(x) == self.input_names:
+                x = x[self.input_names[0]]
+            if isinstance(x, list | tuple) and len(x) == 1 and self._is_batch(x[0]):
+                x = x[0]  # as Keras takes the inputs of a model, of which there is one
+                if isinstance(y, list | tuple) and len(y) == 1 and hasattr(y[0], "shape"):
+                    y = y[0]
         if isinstance(y, Mapping) and list(y) == self.output_names:
             y = y[self.output_names[0]]
         images = as_images(x)
-        graph = self._build_for([images])
+        graph = self._graph or self._build_for([images])
+        sizes = graph.inputs[0].sizes
+        if y is None:
+            check_images(images, sizes)
+            return Samples([images])
         loss = self._losses[0] if self._losses else None
-        expected = Expected([graph.inputs[0].sizes], [(loss, graph.outputs[0].sizes)])
-        return data.samples([images], None if y is None else [y], expected, [sample_weight])
+        expected = Expected([sizes], [(loss, graph.outputs[0].sizes)])
+        return data.samples([images], [y], expected, [sample_weight])
 
     def _is_single(self) -> bool:
         """Whether it has one input and one output; a Sequential has before it is built."""
-        return not self.built or len(self.graph.inputs) == len(self.graph.outputs) == 1
+        graph = self._graph
+        if graph is None:
+            if not self.built:
+                return True
+            graph = self.graph
+        return len(graph.inputs) == len(graph.outputs) == 1
 
     def _is_batch(self, value: Any) -> bool:
         """Whether a value has the rank of a batch of this model's input, once that is built."""

@@ -286,11 +286,7 @@ class Trainer(Feeder):
 
     def _packed(self, outputs: list[Array]) -> Any:
         """The only output, or several as the model gives them."""
-        return (
-            outputs[0]
-            if len(outputs) == 1 and self._is_single()
-            else self._structure(1).pack(outputs)
-        )
+        return self._structure(1).pack(outputs) if self._structures else outputs[0]
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
         """A table of the steps that run, what was fused, and the memory they take.

@@ -25,13 +25,15 @@ class Tensor:
         shape: with the batch in front, such as (None, 28, 28, 1).
         node: the call that makes it.
         index: which of that call's outputs it is.
+        sizes: the shape of one sample.
     """
 
-    __slots__ = ("__weakref__", "index", "node", "shape")
+    __slots__ = ("__weakref__", "index", "node", "shape", "sizes")
     __array_ufunc__ = None  # numpy.add(array, tensor) is a TypeError, not an array of objects
 
     def __init__(self, shape: Shape, node: Node, index: int = 0) -> None:
         self.shape = shape
+        self.sizes = tuple(size for size in shape[1:] if size is not None)
         self.node = node
         self.index = index
 
@@ -54,11 +56,6 @@ class Tensor:
     def ndim(self) -> int:
         """The number of its dimensions, the batch among them."""
         return len(self.shape)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return tuple(size for size in self.shape[1:] if size is not None)
 
     def __add__(self, other: Any) -> Tensor:
         return _merge("Add", self, other) if _is(other) else _rescale(self, 1.0, other)

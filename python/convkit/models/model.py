@@ -66,7 +66,6 @@ class Model(Operation, Trainer):
         super().__init__(name)
         self._inbound_nodes = []
         self._trainable = True
-        self._structures: tuple[Structure, Structure] | None = None
 
     def _connect(self, inputs: Structure, outputs: Structure) -> None:
         for tensor in inputs.tensors:
@@ -151,11 +150,12 @@ class Model(Operation, Trainer):
         return self._structure(1).names(self.graph.outputs)
 
     def _structure(self, which: int) -> Structure:
+        graph = self.graph
         if self._structures is None:
-            graph = self.graph
-            one = Structure(graph.inputs[0], "inputs"), Structure(graph.outputs[0], "outputs")
-            return one[which]
-        return self._structures[which]
+            tensors, what = (graph.outputs, "outputs") if which else (graph.inputs, "inputs")
+            return Structure(tensors[0], what)
+        found: Structure = self._structures[which]
+        return found
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """The layer of that name, or at that place in `layers`.
