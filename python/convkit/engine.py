@@ -406,10 +406,9 @@ class Engine(ABC):
 
     def _forget_layers(self) -> None:
         """The layers changed: everything that depends on them is made anew when needed."""
-        self._graph = None
         if self.optimizer is not None:
             self.optimizer.unbind(self._store)
-        self._store = None
+        self._graph = self._store = None
         self._forget_plans()
 
     def _forget_plans(self) -> None:
