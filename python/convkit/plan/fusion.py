@@ -72,14 +72,12 @@ class LossHead(NamedTuple):
         activation: the softmax or sigmoid that is computed together with the loss, and gives the
             model's output, if there is one.
         weight: the factor of the loss in what training makes small.
-        name: of the output's layer.
     """
 
     loss: Loss
     logits: Value
     activation: Activation | None = None
     weight: float = 1.0
-    name: str = ""
 
 
 class Fusion(NamedTuple):
@@ -173,12 +171,12 @@ def _run(first: Op, fusion: Fusion) -> list[Op]:
     return run
 
 
-def plain_head(trace: Trace, output: int, loss: Loss, weight: float, name: str) -> LossHead:
+def plain_head(trace: Trace, output: int, loss: Loss, weight: float) -> LossHead:
     """The end of one of the outputs, of which the loss reads the values as they are."""
-    return LossHead(loss, trace.outputs[output], None, weight, name)
+    return LossHead(loss, trace.outputs[output], None, weight)
 
 
-def loss_head(trace: Trace, output: int, loss: Loss, weight: float, name: str) -> LossHead:
+def loss_head(trace: Trace, output: int, loss: Loss, weight: float) -> LossHead:
     """The end of one of the outputs, with its last activation where the loss goes with that.
 
     A last activation is moved behind the views that follow it. So a sigmoid before a Flatten is
@@ -197,17 +195,17 @@ def loss_head(trace: Trace, output: int, loss: Loss, weight: float, name: str) -
     stage = None if last is None else last.stage
     fits = isinstance(stage, Activation) and stage.activation == loss.fused_activation
     if last is None or not is_only or not fits or loss.fused_activation is None:
-        return plain_head(trace, output, loss, weight, name)
+        return plain_head(trace, output, loss, weight)
     assert isinstance(stage, Activation)
     along_axis = stage.activation == "softmax"
     if along_axis and any(v.output.sizes[-1:] != last.output.sizes[-1:] for v in views):
-        return plain_head(trace, output, loss, weight, name)
+        return plain_head(trace, output, loss, weight)
     trace.ops.remove(last)
     last.remove()
     if not views:
         value = trace.outputs[output] = last.inputs[0]
     value.is_output = False  # that is what the loss makes of it
-    return LossHead(loss, value, stage, weight, name)
+    return LossHead(loss, value, stage, weight)
 
 
 def end_of(tensor: Tensor) -> str | None:

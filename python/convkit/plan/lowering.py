@@ -76,8 +76,7 @@ def lower(
             heads.append(None)
             continue
         make = fusion.loss_head if fuse else fusion.plain_head
-        name = graph.outputs[output].name
-        heads.append(make(trace, output, target.loss, target.weight, name))
+        heads.append(make(trace, output, target.loss, target.weight))
     if fuse:
         fusion.fuse(trace)
     plan = _Lowering(trace, heads, batch_size, training).plan()
