@@ -531,6 +531,21 @@ def test_the_interpreter_ends_while_a_daemon_thread_computes(call: str) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's threads are listed on Linux")
+def test_threads_without_work_stay() -> None:
+    """New ones may not be granted where those that are ending still hold their memory."""
+    code = SETUP + (
+        "convkit.runtime.set_num_threads(8)\n"
+        "teams = []\n"
+        "for images in 64, 3, 64, 1, 64:\n"
+        "    convkit.ops.conv2d_forward(x[:images], np.ones((3, 3, 1, 4), np.float32))\n"
+        "    teams.append(sorted(os.listdir('/proc/self/task')))\n"
+        "print(len(teams[0]) >= 8, all(team == teams[0] for team in teams))"
+    )
+    done = child(code)
+    assert (done.returncode, done.stdout.strip()) == (0, "True True"), done.stderr
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
 def test_threads_that_cannot_be_made_are_done_without() -> None:
     code = SETUP + (

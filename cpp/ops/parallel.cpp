@@ -28,10 +28,14 @@ constexpr std::int64_t kWorkPerThread = 1 << 14;
 std::atomic<bool> left_threads{false};
 std::atomic<bool> lost_threads{false};
 
+// The calling thread's team: as many threads as its largest region had.
+thread_local int team = 1;
+
 // The runtime keeps the forking thread's team for its next operation; whose library began it does
 // not matter, where several share the runtime. So the team is sent home, and the child can make
 // one of its own. LLVM's runtime does as much by itself.
 void before_fork() {
+  team = 1;
 #if defined(__GLIBC__) && !defined(KMP_VERSION_MAJOR)
   left_threads.store(!omp_pause_resource_all || omp_pause_resource_all(omp_pause_hard) != 0);
 #endif
@@ -71,18 +75,16 @@ int try_threads(int wanted) {
   return made;
 }
 
-// The OpenMP runtime ends the process where it cannot make its threads. So before the calling
-// thread's team grows, it is tried whether the system grants so many.
-int granted_threads(int wanted) {
-  thread_local int granted = 1;
-  if (wanted <= granted) return wanted;
-  const int made = try_threads(wanted - 1);
-  if (made == wanted - 1) {
-    granted = wanted;
-  } else {
-    granted = std::max(granted, 1 + made / 2);  // the rest is for what else needs memory
+// The threads, of so many wanted, that may work: the team as it is, or grown by as many as the
+// system grants, for the OpenMP runtime ends the process where it cannot make its threads.
+int grow_team(int wanted) {
+  team = std::min(team, settings().threads);
+  if (wanted > team) {
+    const int made = try_threads(wanted - 1);
+    // Where not all are granted, the rest is for what else needs memory.
+    team = made == wanted - 1 ? wanted : std::max(team, 1 + made / 2);
   }
-  return std::min(wanted, granted);
+  return std::min(wanted, team);
 }
 
 }  // namespace
@@ -124,7 +126,7 @@ int threads_for(std::int64_t tasks, std::int64_t work) {
 void watch_forks() { pthread_atfork(before_fork, nullptr, after_fork_in_child); }
 
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
-  threads = granted_threads(threads);
+  threads = grow_team(threads);
   if (threads == 1) {
     const TaskMemory own;
     Share all{{0}, tasks};
@@ -138,8 +140,10 @@ void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* con
     new (shares + i) Share{{i * tasks / threads}, (i + 1) * tasks / threads};
   std::exception_ptr error;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
-#pragma omp parallel num_threads(threads)
-  {
+  // All of the team, whoever has work: the runtime ends the threads that a region leaves out, and
+  // makes new ones for the next, whose stacks may not fit beside those that are still ending.
+#pragma omp parallel num_threads(team)
+  if (omp_get_thread_num() < threads) {
     const TaskMemory own;
     const WorkerScope worker(of_all);
     Tasks mine(shares, threads, omp_get_thread_num());
