@@ -9,8 +9,9 @@ import pytest
 
 import convkit
 from compare import Array, assert_same_bits, assert_threads_agree, float64, random_array
-from convkit import changes, constraints, layers, ops, reference
+from convkit import constraints, layers, ops, reference
 from convkit.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+from convkit.core import changes
 
 SHAPES: tuple[tuple[tuple[int, ...], Any], ...] = (
     ((7,), 0),

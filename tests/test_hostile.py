@@ -100,7 +100,7 @@ def test_harm_is_found_and_blamed_on_its_input(
 ) -> None:
     script = tmp_path / "planted.py"
     script.write_text("import hunt, test_hostile\nhunt.main(targets=test_hostile.planted())\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
     found = hunt.hunt("planted", 20, hang=3.0, script=[str(script)])
     assert found.done == 20
     first = {index: kind for kind, index in found.first.items()}
@@ -147,7 +147,7 @@ def test_fuzzing_with_and_without_atheris(
         pytest.importorskip("atheris", reason="needs the package atheris")
     else:
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
     assert fuzz.main(["idx", "--seconds", "2"]) == 0
     printed = capsys.readouterr().out
     assert ("atheris is not installed" in printed) == (not with_atheris)

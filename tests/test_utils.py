@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit import random, utils
+from convkit import utils
+from convkit.core import random
 
 
 def test_the_seed_reaches_python_and_numpy() -> None:
@@ -90,7 +91,7 @@ def test_seeded_replaces_the_seed_in_its_own_thread_only() -> None:
 
 
 def test_without_a_seed_two_processes_differ() -> None:
-    code = "from convkit import random; print(random.seed())"
+    code = "from convkit.core import random; print(random.seed())"
     seeds = {
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True

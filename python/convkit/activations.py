@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .config import same_name, suggestion
+from .core.config import same_name, suggestion
+from .core.parameters import Array
 from .ops._gate import as_floats
-from .parameters import Array
 
 Function: TypeAlias = Callable[..., Array]
 

@@ -15,12 +15,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .changes import Repeatable
-from .config import Configurable, as_number, not_negative, unknown
-from .config import serialize as serialize  # Keras has it here
+from .core.changes import Repeatable
+from .core.config import (
+    Configurable,
+    as_number,
+    not_negative,
+    serialize,  # Keras has it here
+    unknown,
+)
+from .core.parameters import Array
 from .ops._calls import refuse
 from .ops._gate import as_floats
-from .parameters import Array
 
 __all__ = [
     "Constraint",

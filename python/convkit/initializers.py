@@ -18,10 +18,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from . import random
-from .config import Configurable, as_number, real, unknown
-from .config import serialize as serialize  # Keras has it here
-from .parameters import Array
+from .core import random
+from .core.config import (
+    Configurable,
+    as_number,
+    real,
+    serialize,  # Keras has it here
+    unknown,
+)
+from .core.parameters import Array
 
 __all__ = [
     "Constant",

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .changes import Repeatable, restructure
-from .config import Configurable, as_number, checked_name, flag, same_name, unknown
+from .core.changes import Repeatable, restructure
+from .core.config import Configurable, as_number, checked_name, flag, same_name, unknown
+from .core.parameters import Array
 from .ops._gate import as_array, as_floats, as_weights
-from .parameters import Array
 
 __all__ = [
     "BinaryCrossentropy",

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import losses, ops
-from .config import Configurable, checked_name, real, same_name, unknown
+from .core.config import Configurable, checked_name, real, same_name, unknown
+from .core.parameters import Array
 from .ops._gate import as_array
-from .parameters import Array
 
 __all__ = [
     "AccuracyByShape",

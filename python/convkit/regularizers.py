@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from numpy.typing import ArrayLike
 
 from . import ops
-from .config import Configurable, not_negative, unknown
-from .config import serialize as serialize  # Keras has it here
+from .core.config import (
+    Configurable,
+    not_negative,
+    serialize,  # Keras has it here
+    unknown,
+)
 
 if TYPE_CHECKING:
+    from .core.parameters import Parameter
     from .layers import Layer
-    from .parameters import Parameter
 
 __all__ = [
     "L1",

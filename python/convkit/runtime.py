@@ -194,7 +194,7 @@ def multiply_add_peak(rounds: int) -> float:
 def show_config() -> None:
     """Prints the version, the platform, the instruction set and the threads."""
     from convkit import __version__
-    from convkit.warn import say
+    from convkit.core.warn import say
 
     names = ", ".join(available_isas())
     say(

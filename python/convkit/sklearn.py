@@ -32,11 +32,12 @@ except ImportError as error:
         'with: pip install "convkit[sklearn]"'
     ) from error
 
-from . import optimizers, random, runtime
+from . import optimizers, runtime
 from .callbacks import EarlyStopping
+from .core import random
+from .core.parameters import Array
 from .layers import Activation, Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
 from .models import Sequential
-from .parameters import Array
 
 __all__ = ["ConvClassifier", "default_cnn"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import random
+from .core import random
+from .core.parameters import Array
 from .layers import naming
 from .ops._gate import as_array
-from .parameters import Array
 
 __all__ = [
     "clear_session",

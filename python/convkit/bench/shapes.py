@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import layers, zoo
+from ..core.parameters import aligned_empty
 from ..models import Sequential
-from ..parameters import aligned_empty
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import write_atomically
+from ..core.files import write_atomically
 from .measure import CONVKIT
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..config import flag
+from ..core.config import flag
 from .base import Callback, Logs, check_save_freq
 
 _NAME = "training.safetensors"

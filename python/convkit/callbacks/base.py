@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from ..config import call_of
+from ..core.config import call_of
 
 if TYPE_CHECKING:
     from ..models import Sequential

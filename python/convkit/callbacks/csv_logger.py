@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import IO, Any
 
-from ..files import open_regular, open_text_to_write
+from ..core.files import open_regular, open_text_to_write
 from .base import Callback, Logs
 
 

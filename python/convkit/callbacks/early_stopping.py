@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import real
-from ..parameters import Array
-from ..warn import say, warn
+from ..core.config import real
+from ..core.parameters import Array
+from ..core.warn import say, warn
 from .base import Logs
 from .monitor import PatientMonitor
 

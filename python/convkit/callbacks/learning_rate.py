@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..config import real
-from ..warn import say, warn
+from ..core.config import real
+from ..core.warn import say, warn
 from .base import Callback, Logs
 from .monitor import PatientMonitor
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ..config import flag, real
-from ..warn import say, warn
+from ..core.config import flag, real
+from ..core.warn import say, warn
 from .base import Logs, check_save_freq
 from .monitor import Monitor
 

@@ -6,7 +6,7 @@ import math
 import reprlib
 from typing import Any
 
-from ..config import as_number as as_number_given
+from ..core.config import as_number as as_number_given
 from .base import Callback, Logs
 from .history import as_recorded
 

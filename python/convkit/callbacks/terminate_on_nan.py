@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..warn import say
+from ..core.warn import say
 from .base import Callback, Logs
 from .monitor import as_number
 

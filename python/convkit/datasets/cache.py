@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from numpy.typing import NDArray
 
-from ..files import open_regular, write_atomically
+from ..core.files import open_regular, write_atomically
 
 # ((x_train, y_train), (x_test, y_test)). All are uint8, but typed as anything, because scripts go
 # on with `x_train = x_train.astype("float32") / 255`: the same name for another type.

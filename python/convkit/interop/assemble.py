@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import layers
+from ..core.parameters import Array
 from ..models import Sequential
-from ..parameters import Array
 from .assembly import Assembly
 from .operators import (
     ACTIVATIONS,

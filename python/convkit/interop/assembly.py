@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import layers, random
+from .. import layers
+from ..core import random
+from ..core.parameters import Array
 from ..layers.naming import automatic_name
 from ..models import Sequential
-from ..parameters import Array
 from .operators import Operator, order_is_one
 from .windows import NO_PADS
 

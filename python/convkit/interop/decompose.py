@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import layers
+from ..core.parameters import Array, Shape
 from ..models import Model
 from ..ops._window import resolve
-from ..parameters import Array, Shape
 from .chain import chain_of
 from .operators import (
     ACTIVATIONS,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import constraints, layers, random, regularizers
+from .. import constraints, layers, regularizers
+from ..core import random
+from ..core.parameters import Array
 from ..models import Sequential
-from ..parameters import Array
 from .chain import chain_of
 from .packages import package
 from .verify import verify as compare

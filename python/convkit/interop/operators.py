@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from ..parameters import Array
+from ..core.parameters import Array
 
 Pads: TypeAlias = tuple[int, int, int, int]
 

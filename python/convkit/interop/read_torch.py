@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.parameters import Array
 from ..models import Sequential
-from ..parameters import Array
 from .assemble import assemble
 from .check_torch import described, leaves, module_error
 from .operators import Operator

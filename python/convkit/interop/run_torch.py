@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..parameters import Array
+from ..core.parameters import Array
 from .packages import package
 
 

@@ -20,10 +20,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import random
+from ..core import random
+from ..core.parameters import Array, Shape
 from ..layers import Input
 from ..models import Sequential
-from ..parameters import Array, Shape
 from .chain import chain_of
 
 _NUDGE = 2.0**-20

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.parameters import Array
 from ..models import Sequential
-from ..parameters import Array
 from .decompose import decompose
 from .operators import Operator
 from .packages import package

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .. import ops
 from ..activations import NAMES, Function, name_of
-from ..config import as_number, suggestion
-from ..parameters import Array, Shape
+from ..core.config import as_number, suggestion
+from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .run import Run
 

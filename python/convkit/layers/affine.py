@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, regularizers
-from ..config import as_number, flag
-from ..parameters import Array, Parameter
+from ..core.config import as_number, flag
+from ..core.parameters import Array, Parameter
 from .base import Layer, LayerOptions
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ..constraints import Constraint
-    from ..parameters import Shape
+    from ..core.parameters import Shape
     from .base import Layer
 
 

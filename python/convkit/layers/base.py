@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from ..changes import Repeatable, restructure
-from ..config import Configurable, argument_names, flag, suggestion
+from ..core.changes import Repeatable, restructure
+from ..core.config import Configurable, argument_names, flag, suggestion
+from ..core.parameters import Array, Parameter, Shape, assign
 from ..initializers import Initializer
-from ..parameters import Array, Parameter, Shape, assign
 from ..regularizers import Regularizer
 from .attributes import are_same, check_constraint, check_constraints, lowered_from, pass_on
 from .calling import call

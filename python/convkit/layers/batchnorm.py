@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
-from ..config import as_number, flag
+from ..core.config import as_number, flag
+from ..core.parameters import Array, Parameter, Shape, aligned_zeros
 from ..initializers import Ones, Zeros
-from ..parameters import Array, Parameter, Shape, aligned_zeros
 from .base import LayerOptions
 from .epilogue import EpilogueLayer
 from .run import Run, SavedArray

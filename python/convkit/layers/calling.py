@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import random
-from ..config import flag
+from ..core import random
+from ..core.config import flag
+from ..core.parameters import Array, Shape
 from ..ops._gate import as_floats
-from ..parameters import Array, Shape
 from .graph import Node, Tensor, symbolic
 from .run import Run
 

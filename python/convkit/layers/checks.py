@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..parameters import Shape
+from ..core.parameters import Shape
 
 if TYPE_CHECKING:
     from .base import Layer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .merge import MergeLayer, listed
 from .run import Run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
 from .epilogue import KernelLayer, KernelOptions

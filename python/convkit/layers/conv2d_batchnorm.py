@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..parameters import Array, Parameter
+from ..core.parameters import Array, Parameter
 from .activation import Activation
 from .batchnorm import BatchNormalization
 from .conv2d import Conv2D

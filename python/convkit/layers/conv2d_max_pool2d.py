@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import ops
-from ..parameters import Array, Parameter
+from ..core.parameters import Array, Parameter
 from .activation import Activation
 from .conv2d import Conv2D
 from .pool2d import MaxPooling2D

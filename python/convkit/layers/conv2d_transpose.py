@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .checks import not_negative, positive
 from .conv2d import BaseConv2D

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import ops
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format, check_sides
 from .run import Run

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .checks import positive
 from .epilogue import KernelLayer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, regularizers
 from ..activations import Function
-from ..parameters import Array, Parameter, Shape
+from ..core.parameters import Array, Parameter, Shape
 from .base import LayerOptions
 from .checks import positive
 from .conv2d import BaseConv2D

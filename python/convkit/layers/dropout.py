@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import ops, random
-from ..config import as_number
-from ..parameters import Array, Shape
+from .. import ops
+from ..core import random
+from ..core.config import as_number
+from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format
 from .run import Run

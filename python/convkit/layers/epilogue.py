@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import constraints, initializers, regularizers
 from ..activations import Function
-from ..config import flag
-from ..parameters import Array, Parameter
+from ..core.config import flag
+from ..core.parameters import Array, Parameter
 from .activation import Activation, check_activation
 from .base import Layer, LayerOptions
 from .run import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..parameters import Shape
+from ..core.parameters import Shape
 from .base import ViewLayer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import ops
-from ..config import as_number
-from ..parameters import Array
+from ..core.config import as_number
+from ..core.parameters import Array
 from .base import LayerOptions
 from .dropout import RandomLayer
 from .run import Run

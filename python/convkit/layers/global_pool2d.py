@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import ops
-from ..config import flag
-from ..parameters import Array, Shape
+from ..core.config import flag
+from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format
 from .run import Run, SavedArray

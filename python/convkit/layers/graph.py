@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..parameters import Shape
+from ..core.parameters import Shape
 
 if TYPE_CHECKING:
     from .base import Layer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .affine import AffineLayer, flat_gradient, flat_value
 from .base import LayerOptions
 from .checks import positive

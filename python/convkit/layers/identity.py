@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..parameters import Shape
+from ..core.parameters import Shape
 from .base import ViewLayer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ..parameters import Shape
+from ..core.parameters import Shape
 from .base import ViewLayer
 from .checks import check_sample_shape
 from .graph import Node, Tensor

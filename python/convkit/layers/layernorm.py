@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .affine import AffineLayer, flat_gradient, flat_value
 from .base import LayerOptions
 from .run import Run, SavedArray

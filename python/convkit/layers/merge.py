@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .run import Run, SavedArray
 

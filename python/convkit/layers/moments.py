@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.parameters import Array
 from ..ops._gate import as_array
-from ..parameters import Array
 
 _BLOCK = 1 << 16  # numbers that are converted to float64 at a time, or one row
 

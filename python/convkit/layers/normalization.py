@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import ops
-from ..config import flag
+from ..core.config import flag
+from ..core.parameters import Array, Parameter, Shape
 from ..initializers import Ones, Zeros
-from ..parameters import Array, Parameter, Shape
 from .base import Layer, LayerOptions
 from .moments import Moments, first_of_batches
 from .run import Run

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import ops
-from ..parameters import Array, Shape
+from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import MOST_SIZES
 from .run import Run

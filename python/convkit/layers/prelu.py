@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, ops, regularizers
-from ..parameters import Array, Parameter, Shape
+from ..core.parameters import Array, Parameter, Shape
 from .base import Layer, LayerOptions
 from .checks import positive
 from .run import Run

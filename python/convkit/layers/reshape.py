@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..parameters import Shape
+from ..core.parameters import Shape
 from .base import LayerOptions, ViewLayer
 from .checks import MOST_SIZES
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, regularizers
-from ..parameters import Parameter, Shape
+from ..core.parameters import Parameter, Shape
 from .base import Layer, LayerOptions
 from .checks import positive
 from .conv2d import BaseConv2D, Conv2D

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .. import storage
-from ..config import flag
+from ..core.config import flag
 from .model import Model
 from .sequential import Sequential
 from .structure import CLASSES

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import storage, summary
-from ..config import flag
-from ..engine import changes_model
+from ..core.config import flag
+from ..core.parameters import Array, Parameter, assign
+from ..core.warn import say
 from ..layers.base import WeightSource
 from ..layers.graph import Graph, Node, Operation, Tensor, symbolic
 from ..layers.naming import automatic_name
-from ..parameters import Array, Parameter, assign
-from ..training import Trainer
-from ..warn import say
+from ..training.engine import changes_model
+from ..training.trainer import Trainer
 from .structure import (
     Structure,
     check_config,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..config import serialize
-from ..engine import changes_model
+from ..core.config import serialize
+from ..core.parameters import Array, Shape
 from ..layers.base import Layer, WeightSource
 from ..layers.graph import Graph, Node, Tensor
 from ..layers.input import InputLayer
 from ..layers.naming import automatic_name
-from ..parameters import Array, Shape
+from ..training.engine import changes_model
 from .model import Model
 from .structure import MOST_LAYERS, check_config, check_count, refuse_unknown, revive_layer
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..callbacks import Callback
-    from ..data import Data
+    from ..training.data import Data
 
 
 class Sequential(Model):

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import storage
-from ..config import serialize
+from ..core.config import serialize
+from ..core.parameters import Array, Shape
 from ..layers.base import Layer, WeightSource
 from ..layers.calling import connect
 from ..layers.graph import Graph, Node, Tensor
 from ..layers.input import InputLayer
-from ..parameters import Array, Shape
 
 # A hostile file shall not keep the machine busy.
 MOST_LAYERS, _MOST_CALLS = 10_000, 20_000

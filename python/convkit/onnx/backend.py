@@ -20,7 +20,7 @@ from onnx.backend.base import Backend as _Interface
 from onnx.backend.base import BackendRep as _Representation
 
 from .. import ops
-from ..parameters import Array
+from ..core.parameters import Array
 from . import backend_windows as windows
 from .backend_windows import to_first, to_last
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..core.parameters import Array
 from ..ops._window import resolve
-from ..parameters import Array
 
 _Result = tuple[Array, ...]
 _Inputs = Sequence[Array | None]

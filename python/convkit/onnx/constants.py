@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, external_data_helper, numpy_helper
 
-from ..parameters import Array
+from ..core.parameters import Array
 
 _ITEM_SIZES: dict[int, int] = {TensorProto.FLOAT: 4, TensorProto.INT64: 8, TensorProto.BOOL: 1}
 _FIELDS = {4: "float_data", 8: "int64_data", 1: "int32_data"}

@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from ..files import write_atomically
+from ..core.files import write_atomically
+from ..core.parameters import Shape
 from ..interop.decompose import decompose
 from ..interop.operators import IN_TRAINING, Operator
 from ..interop.verify import products_of_an_image
 from ..interop.verify import verify as compare
 from ..models import Sequential
-from ..parameters import Shape
 from .runner import runner
 
 # The first version of the operators with Gelu, and the version of the file format that came with

@@ -11,13 +11,13 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from ..files import open_regular
+from ..core.files import open_regular
+from ..core.parameters import Array
 from ..interop.assemble import assemble
 from ..interop.operators import to_channels_first
 from ..interop.verify import products_of_an_image, values_of_an_image
 from ..interop.verify import verify as compare
 from ..models import Sequential
-from ..parameters import Array
 from .constants import check_constant
 from .nodes import Node, operators_of
 from .runner import essential, runner

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ..core.parameters import Array
 from ..interop.operators import Operator, Pads
 from ..ops._window import resolve
-from ..parameters import Array
 from .constants import constant_array
 
 Sizes = tuple[int | str | None, ...]

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from ..parameters import Array
+from ..core.parameters import Array
 
 # ONNX's own evaluator is written in NumPy to be read: for more multiplications it takes minutes.
 _MOST_PRODUCTS_IN_NUMPY = 500_000_000

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..changes import Repeatable
-from ..config import Configurable, flag, not_negative, unknown
-from ..parameters import Array, ParameterStore, aligned_zeros
+from ..core.changes import Repeatable
+from ..core.config import Configurable, flag, not_negative, unknown
+from ..core.parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
 from .schedules import LearningRateSchedule
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ..config import Configurable, as_number, flag
+from ..core.config import Configurable, as_number, flag
 
 __all__ = [
     "CosineDecay",
@@ -242,7 +242,7 @@ _CLASSES: tuple[type[LearningRateSchedule], ...] = (
 
 
 def get(config: Mapping[str, Any]) -> LearningRateSchedule:
-    """The schedule that `convkit.config.serialize` described; ValueError for an unknown class."""
+    """The schedule that `serialize` described; ValueError for an unknown class."""
     if not isinstance(config, Mapping) or not isinstance(config.get("config", {}), Mapping):
         raise TypeError(f"a schedule is described by a dictionary, received {config!r}")
     for each in _CLASSES:

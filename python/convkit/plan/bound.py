@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import changes, ops, regularizers
+from .. import ops, regularizers
+from ..core import changes
+from ..core.parameters import Array, Parameter
 from ..layers.run import Run
 from ..ops._calls import Calls, as_one_operation, count_step
 from ..optimizers import Optimizer
-from ..parameters import Array, Parameter
 
 if TYPE_CHECKING:
     from .plan import Head, Plan
@@ -34,7 +35,7 @@ class BoundSteps:
     Attributes:
         runs: methods with their arrays, which ask Python every time.
         repeats: whether they are native calls that depend on nothing but the arrays and what
-            `convkit.changes` counts.
+            `convkit.core.changes` counts.
     """
 
     __slots__ = ("_calls", "_count", "_run", "repeats", "runs")

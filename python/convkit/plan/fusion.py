@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..core.parameters import Parameter
 from ..layers import (
     Activation,
     BatchNormalization,
@@ -25,7 +26,6 @@ from ..layers.conv2d_max_pool2d import ConvMaxPool
 from ..layers.epilogue import EpilogueLayer
 from ..layers.graph import Tensor
 from ..losses import Loss
-from ..parameters import Parameter
 from .values import Op, Sizes, Trace, Value
 
 

@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .. import regularizers
+from ..core.parameters import Parameter
 from ..layers.graph import Graph
 from ..losses import Loss
 from ..optimizers import Optimizer
-from ..parameters import Parameter
 from . import fusion
 from .fusion import LossHead
 from .memory import END, Memory, Slot

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..parameters import ALIGNMENT, Array, aligned_empty
+from ..core.parameters import ALIGNMENT, Array, aligned_empty
 
 END = 2**62  # the time of what is read when a batch is done
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import changes
+from ..core import changes
 
 
 class Origin:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import ops, summary
+from ..core.parameters import Array, Parameter
 from ..layers.run import Run
 from ..optimizers import Optimizer
-from ..parameters import Array, Parameter
 from .bound import Bound, RunSteps
 from .fusion import LossHead
 from .memory import Memory, Slot

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ..core.parameters import Array, Parameter
 from ..layers.graph import Graph, Tensor
 from ..layers.run import Run, SavedArray
-from ..parameters import Array, Parameter
 
 Sizes = tuple[int, ...]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import random
-from ..config import serialize
+from ..core import random
+from ..core.config import serialize
+from ..core.parameters import Array, Parameter
 from ..losses import Loss
 from ..metrics import Metric
 from ..optimizers import Optimizer
-from ..parameters import Array, Parameter
 from .registry import DESCRIPTION, check_known, revive
 
 if TYPE_CHECKING:

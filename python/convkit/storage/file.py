@@ -16,8 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..files import open_regular, write_atomically
-from ..parameters import Array
+from ..core.files import open_regular, write_atomically
+from ..core.parameters import Array
 from . import header
 from .document import Arrays
 
@@ -28,7 +28,7 @@ def write(
     arrays: Mapping[str, Array],
     overwrite: bool = True,
 ) -> None:
-    """Write the document and the arrays, as `convkit.files.write_atomically` writes.
+    """Write the document and the arrays, as `convkit.core.files.write_atomically` writes.
 
     Args:
         path: of the file.

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
-from ..config import Configurable
+from ..core.config import Configurable
 from ..optimizers import schedules
 
 # What `serialize` says of an object.

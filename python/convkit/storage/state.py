@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..parameters import Array
+from ..core.parameters import Array
 from .document import Arrays
 
 _DEEPEST = 50

@@ -1,0 +1,1 @@
+"""What everything else is made of: parameters, random numbers, configuration, files, warnings."""

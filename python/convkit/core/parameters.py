@@ -1,0 +1,337 @@
+"""Named parameters, and the flat buffers that a model's parameters live in.
+
+A layer makes its parameters with arrays of their own. When a model starts to train, its
+`ParameterStore` moves them into three flat float32 buffers, and every parameter becomes a view:
+
+- `values`: everything that can be trained, one parameter after the other;
+- `gradients`: the same layout, so that an optimizer is one call over two arrays, and data-parallel
+  training one reduction of one array;
+- `state`: what is not trained by gradient, such as the moving statistics of BatchNormalization.
+
+Each parameter starts on a cache line; the padding between parameters is zero and stays zero under
+every optimizer, because its gradient is zero.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import changes
+
+if TYPE_CHECKING:
+    from ..constraints import Constraint
+    from ..regularizers import Regularizer
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+_FLOATS = ALIGNMENT // 4
+
+
+def aligned_empty(size: int, dtype: DTypeLike = np.float32) -> Array:
+    """A flat, uninitialised array of `size` elements that starts on a cache line."""
+    item = np.dtype(dtype)
+    try:
+        raw = np.empty(size * item.itemsize + ALIGNMENT, np.uint8)
+    except (ValueError, OverflowError):  # where NumPy does not name the size
+        raise MemoryError(f"{size} numbers of type {item} are more than memory can be") from None
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
+    return raw[start : start + size * item.itemsize].view(item)
+
+
+def aligned_zeros(size: int) -> Array:
+    """A flat float32 array of `size` zeros that starts on a cache line."""
+    array = aligned_empty(size)
+    array.fill(0.0)
+    return array
+
+
+class Parameter:
+    """One array of a layer: its value, its gradient, and whether an optimizer may change it.
+
+    Args:
+        name: the role in the layer, such as "kernel"; `path` adds the layer's name.
+        value: the initial value, taken over as contiguous float32.
+        trainable: False for state that only the layer itself updates.
+        regularizer: the penalty on its size that training adds to the loss, or None.
+        constraint: what it must be after each of the optimizer's steps, or None.
+
+    `frozen` is what `layer.trainable = False` sets: the parameter keeps its place in the flat
+    buffer, but the optimizer passes over it.
+    """
+
+    __slots__ = (
+        "_constraint",
+        "_frozen",
+        "_gradient",
+        "_regularizer",
+        "_store",
+        "_trainable",
+        "_value",
+        "name",
+        "path",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        value: Array,
+        *,
+        path: str = "",
+        trainable: bool = True,
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        self.name = name
+        self.path = path or name
+        self._trainable = trainable
+        self._regularizer = regularizer
+        self._constraint = constraint
+        self._frozen = False
+        self._value: Array = np.asarray(value, np.float32, order="C")
+        self._gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
+        self._store: weakref.ref[ParameterStore] | None = None
+
+    @property
+    def value(self) -> Array:
+        """The numbers, float32, in the memory that training works on.
+
+        Setting it copies into that memory, as does `value[...] = x`.
+
+        Raises:
+            ValueError: set to an array of another shape.
+            TypeError: set to what is no array of numbers.
+        """
+        return self._value
+
+    @value.setter
+    def value(self, value: ArrayLike) -> None:
+        assign([self], [np.asarray(value)], "Parameter")
+
+    @property
+    def store(self) -> ParameterStore | None:
+        """The flat buffers that it lives in, None before training or without a model.
+
+        The store holds its parameters, and a parameter not its store: a dropped model is to be
+        freed by reference counting. The memory itself lives as long as `value` does.
+        """
+        return None if self._store is None else self._store()
+
+    @store.setter
+    def store(self, value: ParameterStore) -> None:
+        self._store = weakref.ref(value)
+
+    @property
+    def gradient(self) -> Array:
+        """The gradient, in the memory that training works on; empty if not trainable."""
+        return self._gradient
+
+    @staticmethod
+    @contextmanager
+    def gradients_in(places: Sequence[tuple[Parameter, Array]]) -> Iterator[None]:
+        """Have the gradients of some parameters written elsewhere meanwhile."""
+        own = [parameter._gradient for parameter, _ in places]
+        try:
+            for parameter, array in places:
+                parameter._gradient = array
+            yield
+        finally:
+            for (parameter, _), array in zip(places, own, strict=True):
+                parameter._gradient = array
+
+    @property
+    def trainable(self) -> bool:
+        """False for state that only the layer itself updates; `frozen` is what can be set."""
+        return self._trainable
+
+    @property
+    def regularizer(self) -> Regularizer | None:
+        """The penalty on its size, or None. To set it, set the layer's, `kernel_regularizer`."""
+        return self._regularizer
+
+    def penalize(self, regularizer: Regularizer | None) -> None:
+        """Have another penalty; the layer says so that has the parameter."""
+        self._regularizer = regularizer
+
+    @property
+    def constraint(self) -> Constraint | None:
+        """What it must be after a step. To set it, set the layer's, such as `kernel_constraint`."""
+        return self._constraint
+
+    def constrain(self, constraint: Constraint | None) -> None:
+        """Have another constraint; the layer says so that has the parameter."""
+        self._constraint = constraint
+
+    def move(self, home: Array) -> None:
+        """Live in other memory from now on, with the same numbers."""
+        np.copyto(home, self._value)
+        self._value = home
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the optimizer passes over a trainable parameter."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._frozen = value
+        changes.note()
+        if (store := self.store) is not None:
+            store.trainable_changed()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self.value.shape
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.value.size
+
+    def numpy(self) -> Array:
+        """A copy of the value."""
+        return np.array(self.value)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """What a copy or a pickle of it holds, which lives in no store."""
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_store": None}
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.value if copy is False else np.array(self.value, dtype)
+
+    def __repr__(self) -> str:
+        kind = "" if self.trainable else ", not trainable"
+        return f"<Parameter {self.path} {self.shape}{kind}>"
+
+
+class ParameterStore:
+    """The flat buffers of one model, and who lives where in them.
+
+    Args:
+        parameters: in the order of the model's layers; a parameter may occur only once.
+
+    Attributes:
+        is_current: whether every parameter still lives here. Another model that shares a layer
+            takes its parameters along when it trains; `adopt` takes them back.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = tuple(parameters)
+        self._places: list[slice] = []
+        sizes = {True: 0, False: 0}
+        for parameter in self.parameters:
+            start = sizes[parameter.trainable]
+            self._places.append(slice(start, start + parameter.size))
+            sizes[parameter.trainable] = start + _padded(parameter.size)
+        self.values = aligned_zeros(sizes[True])
+        self.gradients = aligned_zeros(sizes[True])
+        self.state = aligned_zeros(sizes[False])
+        self.is_current = False
+        self._ranges: tuple[slice, ...] | None = None
+        self.adopt()
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the three buffers."""
+        return self.values.nbytes + self.gradients.nbytes + self.state.nbytes
+
+    def adopt(self) -> None:
+        """Copy every parameter's value into its place and make the parameter a view of it."""
+        for parameter, place in zip(self.parameters, self._places, strict=True):
+            if (other := parameter.store) is self:
+                continue
+            if other is not None:
+                other.is_current = False
+            shape = parameter.shape
+            home = (self.values if parameter.trainable else self.state)[place].reshape(shape)
+            parameter.move(home)
+            if parameter.trainable:
+                parameter._gradient = self.gradients[place].reshape(shape)
+            parameter.store = self
+        changes.note()
+        self.is_current = True
+        self._ranges = None  # the other owner alone was told what was frozen meanwhile
+
+    def split(self, array: Array) -> dict[Parameter, Array]:
+        """Cut an array in the layout of `values` into views, by parameter."""
+        return {
+            parameter: array[place].reshape(parameter.shape)
+            for parameter, place in zip(self.parameters, self._places, strict=True)
+            if parameter.trainable
+        }
+
+    def constrain(self) -> None:
+        """Make every parameter that an optimizer may change what its constraint says."""
+        for parameter in self.parameters:
+            if (constraint := parameter.constraint) is not None and not parameter.frozen:
+                constraint.apply(parameter.value)
+
+    def trainable_changed(self) -> None:
+        """A parameter was frozen or released."""
+        self._ranges = None
+
+    def trainable_ranges(self) -> tuple[slice, ...]:
+        """The contiguous runs of `values` that an optimizer may change, padding included.
+
+        The same tuple object is returned until a parameter is frozen or released.
+        """
+        if self._ranges is None:
+            self._ranges = self._find_ranges()
+        return self._ranges
+
+    def _find_ranges(self) -> tuple[slice, ...]:
+        runs: list[slice] = []
+        for parameter, place in zip(self.parameters, self._places, strict=True):
+            if not parameter.trainable or parameter.frozen:
+                continue
+            stop = place.start + _padded(parameter.size)
+            if runs and runs[-1].stop == place.start:
+                runs[-1] = slice(runs[-1].start, stop)
+            else:
+                runs.append(slice(place.start, stop))
+        return tuple(runs)
+
+
+def _padded(size: int) -> int:
+    return math.ceil(size / _FLOATS) * _FLOATS
+
+
+def assign(
+    parameters: Sequence[Parameter], weights: Sequence[Array], owner: str, built: bool = True
+) -> None:
+    """Copy `weights` into `parameters`, all or none; ValueError names what does not fit."""
+    if not built:
+        raise ValueError(f"{owner}: it has no weights yet; build the model first")
+    if not hasattr(weights, "__iter__"):
+        raise TypeError(f"{owner}: weights must be a list of arrays, received {weights!r}")
+    try:
+        arrays = [np.asarray(weight) for weight in weights]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{owner}: weights must be a list of arrays: {error}") from error
+    if len(arrays) != len(parameters):
+        raise ValueError(
+            f"{owner}: expected {len(parameters)} weights "
+            f"({', '.join(p.path for p in parameters) or 'none'}), received {len(arrays)}"
+        )
+    for parameter, array in zip(parameters, arrays, strict=True):
+        if array.shape != parameter.shape:
+            raise ValueError(
+                f"{owner}: the weight {parameter.path} has shape {parameter.shape}, "
+                f"received {array.shape}"
+            )
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"{owner}: the weight {parameter.path} must be numbers, "
+                f"received dtype {array.dtype}"
+            )
+    for parameter, array in zip(parameters, arrays, strict=True):
+        np.copyto(parameter.value, array, casting="unsafe")

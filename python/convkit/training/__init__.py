@@ -1,0 +1,1 @@
+"""Compile, fit, evaluate, predict: the trainer, what feeds it, and what it shows."""

@@ -1,0 +1,206 @@
+"""From the user's data to a model's batches: which kind they are, checks, conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core.parameters import Array
+from ..core.warn import warn
+from ..losses import BinaryCrossentropy, Loss
+from ..plan import fusion
+from . import data
+from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
+from .data import Expected, Samples
+from .engine import Engine
+from .images import as_images, check_images
+
+_PROBABILITIES = ("softmax", "sigmoid")
+
+
+class Feeder(Engine):
+    """A model that takes arrays, or iterables of batches, for what its layers and loss need."""
+
+    def _batches(
+        self,
+        what: str,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        steps: int | None,
+        *,
+        class_weight: Mapping[int, float] | None = None,
+        order: Callable[[int, int, int], Array] | None = None,
+    ) -> Batches:
+        """Batches of arrays, of `Samples` or of an iterable.
+
+        `what` is who asks: it needs targets unless it is empty.
+        """
+
+        def convert(x: Any, y: Any, sample_weight: Any) -> Samples:
+            if not what:
+                return self._samples(x)
+            samples = x if isinstance(x, Samples) else self._samples(x, y, sample_weight, what)
+            return self._weighted(samples, class_weight)
+
+        if callable(x) and not is_iterable_of_batches(x) and not hasattr(x, "__array__"):
+            name = getattr(x, "__name__", type(x).__name__)
+            kind = "class" if isinstance(x, type) else "function"
+            raise TypeError(
+                f"{what or 'predict'}: x must be arrays or an iterable of batches, received the "
+                f"{kind} {name}; call it, as {name}(...), and give what it returns"
+            )
+        if not is_iterable_of_batches(x, y, with_targets=bool(what)):
+            return ArrayBatches(convert(x, y, sample_weight), batch_size, steps, order)
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"{what}: x is an iterable of batches, so {name} must not be given; let each "
+                    f"batch be (x, y) or (x, y, sample_weight)"
+                )
+        return IterableBatches(x, convert, steps)
+
+    def _weighted(self, samples: Samples, class_weight: Mapping[int, float] | None) -> Samples:
+        """The samples with weights by their classes, if those are given."""
+        return data.weighted_by_class(samples, class_weight, self.graph.outputs[0].sizes[-1])
+
+    def _validation(self, value: Any, batch_size: int | None, steps: int | None) -> Batches:
+        x, y, sample_weight = value, None, None
+        given = isinstance(value, tuple) and not self._is_single()
+        if given or not is_iterable_of_batches(value):
+            if not isinstance(value, list | tuple) and not callable(value):
+                raise ValueError(
+                    f"validation_data must be (x, y), (x, y, sample_weight) or an iterable of "
+                    f"batches, received {type(value).__name__}"
+                )
+            x, y, sample_weight = data.unpack(value, "validation_data")
+        try:
+            return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"in validation_data: {error}") from error
+
+    def _split(
+        self, x: Any, y: Any, sample_weight: Any, fraction: float
+    ) -> tuple[Samples, Samples]:
+        """Samples to train on and samples to validate with."""
+        if is_iterable_of_batches(x, y):
+            raise ValueError(
+                "validation_split needs arrays; with an iterable of batches, give validation_data"
+            )
+        return data.split_validation(self._samples(x, y, sample_weight, "fit"), fraction)
+
+    def _samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
+        if what and y is None:
+            pair = isinstance(x, tuple) and len(x) in (2, 3)
+            hint = f"; x is a tuple: write {what}(x, y)" if pair else ""
+            raise ValueError(
+                f"{what} needs y, the targets; an iterable must give batches (x, y){hint}"
+            )
+        if self._is_single():
+            return self._samples_of_one(x, y, sample_weight)
+        graph, inputs = self.graph, self._structure(0)
+        expected = Expected(
+            [tensor.sizes for tensor in graph.inputs],
+            list(zip(self._losses, (tensor.sizes for tensor in graph.outputs), strict=False)),
+            self.input_names,
+            self.output_names,
+        )
+        given = inputs.flatten(x, "x", leaf=np.ndarray)
+        outputs, targets, weights = self._structure(1), None, None
+        if y is not None and self._losses:
+            targets = outputs.flatten(y, "y", leaf=np.ndarray)
+            if isinstance(sample_weight, list | tuple | Mapping):
+                weights = outputs.flatten(sample_weight, "sample_weight", leaf=np.ndarray)
+            else:
+                weights = [sample_weight] * len(targets)
+        return data.samples(given, targets, expected, weights)
+
+    def _samples_of_one(self, x: Any, y: Any, sample_weight: Any) -> Samples:
+        """Those of a model with one input and one output."""
+        if type(x) is not np.ndarray:
+            if isinstance(x, Mapping) and list(x) == self.input_names:
+                x = x[self.input_names[0]]
+            if isinstance(x, list | tuple) and len(x) == 1 and self._is_batch(x[0]):
+                x = x[0]  # as Keras takes the inputs of a model, of which there is one
+                if isinstance(y, list | tuple) and len(y) == 1 and hasattr(y[0], "shape"):
+                    y = y[0]
+        if isinstance(y, Mapping) and list(y) == self.output_names:
+            y = y[self.output_names[0]]
+        images = as_images(x)
+        graph = self._graph or self._build_for([images])
+        sizes = graph.inputs[0].sizes
+        if y is None:
+            check_images(images, sizes)
+            return Samples([images])
+        loss = self._losses[0] if self._losses else None
+        expected = Expected([sizes], [(loss, graph.outputs[0].sizes)])
+        return data.samples([images], [y], expected, [sample_weight])
+
+    def _is_single(self) -> bool:
+        """Whether it has one input and one output; a Sequential has before it is built."""
+        graph = self._graph
+        if graph is None:
+            if not self.built:
+                return True
+            graph = self.graph
+        return len(graph.inputs) == len(graph.outputs) == 1
+
+    def _is_batch(self, value: Any) -> bool:
+        """Whether a value has the rank of a batch of this model's input, once that is built."""
+        rank = len(getattr(value, "shape", ()))
+        return self.built and rank == len(self.graph.inputs[0].shape)
+
+    def _require_loss(self, what: str) -> None:
+        if self.optimizer is None:
+            raise ValueError(
+                f'model "{self.name}": call compile(optimizer, loss) before {what}, for example '
+                f"compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy'])"
+            )
+        if all(loss is None for loss in self._losses):
+            raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')
+
+    def _check_end(self) -> None:
+        """Warn where a loss is given what it does not expect, which trains badly."""
+        if not self.built:  # the first batch of an iterable will build it
+            ends: list[tuple[str | None, int | None]]
+            ends = [(fusion.end_of_chain(self.layers) or None, None)]
+        else:
+            ends = [(fusion.end_of(tensor), tensor.shape[-1]) for tensor in self.graph.outputs]
+        for loss, (end, width) in zip(self._losses, ends, strict=True):
+            if loss is not None:
+                _check_end(loss, end, width)
+
+
+def _check_end(loss: Loss, end: str | None, width: int | None) -> None:
+    if end == "softmax" and width == 1:
+        warn(
+            "the model ends with a softmax over a single value, which is always 1: give its last "
+            "layer activation='sigmoid' and take loss='binary_crossentropy', or give it a unit for "
+            "each class"
+        )
+        return
+    from_logits = getattr(loss, "from_logits", None)
+    if from_logits is None or end is None:
+        return
+    kind, binary = type(loss).__name__, isinstance(loss, BinaryCrossentropy)
+    if from_logits and end in _PROBABILITIES:
+        warn(
+            f"{kind}(from_logits=True) expects an output without softmax or sigmoid, and the "
+            f"model ends with {end}: leave one of the two out"
+        )
+    elif not from_logits and end not in _PROBABILITIES:
+        fitting = "sigmoid" if binary else "softmax"
+        warn(
+            f"{kind} expects probabilities, and the model ends with the activation {end!r}: "
+            f"give its last layer activation={fitting!r}, or the loss as "
+            f"{kind}(from_logits=True)"
+        )
+    elif not from_logits and end == "sigmoid" and not binary:
+        warn(
+            f"{kind} expects probabilities that add up to 1, and the model ends with the "
+            f"activation 'sigmoid': give its last layer activation='softmax', or, where "
+            f"several classes may be right at once, take loss='binary_crossentropy'"
+        )

@@ -1,0 +1,320 @@
+"""What a user does with a model: compile, fit, evaluate, predict, with Keras's arguments.
+
+Arguments and data are checked here, once; `convkit.training.engine` then runs batch after batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import optimizers
+from ..callbacks import BackupAndRestore, Callback, History, Logs
+from ..core import random
+from ..core.config import as_number, flag
+from ..core.parameters import Array
+from ..plan import lower
+from .arguments import due, flat, hearing, integer, listed, optional
+from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch
+from .data import Data
+from .engine import trains
+from .feeding import Feeder
+from .fit_loop import Backup, FitLoop
+from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
+
+if TYPE_CHECKING:
+    from ..models import Sequential
+
+
+class Trainer(Feeder):
+    """What a user does with a model that has layers: compile, fit, evaluate, predict."""
+
+    def compile(
+        self,
+        optimizer: str | optimizers.Optimizer = "adam",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+    ) -> None:
+        """Say how to train.
+
+        With several outputs, `loss`, `metrics` and `loss_weights` are lists in the outputs' order,
+        or dictionaries by their names; one loss alone is that of all outputs.
+
+        Args:
+            optimizer: a name or an object of `convkit.optimizers`.
+            loss: a name or an object of `convkit.losses`; without one the model cannot train.
+            loss_weights: the factors of the losses in their sum, which training makes small.
+            metrics: names or objects of `convkit.metrics`; "accuracy" is the one that fits the
+                loss.
+
+        Raises:
+            ValueError: an unknown name; the message lists the known ones.
+        """
+        self._compile(optimizer, loss, metrics, loss_weights)
+
+    @trains
+    def fit(
+        self,
+        x: Data,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Data | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: ArrayLike | None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
+        """Train for a number of epochs.
+
+        The loss of a batch is the sum of its samples' losses times their weights, divided by the
+        number of samples (not by the sum of the weights), plus the penalties of the regularizers.
+        Metrics count every sample alike. All as in Keras. Warns where a cross-entropy is not given
+        what it expects (softmax forgotten, or twice), and where the loss becomes NaN or infinite.
+
+        Args:
+            x: images (n, ...): an array of NumPy or of another library, or a list of arrays or PIL
+                images; float32 and uint8 are used as they are, others become float32. Or an
+                iterable of batches, of any sizes, each (x, y) or (x, y, sample_weight): a
+                generator, a data loader. `batch_size` and `shuffle` do not count then. One with
+                a length gives so many batches a pass, and its `on_epoch_begin` and
+                `on_epoch_end` are called, if it has them.
+            y: one target a sample, as the loss wants them; not with an iterable.
+            batch_size: samples a step, 32 by default; the last batch may be smaller.
+            epochs: the number of the last epoch, counted from `initial_epoch`.
+            verbose: 0 silent, 1 or "auto" a progress bar (lines without a terminal), 2 lines.
+            callbacks: objects of `convkit.callbacks`.
+            validation_split: the share of the samples, taken from the end before shuffling, that
+                is not trained on but evaluated after each epoch; not with an iterable.
+            validation_data: (x, y) or (x, y, sample_weight) to evaluate instead, or an iterable of
+                batches.
+            shuffle: whether each epoch has an order of its own.
+            class_weight: the weight of each class, such as {0: 1.0, 1: 5.0}; of those not named 1.
+            sample_weight: the weight of each sample, (n,); not together with `class_weight`.
+            initial_epoch: the number of the first epoch.
+            steps_per_epoch: batches an epoch; the next epoch goes on with the data where it ended.
+                Where a pass over the data ends earlier, so does the epoch, with a warning; training
+                ends when an iterator has nothing left. A later call of `fit` begins a new pass.
+            validation_steps: batches of each validation, from the beginning of `validation_data`
+                (but an iterator goes on where it was).
+            validation_batch_size: by default `batch_size`.
+            validation_freq: validate after every so many epochs, or after those listed, which
+                count from 1.
+
+        Returns:
+            The history: `.history` is a dictionary of lists, `.epoch` the epochs' numbers.
+
+        Raises:
+            ValueError: something is wrong with the arguments, or `compile` was not called.
+            TypeError: the data are not numbers.
+            RuntimeError: another thread is training this model.
+        """
+        self._require_loss("fit")
+        size, val_size = optional(batch_size, "batch_size"), validation_batch_size
+        val_size = size if val_size is None else integer(val_size, "validation_batch_size")
+        val_steps = optional(validation_steps, "validation_steps")
+        source: Any = x
+        validation: Batches | None = None
+        if validation_data is not None:
+            validation = self._validation(validation_data, val_size, val_steps)
+        elif validation_split is not None and as_number(validation_split) != 0.0:
+            source, held_out = self._split(x, y, sample_weight, validation_split)
+            validation = ArrayBatches(held_out, val_size, val_steps)
+        steps, hearers = optional(steps_per_epoch, "steps_per_epoch"), listed(callbacks)
+        backups = [each for each in hearers if isinstance(each, BackupAndRestore)]
+        found = Backup.find([each.path for each in backups])
+        seed = self._seed() if found is None else found.seed
+        order = partial(_shuffled, seed) if flag(shuffle, "shuffle", "fit") else None
+        training = self._batches(
+            "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
+        )
+        first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
+        validates = due(validation_freq)
+        self._check_end()
+        history = History()
+        # Backups come last: what they save is what the others have made of a step or an epoch.
+        others = [each for each in hearers if not isinstance(each, BackupAndRestore)]
+        everyone, model = [*others, history, *backups], self._self()
+        with hearing(everyone, TrainingProgress, verbose, model, training, last) as told:
+            self.history, self.stop_training = history, False
+            numbers = range(first, last)
+            loop = FitLoop(self, numbers, training, validation, validates, seed, told)
+            for each in backups:
+                each.save_by(loop.save)
+            if found is not None:
+                loop.restore(found)
+            loop.run()
+        return history
+
+    # What comes without return_dict depends on the metrics, which no type can say: it is Any.
+    @overload
+    def evaluate(
+        self,
+        x: Data,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        *,
+        return_dict: Literal[True],
+    ) -> Logs: ...
+
+    @overload
+    def evaluate(
+        self,
+        x: Data,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any: ...
+
+    def evaluate(
+        self,
+        x: Data,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: ArrayLike | None = None,
+        steps: int | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Compute the mean loss and the metrics over some samples.
+
+        Args:
+            x, y, batch_size, verbose, sample_weight, callbacks: as of `fit`.
+            steps: batches to evaluate; by default all.
+            return_dict: whether to return a dictionary.
+
+        Returns:
+            The loss, or [loss, metric, ...] if there are metrics; with `return_dict` a dictionary.
+
+        Raises:
+            ValueError, TypeError, RuntimeError: as `fit`.
+        """
+        self._require_loss("evaluate")
+        size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
+        batches = self._batches("evaluate", x, y, sample_weight, size, steps)
+        model = self._self()
+        with hearing(callbacks, EvaluationProgress, verbose, model, batches) as loop:
+            logs = self._evaluate(batches, loop)
+        if not logs:
+            raise no_batch("evaluate")
+        return flat(logs, return_dict)
+
+    def predict(
+        self,
+        x: Data,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Callback | Sequence[Callback] | None = None,
+    ) -> Any:
+        """Compute the outputs for some samples, float32 (n, ...); several as the model gives them.
+
+        Args:
+            x, batch_size, verbose, callbacks: as of `fit`; batches may be x, (x,), (x, y) or
+                (x, y, sample_weight), of which only x counts.
+            steps: batches to predict; by default all.
+
+        Raises:
+            ValueError, TypeError, RuntimeError: as `fit`; but the model need not be compiled.
+        """
+        size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
+        batches = self._batches("", x, None, None, size, steps)
+        model = self._self()
+        with hearing(callbacks, PredictionProgress, verbose, model, batches) as loop:
+            outputs = self._predict(batches, loop)
+        if outputs is None:
+            raise no_batch("predict")
+        return self._packed(outputs)
+
+    @trains
+    def train_on_batch(
+        self,
+        x: Data,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Make one training step; return this batch's loss and metrics as `evaluate` does."""
+        self._require_loss("train_on_batch")
+        samples = self._samples(x, y, sample_weight, "train_on_batch")
+        samples = self._weighted(samples, class_weight)
+        scores = self._new_scores()
+        indices = np.arange(len(samples))
+        self._lock.write(self._train_step, samples, indices, scores, self._seed())
+        return flat(scores.logs(), return_dict)
+
+    def test_on_batch(
+        self,
+        x: Data,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
+        self._require_loss("test_on_batch")
+        samples = self._samples(x, y, sample_weight, "test_on_batch")
+        scores = self._new_scores()
+        use = partial(scores.add, penalty=self._penalty())
+        self._infer("test", samples, np.arange(len(samples)), use)
+        return flat(scores.logs(), return_dict)
+
+    def predict_on_batch(self, x: Data) -> Any:
+        """Compute the outputs for one batch, float32 (n, ...), as `predict` returns them."""
+        samples = self._samples(x)
+        return self._packed(self._predict_batch(samples, np.arange(len(samples))))
+
+    def _packed(self, outputs: list[Array]) -> Any:
+        """The only output, or several as the model gives them."""
+        return self._structure(1).pack(outputs) if self._structures else outputs[0]
+
+    def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
+        """A table of the steps that run, what was fused, and the memory they take.
+
+        Args:
+            batch_size: of the batches.
+            training: by default whether the model is compiled.
+        """
+        if training is None:
+            training = any(loss is not None for loss in self._losses)
+        if flag(training, "training", "plan"):
+            self._require_loss("plan(training=True)")
+        targets, optimizer = (self._targets(), self.optimizer) if training else (None, None)
+        size, graph = integer(batch_size, "batch_size"), self.graph
+        if size >= 2**31:
+            raise ValueError(f"batch_size must be below 2**31, received {batch_size!r}")
+        return str(lower(graph, size, training, loss=targets, optimizer=optimizer))
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns, in its order."""
+        return self._new_scores().names() if self._losses else ["loss"]
+
+    def _self(self) -> Sequential:
+        return cast("Sequential", self)
+
+
+def _shuffled(seed: int, count: int, epoch: int, step: int) -> Array:
+    """The order of so many samples in the pass that begins with an epoch, before a step."""
+    return random.permutation(count, seed, epoch, step)

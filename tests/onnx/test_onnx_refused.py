@@ -1,0 +1,304 @@
+"""ONNX files that others wrote, well and ill: what is refused, and how."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from onnx_graphs import FLOAT, chain, dense, floats, graph_of, helper, node, onnx, saved
+
+RELU = ("Relu", [], {})
+
+
+def branching() -> Any:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="left"),
+        helper.make_node("Sigmoid", ["x"], ["b"], name="right"),
+        helper.make_node("Add", ["a", "b"], ["y"]),
+    ]
+    return graph_of(nodes, ["N", 3])
+
+
+def two_inputs() -> Any:
+    proto = graph_of([helper.make_node("Add", ["x", "z"], ["y"])], ["N", 3])
+    proto.graph.input.append(helper.make_tensor_value_info("z", FLOAT, ["N", 3]))
+    return proto
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "branches": (branching, r'"x" is read by Relu "left", Sigmoid "right"'),
+    "two inputs": (two_inputs, r"has 2 and 1: \['x', 'z', 'y'\]"),
+    "its input twice": (
+        lambda: graph_of([helper.make_node("Add", ["x", "x"], ["y"])], ["N", 3]),
+        'read "x" only as its first input, and once',
+    ),
+    "an unknown operator": (
+        lambda: graph_of([node("Celu")], ["N", 3]),
+        r'Celu "the_Celu": convkit cannot make a layer of this operator; it knows Add',
+    ),
+    "another domain": (
+        lambda: graph_of([node("Relu", domain="com.example")], ["N", 3], domains=["com.example"]),
+        'operators of the domain "com.example" are unknown',
+    ),
+    "training mode": (
+        lambda: graph_of(
+            [
+                helper.make_node(
+                    "BatchNormalization", ["x", *"abcd"], ["y", "m", "v"], training_mode=1
+                )
+            ],
+            ["N", 3],
+            {name: floats(3) for name in "abcd"},
+        ),
+        "needs training_mode=0, received 1",
+    ),
+    "a transposed input": (
+        lambda: graph_of([node("Gemm", "w", transA=1)], ["N", 3], {"w": floats(3, 2)}),
+        "needs transA=0, received 1|not a valid ONNX model",
+    ),
+    "1-D convolution": (
+        lambda: graph_of([node("Conv", "w")], ["N", 3, 9], {"w": floats(2, 3, 3)}),
+        r"windows of two dimensions, received 1: \(3,\)",
+    ),
+    "a dilated pool": (
+        lambda: graph_of([node("MaxPool", kernel_shape=[2, 2], dilations=[2, 2])], ["N", 1, 9, 9]),
+        r"pools have no dilation, received \(2, 2\)",
+    ),
+    "softmax elsewhere": (
+        lambda: graph_of([node("Softmax", axis=-1)], ["N", 3, 4, 4]),
+        r"runs along the channels, axis 1 of \(N, 3, 4, 4\), received axis -1",
+    ),
+    "GELU by tanh": (
+        lambda: graph_of([node("Gelu", approximate="tanh")], ["N", 3]),
+        "approximate='none' alone, received 'tanh'",
+    ),
+    "another transposition": (
+        lambda: graph_of([node("Transpose", perm=[0, 1, 3, 2])], ["N", 3, 4, 4]),
+        r"channels-first and channels-last .* received perm \(0, 1, 3, 2\)",
+    ),
+    "a reshape across samples": (
+        lambda: graph_of([node("Reshape", "s")], ["N", 3, 4, 4], {"s": np.array([-1, 4])}),
+        "reshapes each sample by itself",
+    ),
+    "images flattened at the end": (
+        lambda: graph_of([node("Flatten")], ["N", 3, 4, 4]),
+        "ends with the values of flattened channels-first images",
+    ),
+    "a mean over channels": (
+        lambda: graph_of([node("ReduceMean", "a")], ["N", 3, 4, 4], {"a": np.array([1])}),
+        r"means over the rows and columns .* received axes \[1\]",
+    ),
+    "pads of the batch": (
+        lambda: graph_of(
+            [node("Pad", "p")], ["N", 1, 4, 4], {"p": np.array([1, 0, 0, 0, 0, 0, 0, 0])}
+        ),
+        "pads the rows and columns",
+    ),
+    "pads with ones": (
+        lambda: graph_of(
+            [node("Pad", "p", "v")],
+            ["N", 1, 4, 4],
+            {"p": np.array([0, 0, 1, 0, 0, 0, 0, 0]), "v": np.float32(1)},
+        ),
+        "pads with zeros alone, received 1.0",
+    ),
+    "computed weights": (
+        lambda: graph_of(
+            [
+                helper.make_node("Relu", ["w"], ["v"]),
+                helper.make_node("MatMul", ["x", "v"], ["y"], name="the_MatMul"),
+            ],
+            ["N", 3],
+            {"w": floats(3, 2)},
+        ),
+        'besides "x" it reads "v", which is no constant',
+    ),
+    "float64": (
+        lambda: graph_of(
+            [node("MatMul", "w")], ["N", 3], {"w": np.ones((3, 2))}, kind=onnx.TensorProto.DOUBLE
+        ),
+        'constant "w" is of the type DOUBLE; convkit computes in float32',
+    ),
+    "float64 alone": (
+        lambda: graph_of([node("Relu")], ["N", 3], kind=onnx.TensorProto.DOUBLE),
+        'input "x" must be float32, but is DOUBLE',
+    ),
+    "weights of integers": (
+        lambda: graph_of([node("Mul", "w")], ["N", 3], {"w": np.ones(3, np.int64)}),
+        "input 1 must be float32, received int64|valid ONNX",
+    ),
+    "images of any size": (
+        lambda: graph_of([node("Relu")], ["N", 3, "height", "width"]),
+        r"must be given as positive numbers, received \('N', 3, 'height', 'width'\)",
+    ),
+    "no sizes": (
+        lambda: graph_of([node("Relu")], ["N"]),
+        "must have the batch and at least one size more",
+    ),
+    "weights for other channels": (
+        lambda: graph_of([node("Gemm", "w")], [None, 2, 2, 2], {"w": floats(8, 2)}),
+        "valid ONNX model|need inputs",
+    ),
+    "an old file": (lambda: graph_of([node("Relu")], ["N", 3], opset=8), "are of version 8"),
+    "padded maxima of anything": (
+        lambda: graph_of(
+            [node("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])],
+            ["N", 1, 8, 8],
+        ),
+        r"pads \(1, 1, 1, 1\) .* neither padding='valid' nor padding='same' on \(N, 1, 8, 8\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_sequential_is_not_is_refused(name: str, tmp_path: Path) -> None:
+    make, message = REFUSED[name]
+    with pytest.raises(ValueError, match=message) as caught:
+        convkit.onnx.load(saved(make(), tmp_path))
+    assert str(caught.value).startswith(str(tmp_path / "model.onnx"))
+
+
+def hostile() -> dict[str, tuple[Any, str]]:
+    """Files that claim more than they hold, each with what the error says."""
+    huge = 1 << 40
+
+    def weights(**changes: Any) -> Any:
+        proto = dense()
+        for name, value in changes.items():
+            field = getattr(proto.graph.initializer[0], name)
+            del field[:]
+            field.extend(value)
+        return proto
+
+    images = graph_of(
+        chain(("Flatten", [], {}), ("Gemm", ["w"], {})),
+        ["N", 1, huge, huge],
+        {"w": floats(4, 2)},
+    )
+    channels = graph_of(
+        [node("BatchNormalization", *"abcd")],
+        ["N", huge, 2, 2],
+        {name: floats(3) for name in "abcd"},
+    )
+    windows = graph_of(
+        [node("MaxPool", kernel_shape=[huge, huge], pads=[huge] * 4)], ["N", 1, 2, 2]
+    )
+    filters = graph_of([node("Conv", "w", group=huge)], ["N", 3, 4, 4], {"w": floats(2, 3, 2, 2)})
+    constant = graph_of(
+        [
+            helper.make_node("Constant", [], ["w"], value=onnx.TensorProto(
+                dims=[huge, 2], data_type=FLOAT, name="w", raw_data=b"1234"
+            )),
+            helper.make_node("Relu", ["x"], ["y"]),
+        ],
+        ["N", 4],
+    )  # fmt: skip
+    return {
+        "weights without data": (weights(dims=[huge, huge]), "the file holds 32"),
+        "weights of a negative size": (weights(dims=[-4, -2]), "impossible shape"),
+        "weights of many dimensions": (weights(dims=[1] * 1000), "impossible shape"),
+        "large images": (images, "need inputs|valid ONNX"),
+        "many channels": (channels, "expected vectors|valid ONNX"),
+        "large windows": (windows, "pads|valid|must be"),
+        "many groups": (filters, "groups|valid ONNX"),
+        "a large constant": (constant, "too small for the declared shape"),
+    }
+
+
+@pytest.mark.parametrize("name", hostile())
+def test_nothing_is_allocated_that_a_file_does_not_hold(name: str, tmp_path: Path) -> None:
+    proto, message = hostile()[name]
+    path = saved(proto, tmp_path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=message):
+            convkit.onnx.load(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x08" * 100, os.urandom(200)])
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ValueError, match=r"model\.onnx"):
+        convkit.onnx.load(tmp_path / "model.onnx")
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    content = dense().SerializeToString()
+    for length in range(len(content)):
+        (tmp_path / "model.onnx").write_bytes(content[:length])
+        with pytest.raises(ValueError, match=r"model\.onnx"):
+            convkit.onnx.load(tmp_path / "model.onnx")
+    with pytest.raises(FileNotFoundError):
+        convkit.onnx.load(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"\x3a\x05\x0a\x02",
+            "truncated or damaged",
+        ),  # a graph of five bytes, of which two are here
+        (b"\x3a\x02\x0b\x0c", "damaged"),  # a group, which ONNX has none of
+        (b"\x08" + b"\xff" * 11, "truncated or damaged"),  # a number that does not end
+        (b"\x3a\xc2\xa9\x07" + b"\x0a\x00" * 60_001, "more than the 60,000 fields"),
+    ],
+)
+def test_what_is_in_a_file_is_counted_first(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"model\.onnx is not an ONNX file.*{message}"):
+        convkit.onnx.load(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_changed_file_never_does_worse_than_a_value_error(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    content = bytearray(dense().SerializeToString())
+    for _ in range(3):
+        content[rng.integers(len(content))] = rng.integers(256)
+    (tmp_path / "model.onnx").write_bytes(content)
+    with suppress(ValueError):
+        convkit.onnx.load(tmp_path / "model.onnx")
+
+
+def external(location: str, length: int | None = 32) -> Any:
+    proto = dense()
+    tensor = proto.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    if length is not None:
+        tensor.external_data.add(key="length", value=str(length))
+    return proto
+
+
+def test_weights_outside_the_folder_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(bytes(32))
+    os.symlink(secret, folder / "link.bin")
+    (folder / "short.bin").write_bytes(bytes(8))
+    for location in (str(secret), "../secret.bin", "link.bin", "/dev/zero", "none.bin", "", "."):
+        with pytest.raises(ValueError, match="cannot be read from"):
+            convkit.onnx.load(saved(external(location), folder))
+    with pytest.raises(ValueError, match=r'cannot be read from "short\.bin"'):
+        convkit.onnx.load(saved(external("short.bin"), folder))
+    for length in (None, 8, 1 << 60):
+        with pytest.raises(ValueError, match="needs 32 bytes of"):
+            convkit.onnx.load(saved(external("short.bin", length), folder))
+    (folder / "right.bin").write_bytes(np.ones(8, np.float32).tobytes())
+    model = convkit.onnx.load(saved(external("right.bin"), folder))
+    np.testing.assert_array_equal(model.get_weights()[0], np.ones((4, 2), np.float32))
