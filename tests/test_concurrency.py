@@ -351,7 +351,7 @@ def test_threads_build_and_predict_alike() -> None:
     assert len(results) == 8
     for result in results:
         np.testing.assert_array_equal(result, model.predict(x, verbose=0))
-    assert 1 <= len(model._idle["predict"]) <= 8
+    assert 1 <= len(model._engine._idle["predict"]) <= 8
 
 
 def test_layers_may_be_exchanged_while_others_predict() -> None:
@@ -422,12 +422,14 @@ def test_a_step_that_is_interrupted_anywhere(error: type[BaseException]) -> None
 
     def check(place: int) -> None:
         assert model.optimizer is not None
-        assert model._steps == model.optimizer.iterations, place
-        assert not model._lock.is_training
-        assert in_thread(lambda: model._lock.acquire(timeout=5) and model._lock.release() is None)
-        before = model._steps
+        assert model._engine.steps == model.optimizer.iterations, place
+        assert not model._engine.lock.is_training
+        assert in_thread(
+            lambda: model._engine.lock.acquire(timeout=5) and model._engine.lock.release() is None
+        )
+        before = model._engine.steps
         model.train_on_batch(x, y)
-        assert model._steps == model.optimizer.iterations == before + 1
+        assert model._engine.steps == model.optimizer.iterations == before + 1
         assert model.optimizer.learning_rate == pytest.approx(schedule(before + 1))
 
     assert every_line(lambda: model.train_on_batch(x, y), error, check) > 300
@@ -482,7 +484,7 @@ def everything():
         "forever(lambda: m.predict(x, verbose=0))",
         "forever(lambda: m.fit(x, y, verbose=0))",
         "forever(lambda: m.save_weights(sys.argv[1]))",
-        "forever(lambda: m._lock.write(time.sleep, 1))",
+        "forever(lambda: m._engine.lock.write(time.sleep, 1))",
         "m.predict(x, verbose=0)",
     ],
 )
@@ -495,9 +497,9 @@ def test_a_fork_while_another_thread_is_busy(meanwhile: str, tmp_path: Any) -> N
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_fork_by_a_thread_that_holds_the_lock() -> None:
     code = SETUP + (
-        "m._lock.write(forked, lambda: m._lock.write(everything), 2)\n"
-        "m._lock.train(m._lock.read, forked, lambda: m.predict(x, verbose=0), 2)\n"
-        "m._lock.train(forked, everything, 2)\n"
+        "m._engine.lock.write(forked, lambda: m._engine.lock.write(everything), 2)\n"
+        "m._engine.lock.train(m._engine.lock.read, forked, lambda: m.predict(x, verbose=0), 2)\n"
+        "m._engine.lock.train(forked, everything, 2)\n"
         "everything()"
     )
     done = child(code)

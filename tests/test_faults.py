@@ -75,7 +75,7 @@ def test_faults_are_seen(tmp_path: Path) -> None:
         assert subject.problem(fds) == "a file is left open"
     (tmp_path / "rest.tmp").write_text("")
     assert "rest.tmp" in subject.problem(fds)
-    subject.model._steps += 1
+    subject.model._engine.steps += 1
     assert "steps, but" in subject.problem(fds)
     subject.renew()
     with pytest.MonkeyPatch.context() as patch:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .core.changes import Repeatable
+from .core.changes import Capturable
 from .core.config import (
     Configurable,
     as_number,
@@ -56,7 +56,7 @@ if not TYPE_CHECKING:  # to type checkers, every name would be there
         missing(__name__, name)
 
 
-class Constraint(Repeatable, Configurable):
+class Constraint(Capturable, Configurable):
     """Base class: `__call__(w)` returns what an array is to become. One of one's own defines it."""
 
     def __call__(self, w: ArrayLike) -> Array:

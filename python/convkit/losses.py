@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
-from .core.changes import Repeatable, restructure
+from .core.changes import Capturable, restructure
 from .core.config import Configurable, as_number, checked_name, flag, same_name, unknown
 from .core.parameters import Array
 from .ops._gate import as_array, as_floats, as_weights
@@ -49,7 +49,7 @@ if not TYPE_CHECKING:  # to type checkers, every name would be there
         missing(__name__, name)
 
 
-class Loss(Repeatable, Configurable):
+class Loss(Capturable, Configurable):
     """Base class of the losses.
 
     Attributes:

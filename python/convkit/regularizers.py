@@ -9,7 +9,7 @@ frozen parameter has none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from numpy.typing import ArrayLike
 
@@ -23,7 +23,6 @@ from .core.config import (
 
 if TYPE_CHECKING:
     from .core.parameters import Parameter
-    from .layers import Layer
 
 __all__ = [
     "L1",
@@ -131,7 +130,15 @@ def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | 
     raise unknown("regularizer", identifier, _BY_NAME)
 
 
-def regularized(layers: Sequence[Layer]) -> list[Parameter]:
+class HasWeights(Protocol):
+    """A layer, of which the weights are asked."""
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that training changes."""
+
+
+def regularized(layers: Sequence[HasWeights]) -> list[Parameter]:
     """The parameters that have a penalty: those with a regularizer, unless they are frozen."""
     weights = (parameter for layer in layers for parameter in layer.trainable_weights)
     return [parameter for parameter in weights if parameter.regularizer is not None]

@@ -1,15 +1,11 @@
-"""Text tables: the layers of a model, and the steps of a plan."""
+"""The table of a model's layers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import runtime
-
-if TYPE_CHECKING:
-    from .layers.graph import Graph
-    from .plan import Plan
+from .layers.graph import Graph
 
 
 def model_table(name: str, layers: Sequence[Any], graph: Graph | None = None) -> str:
@@ -66,53 +62,3 @@ def memory(nbytes: int) -> str:
             break
         size, unit = size / 1024.0, larger
     return f"{size:.2f} {unit}"
-
-
-def plan_table(plan: Plan) -> str:
-    """The plan as text: step, layers, operation, output shape, memory.
-
-    The last line has what holds for all steps: the memory of the plan, the instruction set and the
-    number of threads that they would run with now.
-    """
-    rows = [("step", "layers", "operation", "output", "bytes")]
-    for number, step in enumerate(plan.steps):
-        shapes = step.shapes(plan.batch_size)
-        shape = shapes if step.stage.merges else shapes[0]
-        view = step.stage.is_view(plan.training)
-        rows.append(
-            (
-                str(number),
-                "+".join(step.stage.names),
-                "view" if view else step.stage.describe(shape, plan.training),
-                str((plan.batch_size, *step.output_sizes)),
-                f"{step.nbytes:,}",
-            )
-        )
-    for head in plan.heads:
-        last, loss = head.of.activation, head.of.loss
-        names = (*(last.names if last else ()), "loss")
-        operation = (f"{last.activation} + " if last else "") + loss.name
-        if head.of.weight != 1.0:
-            operation += f" * {head.of.weight:g}"
-        rows.append((str(len(rows) - 1), "+".join(names), operation, f"({plan.batch_size},)", ""))
-    for parameter in plan.regularized:
-        operation = f"penalty {parameter.regularizer}"
-        rows.append((str(len(rows) - 1), parameter.path, operation, "()", ""))
-    if plan.optimizer is not None:
-        rows.append((str(len(rows) - 1), "weights", f"update by {plan.optimizer.name}", "", ""))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column in (0, 4) else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "-" * max(map(len, lines)))
-    purpose = "training" if plan.training else "inference"
-    threads = runtime.get_num_threads()
-    lines.append(
-        f"{purpose}, batch size {plan.batch_size}: {plan.nbytes:,} bytes of buffers; "
-        f"{runtime.isa()}, {threads} {'thread' if threads == 1 else 'threads'}"
-    )
-    return "\n".join(lines)

@@ -139,7 +139,7 @@ def small() -> Sequential:
 def test_every_part_of_a_step_is_there_in_its_order() -> None:
     model = small()
     model.train_on_batch(*random_batches((8, 8, 3), 4, count=1)[0])
-    plan = model._training_plan
+    plan = model._engine.training_plan
     bound = plan.bind(4)
     before = list(bound.steps)
     found = account("small", model, 4, QUICK)

@@ -176,7 +176,7 @@ def train(
     return {
         "weights": [weight.tobytes() for weight in each.get_weights()],
         "slots": {name: slot.tobytes() for name, slot in each.optimizer.slots.items()},
-        "counters": (each._steps, each.optimizer.iterations, each.optimizer.learning_rate),
+        "counters": (each._engine.steps, each.optimizer.iterations, each.optimizer.learning_rate),
         "history": json.dumps([history.epoch, history.history]),
         "csv": (folder / "log.csv").read_text(),
         "noted": repr(noted.state),

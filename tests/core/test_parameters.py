@@ -95,7 +95,7 @@ def test_a_second_store_takes_shared_parameters_and_gives_them_back() -> None:
     assert second.is_current
     assert not first.is_current
     parameters[0].value[...] = 5.0
-    first.adopt()
+    first.bind_storage()
     assert first.is_current
     assert not second.is_current
     assert np.shares_memory(parameters[0].value, first.values)
@@ -108,7 +108,7 @@ def test_what_was_frozen_under_another_owner_is_noticed() -> None:
     assert first.trainable_ranges() == (slice(0, 80),)
     ParameterStore(parameters[:1])
     parameters[0].frozen = True
-    first.adopt()
+    first.bind_storage()
     assert first.trainable_ranges() == (slice(16, 80),)
 
 

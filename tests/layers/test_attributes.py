@@ -348,12 +348,12 @@ def test_layers_of_the_user() -> None:
     layer = Shifted(3)
     each = Model([convkit.Input((4,)), layer])
     first = each.predict(np.zeros((1, 4)), verbose=0)
-    plan = each._idle["predict"][0]
+    plan = each._engine._idle["predict"][0]
     np.testing.assert_array_equal(first, np.zeros((1, 3)))
     layer.shift = 1.0
     np.testing.assert_allclose(each.predict(np.zeros((1, 4)), verbose=0), np.tanh([[1.0] * 3]))
     assert layer.calls == 2
-    assert each._idle["predict"][0] is plan, "nothing changed that it was lowered for"
+    assert each._engine._idle["predict"][0] is plan, "nothing changed that it was lowered for"
     layer.activation = None
     np.testing.assert_array_equal(each.predict(np.zeros((1, 4)), verbose=0), [[1.0] * 3])
     with pytest.raises(ValueError, match="shift is wrong"):
@@ -389,12 +389,12 @@ def test_the_plans_of_other_models_stay() -> None:
     one, two = (Model([convkit.Input((4,)), each]) for each in (dense, other))
     for each in (one, two):
         each.predict(np.zeros((1, 4)), verbose=0)
-    plans = one._idle["predict"][0], two._idle["predict"][0]
+    plans = one._engine._idle["predict"][0], two._engine._idle["predict"][0]
     dense.activation = "relu"
     for each in (one, two):
         each.predict(np.zeros((1, 4)), verbose=0)
-    assert one._idle["predict"][0] is not plans[0]
-    assert two._idle["predict"][0] is plans[1]
+    assert one._engine._idle["predict"][0] is not plans[0]
+    assert two._engine._idle["predict"][0] is plans[1]
 
 
 def test_it_takes_effect_within_a_training(tmp_path: Path) -> None:

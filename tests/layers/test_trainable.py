@@ -174,7 +174,7 @@ def test_a_frozen_step_allocates_next_to_nothing() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40_000  # labels and small objects of Python
-    assert each._training_plan.nbytes > 10 * 40_000
+    assert each._engine.training_plan.nbytes > 10 * 40_000
 
 
 def test_counts_and_summary_follow() -> None:

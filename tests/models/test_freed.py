@@ -64,10 +64,10 @@ def check_freed(use: Callable[[Model], object]) -> None:
     """Use a new model, drop it, and find nothing of it left, and nothing in a cycle."""
     model = made()
     result = use(model)
-    plans = [plan for idle in model._idle.values() for plan in idle]
-    if model._training_plan is not None:
-        plans.append(model._training_plan)
-    parts = [model, model.layers[0], model.optimizer, model._store, *plans]
+    plans = [plan for idle in model._engine._idle.values() for plan in idle]
+    if model._engine.training_plan is not None:
+        plans.append(model._engine.training_plan)
+    parts = [model, model.layers[0], model.optimizer, model._engine.store, *plans]
     parts += [bound for plan in plans for bound in plan._bound.values()]
     left = [weakref.ref(part) for part in parts if part is not None]
     del model, plans, parts, result
@@ -263,7 +263,7 @@ def test_a_parameter_does_not_keep_its_store() -> None:
     model.train_on_batch(X, Y)
     layer = model.layers[0]
     kernel = layer.weights[0]
-    assert kernel.store is model._store
+    assert kernel.store is model._engine.store
     before = kernel.numpy()
     del model
     assert kernel.store is None

@@ -126,7 +126,7 @@ def test_one_step_allocates_next_to_nothing() -> None:
     tracemalloc.stop()
     # Labels and small objects of Python; the activations take 20 times as much.
     assert peak < 40_000
-    assert model._training_plan.nbytes > 20 * 40_000
+    assert model._engine.training_plan.nbytes > 20 * 40_000
 
 
 def test_the_table() -> None:

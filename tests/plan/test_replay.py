@@ -196,7 +196,7 @@ def test_repeating_gives_what_asking_python_gives(
     for repeats in (True, False):
         with monkeypatch.context() as patch:
             if not repeats:
-                patch.setattr(BoundSteps, "__call__", BoundSteps.ask)
+                patch.setattr(BoundSteps, "__call__", BoundSteps.run_methods)
             model = made()
             before = state(model)
             change(model)
@@ -213,7 +213,7 @@ def test_layers_that_are_replayed(name: str, monkeypatch: pytest.MonkeyPatch) ->
     for repeats in (True, False):
         with monkeypatch.context() as patch:
             if not repeats:
-                patch.setattr(BoundSteps, "__call__", BoundSteps.ask)
+                patch.setattr(BoundSteps, "__call__", BoundSteps.run_methods)
             model = of_line(name)
             model.compile("adam", "mse")
             x = images(model, 12)
@@ -481,7 +481,7 @@ def test_a_batch_goes_through_all_steps_in_one_piece(name: str) -> None:
     model: Model = getattr(convkit.zoo, name)()
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(images(model, 4), np.arange(4))
-    bound = model._training_plan.bind(4)
+    bound = model._engine.training_plan.bind(4)
     assert [piece.repeats for piece in bound.steps] == [True]
     assert all(piece._calls for piece in bound.steps)
 
@@ -501,6 +501,27 @@ def test_a_step_changes_nothing_that_it_depends_on(name: str) -> None:
     before = changes.count
     every_pass()
     assert changes.count == before
+
+
+def test_changes_of_another_model_leave_captured_calls_alone() -> None:
+    """Two models take turns, and one of them is changed before each of its batches."""
+    one, other = convkit.zoo.mnist_cnn(), convkit.zoo.mnist_cnn()
+    x, labels = images(one, 4), np.arange(4)
+    for model in (one, other):
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.train_on_batch(x, labels)
+    steps = one._engine.training_plan.bind(4).steps
+    captured = [piece._calls for piece in steps]
+    for rate in (0.1, 0.2):
+        other.layers[4].rate = rate
+        other.train_on_batch(x, labels)
+        one.train_on_batch(x, labels)
+        assert [piece._calls for piece in steps] == captured
+    one.layers[0].kernel.frozen = True
+    one.layers[0].kernel.frozen = False
+    one.train_on_batch(x, labels)
+    bound = one._engine.training_plan.bind(4)
+    assert [piece._calls for piece in bound.steps] != captured
 
 
 def _ignore(_: object) -> None:

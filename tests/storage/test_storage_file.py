@@ -51,7 +51,7 @@ def test_files_of_earlier_versions_load(tmp_path: Path) -> None:
     model = load_model(tmp_path / "old")
     assert [layer.name for layer in model.layers] == ["c", "n", "f", "o", "d"]
     assert model.optimizer is not None
-    assert (model.optimizer.iterations, model._steps, model.seed) == (2, 2, 3)
+    assert (model.optimizer.iterations, model._engine.steps, model.seed) == (2, 2, 3)
     x = np.arange(36, dtype=np.float32).reshape(4, 3, 3, 1) / 36
     expected = [0.48939499, 0.49912587, 0.51094413, 0.52275014]  # as that version predicted
     np.testing.assert_allclose(model.predict(x, verbose=0)[:, 0], expected, rtol=0, atol=1e-6)
@@ -80,7 +80,7 @@ def valued(value: int) -> Sequential:
     model = Sequential([convkit.Input((8,)), layers.Dense(5, name="d")], name="m")
     model.compile("sgd", "mse")
     model.set_weights([np.full(w.shape, value, np.float32) for w in model.get_weights()])
-    model._steps = value
+    model._engine.steps = value
     return model
 
 
@@ -97,10 +97,10 @@ def test_a_file_that_is_replaced_while_it_is_read_gives_one_model(
 
     monkeypatch.setattr("convkit.storage.document.revive", replace)
     model = load_model(tmp_path / "m")
-    assert model._steps == 1
+    assert model._engine.steps == 1
     assert {float(v) for w in model.get_weights() for v in w.flat} == {1.0}
     monkeypatch.undo()
-    assert load_model(tmp_path / "m")._steps == 2
+    assert load_model(tmp_path / "m")._engine.steps == 2
 
 
 def take_both(path: Path, between: Callable[[], Any]) -> None:

@@ -102,7 +102,7 @@ DENSE = "model.config.layers.1.config"
         ("model.config", None, "'config'"),
         ("model.config.name", 3, "'name'"),
         ("model.config.layers", {}, "its layers are no list"),
-        ("model.config.layers", [], "has no place for"),
+        ("model.config.layers", [], "has no layers"),
         ("model.config.layers.1", 5, "must be described"),
         ("model.config.layers.1.class_name", "system", r"no class 'convkit\.layers\.system'"),
         ("model.config.layers.1.module", "os", "no class 'os.Dense'"),

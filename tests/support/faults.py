@@ -91,8 +91,10 @@ class Subject:
             return "the model is locked for another thread"
         if not isinstance(answers[0], np.ndarray):
             return f"another thread cannot predict: {answers[0]!r}"
-        if model.optimizer is None or model._steps != model.optimizer.iterations:
-            return f"{model._steps} steps, but {model.optimizer and model.optimizer.iterations}"
+        if model.optimizer is None or model._engine.steps != model.optimizer.iterations:
+            return (
+                f"{model._engine.steps} steps, but {model.optimizer and model.optimizer.iterations}"
+            )
         if self.descriptors() > fds:
             return "a file is left open"
         left = set(os.listdir(self.folder)) - self.files

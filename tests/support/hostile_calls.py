@@ -318,7 +318,7 @@ def models(data: bytes) -> None:
     finally:
         assert not _locked(model, x), "the model stays locked"
         if model.optimizer is not None and name != "compile":
-            assert model._steps == model.optimizer.iterations, "steps and iterations differ"
+            assert model._engine.steps == model.optimizer.iterations, "steps and iterations differ"
         if name not in ("add", "build"):
             model.predict_on_batch(x)
 

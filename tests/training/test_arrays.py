@@ -9,7 +9,7 @@ import pytest
 
 import convkit
 from convkit import layers, ops
-from convkit.training import data, feeding
+from convkit.training import data, data_adapter
 from convkit.training.images import as_images
 
 SHAPE = (4, 6, 6, 3)
@@ -105,7 +105,7 @@ def test_other_types_are_converted_once(wrap: Any, monkeypatch: pytest.MonkeyPat
             calls.append(x)
         return result
 
-    for module in (feeding, data):
+    for module in (data_adapter, data):
         monkeypatch.setattr(module, "as_images", counted)
     model().fit(wrap(array), [0, 1, 1, 0], 1, 3, 0)
     assert len(calls) == 1, "not once a batch or an epoch"

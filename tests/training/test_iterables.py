@@ -160,10 +160,10 @@ def test_memory_is_that_of_the_largest_batch() -> None:
     x, y, _ = samples(64)
     each = model()
     each.fit(cut(x, y, sizes=(1, 2, 3, 5, 8, 13, 20)), verbose=0)
-    plan = each._training_plan
+    plan = each._engine.training_plan
     assert plan.batch_size == 20
     each.fit(cut(x, y, sizes=(20, 13, 8, 5, 3, 2, 1)), verbose=0)
-    assert each._training_plan is plan
+    assert each._engine.training_plan is plan
 
 
 # What callbacks are told, and what is shown.

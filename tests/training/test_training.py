@@ -119,7 +119,7 @@ def test_shuffling_depends_on_the_seed_and_can_be_switched_off() -> None:
 
         class See(Callback):
             def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-                plan = model._training_plan
+                plan = model._engine.training_plan
                 seen.append(int(plan.bind(1).x[0, 0]))
 
         x = np.arange(10.0)[:, None]

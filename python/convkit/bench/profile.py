@@ -164,7 +164,7 @@ def account(name: str, model: Sequential, batch_size: int, pace: Pace) -> Accoun
     step()  # allocates the plan
     once = min(_seconds(step) for _ in range(3))
     count = max(1, round(_RUNS * pace.run_seconds / once))
-    plan = model._training_plan
+    plan = model._engine.training_plan
     assert plan is not None
     bound, clock = plan.bind(batch_size), _Clock()
     working_set = _working_set(model, plan)
@@ -200,7 +200,7 @@ def _working_set(model: Sequential, plan: Plan) -> int:
     """The plan's buffers, parameters, gradients, and the optimizer's memory."""
     assert model.optimizer is not None
     slots = sum(slot.nbytes for slot in model.optimizer.slots.values())
-    return plan.nbytes + model._parameters().nbytes + slots
+    return plan.nbytes + model._engine.parameters().nbytes + slots
 
 
 def _works(model: Sequential, plan: Plan, n: int) -> Iterator[tuple[Key, str, Work]]:

@@ -7,16 +7,81 @@ give its state as a dictionary and take it back, so that training can be resumed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..core.config import call_of
-
-if TYPE_CHECKING:
-    from ..models import Sequential
+from ..core.parameters import Array, Parameter
 
 Logs = dict[str, float]
+
+
+class TrainedModel(Protocol):
+    """What a callback may do with the model that trains; `convkit.Model` has it all, and more.
+
+    Attributes:
+        name: of the model.
+        stop_training: set to True, it ends `fit` after this batch.
+        history: of the fit that runs.
+        seed: of shuffling and dropout, or None.
+    """
+
+    name: str
+    stop_training: bool
+    history: Any
+    seed: int | None
+
+    @property
+    def optimizer(self) -> Any:
+        """What changes the weights."""
+
+    @property
+    def loss(self) -> Any:
+        """What training makes small."""
+
+    @property
+    def metrics(self) -> list[Any]:
+        """What is told besides the loss."""
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers in order."""
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, in the order of the layers."""
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
+        """The layer of that name, or at that place."""
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters."""
+
+    def set_weights(self, weights: Sequence[Array]) -> None:
+        """Replace all parameters."""
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write everything that training can go on from into one file."""
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone into one file."""
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Take the weights of a file."""
+
+    def evaluate(self, *arguments: Any, **options: Any) -> Any:
+        """Compute the mean loss and the metrics over some samples."""
+
+    def predict(self, *arguments: Any, **options: Any) -> Any:
+        """Compute the outputs for some samples."""
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Compute the outputs for one batch."""
+
+    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
+        """Print the layers, their output shapes and parameter counts, and the totals."""
 
 
 class Callback:
@@ -30,13 +95,13 @@ class Callback:
     `logs` holds the means so far in an epoch: `loss`, the metrics, and `val_...` at its end.
     """
 
-    model: Sequential
+    model: TrainedModel
     params: dict[str, Any]
 
     def __repr__(self) -> str:
         return call_of(self)
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: TrainedModel) -> None:
         """Called before everything else."""
         self.model = model
 
@@ -115,7 +180,7 @@ class CallbackList:
     """Several callbacks, called one after the other."""
 
     def __init__(
-        self, callbacks: Sequence[Callback], model: Sequential, params: dict[str, Any]
+        self, callbacks: Sequence[Callback], model: TrainedModel, params: dict[str, Any]
     ) -> None:
         if not isinstance(callbacks, Iterable):
             raise TypeError(f"callbacks must be a list of callbacks, received {callbacks!r}")

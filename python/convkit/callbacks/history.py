@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .base import Callback, Logs
-
-if TYPE_CHECKING:
-    from ..models import Sequential
+from .base import Callback, Logs, TrainedModel
 
 
 def as_recorded(value: Any) -> Any:
@@ -36,10 +33,10 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
-        self._model: weakref.ref[Sequential] | None = None
+        self._model: weakref.ref[TrainedModel] | None = None
 
     @property
-    def model(self) -> Sequential:  # type: ignore[override]
+    def model(self) -> TrainedModel:  # type: ignore[override]
         """The model that was trained, as long as somebody else holds it.
 
         Raises:
@@ -53,7 +50,7 @@ class History(Callback):
             )
         return model
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: TrainedModel) -> None:
         """Called before everything else."""
         self._model = weakref.ref(model)
 

@@ -24,7 +24,7 @@ class _LearningRate(Callback):
     def rate(self) -> float:
         """The learning rate of the next step."""
         assert self.model.optimizer is not None
-        return self.model.optimizer.learning_rate
+        return float(self.model.optimizer.learning_rate)
 
     @rate.setter
     def rate(self, value: float) -> None:

@@ -18,19 +18,35 @@ import math
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import changes
 
-if TYPE_CHECKING:
-    from ..constraints import Constraint
-    from ..regularizers import Regularizer
-
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
+
+
+class Regularizer(Protocol):
+    """The penalty of an array w: `l1 * sum |w| + l2 * sum w**2`."""
+
+    l1: float
+    l2: float
+
+
+class Constraint(Protocol):
+    """What an array must be after a step."""
+
+    generation: int
+
+    def apply(self, w: Array) -> None:
+        """Make the array, in place, what it is to be."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """ValueError if parameters of that shape cannot have this constraint."""
+
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 _FLOATS = ALIGNMENT // 4
@@ -64,6 +80,9 @@ class Parameter:
         regularizer: the penalty on its size that training adds to the loss, or None.
         constraint: what it must be after each of the optimizer's steps, or None.
 
+    Attributes:
+        generation: see `convkit.core.changes`.
+
     `frozen` is what `layer.trainable = False` sets: the parameter keeps its place in the flat
     buffer, but the optimizer passes over it.
     """
@@ -76,6 +95,7 @@ class Parameter:
         "_store",
         "_trainable",
         "_value",
+        "generation",
         "name",
         "path",
     )
@@ -92,6 +112,7 @@ class Parameter:
     ) -> None:
         self.name = name
         self.path = path or name
+        self.generation = 0
         self._trainable = trainable
         self._regularizer = regularizer
         self._constraint = constraint
@@ -170,10 +191,10 @@ class Parameter:
         """Have another constraint; the layer says so that has the parameter."""
         self._constraint = constraint
 
-    def move(self, home: Array) -> None:
+    def move(self, storage: Array) -> None:
         """Live in other memory from now on, with the same numbers."""
-        np.copyto(home, self._value)
-        self._value = home
+        np.copyto(storage, self._value)
+        self._value = storage
 
     @property
     def frozen(self) -> bool:
@@ -183,7 +204,7 @@ class Parameter:
     @frozen.setter
     def frozen(self, value: bool) -> None:
         self._frozen = value
-        changes.note()
+        changes.invalidate(self)
         if (store := self.store) is not None:
             store.trainable_changed()
 
@@ -221,7 +242,7 @@ class ParameterStore:
 
     Attributes:
         is_current: whether every parameter still lives here. Another model that shares a layer
-            takes its parameters along when it trains; `adopt` takes them back.
+            takes its parameters along when it trains; `bind_storage` takes them back.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -237,14 +258,14 @@ class ParameterStore:
         self.state = aligned_zeros(sizes[False])
         self.is_current = False
         self._ranges: tuple[slice, ...] | None = None
-        self.adopt()
+        self.bind_storage()
 
     @property
     def nbytes(self) -> int:
         """The memory of the three buffers."""
         return self.values.nbytes + self.gradients.nbytes + self.state.nbytes
 
-    def adopt(self) -> None:
+    def bind_storage(self) -> None:
         """Copy every parameter's value into its place and make the parameter a view of it."""
         for parameter, place in zip(self.parameters, self._places, strict=True):
             if (other := parameter.store) is self:
@@ -252,12 +273,12 @@ class ParameterStore:
             if other is not None:
                 other.is_current = False
             shape = parameter.shape
-            home = (self.values if parameter.trainable else self.state)[place].reshape(shape)
-            parameter.move(home)
+            storage = (self.values if parameter.trainable else self.state)[place].reshape(shape)
+            parameter.move(storage)
             if parameter.trainable:
                 parameter._gradient = self.gradients[place].reshape(shape)
             parameter.store = self
-        changes.note()
+            changes.invalidate(parameter)
         self.is_current = True
         self._ranges = None  # the other owner alone was told what was frozen meanwhile
 

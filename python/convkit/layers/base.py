@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from ..core.changes import Repeatable, restructure
+from ..core.changes import Capturable, restructure
 from ..core.config import Configurable, argument_names, flag, suggestion
 from ..core.parameters import Array, Parameter, Shape, assign
 from ..initializers import Initializer
@@ -54,7 +54,7 @@ class _NoOptions(TypedDict):
     """No further ones: type checkers refuse them, and `Layer` says which it received."""
 
 
-class Layer(ShapeChecks, Operation, Repeatable, Configurable):
+class Layer(ShapeChecks, Operation, Capturable, Configurable):
     """Base class of all layers.
 
     Args:

@@ -14,10 +14,10 @@ from ..core.warn import say
 from ..layers.base import WeightSource
 from ..layers.graph import Graph, Node, Operation, Tensor, symbolic
 from ..layers.naming import automatic_name
-from ..training.engine import changes_model
+from ..layers.structure import Structure
+from ..training.engine import changes_model, unique_parameters
 from ..training.trainer import Trainer
 from .structure import (
-    Structure,
     check_config,
     describe_graph,
     refuse_unknown,
@@ -63,7 +63,9 @@ class Model(Operation, Trainer):
 
     def _begin(self, name: str) -> None:
         """Be a model without layers."""
-        super().__init__(name)
+        self.name = name
+        self._begin_training()
+        self._structures: tuple[Structure, Structure] | None = None  # None of a chain
         self._inbound_nodes = []
         self._trainable = True
 
@@ -80,17 +82,33 @@ class Model(Operation, Trainer):
                     f"them another"
                 )
         graph.number_layers()
-        self._forget_layers()
-        self._graph, self._structures = graph, (inputs, outputs)
+        self._engine.forget_layers()
+        self._engine.connected, self._structures = graph, (inputs, outputs)
 
     # What it consists of.
 
     @property
+    def name(self) -> str:
+        """What the model is called. It can be set.
+
+        Raises:
+            ValueError: set to what is no string, or an empty one.
+        """
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"a model's name must be a non-empty string, received {value!r}")
+        self._name = value
+
+    @property
     def graph(self) -> Graph:
         """The layers and how they are connected; ValueError before the model is built."""
-        if self._graph is None:
+        graph = self._engine.connected
+        if graph is None:
             raise ValueError(f'model "{self.name}" is not built')
-        return self._graph
+        return graph
 
     @property
     def _inner(self) -> Graph:  # type: ignore[override]
@@ -107,7 +125,7 @@ class Model(Operation, Trainer):
     @property
     def built(self) -> bool:
         """Whether the shapes are known and the parameters made."""
-        return self._graph is not None
+        return self._engine.connected is not None
 
     @property
     def inputs(self) -> list[Tensor]:
@@ -217,6 +235,40 @@ class Model(Operation, Trainer):
 
     # Its weights.
 
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, in the order of the layers."""
+        return unique_parameters(self.layers, "weights")
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that training changes by their gradients."""
+        return unique_parameters(self.layers, "trainable_weights")
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The other parameters, such as the moving statistics of BatchNormalization."""
+        return unique_parameters(self.layers, "non_trainable_weights")
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it for every layer.
+
+        A layer may be frozen or released by itself afterwards. (In Keras, a layer that is released
+        while its model is frozen stays frozen.)
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = flag(value, "trainable", self)
+        for layer in self.layers:
+            layer.trainable = self._trainable
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all parameters, of one moment between two training steps."""
+        return self._engine.lock.read(lambda: [parameter.numpy() for parameter in self.weights])
+
     @changes_model
     def set_weights(self, weights: Sequence[Array]) -> None:
         """Replace all parameters, or none; ValueError names the first that does not fit."""
@@ -224,7 +276,7 @@ class Model(Operation, Trainer):
 
     def count_params(self) -> int:
         """The number of elements in all parameters; ValueError before the model is built."""
-        self._require_built()
+        self._build_for([])
         return sum(parameter.size for parameter in self.weights)
 
     def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
@@ -233,7 +285,11 @@ class Model(Operation, Trainer):
         Args:
             print_fn: what to do with the text instead of printing it.
         """
-        (print_fn or say)(summary.model_table(self.name, self.layers, self._graph))
+        (print_fn or say)(summary.model_table(self.name, self.layers, self._engine.connected))
+
+    def _build_for(self, images: Sequence[Array]) -> Graph:
+        """The graph; a Sequential is built for the images if need be."""
+        return self.graph
 
     # In files, in pickles, and as a configuration.
 
@@ -255,7 +311,7 @@ class Model(Operation, Trainer):
             ValueError: a layer, optimizer, loss, metric or initializer is not one of convkit's
                 own; `save_weights` can save such a model.
         """
-        self._lock.read(
+        self._engine.lock.read(
             lambda: storage.write(filepath, *storage.describe(self), overwrite=overwrite)
         )
 
@@ -266,8 +322,8 @@ class Model(Operation, Trainer):
             FileExistsError: the file exists and `overwrite` is False.
             ValueError: the model is not built.
         """
-        self._require_built()
-        self._lock.read(
+        self._build_for([])
+        self._engine.lock.read(
             lambda: storage.write(filepath, *storage.describe_weights(self), overwrite=overwrite)
         )
 
@@ -283,7 +339,7 @@ class Model(Operation, Trainer):
             OSError: the file cannot be read.
             RuntimeError: another thread is training this model.
         """
-        self._require_built()
+        self._build_for([])
         with storage.reading(filepath) as (document, arrays):
             storage.assign_weights(self.weights, document, arrays)
 
@@ -334,7 +390,7 @@ class Model(Operation, Trainer):
                 "arrays": {name: array.copy() for name, array in arrays.items()},
             }
 
-        return self._lock.read(copies)
+        return self._engine.lock.read(copies)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._begin(state["document"]["model"]["config"]["name"])
@@ -354,13 +410,3 @@ class Model(Operation, Trainer):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, {len(self.layers)} layers>"
-
-    # What the training loops ask for.
-
-    def _require_built(self) -> Graph:
-        """The graph; ValueError says how to build the model."""
-        return self.graph
-
-    def _build_for(self, images: Sequence[Array]) -> Graph:
-        """The graph; a Sequential is built for the images if need be."""
-        return self._require_built()

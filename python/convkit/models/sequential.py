@@ -110,7 +110,7 @@ class Sequential(Model):
         if after is not None:
             assert before is not None
             self._tensors = [*(self._tensors or [before]), after]
-        self._forget_layers()
+        self._engine.forget_layers()
 
     @changes_model
     def pop(self) -> Any:
@@ -120,7 +120,7 @@ class Sequential(Model):
         layer = self._layers.pop()
         if self._tensors:
             self._tensors.pop()
-        self._forget_layers()
+        self._engine.forget_layers()
         return layer
 
     def build(self, input_shape: Shape | None = None) -> None:
@@ -135,7 +135,7 @@ class Sequential(Model):
                 shape. The model stays as it was.
         """
         if input_shape is None:
-            self._require_built()
+            _ = self.graph
             return
         if not isinstance(input_shape, Sequence) or len(input_shape) < 2:
             raise ValueError(
@@ -143,7 +143,7 @@ class Sequential(Model):
                 f"(None, 28, 28, 1), received {input_shape!r}"
             )
         sizes = InputLayer(tuple(input_shape)[1:], name=self.name).shape  # type: ignore[arg-type]
-        self._lock.write(self._build, sizes)
+        self._engine.lock.write(self._build, sizes)
 
     def _build(self, sizes: tuple[int, ...]) -> None:
         if self._tensors:
@@ -164,21 +164,22 @@ class Sequential(Model):
         for layer in self._layers:
             tensors.append(_follow(layer, tensors[-1]))
         self._tensors = tensors
-        self._forget_layers()
+        self._engine.forget_layers()
 
     @property
     def graph(self) -> Graph:
         """The layers and how they are connected; ValueError before the model is built."""
-        if self._graph is None:
+        graph = self._engine.connected
+        if graph is None:
             self._require_layers()
             if not self._tensors:
                 raise ValueError(
                     f'model "{self.name}" is not built: begin it with Input(shape), call '
                     f"build(input_shape), or fit it to data"
                 )
-            self._graph = Graph(self._tensors[:1], self._tensors[-1:])
-            self._graph.number_layers()
-        return self._graph
+            graph = self._engine.connected = Graph(self._tensors[:1], self._tensors[-1:])
+            graph.number_layers()
+        return graph
 
     @property
     def layers(self) -> list[Layer]:
@@ -277,8 +278,11 @@ class Sequential(Model):
         return [""]  # also before it is built
 
     def _build_for(self, images: Sequence[Array]) -> Graph:
+        graph = self._engine.connected
+        if graph is not None:
+            return graph
         self._require_layers()
-        if not self._tensors:
+        if not self._tensors and images:
             self.build((None, *images[0].shape[1:]))
         return self.graph
 

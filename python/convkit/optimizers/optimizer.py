@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..core.changes import Repeatable
+from ..core.changes import Capturable
 from ..core.config import Configurable, flag, not_negative, unknown
 from ..core.parameters import Array, ParameterStore, aligned_zeros
 from . import schedules
@@ -43,7 +43,7 @@ def _with_advice(init: Callable[..., None]) -> Callable[..., None]:
     return checked
 
 
-class Optimizer(Repeatable, Configurable):
+class Optimizer(Capturable, Configurable):
     """Base class of the optimizers.
 
     Args:
@@ -60,7 +60,7 @@ class Optimizer(Repeatable, Configurable):
     """
 
     slot_names: tuple[str, ...] = ()
-    read_anew = frozenset({"iterations", "learning_rate", "_learning_rate"})
+    read_at_replay = frozenset({"iterations", "learning_rate", "_learning_rate"})
     _unsettable: ClassVar[Mapping[str, str]] = {
         "schedule": "set learning_rate to a schedule, or make a new optimizer"
     }

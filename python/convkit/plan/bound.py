@@ -17,6 +17,7 @@ from ..core.parameters import Array, Parameter
 from ..layers.run import Run
 from ..ops._calls import Calls, as_one_operation, count_step
 from ..optimizers import Optimizer
+from .origin import Origin
 
 if TYPE_CHECKING:
     from .plan import Head, Plan
@@ -34,44 +35,61 @@ class BoundSteps:
 
     Attributes:
         runs: methods with their arrays, which ask Python every time.
-        repeats: whether they are native calls that depend on nothing but the arrays and what
-            `convkit.core.changes` counts.
+        repeats: whether they are native calls that depend on nothing but the arrays and what has a
+            generation (`convkit.core.changes`).
     """
 
-    __slots__ = ("_calls", "_count", "_run", "repeats", "runs")
+    __slots__ = ("_calls", "_count", "_generations", "_origin", "_run", "repeats", "runs")
 
-    def __init__(self, runs: list[Callable[[Run], None]], repeats: bool) -> None:
+    def __init__(
+        self, runs: list[Callable[[Run], None]], repeats: bool, origin: Origin | None = None
+    ) -> None:
         self.runs = runs
         self.repeats = repeats
+        self._origin = origin or Origin()
         self._calls: Calls | None = None
-        self._count = -1
+        self._generations: list[int] = []
+        self._count = -1  # of all changes in the process when the generations were compared
         self._run: Run | None = None
 
     def __call__(self, run: Run) -> None:
         """Run the steps."""
-        if self._calls and self._count == changes.count and self._run is run:
+        if (
+            self._calls
+            and self._run is run
+            and (self._count == changes.count or self._is_current())
+        ):
             self._calls.replay()
         elif self.repeats:
-            count, calls = changes.count, Calls()
-            calls.capture(self.ask, run)
-            self._calls, self._count, self._run = calls, count, run
+            count, generations, calls = changes.count, self._origin.generations(), Calls()
+            calls.capture(self.run_methods, run)
+            self._calls, self._run = calls, run
+            self._count, self._generations = count, generations
         else:
-            as_one_operation(self.ask, run)
+            as_one_operation(self.run_methods, run)
+
+    def _is_current(self) -> bool:
+        """Whether nothing changed that the captured calls depend on."""
+        count = changes.count
+        if self._generations != self._origin.generations():
+            return False
+        self._count = count
+        return True
 
     def invalidate(self) -> None:
         """Forget the native calls: an array of theirs was replaced."""
         self._calls = None
 
-    def ask(self, run: Run) -> None:
+    def run_methods(self, run: Run) -> None:
         """Run the steps by their methods."""
         for each in self.runs:
             each(run)
 
     @classmethod
-    def together(cls, runs: Iterable[RunSteps]) -> list[BoundSteps]:
+    def together(cls, runs: Iterable[RunSteps], origin: Origin) -> list[BoundSteps]:
         """The steps in as few pieces as can be captured."""
         by_kind = groupby(runs, key=itemgetter(1))
-        return [cls([run for run, _ in group], repeats) for repeats, group in by_kind]
+        return [cls([run for run, _ in group], repeats, origin) for repeats, group in by_kind]
 
 
 class BoundHead:
@@ -130,7 +148,7 @@ class Bound:
             runs.append((partial(_regularize, weakref.ref(self), plan.regularized), False))
         if plan.optimizer is not None:
             runs.append((partial(_update, plan.optimizer), plan.optimizer.repeats))
-        self.steps = BoundSteps.together(runs)
+        self.steps = BoundSteps.together(runs, plan.origin)
 
     @property
     def x(self) -> Array:

@@ -81,9 +81,10 @@ def lower(
         fusion.fuse(trace)
     plan = _Lowering(trace, heads, batch_size, training).plan()
     trace.release()
-    plan.origin = Origin([*layers, *wanted])
     if training:
         plan.regularized, plan.optimizer = regularizers.regularized(layers), optimizer
+    parameters = list(dict.fromkeys(p for layer in layers for p in layer.weights))
+    plan.origin = Origin([*layers, *wanted], parameters, plan.optimizer)
     return plan
 
 

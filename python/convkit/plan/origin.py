@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..core import changes
+from ..core.parameters import Parameter
 
 
 class Origin:
-    """The layers, and the loss, that a plan is lowered from, as they are now."""
+    """The layers, losses and parameters that a plan is lowered from, and the optimizer.
 
-    __slots__ = ("_revisions", "_sources", "_structure")
+    Args:
+        sources: layers and losses, whose revisions say whether lowering them again would give
+            another plan.
+        parameters: of the layers.
+        optimizer: if the plan has one.
+    """
 
-    def __init__(self, sources: Sequence[changes.Repeatable] = ()) -> None:
+    __slots__ = ("_owners", "_parameters", "_revisions", "_sources", "_structure")
+
+    def __init__(
+        self,
+        sources: Sequence[changes.Capturable] = (),
+        parameters: Sequence[Parameter] = (),
+        optimizer: changes.Capturable | None = None,
+    ) -> None:
         self._structure = changes.structure
-        self._sources = sources
+        self._sources, self._parameters = sources, parameters
+        self._owners: list[changes.HasGeneration] = [*sources, *parameters]
+        if optimizer is not None:
+            self._owners.append(optimizer)
         self._revisions = [source.revision for source in sources]
 
     def is_unchanged(self) -> bool:
@@ -29,3 +45,9 @@ class Origin:
             return False
         self._structure = structure
         return True
+
+    def generations(self) -> list[int]:
+        """How often each of those was changed that captured calls of the plan depend on."""
+        found = [owner.generation for owner in self._owners]
+        found += [p.constraint.generation for p in self._parameters if p.constraint is not None]
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,7 @@ from ..losses import Loss
 from ..metrics import Metric
 from ..optimizers import Optimizer
 from .registry import DESCRIPTION, check_known, revive
-
-if TYPE_CHECKING:
-    from ..models import Model
+from .stored_model import StoredModel
 
 VERSION = 1
 _SLOTS = "optimizer"  # the slot `velocity` of `conv2d/kernel` is `optimizer/velocity/conv2d/kernel`
@@ -68,14 +66,14 @@ class Arrays:
             raise ValueError(f"it has arrays that the model has no place for: {_listed(left)}")
 
 
-def describe_weights(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
+def describe_weights(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the arrays of the weights alone."""
     weights = model.named_weights()
     document = {"version": VERSION, "weights": [path for path, _ in weights]}
     return document, {path: parameter.value for path, parameter in weights}
 
 
-def describe(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
+def describe(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the arrays of everything that training can go on from.
 
     Raises:
@@ -85,29 +83,30 @@ def describe(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
     document, arrays = describe_weights(model)
     document["model"] = _describe_model(model)
     document["compile"] = None
-    document["training"] = {"steps": model._steps, "seed": model.seed}
-    if model._steps and model.seed is None:
+    document["training"] = {"steps": model._engine.steps, "seed": model.seed}
+    if model._engine.steps and model.seed is None:
         # Resumed in another process, it is to draw the same random numbers.
-        document["training"]["seed"] = model._seed()
+        document["training"]["seed"] = model._seed_in_use()
     optimizer = model.optimizer
     if optimizer is None:
         return document, arrays
+    objective = model._engine.objective
     document["compile"] = {
         "optimizer": check_known(serialize(optimizer), "the optimizer"),
-        "loss": _of_outputs(model, [_describe_loss(loss) for loss in model._losses]),
+        "loss": _of_outputs(model, [_describe_loss(loss) for loss in objective.losses]),
         "metrics": _of_outputs(
-            model, [[_describe_metric(each) for each in wanted] for wanted in model._metrics]
+            model, [[_describe_metric(each) for each in wanted] for wanted in objective.metrics]
         ),
     }
-    if any(weight != 1.0 for weight in model._loss_weights):
-        document["compile"]["loss_weights"] = model._loss_weights
+    if any(weight != 1.0 for weight in objective.loss_weights):
+        document["compile"]["loss_weights"] = objective.loss_weights
     _describe_optimizer(model, optimizer, document["training"], arrays)
     return document, arrays
 
 
-def _of_outputs(model: Model, values: list[Any]) -> Any:
+def _of_outputs(model: StoredModel, values: list[Any]) -> Any:
     """The value of the only output, or a list of those of several."""
-    return values if len(model._losses) != 1 else values[0]
+    return values if len(model._engine.objective.losses) != 1 else values[0]
 
 
 def _describe_loss(loss: Loss | None) -> dict[str, Any] | None:
@@ -119,11 +118,11 @@ def _describe_metric(metric: Metric) -> dict[str, Any]:
 
 
 def _describe_optimizer(
-    model: Model, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
+    model: StoredModel, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
 ) -> None:
     training["iterations"] = optimizer.iterations
     training["slots"] = []
-    store = model._store
+    store = model._engine.store
     if store is not None and optimizer.is_bound_to(store):
         training["slots"] = list(optimizer.slots)
         paths = {parameter: path for path, parameter in model.named_weights()}
@@ -132,7 +131,7 @@ def _describe_optimizer(
                 arrays[f"{_SLOTS}/{name}/{paths[parameter]}"] = view
 
 
-def describe_training(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
+def describe_training(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the arrays of what training changes in a compiled model.
 
     It is for a script that makes the same model once more: the architecture is not in it, so a
@@ -146,12 +145,12 @@ def describe_training(model: Model) -> tuple[dict[str, Any], dict[str, Array]]:
         "class_name": type(optimizer).__name__,
         "learning_rate": optimizer.learning_rate,
     }
-    document["training"] = {"steps": model._steps}
+    document["training"] = {"steps": model._engine.steps}
     _describe_optimizer(model, optimizer, document["training"], arrays)
     return document, arrays
 
 
-def _describe_model(model: Model) -> dict[str, Any]:
+def _describe_model(model: StoredModel) -> dict[str, Any]:
     described = serialize(model)
     _check_model(described, f"a {type(model).__name__}")
     return described
@@ -172,7 +171,7 @@ def _check_model(described: dict[str, Any], what: str) -> None:
 
 
 def restore(
-    model: Model, document: Mapping[str, Any], arrays: Arrays, compile: bool = True
+    model: StoredModel, document: Mapping[str, Any], arrays: Arrays, compile: bool = True
 ) -> None:
     """Make an empty model what `describe` was given.
 
@@ -194,7 +193,7 @@ def restore(
     _restore_layers(model, _entry(document, "model", dict), arrays)
     training = _entry(document, "training", dict)
     _refuse_unknown(training, _TRAINING, "training state")
-    model._steps = _count(training, "steps")
+    model._engine.steps = _count(training, "steps")
     seed = training.get("seed")
     model.seed = None if seed is None else random.check_seed(_entry(training, "seed", int))
     if compile and document.get("compile") is not None:
@@ -204,7 +203,7 @@ def restore(
         arrays.finish(ignored=f"{_SLOTS}/")
 
 
-def _restore_layers(model: Model, described: Mapping[str, Any], arrays: Arrays) -> None:
+def _restore_layers(model: StoredModel, described: Mapping[str, Any], arrays: Arrays) -> None:
     if (described.get("module"), described.get("class_name")) not in _MODELS:
         raise ValueError("its model is no Sequential and no Model of convkit")
     _refuse_unknown(described, DESCRIPTION, "model")
@@ -214,7 +213,7 @@ def _restore_layers(model: Model, described: Mapping[str, Any], arrays: Arrays) 
 
 
 def _restore_compiled(
-    model: Model, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
+    model: StoredModel, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
 ) -> None:
     _refuse_unknown(compiled, ("optimizer", "loss", "loss_weights", "metrics"), "compile")
     optimizer: Optimizer = revive(compiled.get("optimizer"), Optimizer)
@@ -245,13 +244,13 @@ def _revive_loss(loss: Any) -> Loss | None:
 
 
 def _restore_optimizer(
-    model: Model, optimizer: Optimizer, training: Mapping[str, Any], arrays: Arrays
+    model: StoredModel, optimizer: Optimizer, training: Mapping[str, Any], arrays: Arrays
 ) -> None:
     slots = _entry(training, "slots", list)
     if slots:
         if slots != list(optimizer.slot_names):
             raise ValueError(f"its slots {slots} are not those of {type(optimizer).__name__}")
-        store = model._parameters()
+        store = model._engine.parameters()
         optimizer.bind(store)
         paths = {parameter: path for path, parameter in model.named_weights()}
         for name, slot in optimizer.slots.items():
@@ -261,7 +260,7 @@ def _restore_optimizer(
     optimizer.iterations = _count(training, "iterations")
 
 
-def restore_training(model: Model, document: Mapping[str, Any], arrays: Arrays) -> None:
+def restore_training(model: StoredModel, document: Mapping[str, Any], arrays: Arrays) -> None:
     """Give a model, made and compiled as the described one was, what training had changed.
 
     Raises:
@@ -280,7 +279,7 @@ def restore_training(model: Model, document: Mapping[str, Any], arrays: Arrays) 
         raise ValueError(f"its inputs have the sizes {sizes}, the model has {model.input_shape}")
     assign_weights(model.weights, document, arrays)
     training = _entry(document, "training", dict)
-    model._steps = _count(training, "steps")
+    model._engine.steps = _count(training, "steps")
     if optimizer.schedule is None:
         optimizer.learning_rate = _entry(described, "learning_rate", float)
     _restore_optimizer(model, optimizer, training, arrays)

@@ -6,15 +6,13 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..callbacks import Callback, CallbackList, Logs
+from ..callbacks.base import TrainedModel
 from ..core.config import as_number, flag
 from .batches import Batches
 from .progress import check_verbose
-
-if TYPE_CHECKING:
-    from ..models import Sequential
 
 
 def per_output(value: Any, names: Sequence[str], what: str, *, alike: bool = False) -> list[Any]:
@@ -58,11 +56,11 @@ def checked_weight(value: Any) -> float:
     return number
 
 
-def due(validation_freq: int | Sequence[int]) -> Callable[[int], bool]:
+def should_validate(validation_freq: int | Sequence[int]) -> Callable[[int], bool]:
     """Whether to validate after an epoch, which counts from 0."""
     if isinstance(validation_freq, Sequence) and not isinstance(validation_freq, str):
-        listed = {integer(epoch, "validation_freq") for epoch in validation_freq}
-        return lambda epoch: epoch + 1 in listed
+        epochs = {integer(epoch, "validation_freq") for epoch in validation_freq}
+        return lambda epoch: epoch + 1 in epochs
     every = integer(validation_freq, "validation_freq")
     return lambda epoch: (epoch + 1) % every == 0
 
@@ -85,7 +83,7 @@ def integer(value: int, what: str, least: int = 1) -> int:
     return number
 
 
-def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
+def as_list(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
     """None, one callback or several, as a new list."""
     if callbacks is None:
         return []
@@ -95,16 +93,16 @@ def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
 
 
 @contextmanager
-def hearing(
+def callback_scope(
     callbacks: Callback | Sequence[Callback] | None,
     progress: Callable[[int], Callback],
     verbose: str | int,
-    model: Sequential,
+    model: TrainedModel,
     batches: Batches,
     epochs: int = 1,
 ) -> Iterator[CallbackList]:
     """The callbacks of a pass, its progress last; they also hear what ends it before its time."""
-    everyone, shown = listed(callbacks), check_verbose(verbose)
+    everyone, shown = as_list(callbacks), check_verbose(verbose)
     if shown:
         everyone.append(progress(shown))
     params = {
@@ -114,15 +112,15 @@ def hearing(
         "samples": batches.samples,
         "batch_size": batches.batch_size,
     }
-    loop = CallbackList(everyone, model, params)
+    callback_list = CallbackList(everyone, model, params)
     try:
-        yield loop
+        yield callback_list
     except BaseException as error:
-        loop.interrupted(error)
+        callback_list.interrupted(error)
         raise
 
 
-def flat(logs: Logs, return_dict: bool) -> Any:
+def pack_logs(logs: Logs, return_dict: bool) -> Any:
     """A dictionary, a list with the loss first, or the loss alone: what Keras returns."""
     if flag(return_dict, "return_dict", "evaluate"):
         return logs

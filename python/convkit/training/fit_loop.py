@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import storage
 from ..callbacks import BackupAndRestore, Callback, CallbackList, Logs
+from ..callbacks.base import TrainedModel
 from ..core import random
 from ..core.parameters import Array
 from ..core.warn import warn
+from ..storage.stored_model import StoredModel
 from .batches import Batch, Batches, no_batch, warn_of_the_end
+from .engine import Engine
 from .progress import Meter
 from .scores import Scores
 
 if TYPE_CHECKING:
     from ..storage import Arrays
-    from .trainer import Trainer
 
 _LOST = (
     "the loss became {} in epoch {}, and the weights are lost: scale the images to 0 .. 1, lower "
@@ -27,6 +29,14 @@ _LOST = (
 
 
 _MOST_EPOCHS = 10_000_000  # a hostile file shall not keep the machine busy
+
+
+class FittedModel(TrainedModel, StoredModel, Protocol):
+    """A model as a training sees it."""
+
+    _engine: Engine
+
+    def _scores(self) -> Scores: ...
 
 
 class FitLoop:
@@ -44,7 +54,7 @@ class FitLoop:
 
     def __init__(
         self,
-        model: Trainer,
+        model: FittedModel,
         epochs: range,
         training: Batches,
         validation: Batches | None,
@@ -53,6 +63,7 @@ class FitLoop:
         callbacks: CallbackList,
     ) -> None:
         self._model, self._epochs, self._seed = model, epochs, seed
+        self._engine, self._new_scores = model._engine, model._scores
         self._training, self._validation = training, validation
         self._validates, self._callbacks = validates, callbacks
         self._epoch = epochs.start  # the one that runs, or comes next
@@ -77,14 +88,14 @@ class FitLoop:
             batches, self._rest = self._rest, None
             self._callbacks.call("on_epoch_resumed", self._epoch)
             return batches
-        begun = self._training.epoch(self._epoch, self._model._steps)
+        begun = self._training.epoch(self._epoch, self._engine.steps)
         if begun is None:
             if self._epoch == self._epochs.start:
                 raise no_batch("fit")
             warn_of_the_end()
             return None
         self._callbacks.call("on_epoch_begin", self._epoch)
-        self._scores = self._model._new_scores()
+        self._scores = self._new_scores()
         return begun
 
     def _run_epoch(self, batches: Iterator[Batch]) -> None:
@@ -94,7 +105,7 @@ class FitLoop:
         if not isfinite(self._loss) and not was_lost:
             warn(_LOST.format(self._loss, epoch + 1))
         if self._validation is not None and self._validates(epoch):
-            validated = self._model._evaluate(self._validation, self._callbacks)
+            validated = self._engine.evaluate(self._validation, self._callbacks, self._new_scores())
             if not validated:
                 warn_of_the_end()
             logs.update({f"val_{key}": value for key, value in validated.items()})
@@ -105,12 +116,12 @@ class FitLoop:
 
     def _train(self, batches: Iterator[Batch]) -> Logs:
         """Train on the batches of an epoch; return the means over it."""
-        model, scores = self._model, self._scores
+        model, engine, scores = self._model, self._engine, self._scores
         assert scores is not None
         first = scores.batches
         for batch, (samples, indices) in enumerate(batches, first):
             self._callbacks.call("on_train_batch_begin", batch)
-            model._lock.write(model._train_step, samples, indices, scores, self._seed)
+            engine.lock.write(engine.train_step, samples, indices, scores, self._seed)
             self._callbacks.call("on_train_batch_end", batch, logs=scores.logs())
             if model.stop_training:
                 break
@@ -121,7 +132,7 @@ class FitLoop:
     def save(self, path: str) -> None:
         """Write everything that another process needs to go on from here."""
         model, validation = self._model, self._validation
-        document, arrays = storage.describe_training(model._self())
+        document, arrays = storage.describe_training(model)
         scores = None if self._scores is None else self._scores.state_dict()
         place = {
             "epoch": self._epoch,
@@ -170,7 +181,7 @@ class FitLoop:
         within = place["scores"] is not None
         rest = self._training.resume(place["training"], done, within)
         if within:
-            self._rest, self._scores = rest, self._model._new_scores()
+            self._rest, self._scores = rest, self._new_scores()
             self._scores.load_state_dict(place["scores"])
         elif place["stopped"]:
             self._is_over = True
@@ -222,10 +233,10 @@ class Backup:
         shapes = {name: value.shape for name, value in self._values.items()}
         return storage.Arrays(shapes, self._values.__getitem__)
 
-    def give_to(self, model: Trainer) -> None:
+    def give_to(self, model: FittedModel) -> None:
         """Give the model its weights, its optimizer's memory, and its counters."""
         try:
-            storage.restore_training(model._self(), self._document, self._arrays())
+            storage.restore_training(model, self._document, self._arrays())
         except ValueError as error:
             raise ValueError(
                 f"{self.path} is of a training of another model: {error}; remove the file to begin "

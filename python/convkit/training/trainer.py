@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,21 +17,51 @@ from ..callbacks import BackupAndRestore, Callback, History, Logs
 from ..core import random
 from ..core.config import as_number, flag
 from ..core.parameters import Array
-from ..plan import lower
-from .arguments import due, flat, hearing, integer, listed, optional
+from ..metrics import Metric
+from ..plan import fusion, lower
+from .arguments import as_list, callback_scope, integer, optional, pack_logs, should_validate
 from .batches import DEFAULT_BATCH_SIZE, ArrayBatches, Batches, no_batch
 from .data import Data
-from .engine import trains
-from .feeding import Feeder
-from .fit_loop import Backup, FitLoop
+from .data_adapter import DataAdapter, TakesData, check_ends
+from .engine import Engine, changes_model, trains
+from .fit_loop import Backup, FitLoop, FittedModel
+from .objective import Objective
 from .progress import EvaluationProgress, PredictionProgress, TrainingProgress
-
-if TYPE_CHECKING:
-    from ..models import Sequential
+from .scores import Scores
 
 
-class Trainer(Feeder):
-    """What a user does with a model that has layers: compile, fit, evaluate, predict."""
+class Trainer(TakesData, FittedModel):
+    """What a user does with a model that has layers: compile, fit, evaluate, predict.
+
+    It asks the model for its graph, makes batches of data with a `DataAdapter`, and has an `Engine`
+    run them.
+
+    Attributes:
+        optimizer, loss, metrics: what `compile` was given, as objects. Setting one of them compiles
+            the model with it and the two others.
+        stop_training: a callback sets it to end `fit`.
+        history: of the last `fit`.
+        seed: of shuffling and dropout, in 0 .. 2**64-1; None takes the seed of the process.
+    """
+
+    def _begin_training(self) -> None:
+        """Be a model that was not compiled."""
+        self._engine = Engine(self)
+        self.stop_training = False
+        self.history: History | None = None
+        self._seed: int | None = None
+
+    def _target_names(self) -> list[str]:
+        """What the outputs are called, for what `compile` is given; a chain has one."""
+        return self.output_names
+
+    def _ends(self) -> list[tuple[str | None, int | None]]:
+        """The activation that each output ends with, and the size of its last axis."""
+        if not self.built:  # the first batch of an iterable will build the chain
+            return [(fusion.end_of_chain(self.layers) or None, None)]
+        return [(fusion.end_of(tensor), tensor.shape[-1]) for tensor in self.graph.outputs]
+
+    # How it is trained.
 
     def compile(
         self,
@@ -55,7 +85,63 @@ class Trainer(Feeder):
         Raises:
             ValueError: an unknown name; the message lists the known ones.
         """
-        self._compile(optimizer, loss, metrics, loss_weights)
+        self._compile(optimizer=optimizer, loss=loss, metrics=metrics, loss_weights=loss_weights)
+
+    @changes_model
+    def _compile(self, **changes: Any) -> None:
+        names = self._target_names()
+        self._engine.compile(self._engine.objective.replace(names, **changes))
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer | None:
+        """What changes the weights."""
+        return self._engine.objective.optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: str | optimizers.Optimizer) -> None:
+        self._compile(optimizer=value)
+
+    @property
+    def loss(self) -> Any:
+        """What training makes small; with several outputs a list."""
+        return self._engine.objective.loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        self._compile(loss=value)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """What is told besides the loss, of all outputs."""
+        return [metric for own in self._engine.objective.metrics for metric in own]
+
+    @metrics.setter
+    def metrics(self, value: Any) -> None:
+        self._compile(metrics=value)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` returns, in its order."""
+        return self._scores().names() if self._engine.objective.losses else ["loss"]
+
+    @property
+    def seed(self) -> int | None:
+        """Of shuffling and dropout."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int | None) -> None:
+        self._seed = None if value is None else random.check_seed(value)
+
+    def _seed_in_use(self) -> int:
+        return random.seed() if self._seed is None else self._seed
+
+    def _adapter(self) -> DataAdapter:
+        return DataAdapter(self, self._engine.objective.losses)
+
+    def _scores(self) -> Scores:
+        """The means of a pass that begins."""
+        return self._engine.objective.scores(self._target_names())
 
     @trains
     def fit(
@@ -121,36 +207,40 @@ class Trainer(Feeder):
             TypeError: the data are not numbers.
             RuntimeError: another thread is training this model.
         """
-        self._require_loss("fit")
+        self._engine.objective.require_loss("fit", self.name)
+        adapter = self._adapter()
         size, val_size = optional(batch_size, "batch_size"), validation_batch_size
         val_size = size if val_size is None else integer(val_size, "validation_batch_size")
         val_steps = optional(validation_steps, "validation_steps")
         source: Any = x
         validation: Batches | None = None
         if validation_data is not None:
-            validation = self._validation(validation_data, val_size, val_steps)
+            validation = adapter.validation(validation_data, val_size, val_steps)
         elif validation_split is not None and as_number(validation_split) != 0.0:
-            source, held_out = self._split(x, y, sample_weight, validation_split)
+            source, held_out = adapter.split(x, y, sample_weight, validation_split)
             validation = ArrayBatches(held_out, val_size, val_steps)
-        steps, hearers = optional(steps_per_epoch, "steps_per_epoch"), listed(callbacks)
-        backups = [each for each in hearers if isinstance(each, BackupAndRestore)]
+        steps, given = optional(steps_per_epoch, "steps_per_epoch"), as_list(callbacks)
+        backups = [each for each in given if isinstance(each, BackupAndRestore)]
         found = Backup.find([each.path for each in backups])
-        seed = self._seed() if found is None else found.seed
+        seed = self._seed_in_use() if found is None else found.seed
         order = partial(_shuffled, seed) if flag(shuffle, "shuffle", "fit") else None
-        training = self._batches(
+        training = adapter.batches(
             "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
         )
         first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
-        validates = due(validation_freq)
-        self._check_end()
+        validates = should_validate(validation_freq)
+        check_ends(self._engine.objective.losses, self._ends())
         history = History()
         # Backups come last: what they save is what the others have made of a step or an epoch.
-        others = [each for each in hearers if not isinstance(each, BackupAndRestore)]
-        everyone, model = [*others, history, *backups], self._self()
-        with hearing(everyone, TrainingProgress, verbose, model, training, last) as told:
+        others = [each for each in given if not isinstance(each, BackupAndRestore)]
+        all_of_them = [*others, history, *backups]
+        with callback_scope(
+            all_of_them, TrainingProgress, verbose, self, training, last
+        ) as callback_list:
             self.history, self.stop_training = history, False
-            numbers = range(first, last)
-            loop = FitLoop(self, numbers, training, validation, validates, seed, told)
+            loop = FitLoop(
+                self, range(first, last), training, validation, validates, seed, callback_list
+            )
             for each in backups:
                 each.save_by(loop.save)
             if found is not None:
@@ -210,15 +300,14 @@ class Trainer(Feeder):
         Raises:
             ValueError, TypeError, RuntimeError: as `fit`.
         """
-        self._require_loss("evaluate")
+        self._engine.objective.require_loss("evaluate", self.name)
         size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
-        batches = self._batches("evaluate", x, y, sample_weight, size, steps)
-        model = self._self()
-        with hearing(callbacks, EvaluationProgress, verbose, model, batches) as loop:
-            logs = self._evaluate(batches, loop)
+        batches = self._adapter().batches("evaluate", x, y, sample_weight, size, steps)
+        with callback_scope(callbacks, EvaluationProgress, verbose, self, batches) as callback_list:
+            logs = self._engine.evaluate(batches, callback_list, self._scores())
         if not logs:
             raise no_batch("evaluate")
-        return flat(logs, return_dict)
+        return pack_logs(logs, return_dict)
 
     def predict(
         self,
@@ -239,10 +328,9 @@ class Trainer(Feeder):
             ValueError, TypeError, RuntimeError: as `fit`; but the model need not be compiled.
         """
         size, steps = optional(batch_size, "batch_size"), optional(steps, "steps")
-        batches = self._batches("", x, None, None, size, steps)
-        model = self._self()
-        with hearing(callbacks, PredictionProgress, verbose, model, batches) as loop:
-            outputs = self._predict(batches, loop)
+        batches = self._adapter().batches("", x, None, None, size, steps)
+        with callback_scope(callbacks, PredictionProgress, verbose, self, batches) as callback_list:
+            outputs = self._engine.predict(batches, callback_list)
         if outputs is None:
             raise no_batch("predict")
         return self._packed(outputs)
@@ -257,13 +345,13 @@ class Trainer(Feeder):
         return_dict: bool = False,
     ) -> Any:
         """Make one training step; return this batch's loss and metrics as `evaluate` does."""
-        self._require_loss("train_on_batch")
-        samples = self._samples(x, y, sample_weight, "train_on_batch")
-        samples = self._weighted(samples, class_weight)
-        scores = self._new_scores()
+        self._engine.objective.require_loss("train_on_batch", self.name)
+        adapter, engine, scores = self._adapter(), self._engine, self._scores()
+        samples = adapter.samples(x, y, sample_weight, "train_on_batch")
+        samples = adapter.weighted(samples, class_weight)
         indices = np.arange(len(samples))
-        self._lock.write(self._train_step, samples, indices, scores, self._seed())
-        return flat(scores.logs(), return_dict)
+        engine.lock.write(engine.train_step, samples, indices, scores, self._seed_in_use())
+        return pack_logs(scores.logs(), return_dict)
 
     def test_on_batch(
         self,
@@ -273,21 +361,21 @@ class Trainer(Feeder):
         return_dict: bool = False,
     ) -> Any:
         """Compute the loss and the metrics of one batch, as `evaluate` returns them."""
-        self._require_loss("test_on_batch")
-        samples = self._samples(x, y, sample_weight, "test_on_batch")
-        scores = self._new_scores()
-        use = partial(scores.add, penalty=self._penalty())
-        self._infer("test", samples, np.arange(len(samples)), use)
-        return flat(scores.logs(), return_dict)
+        self._engine.objective.require_loss("test_on_batch", self.name)
+        engine, scores = self._engine, self._scores()
+        samples = self._adapter().samples(x, y, sample_weight, "test_on_batch")
+        use = partial(scores.add, penalty=engine.penalty())
+        engine.infer("test", samples, np.arange(len(samples)), use)
+        return pack_logs(scores.logs(), return_dict)
 
     def predict_on_batch(self, x: Data) -> Any:
         """Compute the outputs for one batch, float32 (n, ...), as `predict` returns them."""
-        samples = self._samples(x)
-        return self._packed(self._predict_batch(samples, np.arange(len(samples))))
+        samples = self._adapter().samples(x)
+        return self._packed(self._engine.predict_batch(samples, np.arange(len(samples))))
 
     def _packed(self, outputs: list[Array]) -> Any:
         """The only output, or several as the model gives them."""
-        return self._structure(1).pack(outputs) if self._structures else outputs[0]
+        return self._structure(1).pack(outputs)
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
         """A table of the steps that run, what was fused, and the memory they take.
@@ -297,22 +385,15 @@ class Trainer(Feeder):
             training: by default whether the model is compiled.
         """
         if training is None:
-            training = any(loss is not None for loss in self._losses)
+            training = self._engine.objective.has_loss
         if flag(training, "training", "plan"):
-            self._require_loss("plan(training=True)")
-        targets, optimizer = (self._targets(), self.optimizer) if training else (None, None)
+            self._engine.objective.require_loss("plan(training=True)", self.name)
+        objective = self._engine.objective if training else Objective()
+        targets = objective.targets() if training else None
         size, graph = integer(batch_size, "batch_size"), self.graph
         if size >= 2**31:
             raise ValueError(f"batch_size must be below 2**31, received {batch_size!r}")
-        return str(lower(graph, size, training, loss=targets, optimizer=optimizer))
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns, in its order."""
-        return self._new_scores().names() if self._losses else ["loss"]
-
-    def _self(self) -> Sequential:
-        return cast("Sequential", self)
+        return str(lower(graph, size, training, loss=targets, optimizer=objective.optimizer))
 
 
 def _shuffled(seed: int, count: int, epoch: int, step: int) -> Array:

@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..core.parameters import Array
 from ..core.warn import warn
+from ..layers.graph import Graph
+from ..layers.structure import Structure
 from ..losses import BinaryCrossentropy, Loss
-from ..plan import fusion
 from . import data
 from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
 from .data import Expected, Samples
-from .engine import Engine
 from .images import as_images, check_images
 
 _PROBABILITIES = ("softmax", "sigmoid")
 
 
-class Feeder(Engine):
-    """A model that takes arrays, or iterables of batches, for what its layers and loss need."""
+class TakesData(Protocol):
+    """What data are made fit for: a model, of which this much is asked."""
 
-    def _batches(
+    @property
+    def built(self) -> bool:
+        """Whether the shapes are known."""
+
+    @property
+    def graph(self) -> Graph:
+        """The layers and how they are connected."""
+
+    @property
+    def input_names(self) -> list[str]:
+        """What the inputs are called."""
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs are called."""
+
+    def _structure(self, which: int) -> Structure:
+        """How inputs (0) and outputs (1) are given."""
+
+    def _build_for(self, images: Sequence[Array]) -> Graph:
+        """The graph; a Sequential is built for the images if need be."""
+
+
+class DataAdapter:
+    """Makes batches of arrays, or of what yields batches, as a model's layers and losses need them.
+
+    Args:
+        model: that is to take them.
+        losses: of its outputs, which say what targets look like; none before `compile`.
+    """
+
+    __slots__ = ("_losses", "_model")
+
+    def __init__(self, model: TakesData, losses: Sequence[Loss | None]) -> None:
+        self._model, self._losses = model, losses
+
+    def batches(
         self,
         what: str,
         x: Any,
@@ -42,9 +78,9 @@ class Feeder(Engine):
 
         def convert(x: Any, y: Any, sample_weight: Any) -> Samples:
             if not what:
-                return self._samples(x)
-            samples = x if isinstance(x, Samples) else self._samples(x, y, sample_weight, what)
-            return self._weighted(samples, class_weight)
+                return self.samples(x)
+            samples = x if isinstance(x, Samples) else self.samples(x, y, sample_weight, what)
+            return self.weighted(samples, class_weight)
 
         if callable(x) and not is_iterable_of_batches(x) and not hasattr(x, "__array__"):
             name = getattr(x, "__name__", type(x).__name__)
@@ -63,11 +99,11 @@ class Feeder(Engine):
                 )
         return IterableBatches(x, convert, steps)
 
-    def _weighted(self, samples: Samples, class_weight: Mapping[int, float] | None) -> Samples:
+    def weighted(self, samples: Samples, class_weight: Mapping[int, float] | None) -> Samples:
         """The samples with weights by their classes, if those are given."""
-        return data.weighted_by_class(samples, class_weight, self.graph.outputs[0].sizes[-1])
+        return data.weighted_by_class(samples, class_weight, self._model.graph.outputs[0].sizes[-1])
 
-    def _validation(self, value: Any, batch_size: int | None, steps: int | None) -> Batches:
+    def validation(self, value: Any, batch_size: int | None, steps: int | None) -> Batches:
         x, y, sample_weight = value, None, None
         given = isinstance(value, tuple) and not self._is_single()
         if given or not is_iterable_of_batches(value):
@@ -78,21 +114,19 @@ class Feeder(Engine):
                 )
             x, y, sample_weight = data.unpack(value, "validation_data")
         try:
-            return self._batches("validation_data", x, y, sample_weight, batch_size, steps)
+            return self.batches("validation_data", x, y, sample_weight, batch_size, steps)
         except (TypeError, ValueError) as error:
             raise type(error)(f"in validation_data: {error}") from error
 
-    def _split(
-        self, x: Any, y: Any, sample_weight: Any, fraction: float
-    ) -> tuple[Samples, Samples]:
+    def split(self, x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Samples, Samples]:
         """Samples to train on and samples to validate with."""
         if is_iterable_of_batches(x, y):
             raise ValueError(
                 "validation_split needs arrays; with an iterable of batches, give validation_data"
             )
-        return data.split_validation(self._samples(x, y, sample_weight, "fit"), fraction)
+        return data.split_validation(self.samples(x, y, sample_weight, "fit"), fraction)
 
-    def _samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
+    def samples(self, x: Any, y: Any = None, sample_weight: Any = None, what: str = "") -> Samples:
         if what and y is None:
             pair = isinstance(x, tuple) and len(x) in (2, 3)
             hint = f"; x is a tuple: write {what}(x, y)" if pair else ""
@@ -101,15 +135,15 @@ class Feeder(Engine):
             )
         if self._is_single():
             return self._samples_of_one(x, y, sample_weight)
-        graph, inputs = self.graph, self._structure(0)
+        graph, inputs = self._model.graph, self._model._structure(0)
         expected = Expected(
             [tensor.sizes for tensor in graph.inputs],
             list(zip(self._losses, (tensor.sizes for tensor in graph.outputs), strict=False)),
-            self.input_names,
-            self.output_names,
+            self._model.input_names,
+            self._model.output_names,
         )
         given = inputs.flatten(x, "x", leaf=np.ndarray)
-        outputs, targets, weights = self._structure(1), None, None
+        outputs, targets, weights = self._model._structure(1), None, None
         if y is not None and self._losses:
             targets = outputs.flatten(y, "y", leaf=np.ndarray)
             if isinstance(sample_weight, list | tuple | Mapping):
@@ -121,16 +155,16 @@ class Feeder(Engine):
     def _samples_of_one(self, x: Any, y: Any, sample_weight: Any) -> Samples:
         """Those of a model with one input and one output."""
         if type(x) is not np.ndarray:
-            if isinstance(x, Mapping) and list(x) == self.input_names:
-                x = x[self.input_names[0]]
+            if isinstance(x, Mapping) and list(x) == self._model.input_names:
+                x = x[self._model.input_names[0]]
             if isinstance(x, list | tuple) and len(x) == 1 and self._is_batch(x[0]):
                 x = x[0]  # as Keras takes the inputs of a model, of which there is one
                 if isinstance(y, list | tuple) and len(y) == 1 and hasattr(y[0], "shape"):
                     y = y[0]
-        if isinstance(y, Mapping) and list(y) == self.output_names:
-            y = y[self.output_names[0]]
+        if isinstance(y, Mapping) and list(y) == self._model.output_names:
+            y = y[self._model.output_names[0]]
         images = as_images(x)
-        graph = self._graph or self._build_for([images])
+        graph = self._model._build_for([images])
         sizes = graph.inputs[0].sizes
         if y is None:
             check_images(images, sizes)
@@ -141,37 +175,27 @@ class Feeder(Engine):
 
     def _is_single(self) -> bool:
         """Whether it has one input and one output; a Sequential has before it is built."""
-        graph = self._graph
-        if graph is None:
-            if not self.built:
-                return True
-            graph = self.graph
+        if not self._model.built:
+            return True
+        graph = self._model.graph
         return len(graph.inputs) == len(graph.outputs) == 1
 
     def _is_batch(self, value: Any) -> bool:
         """Whether a value has the rank of a batch of this model's input, once that is built."""
         rank = len(getattr(value, "shape", ()))
-        return self.built and rank == len(self.graph.inputs[0].shape)
+        return self._model.built and rank == len(self._model.graph.inputs[0].shape)
 
-    def _require_loss(self, what: str) -> None:
-        if self.optimizer is None:
-            raise ValueError(
-                f'model "{self.name}": call compile(optimizer, loss) before {what}, for example '
-                f"compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy'])"
-            )
-        if all(loss is None for loss in self._losses):
-            raise ValueError(f'model "{self.name}": {what} needs a loss; give one to compile')
 
-    def _check_end(self) -> None:
-        """Warn where a loss is given what it does not expect, which trains badly."""
-        if not self.built:  # the first batch of an iterable will build it
-            ends: list[tuple[str | None, int | None]]
-            ends = [(fusion.end_of_chain(self.layers) or None, None)]
-        else:
-            ends = [(fusion.end_of(tensor), tensor.shape[-1]) for tensor in self.graph.outputs]
-        for loss, (end, width) in zip(self._losses, ends, strict=True):
-            if loss is not None:
-                _check_end(loss, end, width)
+def check_ends(
+    losses: Sequence[Loss | None], ends: Sequence[tuple[str | None, int | None]]
+) -> None:
+    """Warn where a loss is given what it does not expect, which trains badly.
+
+    `ends` are the activations of the outputs, and the sizes of their last axes, None if not known.
+    """
+    for loss, (end, width) in zip(losses, ends, strict=True):
+        if loss is not None:
+            _check_end(loss, end, width)
 
 
 def _check_end(loss: Loss, end: str | None, width: int | None) -> None:
