@@ -65,7 +65,7 @@ class Model(Operation, Trainer):
         """Be a model without layers."""
         self.name = name
         self._begin_training()
-        self._structures: tuple[Structure, Structure] | None = None  # None of a chain
+        self._structures = None
         self._inbound_nodes = []
         self._trainable = True
 

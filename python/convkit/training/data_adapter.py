@@ -51,13 +51,16 @@ class DataAdapter:
 
     Args:
         model: that is to take them.
+        graph: the model's, once it is connected.
         losses: of its outputs, which say what targets look like; none before `compile`.
     """
 
-    __slots__ = ("_losses", "_model")
+    __slots__ = ("_graph", "_losses", "_model")
 
-    def __init__(self, model: TakesData, losses: Sequence[Loss | None]) -> None:
-        self._model, self._losses = model, losses
+    def __init__(
+        self, model: TakesData, graph: Graph | None, losses: Sequence[Loss | None]
+    ) -> None:
+        self._model, self._graph, self._losses = model, graph, losses
 
     def batches(
         self,
@@ -164,7 +167,7 @@ class DataAdapter:
         if isinstance(y, Mapping) and list(y) == self._model.output_names:
             y = y[self._model.output_names[0]]
         images = as_images(x)
-        graph = self._model._build_for([images])
+        graph = self._graph or self._model._build_for([images])
         sizes = graph.inputs[0].sizes
         if y is None:
             check_images(images, sizes)
@@ -175,9 +178,11 @@ class DataAdapter:
 
     def _is_single(self) -> bool:
         """Whether it has one input and one output; a Sequential has before it is built."""
-        if not self._model.built:
-            return True
-        graph = self._model.graph
+        graph = self._graph
+        if graph is None:
+            if not self._model.built:
+                return True
+            graph = self._model.graph
         return len(graph.inputs) == len(graph.outputs) == 1
 
     def _is_batch(self, value: Any) -> bool:

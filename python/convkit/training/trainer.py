@@ -17,6 +17,7 @@ from ..callbacks import BackupAndRestore, Callback, History, Logs
 from ..core import random
 from ..core.config import as_number, flag
 from ..core.parameters import Array
+from ..layers.structure import Structure
 from ..metrics import Metric
 from ..plan import fusion, lower
 from .arguments import as_list, callback_scope, integer, optional, pack_logs, should_validate
@@ -43,6 +44,8 @@ class Trainer(TakesData, FittedModel):
         history: of the last `fit`.
         seed: of shuffling and dropout, in 0 .. 2**64-1; None takes the seed of the process.
     """
+
+    _structures: tuple[Structure, Structure] | None  # of inputs and outputs; None of a chain
 
     def _begin_training(self) -> None:
         """Be a model that was not compiled."""
@@ -137,7 +140,8 @@ class Trainer(TakesData, FittedModel):
         return random.seed() if self._seed is None else self._seed
 
     def _adapter(self) -> DataAdapter:
-        return DataAdapter(self, self._engine.objective.losses)
+        engine = self._engine
+        return DataAdapter(self, engine.connected, engine.objective.losses)
 
     def _scores(self) -> Scores:
         """The means of a pass that begins."""
@@ -375,7 +379,8 @@ class Trainer(TakesData, FittedModel):
 
     def _packed(self, outputs: list[Array]) -> Any:
         """The only output, or several as the model gives them."""
-        return self._structure(1).pack(outputs)
+        structures = self._structures
+        return outputs[0] if structures is None else structures[1].pack(outputs)
 
     def plan(self, batch_size: int = DEFAULT_BATCH_SIZE, training: bool | None = None) -> str:
         """A table of the steps that run, what was fused, and the memory they take.
