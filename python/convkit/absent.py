@@ -101,12 +101,12 @@ ABSENT: dict[str, str] = {
     "utils.PyDataset": "an array or an iterable of batches",
     "utils.Sequence": "an array or an iterable of batches",
     "backend.clear_session": "`utils.clear_session`",
-    "applications.MobileNetV2": "nothing: a chain that is trained here",
+    "applications.MobileNetV2": "`zoo.mobilenet_v2_cifar`, for small images and with new weights",
     "mixed_precision.set_global_policy": "everything is float32",
 }
 # Modules of Keras that have no rows of their own, or only rows of what was in them.
 MODULES: dict[str, str] = {
-    "applications": "nothing: a chain that is trained here",
+    "applications": "`convkit.zoo`, networks for small images with new weights",
     "backend": "`utils.clear_session`, and NumPy",
     "distribute": "everything runs on this machine's cores",
     "mixed_precision": "everything is float32",
