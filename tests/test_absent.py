@@ -16,11 +16,9 @@ import convkit
 from convkit import absent, layers, losses, metrics, optimizers
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "keras.md"
-MODULES = ("callbacks", "constraints", "datasets", "initializers", "layers", "losses", "metrics",
-           "models", "optimizers", "optimizers.schedules", "regularizers", "utils", "")  # fmt: skip
-MODULES = ("activations", "callbacks", "datasets", "initializers", "layers", "losses",
-           "metrics", "models", "optimizers", "optimizers.schedules", "regularizers", "utils",
-           "")  # fmt: skip
+MODULES = ("activations", "callbacks", "constraints", "datasets", "initializers", "layers",
+           "losses", "metrics", "models", "optimizers", "optimizers.schedules", "regularizers",
+           "saving", "utils", "")  # fmt: skip
 
 
 @pytest.mark.skipif(not TABLE.is_file(), reason="the source tree is not here")

@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "plan": {"core", "ops", "runtime", *_PARTS},
     "training": {"callbacks", "core", "ops", "plan", "storage", *_PARTS},
     "models": {"core", "storage", "summary", "training", *_PARTS},
+    "saving": {"core", "models", "storage"},
     "utils": {"core", "layers", "ops"},
     "zoo": {"models", "layers"},
     "interop": {"constraints", "core", "layers", "models", "ops", "regularizers"},

@@ -33,6 +33,7 @@ from . import (
     ops,
     optimizers,
     regularizers,
+    saving,
     utils,
     zoo,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "reference",
     "regularizers",
     "runtime",
+    "saving",
     "sklearn",
     "utils",
     "zoo",

@@ -20,6 +20,11 @@ ABSENT: dict[str, str] = {
     "Sequential.train_step": "subclassing the training loop; `train_on_batch` is a step",
     "Sequential.export": "`convkit.onnx.export(model, path)`",
     "Dense.call": "call the layer itself",
+    "Dense.add_weight": (
+        "attributes that are layers, connected in `call`; or `add_parameter`, `forward` and "
+        "`backward`"
+    ),
+    "Dense.add_loss": "a regularizer of a weight, or another output with a loss",
     "layers.Conv1D": "`Conv2D` with one row",
     "layers.Conv3D": "two dimensions only",
     "layers.Resizing": "resize with Pillow beforehand",
@@ -90,6 +95,7 @@ ABSENT: dict[str, str] = {
     "datasets.boston_housing": "images only",
     "datasets.reuters": "images only",
     "datasets.california_housing": "images only",
+    "saving.save_model": "`model.save`",
     "utils.normalize": "`x / numpy.linalg.norm(x, axis=-1, keepdims=True)`; for pixels `x / 255`",
     "utils.plot_model": "`model.summary()`, `model.plan()`",
     "utils.image_dataset_from_directory": "read the files with Pillow into one array",
@@ -113,7 +119,6 @@ MODULES: dict[str, str] = {
     "ops": "NumPy",
     "preprocessing": "augment the batches that `fit` is given; read files with Pillow",
     "random": "`numpy.random`",
-    "saving": "`models.load_model` and `model.save`",
     "src": "the public names",
 }
 # Arguments and attributes of Keras, or of older versions of it, and what they are here.

@@ -44,6 +44,7 @@ MODULES = (
     "optimizers",
     "optimizers.schedules",
     "regularizers",
+    "saving",
     "utils",
 )
 # What Keras has no counterpart for, by keyword only.

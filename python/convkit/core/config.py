@@ -23,6 +23,8 @@ from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import custom
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -143,7 +145,8 @@ def serialize(value: Any) -> dict[str, Any]:
         raise TypeError(f"serialize takes an object of convkit, received {value!r}")
     kind = type(value)
     module = ".".join(kind.__module__.split(".")[:2])
-    return {"module": module, "class_name": kind.__name__, "config": value.get_config()}
+    name = custom.name_of(kind) or kind.__name__
+    return {"module": module, "class_name": name, "config": value.get_config()}
 
 
 def not_negative(value: float, what: str, owner: Configurable) -> float:

@@ -22,19 +22,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 import numpy as np
 
 from ..core.changes import Capturable, restructure
-from ..core.config import Configurable, argument_names, flag, suggestion
+from ..core.config import Configurable, argument_names, flag
 from ..core.parameters import Array, Parameter, Shape, assign
 from ..initializers import Initializer
 from ..regularizers import Regularizer
+from . import composite
 from .attributes import are_same, check_constraint, check_constraints, lowered_from, pass_on
 from .calling import call
-from .checks import ShapeChecks, check_sample_shape
-from .graph import Operation
+from .checks import ShapeChecks, check_sample_shape, refuse_options
+from .graph import Graph, Operation
 from .naming import automatic_name
 from .run import Run, SavedArray
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from ..constraints import Constraint
 
@@ -64,6 +65,10 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         input_shape: of one sample, without the batch; only for the first layer of a model, and
             only where no `Input` stands before it.
 
+    A layer of your own makes others in its constructor, or in `build(self, input_shape)`, keeps
+    them as attributes, and connects them in `call(self, inputs)`, as in Keras; or it computes, by
+    `compute_output_shape`, `create_parameters`, `forward` and `backward`.
+
     Attributes:
         keeps_input: `backward` reads x again.
         keeps_output: `backward` reads y again.
@@ -74,6 +79,8 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
             training, so that a plan may remember them. Not inherited.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
+        has_phases: whether it does something else in training than otherwise.
+        is_composite: whether it is made of other layers, which its method `call` connects.
         shaping: the arguments that cannot be set once the layer is built, for shapes, parameters or
             their names depend on them. All others take effect at once.
         weight_source: where `build` takes the weights from, None for the initializers.
@@ -89,6 +96,26 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     _unsettable: ClassVar[Mapping[str, str]] = {
         "input_shape": "give it to the constructor of a new layer"
     }
+    has_phases: ClassVar[bool] = False
+    is_composite: ClassVar[bool] = False
+    _composition: composite.Composition | None = None
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
+    _set_at: dict[str, int]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.is_composite = hasattr(cls, "call")
+        if cls.is_composite and cls.forward is not Layer.forward:
+            raise TypeError(
+                f"{cls.__name__} has a call and, from one of its bases, a forward; what is made of "
+                f"layers derives from convkit.layers.Layer and has them as attributes"
+            )
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        """An object; a composite knows its arguments and when its attributes were set."""
+        made = super().__new__(cls)
+        made.__dict__.update(_given=(arguments, options), _set_at={})
+        return made
 
     def __init__(
         self,
@@ -98,13 +125,7 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         input_shape: Sequence[int] | None = None,
         **unknown: Unpack[_NoOptions],
     ) -> None:
-        for option in unknown:
-            from ..absent import renamed  # here: only for an error
-
-            hint = renamed(option) or suggestion(option, argument_names(type(self)))
-            raise TypeError(
-                f"{type(self).__name__}() got an unexpected keyword argument {option!r}{hint}"
-            )
+        refuse_options(self, unknown)
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(
                 f"a layer's name must be a non-empty string without '/', received {name!r}"
@@ -126,6 +147,8 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the output; ValueError if the layer cannot take such an input."""
+        if self.is_composite:
+            return composite.composed_shape(self, input_shape)  # type: ignore[no-any-return]
         raise NotImplementedError
 
     def create_parameters(self, input_shape: Shape) -> None:
@@ -153,6 +176,8 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
 
     def _arguments(self, kind: type[Any]) -> dict[str, Any]:
         # The attribute of that name is the shape that the layer was built for, batch included.
+        if self.is_composite:
+            return composite.given_arguments(self)
         own = {name: getattr(self, name) for name in argument_names(kind)}
         return {**own, "input_shape": self.first_input_shape} if "input_shape" in own else own
 
@@ -163,9 +188,16 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
                 raise self._refusal(
                     name, f"give it other numbers by layer.{name}.value = array, or by set_weights"
                 )
+            if self.is_composite:
+                composite.note_attribute(self, name, value)
             super().__setattr__(name, value)
 
     def _set(self, name: str, value: Any) -> None:
+        if self.is_composite:
+            if self.built and name != "trainable":
+                raise self._refusal(name, "the layer is built: make a new one, in a new model")
+            object.__setattr__(self, name, value)
+            return
         if not self.built:
             super()._set(name, value)
             return
@@ -231,6 +263,9 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         Raises:
             ValueError: the layer cannot take such inputs, or was built for others before.
         """
+        if self.is_composite:
+            composite.compose(self, input_shape, by_build=True)
+            return
         output_shape = self.compute_output_shape(input_shape)
         if self.built:
             if self.input_shape is not None and self.input_shape[1:] != tuple(input_shape)[1:]:
@@ -291,6 +326,8 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = flag(value, "trainable", self)
+        for _, part in composite.parts_of(self) if self.is_composite else ():
+            part.trainable = self._trainable
         for parameter in self._parameters:
             parameter.frozen = not self._trainable
 
@@ -331,13 +368,18 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     def _title(self) -> str:
         return f'layer "{self.name}" ({type(self).__name__})'
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    @property
+    def _inner(self) -> Graph | None:  # type: ignore[override]
+        return getattr(self._composition, "graph", None)
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """Become part of a model, or compute at once.
 
         Args:
             inputs: a symbolic tensor, as `Input` and other layers give it, or a list of them: then
                 a tensor is returned. Or one batch of arrays, whose result is an array.
-            training: of arrays, whether to do what is done in training.
+            training: of arrays, whether to do what is done in training. Of tensors it is what
+                `call` was given as `training`, or None: a model trains in `fit`.
 
         Raises:
             ValueError: the layer cannot take such inputs.
@@ -345,7 +387,7 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         return call(self, inputs, training)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_inbound_nodes": []}
+        return {**self.__dict__, "_inbound_nodes": [], "_composition": None}
 
     if not TYPE_CHECKING:  # to type checkers, every attribute would be there
 

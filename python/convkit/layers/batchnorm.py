@@ -39,6 +39,7 @@ class BatchNormalization(EpilogueLayer):
     """
 
     repeats = True
+    has_phases = True
     operation = "batchnorm"
     shaping = EpilogueLayer.shaping | {
         "axis",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..core import random
 from ..core.config import flag
 from ..core.parameters import Array, Shape
 from ..ops._gate import as_floats
+from .composite import Phase, compose
 from .graph import Node, Tensor, symbolic
 from .run import Run
 
@@ -18,22 +20,48 @@ if TYPE_CHECKING:
     from .base import Layer
 
 
-def call(layer: Layer, inputs: Any, training: bool) -> Any:
+def call(layer: Layer, inputs: Any, training: Any) -> Any:
     """See `Layer.__call__`."""
     tensors = symbolic(inputs)
-    if tensors is not None:
-        return connect(layer, tensors)
-    return _compute(layer, inputs, flag(training, "training", layer))
+    if tensors is None:
+        return _compute(layer, inputs, training is not None and flag(training, "training", layer))
+    check_phase(layer, training)
+    if layer.is_composite and len(tensors) == 1 and tensors[0] is not inputs:
+        raise layer.error("it is called on a list of one tensor; call it on the tensor itself")
+    outputs = connect(layer, tensors)
+    composition = layer._composition
+    return outputs[0] if composition is None else composition.outputs.pack(outputs)
 
 
-def connect(layer: Layer, tensors: list[Tensor]) -> Tensor:
-    """Build a layer for some tensors, and return its output."""
-    shapes = [tensor.shape for tensor in tensors]
-    return Node(layer, tensors, [_build(layer, shapes)]).outputs[0]
+def check_phase(operation: Any, training: Any) -> None:
+    """Refuse to fix what a part of a model does in training and otherwise.
+
+    Raises:
+        ValueError: that is wanted, and it makes a difference.
+    """
+    if training is None or isinstance(training, Phase):
+        return
+    training = flag(training, "training", operation)
+    inner = operation._inner
+    for layer in [operation] if inner is None else inner.all_layers():
+        if layer.has_phases:
+            raise ValueError(
+                f'layer "{layer.name}" ({type(layer).__name__}): training={training} cannot be '
+                f"fixed in a model: fit trains, and predict and evaluate do not. Leave it out; a "
+                f"BatchNormalization with trainable = False keeps its statistics"
+            )
 
 
-def _build(layer: Layer, shapes: list[Shape]) -> Shape:
-    """Build a layer, or see that it can take such inputs, too; return the shape of its output."""
+def connect(layer: Layer, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Build a layer for some tensors, and return its outputs."""
+    return Node(layer, tensors, _build(layer, [tensor.shape for tensor in tensors])).outputs
+
+
+def _build(layer: Layer, shapes: list[Shape]) -> list[Shape]:
+    """Build a layer, or see that it can take such inputs, too; return the shapes of its outputs."""
+    if layer.is_composite:
+        composition = compose(layer, shapes if len(shapes) > 1 else shapes[0])
+        return composition.output_shapes(layer, shapes)
     shape: Any = shapes if layer.merges else shapes[0]
     if not layer.merges and len(shapes) != 1:
         raise layer.error(f"it takes one input, received a list of {len(shapes)}")
@@ -50,12 +78,12 @@ def _build(layer: Layer, shapes: list[Shape]) -> Shape:
                 f"it was built for inputs of shape {layer.input_shape} and cannot take {shape}, "
                 f"for which its weights would have other shapes; use a new layer"
             )
-    return output
+    return [output]
 
 
-def _compute(layer: Layer, inputs: Any, training: bool) -> Array:
+def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
     """The outputs for one batch of arrays."""
-    several = layer.merges and isinstance(inputs, list | tuple)
+    several = (layer.merges or layer.is_composite) and isinstance(inputs, list | tuple)
     try:
         arrays = [as_floats("x", each) for each in (inputs if several else [inputs])]
     except (TypeError, ValueError) as error:
@@ -66,6 +94,8 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Array:
     if any(array.ndim == 0 for array in arrays):
         raise layer.error("it needs a batch of samples, received a single number")
     _build(layer, [(None, *array.shape[1:]) for array in arrays])
+    if layer._composition is not None:
+        return layer._composition.compute(arrays, training)
     run = Run(training, random.seed())
     stage: Any
     for stage in layer.stages():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.config import argument_names, suggestion
 from ..core.parameters import Shape
 
 if TYPE_CHECKING:
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
 
 MOST_SIZES = 31  # of a sample: with the batch, what NumPy's arrays may have in all its versions
 LARGEST = 2**31 - 1  # the largest filter count, window or stride: what a C int holds
+
+
+def refuse_options(layer: Layer, unknown: Iterable[str]) -> None:
+    """TypeError, with advice, if a constructor was given arguments that it does not know."""
+    for option in unknown:
+        from ..absent import renamed  # here: only for an error
+
+        hint = renamed(option) or suggestion(option, argument_names(type(layer)))
+        raise TypeError(
+            f"{type(layer).__name__}() got an unexpected keyword argument {option!r}{hint}"
+        )
 
 
 def positive(value: int, what: str, layer: Layer) -> int:

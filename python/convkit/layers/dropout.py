@@ -27,6 +27,7 @@ class RandomLayer(Layer):
     """
 
     in_place = True
+    has_phases = True
 
     def __init__(self, *, seed: int | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)

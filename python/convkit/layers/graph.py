@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..core.parameters import Shape
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .base import Layer
 
 
@@ -89,6 +91,9 @@ class Tensor:
             f"layer lacks, write a layer of your own"
         )
 
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is neither true nor false: it holds no numbers")
+
     def __iter__(self) -> NoReturn:
         raise TypeError(f"{self!r} cannot be taken apart: it holds no numbers")
 
@@ -118,6 +123,14 @@ def _rescale(tensor: Tensor, scale: Any, offset: Any) -> Tensor:
             f"received {scale!r} and {offset!r}"
         ) from None
     return made
+
+
+_ticks = count(1)
+
+
+def tick() -> int:
+    """A number greater than all before: what was made or set first has the smaller one."""
+    return next(_ticks)
 
 
 class Node:
@@ -162,7 +175,13 @@ class Operation:
     name: str
     _inbound_nodes: list[weakref.ref[Node]]  # its calls, while a model or a tensor holds them
     _inner: Graph | None = None  # what it is made of, where that is other layers
+    _made_at: int  # which of two was made first
     merges: bool = False
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
+        made = super().__new__(cls)
+        object.__setattr__(made, "_made_at", tick())
+        return made
 
     def _calls(self) -> list[Node]:
         """The nodes that are still there, in their order."""

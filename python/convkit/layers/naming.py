@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-_name_counters: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+_used: Counter[str] = Counter()
 
 
 def reset_names() -> None:
     """Begin again with `conv2d`, `dense`, ... for layers that are given no name."""
-    _name_counters.clear()
+    _used.clear()
 
 
 def automatic_name(class_name: str) -> str:
     """The next free name for an object of that class, by Keras's rule: conv2d, conv2d_1, ..."""
     name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
     name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    number = next(_name_counters[name])
+    number = _used[name]
+    _used[name] += 1
     return f"{name}_{number}" if number else name
+
+
+@contextmanager
+def scope() -> Iterator[None]:
+    """Give back, at the end of the block, the names that it used."""
+    before = _used.copy()
+    try:
+        yield
+    finally:
+        _used.clear()
+        _used.update(before)

@@ -1,12 +1,12 @@
-"""How a model's inputs and outputs are given: one, or a list or dictionary of them."""
+"""How the inputs and outputs of what is made of layers are given, and their shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .graph import Tensor
-from .input import InputLayer
+from ..core.parameters import Shape
+from .graph import Graph, Tensor
 
 
 class Structure:
@@ -15,6 +15,7 @@ class Structure:
     Args:
         given: the tensors.
         what: "inputs" or "outputs", for errors.
+        owner: whose they are, for errors.
 
     Attributes:
         tensors: all of them.
@@ -22,9 +23,9 @@ class Structure:
         is_single: whether it is one tensor, not in a list.
     """
 
-    def __init__(self, given: Any, what: str) -> None:
+    def __init__(self, given: Any, what: str, owner: str = "Model") -> None:
         self.keys: list[str] | None = None
-        self.is_single = isinstance(given, Tensor | InputLayer)
+        self.is_single = isinstance(given, Tensor)
         if isinstance(given, Mapping):
             self.keys = [str(key) for key in given]
             values = list(given.values())
@@ -35,11 +36,11 @@ class Structure:
         for value in values:
             if not isinstance(value, Tensor):
                 raise TypeError(
-                    f"Model: {what} must be symbolic tensors, as Input and layers give them, or a "
-                    f"list or dictionary of those, received {value!r}"
+                    f"{owner}: {what} must be symbolic tensors, as Input and layers give them, or "
+                    f"a list or dictionary of those, received {value!r}"
                 )
         if not values:
-            raise ValueError(f"Model: {what} must not be empty")
+            raise ValueError(f"{owner}: {what} must not be empty")
         self.tensors: list[Tensor] = values
 
     def pack(self, values: Sequence[Any]) -> Any:
@@ -93,3 +94,17 @@ class Structure:
             names = [tensor.name for tensor in self.tensors]
             raise ValueError(f"{what} must be {count} of {names}, received {len(values)}")
         return values
+
+
+def shapes_of(graph: Graph, given: Sequence[Shape]) -> list[Shape]:
+    """The shapes of the outputs for inputs of some shapes."""
+    shapes = {(id(t.node), t.index): shape for t, shape in zip(graph.inputs, given, strict=True)}
+    for node in graph.nodes:
+        inputs = [shapes[id(t.node), t.index] for t in node.inputs]
+        layer: Any = node.layer
+        if layer._inner is not None:
+            made = shapes_of(layer._inner, inputs)
+        else:
+            made = [layer.compute_output_shape(inputs if layer.merges else inputs[0])]
+        shapes.update({(id(node), index): shape for index, shape in enumerate(made)})
+    return [shapes[id(t.node), t.index] for t in graph.outputs]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..core.config import flag
+from ..core.custom import custom_object_scope
 from .model import Model
 from .sequential import Sequential
 from .structure import CLASSES
@@ -37,18 +39,26 @@ def clone_model(model: Model) -> Model:
     """
     if not isinstance(model, Model):
         raise TypeError(f"clone_model takes a model, received {model!r}")
-    return type(model).from_config(model.get_config())
+    with custom_object_scope(_own_classes(model)):
+        return type(model).from_config(model.get_config())
 
 
-def load_model(filepath: str | os.PathLike[str], *, compile: bool = True) -> Model:
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: Mapping[str, type[Any]] | None = None,
+    compile: bool = True,
+) -> Model:
     """The model that `model.save` wrote.
 
     Loading runs no code of the file and imports nothing: layers, optimizers, losses and the rest
-    are looked up in a closed list. Names, shapes, types and sizes are checked before memory is
-    used. A trained model comes back with the seed that it was trained with as `model.seed`.
+    are looked up in a closed list, and among the classes that you have registered. Names, shapes,
+    types and sizes are checked before memory is used. A trained model comes back with the seed
+    that it was trained with as `model.seed`.
 
     Args:
         filepath: of the file.
+        custom_objects: classes of your own by their names, besides those that
+            `convkit.saving.register_keras_serializable` has registered.
         compile: whether the model gets its optimizer, loss and metrics, if it had them.
 
     Raises:
@@ -64,10 +74,24 @@ def load_model(filepath: str | os.PathLike[str], *, compile: bool = True) -> Mod
     if not isinstance(filepath, str | os.PathLike):
         raise TypeError(f"load_model takes the path of a file, received {filepath!r}")
     compile = flag(compile, "compile", "load_model")
-    with storage.reading(filepath) as (document, arrays):
+    with (
+        custom_object_scope(custom_objects),
+        storage.reading(filepath) as (document, arrays),
+    ):
         model = _new(document)
         storage.restore(model, document, arrays, compile)
         return model
+
+
+def _own_classes(model: Model) -> dict[str, type[Any]]:
+    """The user's own classes of layers, by their names."""
+    found: dict[str, type[Any]] = {}
+    for layer in model.layers:
+        if isinstance(layer, Model):
+            found.update(_own_classes(layer))
+        elif layer.is_composite:
+            found[type(layer).__name__] = type(layer)
+    return found
 
 
 def _new(document: Any) -> Model:

@@ -12,18 +12,13 @@ from ..core.config import flag
 from ..core.parameters import Array, Parameter, assign
 from ..core.warn import say
 from ..layers.base import WeightSource
+from ..layers.calling import check_phase
 from ..layers.graph import Graph, Node, Operation, Tensor, symbolic
 from ..layers.naming import automatic_name
-from ..layers.structure import Structure
+from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
 from ..training.trainer import Trainer
-from .structure import (
-    check_config,
-    describe_graph,
-    refuse_unknown,
-    restore_graph,
-    shapes_of,
-)
+from .structure import check_config, describe_graph, refuse_unknown, restore_graph
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -216,18 +211,20 @@ class Model(Operation, Trainer):
         given = self._structure(0).flatten(input_shape, "input_shape", leaf=tuple)
         return self._structure(1).pack(shapes_of(self.graph, given))
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """The outputs for one batch; or, of symbolic tensors, those of the model as a layer.
 
         Args:
             inputs: arrays, as `predict_on_batch` takes them; or symbolic tensors.
-            training: of arrays it must be False: `fit` trains.
+            training: of arrays it must not be True: `fit` trains. Of tensors it is what a layer's
+                `call` was given as `training`, or None.
         """
         values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
         if symbolic(values) is None:
-            if flag(training, "training", f'model "{self.name}"'):
+            if training is not None and flag(training, "training", f'model "{self.name}"'):
                 raise ValueError("a model computes as in inference when it is called; fit trains")
             return self.predict_on_batch(inputs)
+        check_phase(self, training)
         tensors = self._structure(0).flatten(inputs, "inputs", leaf=Tensor)
         shapes = shapes_of(self.graph, [tensor.shape for tensor in tensors])
         node = Node(self, tensors, shapes)
@@ -376,6 +373,9 @@ class Model(Operation, Trainer):
         for layer in self.layers:
             if isinstance(layer, Model):
                 for path, parameter in layer.named_weights():
+                    found.setdefault(parameter, f"{layer.name}/{path}")
+            elif layer._composition is not None:
+                for parameter, path in layer._composition.paths.items():
                     found.setdefault(parameter, f"{layer.name}/{path}")
             else:
                 for parameter in layer.weights:

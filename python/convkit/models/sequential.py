@@ -201,12 +201,13 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return shape
 
-    def __call__(self, inputs: Any, training: bool = False) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """The outputs for one batch; or, of a symbolic tensor, those of the model as a layer.
 
         Args:
             inputs: an array, as `predict_on_batch` takes it; or a symbolic tensor.
-            training: of arrays it must be False: `fit` trains.
+            training: of arrays it must not be True: `fit` trains. Of tensors it is what a layer's
+                `call` was given as `training`, or None.
         """
         if isinstance(inputs, Tensor) and not self.built:
             self.build(inputs.shape)
@@ -317,11 +318,12 @@ class Sequential(Model):
 
 def _follow(layer: Any, before: Tensor) -> Tensor:
     """What a layer makes of a tensor; what was built for other shapes is refused."""
-    if isinstance(layer, Model):
+    if isinstance(layer, Model) or layer.is_composite:
         made = layer(before)
         if not isinstance(made, Tensor):
+            kind = "model" if isinstance(layer, Model) else "layer"
             raise ValueError(
-                f'model "{layer.name}" has several outputs and cannot be a layer of a Sequential'
+                f'{kind} "{layer.name}" has several outputs and cannot be a layer of a Sequential'
             )
         return made
     layer.build(before.shape)

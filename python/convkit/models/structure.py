@@ -1,4 +1,4 @@
-"""How a model's inputs and outputs are given, and its graph as a configuration."""
+"""A model's graph as a configuration."""
 
 from __future__ import annotations
 
@@ -7,29 +7,15 @@ from typing import Any
 
 from .. import storage
 from ..core.config import serialize
-from ..core.parameters import Array, Shape
+from ..core.parameters import Array
 from ..layers.base import Layer, WeightSource
 from ..layers.calling import connect
 from ..layers.graph import Graph, Node, Tensor
 from ..layers.input import InputLayer
-from ..layers.structure import Structure
+from ..layers.structure import Structure, shapes_of
 
 # A hostile file shall not keep the machine busy.
 MOST_LAYERS, _MOST_CALLS = 10_000, 20_000
-
-
-def shapes_of(graph: Graph, given: Sequence[Shape]) -> list[Shape]:
-    """The shapes of the outputs for inputs of some shapes."""
-    shapes = {(id(t.node), t.index): shape for t, shape in zip(graph.inputs, given, strict=True)}
-    for node in graph.nodes:
-        inputs = [shapes[id(t.node), t.index] for t in node.inputs]
-        layer: Any = node.layer
-        if layer._inner is not None:
-            made = shapes_of(layer._inner, inputs)
-        else:
-            made = [layer.compute_output_shape(inputs if layer.merges else inputs[0])]
-        shapes.update({(id(node), index): shape for index, shape in enumerate(made)})
-    return [shapes[id(t.node), t.index] for t in graph.outputs]
 
 
 def describe_graph(graph: Graph, structures: tuple[Structure, Structure] | None) -> dict[str, Any]:
@@ -173,8 +159,8 @@ def _outputs(layer: Any, inputs: list[Tensor]) -> Sequence[Tensor]:
         return [layer.tensor()]
     if not inputs:
         raise ValueError(f'the layer "{layer.name}" is called on nothing')
-    if layer._inner is None:
-        return [connect(layer, inputs)]
+    if isinstance(layer, Layer):
+        return connect(layer, inputs)
     shapes = shapes_of(layer._inner, [tensor.shape for tensor in inputs])
     return Node(layer, inputs, shapes).outputs
 

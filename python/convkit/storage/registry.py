@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
+from ..core import custom
 from ..core.config import Configurable
 from ..optimizers import schedules
 
@@ -42,14 +43,22 @@ def known_classes() -> dict[tuple[str, str], type[Configurable]]:
     return found
 
 
+def find_class(module: Any, name: Any) -> type[Configurable] | None:
+    """The class that a file names: convkit's own, or one that the user has registered."""
+    if not isinstance(module, str) or not isinstance(name, str):
+        return None
+    found = known_classes().get((module, name))
+    return custom.find(name) if found is None else found
+
+
 def check_known(description: dict[str, Any], what: str) -> dict[str, Any]:
     """Return what `serialize` made of an object; ValueError if a file could not give it back."""
     key = (description["module"], description["class_name"])
-    if key not in known_classes():
+    if find_class(*key) is None:
         raise ValueError(
             f"{what} is a {'.'.join(key)}, which cannot be saved: a file holds convkit's own "
             f"classes and no code. Use save_weights and load_weights, and build the model in "
-            f"Python"
+            f"Python; or register the class by @convkit.saving.register_keras_serializable()"
         )
     for name, value in description["config"].items():
         if _is_description(value):
@@ -79,10 +88,14 @@ def revive(description: Any, base: type[Configurable]) -> Any:
             f"{_short(unknown)}"
         )
     key = (description.get("module"), description["class_name"])
-    known = known_classes()
-    if not all(isinstance(part, str) for part in key) or key not in known:
-        raise ValueError(f"there is no class {_short('.'.join(map(str, key)))} in convkit")
-    if not issubclass(kind := known[key], base):
+    kind = find_class(*key)
+    if kind is None:
+        raise ValueError(
+            f"there is no class {_short('.'.join(map(str, key)))} in convkit; one of your own is "
+            f"registered by @convkit.saving.register_keras_serializable(), or given in "
+            f"custom_objects"
+        )
+    if not issubclass(kind, base):
         raise ValueError(f"expected a {base.__name__}, found a {kind.__name__}")
     config = {
         name: revive(value, Configurable) if _is_description(value) else value
