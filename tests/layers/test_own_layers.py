@@ -260,6 +260,7 @@ def test_a_layer_that_takes_a_layer(tmp_path: Path) -> None:
     loaded = convkit.models.load_model(tmp_path / "m")
     same(model, loaded)
     assert loaded.layers[1].layer.name == "inner"
+    assert loaded.trainable_weights == []
 
 
 def test_a_dropped_layer_is_freed_at_once() -> None:

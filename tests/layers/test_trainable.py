@@ -243,3 +243,17 @@ def test_the_same_bits_with_any_number_of_threads() -> None:
         return (*each.get_weights(), *map(np.array, history.history.values()))
 
     assert_threads_agree(train)
+
+
+def test_a_model_of_frozen_layers_leaves_them_frozen() -> None:
+    """As in Keras: a new head on old features does not thaw them."""
+    inputs = convkit.Input((4,))
+    old = layers.Dense(3, trainable=False)
+    features = old(inputs)
+    model = convkit.Model(inputs, layers.Dense(2)(features))
+    assert not old.trainable
+    assert len(model.trainable_weights) == 2
+    loaded = convkit.models.clone_model(model)
+    assert [layer.trainable for layer in loaded.layers[1:]] == [False, True]
+    convkit.Model(inputs, features, trainable=False)
+    assert model.layers[-1].trainable

@@ -54,7 +54,8 @@ class Model(Operation, Trainer):
             )
         self._begin(name or automatic_name(type(self).__name__))
         self._connect(Structure(inputs, "inputs"), Structure(outputs, "outputs"))
-        self.trainable = trainable
+        if not flag(trainable, "trainable", self):
+            self.trainable = False  # but True leaves layers alone that were frozen before
 
     def _begin(self, name: str) -> None:
         """Be a model without layers."""
