@@ -6,6 +6,7 @@ Without a name, print the names: all extras that users install for what they do 
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import tempfile
 from importlib import metadata
@@ -15,6 +16,23 @@ import numpy as np
 
 import convkit
 from convkit import layers
+
+
+def diagrams() -> None:
+    model = convkit.zoo.resnet20()
+    text = convkit.utils.model_to_dot(model, show_shapes=True).to_string()
+    assert text.count("->") == len(model.layers) - 1 + 9  # a second arrow into each sum
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.svg"
+        if shutil.which("dot"):  # which is no package of Python's
+            convkit.utils.plot_model(model, path)
+            assert path.stat().st_size > 1000
+            return
+        try:
+            convkit.utils.plot_model(model, path)
+        except ImportError as error:
+            message = str(error)
+    assert "apt-get install graphviz" in message
 
 
 def examples() -> None:
@@ -48,7 +66,7 @@ def sklearn() -> None:
     assert scores.min() > 0.8, scores
 
 
-USES = {"examples": examples, "onnx": onnx, "sklearn": sklearn}
+USES = {"diagrams": diagrams, "examples": examples, "onnx": onnx, "sklearn": sklearn}
 # What no extra brings, so that none of them needs it.
 ELSEWHERE = ("keras", "onnxruntime", "torch")
 

@@ -97,7 +97,6 @@ ABSENT: dict[str, str] = {
     "datasets.california_housing": "images only",
     "saving.save_model": "`model.save`",
     "utils.normalize": "`x / numpy.linalg.norm(x, axis=-1, keepdims=True)`; for pixels `x / 255`",
-    "utils.plot_model": "`model.summary()`, `model.plan()`",
     "utils.image_dataset_from_directory": "read the files with Pillow into one array",
     "utils.Progbar": "tqdm",
     "utils.get_file": "pooch",

@@ -1,4 +1,4 @@
-"""Small helpers: the seed, one-hot labels, automatic names."""
+"""Small helpers: the seed, one-hot labels, automatic names, pictures of models."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from numpy.typing import ArrayLike
 
 from .core import random
 from .core.parameters import Array
+from .diagram import model_to_dot, plot_model
 from .layers import naming
 from .ops._gate import as_array
 
 __all__ = [
     "clear_session",
+    "model_to_dot",
+    "plot_model",
     "set_random_seed",
     "to_categorical",
 ]
