@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from contextlib import redirect_stdout
+from functools import cache
+from io import StringIO
 from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
 
 project = "convkit"
 author = "The convkit developers"
@@ -38,6 +46,7 @@ autodoc_type_aliases = {
 }
 # Nothing is fetched from elsewhere, so references to other packages lead nowhere; ours must.
 nitpick_ignore_regex = [("py:.*", r"(?!convkit\.).*")]
+nitpick_ignore = [("py:class", "convkit.core.custom._Kind")]  # any class
 
 
 def _plain_aliases(*arguments: Any) -> tuple[str | None, ...]:
@@ -46,5 +55,39 @@ def _plain_aliases(*arguments: Any) -> tuple[str | None, ...]:
     return tuple(text and mark.sub(r"\1", text) for text in arguments[-2:])
 
 
+@cache
+def _namespace(text: str) -> dict[str, Any]:
+    """The names after a page's blocks of Python code, which print into the void."""
+    names: dict[str, Any] = {}
+    with redirect_stdout(StringIO()):
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            exec(block, names)
+    return names
+
+
+class Picture(Directive):
+    """The picture of a model that the page's code has made; its summary where dot is not there."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        from convkit.utils import model_to_dot
+
+        source = self.state.document.current_source or self.state.document["source"]
+        with open(source, encoding="utf-8") as file:
+            model = _namespace(file.read())[self.arguments[0]]
+        if shutil.which("dot") is None:
+            lines: list[str] = []
+            model.summary(print_fn=lines.append)
+            return [nodes.literal_block("", "\n".join(lines), language="text")]
+        few = len(model.layers) <= 8
+        text = model_to_dot(model, show_shapes=few, dpi=72).to_string()
+        command = ["dot", "-Tsvg"]
+        drawn = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
+        picture = drawn.stdout.decode()
+        return [nodes.raw("", picture[picture.index("<svg") :], format="html")]
+
+
 def setup(app: Any) -> None:
+    app.add_directive("picture", Picture)
     app.connect("autodoc-process-signature", _plain_aliases)

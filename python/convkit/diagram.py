@@ -100,9 +100,11 @@ def plot_model(
     the operating system's packages (`apt-get install graphviz`, `brew install graphviz`).
 
     Args:
+        model: built.
         to_file: whose ending says the format: png, svg, pdf, jpg and what else `dot` writes.
-        model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi,
-            show_layer_activations, show_trainable, splines: as `model_to_dot` takes them.
+        show_shapes, show_dtype, show_layer_names: as `model_to_dot` takes them.
+        rankdir, expand_nested, dpi, splines: likewise.
+        show_layer_activations, show_trainable: likewise.
 
     Returns:
         In a notebook the picture; None elsewhere.
