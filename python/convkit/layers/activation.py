@@ -110,10 +110,6 @@ class Activation(Layer):
             raise self.error(f"{self.activation} needs inputs (N, K), received shape {input_shape}")
         return input_shape
 
-    def stages(self) -> tuple[Layer, ...]:
-        """The layer itself, or what keeps a logarithm of softmax in its place."""
-        return (_InPlace(self),) if self.activation == "log_softmax" else (self,)
-
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to apply."""
         return self._function is None
@@ -134,38 +130,6 @@ class Activation(Layer):
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The activation's name."""
         return self.activation or "linear"
-
-
-class _InPlace(Layer):
-    """An activation along the last axis that a plan may not move.
-
-    A plan has the last `Activation` follow the views behind it, such as a Flatten, so that it is
-    computed with the loss. It knows of softmax alone that another last axis would change it.
-    """
-
-    keeps_output = True
-
-    def __init__(self, layer: Activation) -> None:
-        super().__init__(name=layer.name)
-        self._layer = layer
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """The input's own shape."""
-        return self._layer.compute_output_shape(input_shape)
-
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
-        """y = activation(x)."""
-        self._layer.forward(x, y, saved, run)
-
-    def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
-    ) -> None:
-        """dx = dy * activation'(x)."""
-        self._layer.backward(x, y, dy, dx, saved, run)
-
-    def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
-        """The activation's name."""
-        return self._layer.describe(input_shape, training)
 
 
 class _OneActivation(Activation):

@@ -120,7 +120,7 @@ class KernelLayer(EpilogueLayer):
         """What the kernel does, then the activation if there is one."""
         if self.activation is None:
             return (self,)
-        return (self, *Activation(self.activation, name=self.name).stages())
+        return (self, Activation(self.activation, name=self.name))
 
     @property
     def bias_value(self) -> Array | None:
