@@ -18,7 +18,7 @@ from ..layers.naming import automatic_name
 from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
 from ..training.trainer import Trainer
-from .structure import check_config, describe_graph, refuse_unknown, restore_graph
+from .structure import check_config, describe_graph, restore_graph
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -365,7 +365,8 @@ class Model(Operation, Trainer):
         self, config: Mapping[str, Any], source: WeightSource | None, depth: int = 0
     ) -> None:
         """Make the layers of a configuration, with weights from a source or new ones."""
-        refuse_unknown(config, ("name", "layers", "calls", "inputs", "outputs"))
+        known = ("name", "layers", "calls", "inputs", "outputs")
+        storage.refuse_unknown(config, known, "model")
         self._connect(*restore_graph(config, source, depth))
 
     def named_weights(self) -> list[tuple[str, Parameter]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import storage
 from ..core.config import serialize
 from ..core.parameters import Array, Shape
 from ..layers.base import Layer, WeightSource
@@ -13,7 +14,7 @@ from ..layers.input import InputLayer
 from ..layers.naming import automatic_name
 from ..training.engine import changes_model
 from .model import Model
-from .structure import MOST_LAYERS, check_config, check_count, refuse_unknown, revive_layer
+from .structure import MOST_LAYERS, check_config, check_count, revive_layer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -253,7 +254,7 @@ class Sequential(Model):
     def _restore(
         self, config: Mapping[str, Any], source: WeightSource | None, depth: int = 0
     ) -> None:
-        refuse_unknown(config, ("name", "layers"))
+        storage.refuse_unknown(config, ("name", "layers"), "model")
         layers = config.get("layers")
         check_count(layers, "layers", MOST_LAYERS)
         assert isinstance(layers, list)

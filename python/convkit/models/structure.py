@@ -61,14 +61,6 @@ def check_config(config: Any, *keys: str) -> Mapping[str, Any]:
     return config
 
 
-def refuse_unknown(config: Mapping[str, Any], known: Sequence[str]) -> None:
-    """ValueError if a model's configuration has more than that."""
-    if unknown := sorted(set(config) - set(known)):
-        raise ValueError(
-            f"its model has entries that convkit does not know: {', '.join(map(repr, unknown[:5]))}"
-        )
-
-
 def check_count(value: Any, what: str, most: int) -> None:
     """ValueError unless a part of a configuration is a list, and not too long."""
     if not isinstance(value, list):

@@ -52,13 +52,18 @@ def words_of(count: int, seed: int, offset: int) -> Array:
     return _philox4x32(counter, (seed & _LOW, seed >> 32)).reshape(-1)[:count]
 
 
+def check_rate(rate: float) -> None:
+    """ValueError unless it is a share that leaves something."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate must be at least 0 and below 1, received {rate!r}")
+
+
 def scaled_mask(count: int, rate: float, seed: int, offset: int) -> Array:
     """Return `count` factors, 0 or float32(1 / (1 - rate)), as float32.
 
     Element i uses the top 24 bits of word i of `words_of`.
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate must be at least 0 and below 1, received {rate!r}")
+    check_rate(rate)
     words = words_of(count, seed, offset)
     kept = (words >> np.uint64(8)) >= math.floor(rate * 2**24)
     return np.asarray(np.where(kept, 1 / (1 - rate), 0), np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arguments import Array, deliver, floating
-from .dropout import words_of
+from .dropout import check_rate, words_of
 
 
 def _normal(count: int, seed: int, offset: int) -> Array:
@@ -62,8 +62,7 @@ def gaussian_dropout_forward(
 ) -> Array:
     """Return x * (1 + sqrt(rate / (1 - rate)) * z), z normal."""
     x = floating(x, "x")
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate must be at least 0 and below 1, received {rate!r}")
+    check_rate(rate)
     noise = math.sqrt(rate / (1 - rate)) * _normal(x.size, seed, step + offset).reshape(x.shape)
     return deliver((x * (1 + noise)).astype(x.dtype), out)
 

@@ -13,22 +13,8 @@ import operator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Array, deliver, expect_shape, floating, nonempty
-
-
-def _images(x: ArrayLike, name: str) -> Array:
-    array = nonempty(floating(x, name), name)
-    if array.ndim < 2:
-        raise ValueError(f"{name} must have at least 2 dimensions, received {array.shape}")
-    return array
-
-
-def _vector(value: ArrayLike | None, name: str, size: int, missing: float) -> Array:
-    if value is None:
-        return np.asarray(missing)
-    array = floating(value, name, ndim=1)
-    expect_shape(array, (size,), name)
-    return array
+from ._arguments import Array, deliver, expect_shape, floating
+from .layernorm import along_last, rows
 
 
 def _grouped(x: Array, groups: int) -> Array:
@@ -51,9 +37,9 @@ def groupnorm_forward(
     rstd: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Normalise x (N, ..., C) by its groups' statistics; return (y, mean, rstd), (N, groups)."""
-    x = _images(x, "x")
-    gamma = _vector(gamma, "gamma", x.shape[-1], 1.0)
-    beta = _vector(beta, "beta", x.shape[-1], 0.0)
+    x = rows(x, "x")
+    gamma = along_last(gamma, "gamma", x.shape[-1], 1.0)
+    beta = along_last(beta, "beta", x.shape[-1], 0.0)
     grouped = _grouped(x, groups)
     center = grouped.mean(axis=(1, 3), keepdims=True)
     variance = np.square(grouped - center).mean(axis=(1, 3), keepdims=True)
@@ -79,9 +65,9 @@ def groupnorm_backward(
     With g = dy * gamma and means over a group: dx = rstd * (g - mean(g) - xhat * mean(g * xhat)),
     because mean and variance depend on x too.
     """
-    dy, x = _images(dy, "dy"), _images(x, "x")
+    dy, x = rows(dy, "dy"), rows(x, "x")
     expect_shape(dy, x.shape, "dy")
-    gamma = _vector(gamma, "gamma", x.shape[-1], 1.0)
+    gamma = along_last(gamma, "gamma", x.shape[-1], 1.0)
     center, scale = floating(mean, "mean", ndim=2), floating(rstd, "rstd", ndim=2)
     expect_shape(center, (x.shape[0], center.shape[1]), "mean")
     expect_shape(scale, center.shape, "rstd")

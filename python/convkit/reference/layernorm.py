@@ -13,14 +13,16 @@ from numpy.typing import ArrayLike
 from ._arguments import Array, deliver, expect_shape, floating, nonempty
 
 
-def _rows(x: ArrayLike, name: str) -> Array:
+def rows(x: ArrayLike, name: str) -> Array:
+    """Return x as an array (..., K) of at least two dimensions; ValueError if it is none."""
     array = nonempty(floating(x, name), name)
     if array.ndim < 2:
         raise ValueError(f"{name} must have at least 2 dimensions, received {array.shape}")
     return array
 
 
-def _vector(value: ArrayLike | None, name: str, size: int, missing: float) -> Array:
+def along_last(value: ArrayLike | None, name: str, size: int, missing: float) -> Array:
+    """Return a gamma or a beta (K,), or what stands for a missing one."""
     if value is None:
         return np.asarray(missing)
     array = floating(value, name, ndim=1)
@@ -39,9 +41,9 @@ def layernorm_forward(
     rstd: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Normalise the rows of x (..., K) by their own statistics; return (y, mean, rstd)."""
-    x = _rows(x, "x")
-    gamma = _vector(gamma, "gamma", x.shape[-1], 1.0)
-    beta = _vector(beta, "beta", x.shape[-1], 0.0)
+    x = rows(x, "x")
+    gamma = along_last(gamma, "gamma", x.shape[-1], 1.0)
+    beta = along_last(beta, "beta", x.shape[-1], 0.0)
     center = x.mean(axis=-1)
     variance = np.square(x - center[..., None]).mean(axis=-1)
     scale = 1 / np.sqrt(variance + epsilon)
@@ -65,9 +67,9 @@ def layernorm_backward(
     With g = dy * gamma and means over a row: dx = rstd * (g - mean(g) - xhat * mean(g * xhat)),
     because mean and variance depend on x too.
     """
-    dy, x = _rows(dy, "dy"), _rows(x, "x")
+    dy, x = rows(dy, "dy"), rows(x, "x")
     expect_shape(dy, x.shape, "dy")
-    gamma = _vector(gamma, "gamma", x.shape[-1], 1.0)
+    gamma = along_last(gamma, "gamma", x.shape[-1], 1.0)
     center, scale = floating(mean, "mean"), floating(rstd, "rstd")
     expect_shape(center, x.shape[:-1], "mean")
     expect_shape(scale, x.shape[:-1], "rstd")

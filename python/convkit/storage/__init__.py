@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         describe,
         describe_training,
         describe_weights,
+        refuse_unknown,
         restore,
         restore_training,
     )
@@ -37,6 +38,7 @@ __all__ = [
     "describe_weights",
     "pack",
     "reading",
+    "refuse_unknown",
     "restore",
     "restore_training",
     "revive",

@@ -189,10 +189,10 @@ def restore(
         raise ValueError(
             "it holds weights alone: build the model in Python and call model.load_weights(path)"
         )
-    _refuse_unknown(document, _ENTRIES, "document")
+    refuse_unknown(document, _ENTRIES, "document")
     _restore_layers(model, _entry(document, "model", dict), arrays)
     training = _entry(document, "training", dict)
-    _refuse_unknown(training, _TRAINING, "training state")
+    refuse_unknown(training, _TRAINING, "training state")
     model._engine.steps = _count(training, "steps")
     seed = training.get("seed")
     model.seed = None if seed is None else random.check_seed(_entry(training, "seed", int))
@@ -206,7 +206,7 @@ def restore(
 def _restore_layers(model: StoredModel, described: Mapping[str, Any], arrays: Arrays) -> None:
     if (described.get("module"), described.get("class_name")) not in _MODELS:
         raise ValueError("its model is no Sequential and no Model of convkit")
-    _refuse_unknown(described, DESCRIPTION, "model")
+    refuse_unknown(described, DESCRIPTION, "model")
     config = _entry(described, "config", dict)
     model.name = _entry(config, "name", str)
     model._restore(config, arrays.take)
@@ -215,7 +215,7 @@ def _restore_layers(model: StoredModel, described: Mapping[str, Any], arrays: Ar
 def _restore_compiled(
     model: StoredModel, compiled: Mapping[str, Any], training: Mapping[str, Any], arrays: Arrays
 ) -> None:
-    _refuse_unknown(compiled, ("optimizer", "loss", "loss_weights", "metrics"), "compile")
+    refuse_unknown(compiled, ("optimizer", "loss", "loss_weights", "metrics"), "compile")
     optimizer: Optimizer = revive(compiled.get("optimizer"), Optimizer)
     loss = compiled.get("loss")
     metrics = _entry(compiled, "metrics", list)
@@ -331,7 +331,7 @@ def _entry(document: Mapping[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _refuse_unknown(document: Mapping[str, Any], known: Collection[str], what: str) -> None:
+def refuse_unknown(document: Mapping[str, Any], known: Collection[str], what: str) -> None:
     """ValueError if a part of the document has keys that no version of convkit has written."""
     if unknown := sorted(document.keys() - set(known)):
         raise ValueError(f"its {what} has entries that convkit does not know: {_listed(unknown)}")
