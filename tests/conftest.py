@@ -20,6 +20,8 @@ import pytest
 
 from convkit import runtime
 
+_SLOW = pytest.StashKey[int]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -28,10 +30,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="run at most N of each test's cases, the same ones every time (for slow builds)",
     )
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes minutes; runs with --slow alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a sample of each test function's cases, and their order."""
+    """Keep a sample of each test function's cases, and their order; slow ones if asked to."""
+    if not config.getoption("--slow"):
+        slow = {item for item in items if item.get_closest_marker("slow")}
+        config.hook.pytest_deselected(items=list(slow))
+        config.stash[_SLOW] = len(slow)
+        items[:] = [item for item in items if item not in slow]
     most = config.getoption("--sample")
     if most is None:
         return
@@ -177,6 +189,8 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the counts as rows of the README's table, against which .ci/counts.py holds them."""
+    if left_out := terminalreporter.config.stash.get(_SLOW, 0):
+        terminalreporter.write_line(f"{left_out} tests take minutes, and run with --slow alone")
     table: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):

@@ -215,8 +215,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "no counterpart for activity_regularizer=",
     ),
     "noise": (
-        lambda: keras.layers.Dropout(0.5, noise_shape=(1, 4, 4, 3)),
-        "no counterpart for noise_shape=",
+        lambda: keras.layers.Dropout(0.5, noise_shape=(8, 1, 1, 3)),
+        "noise_shape begins with None, for batches of any size, or 1",
     ),
 }
 
@@ -371,9 +371,8 @@ def test_the_numbers_of_a_rescaling_may_be_arrays(case: int) -> None:
 
 
 def test_other_models_are_refused() -> None:
-    x = keras.Input((3,))
-    with pytest.raises(TypeError, match=r"expected a keras\.Sequential, received Functional"):
-        interop.from_keras(keras.Model(x, keras.layers.Dense(2)(x)))
+    with pytest.raises(TypeError, match=r"expected a keras\.Sequential, or .* received Dense"):
+        interop.from_keras(keras.layers.Dense(2))
     with pytest.raises(ValueError, match="is not built; give it an Input"):
         interop.from_keras(keras.Sequential([keras.layers.Dense(2)]))
     with pytest.raises(ValueError, match="is not built: begin it with Input"):

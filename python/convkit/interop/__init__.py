@@ -12,8 +12,9 @@ layers have none. Keras and PyTorch themselves are imported when a function need
 
 from __future__ import annotations
 
-from .keras import from_keras, to_keras
+from .read_keras import from_keras
 from .read_torch import from_torch
+from .write_keras import to_keras
 from .write_torch import to_torch
 
 __all__ = ["from_keras", "from_torch", "to_keras", "to_torch"]

@@ -233,7 +233,9 @@ def _(layer: layers.Flatten, place: _Place) -> Iterator[Operator]:
 
 @operators_of.register(layers.Dropout)
 def _(layer: layers.Dropout, place: _Place) -> Iterator[Operator]:
-    yield Operator("Dropout", (), {"ratio": layer.rate}, layer.name)
+    # Whoever has operators for training has none whose mask has a shape of its own.
+    op = "Dropout" if layer.noise_shape is None else "SharedDropout"
+    yield Operator(op, (), {"ratio": layer.rate}, layer.name)
 
 
 @operators_of.register(layers.GaussianDropout)

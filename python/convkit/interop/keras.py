@@ -1,27 +1,21 @@
-"""Keras's Sequential as a convkit model, and back.
+"""Layers of Keras as convkit's, and back.
 
 Both have the same layers under the same names, with the same arguments, layouts and weights, so
-that the table of correspondences only says which arguments count.
+that the table of correspondences only says which arguments count. `read_keras` and `write_keras`
+make models of them.
 """
 
 from __future__ import annotations
 
-import random as seeds
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import constraints, layers, regularizers
-from ..core import random
 from ..core.parameters import Array
-from ..models import Sequential
-from .chain import chain_of
+from ..models import Model
 from .packages import package
-from .verify import verify as compare
-
-if TYPE_CHECKING:
-    import keras
 
 # The table: a layer of both libraries is one entry, with the arguments that both have.
 _WINDOW = ("strides", "padding")
@@ -31,8 +25,11 @@ _KERNEL = ("kernel_regularizer", "kernel_constraint")
 _CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", *_BIAS)
 _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Activation: ("activation",),
+    layers.Add: (),
+    layers.Average: (),
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
     layers.BatchNormalization: ("momentum", *_SCALES, "beta_constraint", "gamma_constraint"),
+    layers.Concatenate: ("axis",),
     layers.Conv2D: ("filters", "groups", *_CONVOLUTION, *_KERNEL),
     layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, *_KERNEL),
     layers.Cropping2D: ("cropping",),
@@ -40,7 +37,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.DepthwiseConv2D: (
         *("depth_multiplier", *_CONVOLUTION, "depthwise_regularizer", "depthwise_constraint"),
     ),
-    layers.Dropout: ("rate", "seed"),
+    layers.Dropout: ("rate", "noise_shape", "seed"),
     layers.ELU: ("alpha",),
     layers.Flatten: (),
     layers.GaussianDropout: ("rate", "seed"),
@@ -51,7 +48,10 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.GlobalMaxPooling2D: ("keepdims",),
     layers.Identity: (),
     layers.LeakyReLU: ("negative_slope",),
+    layers.Maximum: (),
     layers.MaxPooling2D: ("pool_size", *_WINDOW),
+    layers.Minimum: (),
+    layers.Multiply: (),
     layers.Normalization: ("axis", "mean", "variance", "invert"),
     layers.Permute: ("dims",),
     layers.PReLU: ("alpha_regularizer", "shared_axes"),
@@ -66,6 +66,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     ),
     layers.Softmax: (),
     layers.SpatialDropout2D: ("rate", "seed"),
+    layers.Subtract: (),
     layers.UpSampling2D: ("size", "interpolation"),
     layers.ZeroPadding2D: ("padding",),
 }
@@ -74,59 +75,24 @@ _BY_NAME = {kind.__name__: kind for kind in _ARGUMENTS}
 _IGNORED = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape")
 
 
-def from_keras(model: keras.Sequential, *, verify: bool = True) -> Sequential:
-    """Make a convkit model of a Keras model, with its weights.
-
-    Names and `trainable` of the layers come along. The model is not compiled. Layers are read by
-    their classes and arguments, so that subclasses, replaced methods, functions of one's own that
-    are called as Keras's, and dtype policies other than float32 are refused.
+def read_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
+    """Make a layer of one of Keras's, without its weights.
 
     Args:
-        model: a built Sequential, of any backend of Keras, channels-last.
-        verify: whether both are tried on the same random batch, of two images or one.
+        layer: built.
+        rank: of its input, the first one of several.
+        theirs: Keras.
 
     Raises:
-        ValueError: a layer, or an argument of one, has no counterpart in convkit; or the model is
-            not built; or what the new model gives for the random batch is further from what
-            Keras's gives than rounding explains.
-        TypeError: not a Sequential of Keras.
-        ImportError: Keras is missing; the message says how to install it.
+        ValueError: it, or an argument of it, has no counterpart in convkit.
     """
-    theirs = package("keras")
-    if not isinstance(model, theirs.Sequential):
-        raise TypeError(f"expected a keras.Sequential, received {type(model).__name__}")
-    if not model.built or not model.inputs:
-        raise ValueError(f'the Keras model "{model.name}" is not built; give it an Input')
-    _check_calls(model, theirs.Sequential, f'the Keras model "{model.name}"')
-    copies: list[layers.Layer] = []
-    shape = tuple(model.input_shape)
-    for layer in model.layers:
-        copies.append(_from_layer(layer, len(shape), theirs))
-        shape = copies[-1].compute_output_shape(shape)
-    with random.seeded(0):  # the initializers of what is overwritten
-        ours = Sequential([layers.Input(tuple(model.input_shape[1:])), *copies], name=model.name)
-    for copy, layer in zip(copies, model.layers, strict=True):
-        copy.set_weights(_without_count(layer.get_weights(), copy))
-        copy.trainable = layer.trainable
-    if verify:
-        compare(ours, lambda x: _run(model, x, theirs), "the Keras model")
-    return ours
-
-
-def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
     name = type(layer).__name__
     kind = _BY_NAME.get(name)
     if kind is None or type(layer) is not getattr(theirs.layers, name):
-        raise _error(
+        raise error(
             layer, f"it has no counterpart in convkit; these have: {', '.join(sorted(_BY_NAME))}"
         )
-    _check_calls(layer, type(layer), f'Keras layer "{layer.name}" ({name})')
-    if layer.dtype_policy.name != "float32":
-        raise _error(
-            layer,
-            f"its dtype policy is {layer.dtype_policy.name!r}, and convkit computes in float32: "
-            f"make the model anew with that, and give it the weights",
-        )
+    check_layer(layer)
     if hasattr(layer, "activation"):
         _check_activation(layer, theirs)
     config = layer.get_config()
@@ -135,21 +101,27 @@ def _from_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
         if name in wanted or name in _IGNORED or name.endswith("_initializer"):
             continue
         if not _means_nothing(name, value, rank):
-            raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
+            raise error(layer, f"convkit has no counterpart for {name}={value!r}")
     for name, value in wanted.items():
         if name.endswith(tuple(_OF_PARAMETERS)) and value is not None:
             wanted[name] = _of_parameter(value, layer, name)
     if kind is layers.Rescaling:
-        wanted = {name: _channel_numbers(layer, name) for name in wanted}
+        wanted = {name: channel_numbers(layer, name, getattr(layer, name)) for name in wanted}
     return kind(name=layer.name, **wanted)
 
 
-def _without_count(weights: list[Array], copy: layers.Layer) -> list[Array]:
-    """A layer's weights; of a Normalization without the number that Keras keeps and never reads."""
-    return weights[:2] if isinstance(copy, layers.Normalization) else weights
+def check_layer(layer: Any) -> None:
+    """ValueError if a layer computes something else than its class says, or not in float32."""
+    check_calls(layer, type(layer), f'Keras layer "{layer.name}" ({type(layer).__name__})')
+    if layer.dtype_policy.name != "float32":
+        raise error(
+            layer,
+            f"its dtype policy is {layer.dtype_policy.name!r}, and convkit computes in float32: "
+            f"make the model anew with that, and give it the weights",
+        )
 
 
-def _check_calls(ours: Any, kind: type, what: str) -> None:
+def check_calls(ours: Any, kind: type, what: str) -> None:
     """ValueError if an object, or its class, computes something else than `kind` does."""
     calls = ("__call__", "call", "convolution_op")
     own = [
@@ -168,29 +140,19 @@ def _check_activation(layer: Any, theirs: Any) -> None:
     """ValueError unless the function is Keras's own; one's own may be called as Keras's."""
     name = getattr(layer.activation, "__name__", "")
     if layer.activation is not getattr(theirs.activations, name, None):
-        raise _error(layer, f"convkit has no such activation: {layer.activation!r}")
+        raise error(layer, f"convkit has no such activation: {layer.activation!r}")
 
 
-def _channel_numbers(layer: Any, name: str) -> float | list[float]:
-    """A Rescaling's numbers, which may be an array: one, or one for each channel."""
-    value = getattr(layer, name)
+def channel_numbers(layer: Any, name: str, value: Any) -> float | list[float]:
+    """Numbers that scale or move a layer's input, perhaps an array: one, or one a channel."""
     array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     if array.ndim == 0:
         return float(array)
     if array.size != array.shape[-1]:
-        raise _error(
+        raise error(
             layer, f"{name} must be a number, or one for each channel, received shape {array.shape}"
         )
     return [float(number) for number in array.reshape(-1)]
-
-
-def _run(network: Any, x: Array, theirs: Any) -> Array:
-    """What a Keras model makes of images, without gradients."""
-    if theirs.backend.backend() == "torch":
-        with package("torch").no_grad():
-            result: Array = network(x, training=False).cpu().numpy()
-            return result
-    return np.asarray(theirs.ops.convert_to_numpy(network(x, training=False)))
 
 
 # What the arguments that convkit does not have, or only so, must be.
@@ -225,7 +187,7 @@ def _of_parameter(value: Mapping[str, Any], layer: Any, name: str) -> Any:
     kind = {kind.__name__: kind for kind in kinds}.get(value.get("class_name", ""))
     # A class of somebody else's may have the same name; Keras then says so.
     if kind is None or value.get("module") != f"keras.{module}":
-        raise _error(layer, f"convkit has no counterpart for {name}={value!r}")
+        raise error(layer, f"convkit has no counterpart for {name}={value!r}")
     return kind(**value["config"])
 
 
@@ -233,50 +195,17 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _error(layer: Any, message: str) -> ValueError:
+def error(layer: Any, message: str) -> ValueError:
+    """A ValueError that names a layer of Keras."""
     return ValueError(f'Keras layer "{layer.name}" ({type(layer).__name__}): {message}')
 
 
-def to_keras(model: Sequential, *, verify: bool = True) -> keras.Sequential:
-    """Make a Keras model of a convkit model, with its weights.
-
-    Names and `trainable` of the layers come along. The model is not compiled. The random numbers
-    of Python, from which Keras takes its seeds, are as before afterwards.
-
-    Args:
-        model: built, with weights.
-        verify: whether both are tried on the same random batch, of two images or one.
+def write_layer(layer: layers.Layer, theirs: Any) -> Any:
+    """Make one of Keras's layers of one of convkit's, without its weights.
 
     Raises:
-        ValueError: the model is not built, or a layer has no counterpart in Keras; or what Keras's
-            model gives for the random batch is further from what this one gives than rounding
-            explains.
-        ImportError: Keras is missing; the message says how to install it.
+        ValueError: it, or an argument of it, has no counterpart in Keras.
     """
-    theirs = package("keras")
-    shape, state = model.input_shape, seeds.getstate()
-    try:
-        chain = chain_of(model)
-        copies = [_to_layer(layer, theirs) for layer in chain]
-        network: keras.Sequential = theirs.Sequential(
-            [theirs.Input(shape[1:]), *copies], name=model.name
-        )
-    finally:
-        seeds.setstate(state)
-    for copy, layer in zip(copies, chain, strict=True):
-        weights = layer.get_weights()
-        if isinstance(layer, layers.Normalization) and weights:
-            copy.set_weights([*weights, np.zeros((), np.int32)])
-            copy.finalize_state()  # or it would compute with what it was made with
-        else:
-            copy.set_weights(weights)
-        copy.trainable = layer.trainable
-    if verify:
-        compare(model, lambda x: _run(network, x, theirs), "its copy in Keras")
-    return network
-
-
-def _to_layer(layer: layers.Layer, theirs: Any) -> Any:
     arguments = _ARGUMENTS.get(type(layer))
     if arguments is None:
         raise layer.error(
@@ -293,3 +222,23 @@ def _to_layer(layer: layers.Layer, theirs: Any) -> Any:
             kind = getattr(getattr(theirs, module), type(ours).__name__)
             wanted[name] = kind(**ours.get_config())
     return getattr(theirs.layers, type(layer).__name__)(name=layer.name, **wanted)
+
+
+def run(network: Any, model: Model, x: Any, theirs: Any) -> list[Array]:
+    """What a Keras model makes of an array, or of a list of several inputs', without gradients.
+
+    Args:
+        network: of Keras.
+        model: its counterpart, whose inputs and outputs say in which order arrays stand.
+        x: one array, or a list with one for each input.
+        theirs: Keras.
+    """
+    given = model._structure(0).pack(x if isinstance(x, list) else [x])
+    if theirs.backend.backend() == "torch":
+        with package("torch").no_grad():
+            made = model._structure(1).flatten(
+                network(given, training=False), "outputs", np.ndarray
+            )
+            return [each.cpu().numpy() for each in made]
+    made = model._structure(1).flatten(network(given, training=False), "outputs", np.ndarray)
+    return [np.asarray(theirs.ops.convert_to_numpy(each)) for each in made]

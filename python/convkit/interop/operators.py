@@ -31,8 +31,8 @@ class Operator:
     - GlobalAveragePool, GlobalMaxPool: to (N, C, 1, 1).
     - Flatten: to (N, C * H * W). Reshape: sizes, of one sample. Transpose: perm.
     - Pad: pads, with zeros; negative ones cut off. Dropout: ratio.
-    - SpatialDropout2D, GaussianDropout: ratio. GaussianNoise: stddev. They, and Dropout, do nothing
-      but in training; ONNX has only Dropout.
+    - SpatialDropout2D, SharedDropout, GaussianDropout: ratio. GaussianNoise: stddev. They, and
+      Dropout, do nothing but in training; ONNX has only Dropout.
     - Mul, Add: one array, a number or one for each channel.
     - Clip: min, max, infinite for none. ThresholdedRelu: alpha.
     - PRelu: one array of slopes, which is broadcast to a sample; of_channels says that there is one
@@ -63,7 +63,7 @@ class Operator:
 
 # convkit's activations as operators. A softmax runs along the channels, axis 1 of both layouts that
 # The operators that pass their input on, but in training.
-IN_TRAINING = ("Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D")
+IN_TRAINING = ("Dropout", "GaussianDropout", "GaussianNoise", "SharedDropout", "SpatialDropout2D")
 
 # it meets here, (N, C) and (N, C, H, W).
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -1,0 +1,155 @@
+"""The networks of keras.applications here: converted, predicting, trained a step, saved.
+
+The small ones run each time, all of them with `--slow`.
+
+**How far a step may lie from Keras's.** Both libraries compute the same gradients in float32, with
+sums in different orders. By backward error analysis (Higham, Accuracy and Stability of Numerical
+Algorithms, 2002, chapter 3) each computed value is the exact one for weights that are a little
+different: a sum of n products by about sqrt(n) * 2**-24 of each, as its roundings are independent
+(Higham and Mary, A new approach to probabilistic rounding error analysis, 2019), and n is 4608 at
+most in the convolutions here, which gives 2**-18. So rounding moves an update as far as such
+changes of all weights do, through however many layers, with whatever cancels on the way: in the
+statistics of few numbers, in the gradient of a bias before a batch normalisation, which is zero but
+for rounding, and in the ReLUs and max-pools whose inputs are so near to a kink that they fall on
+its other side. That is measured, as `convkit.interop.verify` does it for predictions: a twin of the
+model, with weights changed by 2**-18 of themselves, each up or down at random, makes the same step.
+Of each tensor, the root of the sum of squares of the difference between both libraries' updates is
+at most
+
+- `MARGIN` times that of the difference between the twin's update and the model's, for the twin is
+  one draw of such changes, and
+- 2**-17 of that of the update, for the roundings of the tensor's own gradient, and
+- 2**-23 of that of the weights, which are rounded when the update is added, in both libraries.
+
+As a bound that does not depend on the twin, all updates together are at most `ALL` of their size
+apart.
+"""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from compare import Array
+from convkit import interop
+from families import FAMILIES, SMALL, Family, leaves, made
+from peer_keras import WITH_KERAS, keras, numbers, torch
+
+pytestmark = WITH_KERAS
+
+NUDGE = 2.0**-18
+MARGIN = 8.0
+ALL = 1e-2
+RATE = 0.1
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_network(name: str, tmp_path: Path) -> None:
+    check_family(SMALL[name], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family(name: str, tmp_path: Path) -> None:
+    check_family(FAMILIES[name], tmp_path)
+    gc.collect()
+
+
+def check_family(family: Family, folder: Path) -> None:
+    """Convert a network, compare what both predict and learn, and save and load the copy."""
+    network, x, y = made(family)
+    model = interop.from_keras(network)
+    names = [each.name for each in network.operations]
+    assert [each.name for each in model.layers if each.name in names] == names
+    with torch.no_grad():
+        expected = numbers(network(x, training=False))
+    predictions = model.predict_on_batch(x)
+    assert np.ptp(expected, axis=0).max() > 1e-3  # they depend on the images
+    assert np.abs(predictions - expected).max() <= 1e-4 * np.abs(expected).max()
+    survives_saving(model, x, predictions, folder)
+    agrees_with_onnxruntime(model, x, predictions, folder)
+    assert_same_step(network, model, x, y)
+
+
+# All that concerns ONNX: it runs as soon as `convkit.onnx.export` takes graphs.
+def agrees_with_onnxruntime(
+    model: convkit.Model, x: Array, predictions: Array, folder: Path
+) -> None:
+    """Export a model, and let onnxruntime predict the same."""
+    pytest.importorskip("onnx", reason="needs the package onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is compared with")
+    path = folder / "model.onnx"
+    try:
+        convkit.onnx.export(model, path)
+    except ValueError as error:
+        if "only a chain of layers can be converted" in str(error):
+            return
+        raise
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
+    assert np.abs(predictions - theirs).max() <= 1e-4 * np.abs(theirs).max()
+
+
+def survives_saving(model: convkit.Model, x: Array, predictions: Array, folder: Path) -> None:
+    """Save a model, load it, and predict the same bits."""
+    path = folder / "model.safetensors"
+    model.save(path)
+    loaded = convkit.models.load_model(path)
+    np.testing.assert_array_equal(loaded.predict_on_batch(x), predictions)
+    assert [each.name for each in loaded.layers] == [each.name for each in model.layers]
+    path.unlink()
+
+
+def assert_same_step(network: Any, model: convkit.Model, x: Array, y: Array) -> None:
+    """Let both, and the twin, make one step of SGD; see the module's docstring."""
+    twin = convkit.models.clone_model(model)
+    rng = np.random.default_rng(1)
+    twin.set_weights([_nudged(weights, rng) for weights in model.get_weights()])
+    before = [_weights(each) for each in (model, twin)]
+    for each, library in ((model, convkit), (twin, convkit), (network, keras)):
+        each.compile(library.optimizers.SGD(RATE), "categorical_crossentropy")
+        each.train_on_batch(x, y)
+    ours, nudged = (
+        {path: after - old[path] for path, after in _weights(each).items()}
+        for each, old in zip((model, twin), before, strict=True)
+    )
+    theirs = {path: after - before[0][path] for path, after in _of_keras(network, model).items()}
+    assert list(ours) == list(theirs)
+    far = []
+    for path, update in theirs.items():
+        allowed = MARGIN * _norm(nudged[path] - ours[path])
+        allowed += 2.0**-17 * _norm(update) + 2.0**-23 * _norm(before[0][path])
+        if not (distance := _norm(ours[path] - update)) <= allowed:
+            far.append(f"{path}: {distance:.3g}, allowed {allowed:.3g} of {_norm(update):.3g}")
+    assert not far, "\n".join(far)
+    total = _norm(np.array([_norm(each) for each in theirs.values()]))
+    apart = _norm(np.array([_norm(ours[path] - each) for path, each in theirs.items()]))
+    assert apart <= ALL * total
+
+
+def _nudged(weights: Array, rng: np.random.Generator) -> Array:
+    signs = rng.choice(np.array([-1.0, 1.0], np.float32), weights.shape)
+    return weights * (1 + np.float32(NUDGE) * signs)
+
+
+def _norm(array: Array) -> float:
+    return float(np.sqrt(np.square(array, dtype=np.float64).sum()))
+
+
+def _weights(model: convkit.Model) -> dict[str, Array]:
+    return {each.path: each.numpy() for each in model.weights}
+
+
+def _of_keras(network: Any, model: convkit.Model) -> dict[str, Array]:
+    """The weights of Keras's layers under the paths, and in the shapes, of ours."""
+    layers = {layer.name: layer.get_weights() for layer in leaves(network)}
+    found: dict[str, Array] = {}
+    for layer in model.graph.all_layers():
+        for own, theirs in zip(layer.weights, layers.get(layer.name, ()), strict=False):
+            found[own.path] = theirs.reshape(own.shape)
+    return {each.path: found[each.path] for each in model.weights}
