@@ -67,7 +67,7 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "mean": [1.5],
     "momentum": [0.25],
     "negative_slope": [0.5],
-    "noise_shape": [(None, 1, 1, 1), (1, None, 3, 4)],
+    "noise_shape": [(None, 1, 1, 1), (1, None, 6, 4)],
     "offset": [1.0, (1.0, 2.0, 3.0, 4.0)],
     "pointwise_regularizer": ["l1"],
     "rate": [0.25, 0.0],

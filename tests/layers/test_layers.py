@@ -52,6 +52,7 @@ ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Activation(convkit.activations.swish), (5,)),
     (layers.Softmax(), (5,)),
     (layers.Dropout(0.25, seed=4), (5,)),
+    (layers.Dropout(0.25, (None, 1, 1, 1)), (7, 6, 4)),
     (layers.Flatten(), (7, 6, 4)),
     (layers.Dense(9, "tanh"), (2, 3, 5)),
     (layers.Dense(9, "relu", kernel_initializer=convkit.initializers.Constant(0.5)), (5,)),

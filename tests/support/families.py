@@ -26,11 +26,14 @@ class Family(NamedTuple):
         size: of the images, rows and columns.
         batch: of one step. With few images, or few pixels in the last maps, batch normalisation
             takes differences of almost equal numbers.
+        pixels: whether it takes 0 to 255, and begins with layers that scale that; else what a
+            normal distribution gives.
     """
 
     make: Callable[..., Any]
     size: int
     batch: int = 8
+    pixels: bool = False
 
 
 def _application(name: str, **options: Any) -> Callable[..., Any]:
@@ -69,22 +72,24 @@ FAMILIES: dict[str, Family] = {
     "ResNet50V2": Family(_application("ResNet50V2"), 64),
     "MobileNet": Family(_application("MobileNet"), 64),
     "MobileNetV2": Family(_application("MobileNetV2"), 64),
-    "MobileNetV3Small": Family(_application("MobileNetV3Small"), 64),
+    "MobileNetV3Small": Family(_application("MobileNetV3Small"), 64, pixels=True),
     "DenseNet121": Family(_application("DenseNet121"), 64),
     "InceptionV3": Family(_application("InceptionV3"), 96),
     "InceptionResNetV2": Family(_application("InceptionResNetV2"), 96),
     "Xception": Family(_application("Xception"), 71),
     "NASNetMobile": Family(_NASNET, 64),
-    "EfficientNetB0": Family(_application("EfficientNetB0"), 64),
-    "EfficientNetV2B0": Family(_application("EfficientNetV2B0"), 64),
-    "ConvNeXtTiny": Family(_application("ConvNeXtTiny"), 32),
+    "EfficientNetB0": Family(_application("EfficientNetB0"), 64, pixels=True),
+    "EfficientNetV2B0": Family(_application("EfficientNetV2B0"), 64, pixels=True),
+    "ConvNeXtTiny": Family(_application("ConvNeXtTiny"), 32, pixels=True),
 }
 
 # The same code of Keras with fewer and narrower layers.
 SMALL: dict[str, Family] = {
     "MobileNetV2": Family(_application("MobileNetV2", alpha=0.35), 32, 16),
     "ConvNeXt": Family(
-        _part("convnext", "ConvNeXt", depths=[1, 1, 2, 1], projection_dims=[8, 16, 24, 32]), 32
+        _part("convnext", "ConvNeXt", depths=[1, 1, 2, 1], projection_dims=[8, 16, 24, 32]),
+        32,
+        pixels=True,
     ),
     "EfficientNet": Family(
         _part(
@@ -96,6 +101,7 @@ SMALL: dict[str, Family] = {
         ),
         32,
         16,
+        pixels=True,
     ),
 }
 
@@ -105,12 +111,16 @@ def made(family: Family, seed: int = 0) -> tuple[Any, Array, Array]:
 
     Kernels have the variances that keep values about 1 large through the layers; statistics are
     those of the batch, changed at random by some tenths, so that each of them matters and none
-    makes the values vanish.
+    makes the values vanish. Batch normalisations move most values away from 0: where many lie near
+    a kink, such as ReLU's, rounding takes some to its other side, in every library.
     """
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     network = family.make((family.size, family.size, 3))
-    x = rng.random((family.batch, *network.input_shape[1:]), np.float32)
+    shape = (family.batch, *network.input_shape[1:])
+    x = rng.standard_normal(shape, np.float32)
+    if family.pixels:
+        x = np.float32(255.0) * rng.random(shape, np.float32)
     y = np.eye(CLASSES, dtype=np.float32)[np.arange(family.batch) % CLASSES]
     for layer in leaves(network):
         for rate in ("rate", "drop_path_rate"):
@@ -137,7 +147,12 @@ def _drawn(variable: Any, rng: np.random.Generator) -> Array:
     if "kernel" in name:
         terms = np.prod(shape[:2] if "depthwise" in name else shape[:-1])
         return rng.normal(0.0, np.sqrt(2.0 / terms), shape).astype(np.float32)
-    if name in ("beta", "bias", "mean", "moving_mean"):
+    if name == "beta":
+        signs = np.where(rng.random(shape) < 0.75, 1.0, -1.0)
+        return (signs * rng.uniform(0.5, 1.5, shape)).astype(np.float32)
+    if name == "gamma":
+        return rng.uniform(0.2, 0.5, shape).astype(np.float32)
+    if name in ("bias", "mean", "moving_mean"):
         return rng.normal(0.0, 0.1, shape).astype(np.float32)
     if name == "count":
         return np.zeros(shape, np.int32)
