@@ -26,8 +26,7 @@ class Family(NamedTuple):
         size: of the images, rows and columns.
         batch: of one step. With few images, or few pixels in the last maps, batch normalisation
             takes differences of almost equal numbers.
-        pixels: whether it takes 0 to 255, and begins with layers that scale that; else what a
-            normal distribution gives.
+        pixels: whether it takes 0 to 255, and begins with layers that scale that; else -2 to 2.
     """
 
     make: Callable[..., Any]
@@ -117,21 +116,27 @@ def made(family: Family, seed: int = 0) -> tuple[Any, Array, Array]:
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     network = family.make((family.size, family.size, 3))
-    shape = (family.batch, *network.input_shape[1:])
-    x = rng.standard_normal(shape, np.float32)
-    if family.pixels:
-        x = np.float32(255.0) * rng.random(shape, np.float32)
+    x = _images(family, rng)
     y = np.eye(CLASSES, dtype=np.float32)[np.arange(family.batch) % CLASSES]
     for layer in leaves(network):
         for rate in ("rate", "drop_path_rate"):
             if hasattr(layer, rate):
                 setattr(layer, rate, 0.0)
-        layer.set_weights([_drawn(each, rng) for each in layer.weights])
+        layer.set_weights([_drawn(each, layer, rng) for each in layer.weights])
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
             layer.finalize_state()
     _measure(network, x, rng)
     _soften(network, x)
     return network, x, y
+
+
+def _images(family: Family, rng: np.random.Generator) -> Array:
+    """Spots of many colours with noise, so that images differ in what a network takes means of."""
+    n, size = family.batch, family.size
+    spots = rng.random((n, 4, 4, 3), np.float32).repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)
+    noise = rng.random((n, size, size, 3), np.float32)
+    x = np.float32(0.7) * spots[:, :size, :size] + np.float32(0.3) * noise
+    return x * np.float32(255.0) if family.pixels else (x - np.float32(0.5)) * np.float32(4.0)
 
 
 def leaves(network: Any) -> list[Any]:
@@ -142,17 +147,18 @@ def leaves(network: Any) -> list[Any]:
     return found
 
 
-def _drawn(variable: Any, rng: np.random.Generator) -> Array:
+def _drawn(variable: Any, layer: Any, rng: np.random.Generator) -> Array:
+    before_kinks = isinstance(layer, keras.layers.BatchNormalization)
     name, shape = variable.name, tuple(variable.shape)
     if "kernel" in name:
         terms = np.prod(shape[:2] if "depthwise" in name else shape[:-1])
         return rng.normal(0.0, np.sqrt(2.0 / terms), shape).astype(np.float32)
-    if name == "beta":
+    if name == "beta" and before_kinks:
         signs = np.where(rng.random(shape) < 0.75, 1.0, -1.0)
         return (signs * rng.uniform(0.5, 1.5, shape)).astype(np.float32)
-    if name == "gamma":
+    if name == "gamma" and before_kinks:
         return rng.uniform(0.2, 0.5, shape).astype(np.float32)
-    if name in ("bias", "mean", "moving_mean"):
+    if name in ("beta", "bias", "mean", "moving_mean"):
         return rng.normal(0.0, 0.1, shape).astype(np.float32)
     if name == "count":
         return np.zeros(shape, np.int32)

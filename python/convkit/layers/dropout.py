@@ -122,7 +122,8 @@ class Dropout(RandomLayer):
             return ()
         sizes = zip(self.noise_shape, input_shape, strict=True)
         mask = tuple(1 if own == 1 else size for own, size in sizes)
-        return () if mask == tuple(input_shape) else (SavedArray(mask),)
+        is_whole = self.noise_shape[0] is None and mask[1:] == tuple(input_shape)[1:]
+        return () if is_whole else (SavedArray(mask),)
 
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to drop."""
