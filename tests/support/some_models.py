@@ -35,6 +35,7 @@ from convkit.layers import (
     LeakyReLU,
     MaxPooling2D,
     Normalization,
+    Permute,
     PReLU,
     ReLU,
     Rescaling,
@@ -42,6 +43,7 @@ from convkit.layers import (
     SeparableConv2D,
     Softmax,
     SpatialDropout2D,
+    UpSampling2D,
     ZeroPadding2D,
 )
 
@@ -247,7 +249,7 @@ LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
 }
 
 
-# Of layers that Keras has, and that have no operator of ONNX or module of PyTorch here.
+# Of layers that Keras and ONNX have, and that are no modules of PyTorch here.
 KERAS_LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
     "normalised by themselves": (
         (6, 5, 4),
@@ -269,12 +271,23 @@ KERAS_LINES: dict[str, tuple[tuple[int, ...], Callable[[], list[Layer]]]] = {
             Conv2DTranspose(3, (2, 4), use_bias=False, kernel_regularizer="l2"),
         ],
     ),
+    "turned and enlarged": (
+        (4, 6, 3),
+        lambda: [
+            Permute((2, 1, 3)),
+            UpSampling2D((1, 2)),
+            Conv2D(4, 3),
+            UpSampling2D(2, interpolation="bilinear"),
+            Permute((1, 3, 2)),
+            Dense(3),
+        ],
+    ),
 }
 
 
 def every_layer() -> set[type[Layer]]:
     """The layers that the lines have which ONNX has, too."""
-    return {type(layer) for _, make in LINES.values() for layer in make()}
+    return {type(layer) for _, make in (LINES | KERAS_LINES).values() for layer in make()}
 
 
 def of_line(name: str) -> convkit.Sequential:

@@ -33,7 +33,14 @@ class Operator:
     - Pad: pads, with zeros; negative ones cut off. Dropout: ratio.
     - SpatialDropout2D, SharedDropout, GaussianDropout: ratio. GaussianNoise: stddev. They, and
       Dropout, do nothing but in training; ONNX has only Dropout.
-    - Mul, Add: one array, a number or one for each channel.
+    - ConvTranspose: arrays W (C, OC // group, KH, KW) and perhaps B (OC,); as Conv, and
+      output_padding.
+    - MatMul: array W (C, OC), along the last axis.
+    - LayerNormalization: arrays scale and perhaps B, of the sizes from axis on; axis, epsilon.
+    - InstanceNormalization: arrays scale and B, each (C,); epsilon.
+    - Resize: factors (rows, columns), mode "nearest" or "linear", of whole pixels' middles.
+    - Mul, Add: one array, a number or one for each channel; or two tensors, which are broadcast.
+    - Sub, Sum, Mean, Max, Min: tensors, which are broadcast. Concat: tensors; axis.
     - Clip: min, max, infinite for none. ThresholdedRelu: alpha.
     - PRelu: one array of slopes, which is broadcast to a sample; of_channels says that there is one
       for each channel, or one for all, whatever the rank.
@@ -47,6 +54,8 @@ class Operator:
         attributes: by ONNX's names.
         name: for the names of nodes and layers, and for errors.
         source: what it was made of, for errors, where its own name and ONNX's say too little.
+        inputs: the names of the tensors that it reads; none for that of the operator before it.
+        output: the name of the tensor that it makes.
     """
 
     op: str
@@ -54,6 +63,8 @@ class Operator:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     source: str = ""
+    inputs: tuple[str, ...] = ()
+    output: str = ""
 
     def error(self, message: str) -> ValueError:
         """A ValueError that names this operator."""
@@ -61,11 +72,11 @@ class Operator:
         return ValueError(f"{place}: {message}")
 
 
-# convkit's activations as operators. A softmax runs along the channels, axis 1 of both layouts that
 # The operators that pass their input on, but in training.
 IN_TRAINING = ("Dropout", "GaussianDropout", "GaussianNoise", "SharedDropout", "SpatialDropout2D")
 
-# it meets here, (N, C) and (N, C, H, W).
+# convkit's activations as operators. A softmax runs along the channels, axis 1 of (N, C) and of
+# (N, C, H, W).
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
     "softmax": ("Softmax", {"axis": 1}),

@@ -16,15 +16,16 @@ The twin is only made where the results lie further apart than the second of the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import layers
 from ..core.parameters import Array
-from ..layers import Input, Layer
-from ..layers.graph import Graph, Tensor
+from ..layers.graph import one_or_all
 from ..models import Model
+from .calls import Calls
 
 _NUDGE = 2.0**-20
 _MARGIN = 8.0
@@ -46,37 +47,35 @@ def verify(
 
     Nothing random of the process is used or changed, in no library: the images are the same each
     time, one uniform in 0 .. 1 and one normal. NaN and infinity must stand in the same places,
-    unless a weight is as large, or NaN itself; then only what is finite in both is compared. Of
-    several outputs each is compared by itself.
+    unless a weight is as large, or NaN itself; then only what is finite in both is compared.
 
     Args:
         model: built, with weights.
-        run: what the other side makes of images as `model.predict` takes them, in the same layout:
-            of an array, or of a list of several inputs' arrays; and likewise what it gives.
+        run: what the other side makes of images as `model.predict` takes them, in the same layout;
+            of several inputs it is given a list, and of several outputs it gives one.
         source: what it is, for the error.
         count: of images; by default two, or one where a layer makes more than 64 MiB of it.
     """
-    x = _images(model, count)
-    made, ours = run(x if len(x) > 1 else x[0]), _predict(model, x)
-    theirs = made if isinstance(made, list) else [made]
-    if len(theirs) != len(ours):
+    calls = Calls(model)
+    x = _images(calls, count)
+    outcome = run(one_or_all(x))
+    expected = outcome if isinstance(outcome, list) else [outcome]
+    actual = _outputs(model, x)
+    shapes = [y.shape for y in actual], [y.shape for y in expected]
+    if shapes[0] != shapes[1]:
         raise ValueError(
-            f"the model gives {len(ours)} outputs where {source} gives {len(theirs)}; {_ADVICE}"
+            f"the model gives shape {_listed(shapes[0])} where {source} gives "
+            f"{_listed(shapes[1])}; {_ADVICE}"
         )
     tame = all(np.abs(w.value).max(initial=0.0) < _LARGE_WEIGHT for w in model.weights)
     nudged: list[Array] = []
-    for index, (actual, expected) in enumerate(zip(ours, theirs, strict=True)):
-        if expected.shape != actual.shape:
-            raise ValueError(
-                f"the model gives shape {actual.shape} where {source} gives {expected.shape}; "
-                f"{_ADVICE}"
-            )
-        distance = _distance(actual, expected, strict=tame)
-        scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    for index, (mine, theirs) in enumerate(zip(actual, expected, strict=True)):
+        distance = _distance(mine, theirs, strict=tame)
+        scale = np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)
         allowed = _ROUNDING * float(scale)
         if not distance <= allowed:
-            nudged = nudged or _nudged(model, x)
-            allowed += _MARGIN * _distance(nudged[index], actual, strict=False)
+            nudged = nudged or _nudged(calls, x)
+            allowed += _MARGIN * _distance(nudged[index], mine, strict=False)
         if not distance <= allowed:
             raise ValueError(
                 f"the model does not compute what {source} computes: on random images the outputs "
@@ -91,52 +90,27 @@ _ADVICE = (
 )
 
 
-def values_of_an_image(model: Model) -> int:
-    """How many values the largest array holds that a model makes of one image."""
-    made = [model.graph, *_inner_graphs(model.graph)]
-    shapes = [
-        *(tensor.shape for graph in made for tensor in graph.inputs),
-        *(tensor.shape for graph in made for node in graph.nodes for tensor in node.outputs),
-    ]
-    return max(math.prod(size or 1 for size in shape) for shape in shapes)
+def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join(map(str, shapes))
 
 
-def products_of_an_image(model: Model) -> int:
-    """How many multiplications a model makes for one image, but for those without weights."""
-    return sum(
-        math.prod(size or 1 for size in node.outputs[0].shape[1:-1])
-        * max((weight.size for weight in node.layer.weights), default=0)
-        for graph in (model.graph, *_inner_graphs(model.graph))
-        for node in graph.nodes
-        if node.layer._inner is None
-    )
-
-
-def _inner_graphs(graph: Graph) -> Iterator[Graph]:
-    """The graphs of the models in a graph, once for each call."""
-    for node in graph.nodes:
-        if node.layer._inner is not None:
-            yield node.layer._inner
-            yield from _inner_graphs(node.layer._inner)
-
-
-def _images(model: Model, count: int | None) -> list[Array]:
-    """A batch for each input."""
+def _images(calls: Calls, count: int | None) -> list[Array]:
     if count is None:
-        count = 2 if values_of_an_image(model) <= _LARGE_IMAGE else 1
+        count = 2 if calls.most_values() <= _LARGE_IMAGE else 1
     rng = np.random.default_rng(0)
-    batches = []
-    for tensor in model.graph.inputs:
-        x = rng.standard_normal((count, *tensor.sizes), dtype=np.float32)
+    images = []
+    for number in calls.inputs:
+        x = rng.standard_normal((count, *calls.sizes[number]), dtype=np.float32)
         x[::2] = rng.random(x[::2].shape, dtype=np.float32)
-        batches.append(x)
-    return batches
+        images.append(x)
+    return images
 
 
-def _predict(model: Model, x: list[Array]) -> list[Array]:
-    """What a model makes of arrays, one for each input."""
-    made = model.predict_on_batch(x if len(x) > 1 else x[0])
-    return model._structure(1).flatten(made, "outputs", leaf=np.ndarray)
+def _outputs(model: Model, x: Sequence[Array]) -> list[Array]:
+    outputs = model.predict_on_batch(one_or_all(x))
+    if isinstance(outputs, dict):
+        return list(outputs.values())
+    return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _distance(a: Array, b: Array, *, strict: bool) -> float:
@@ -147,7 +121,7 @@ def _distance(a: Array, b: Array, *, strict: bool) -> float:
     return float(np.abs(a[finite].astype(np.float64) - b[finite]).max(initial=0.0))
 
 
-def _nudged(model: Model, x: list[Array]) -> list[Array]:
+def _nudged(calls: Calls, x: Sequence[Array]) -> list[Array]:
     """The outputs of a twin whose inputs and weights are changed by 2**-20 of themselves."""
     rng = np.random.default_rng(1)
 
@@ -156,34 +130,24 @@ def _nudged(model: Model, x: list[Array]) -> list[Array]:
         factors: Array = np.where(signs, np.float32(1 + _NUDGE), np.float32(1 - _NUDGE))
         return np.multiply(array, factors)
 
-    twins: dict[Layer, Layer] = {}
-    inputs = [Input(tensor.sizes) for tensor in model.graph.inputs]
-    twin = Model(inputs, _again(model.graph, inputs, twins))
-    for layer, copy in twins.items():
+    copies: dict[layers.Layer, Any] = {}
+    tensors = [layers.Input(calls.sizes[number]) for number in calls.inputs]
+    for layer, inputs, _ in calls.calls:
+        if layer not in copies:
+            copies[layer] = _twin(layer, f"layer_{len(copies)}")
+        given = [tensors[number] for number in inputs]
+        tensors.append(copies[layer](given if layer.merges else given[0]))
+    outputs = [tensors[number] for number in calls.outputs]
+    twin = Model(one_or_all(tensors[: len(x)]), one_or_all(outputs))
+    for layer, copy in copies.items():
         copy.weight_source = None
         for mine, theirs in zip(copy.weights, layer.weights, strict=True):
             mine.value[...] = nudge(theirs.value)
-    return _predict(twin, [nudge(each) for each in x])
+    return _outputs(twin, [nudge(each) for each in x])
 
 
-def _again(graph: Graph, given: Sequence[Tensor], twins: dict[Layer, Layer]) -> list[Tensor]:
-    """The outputs of a graph whose layers are made anew, for other inputs."""
-    tensors = dict(zip(graph.inputs, given, strict=True))
-    for node in graph.nodes:
-        inputs = [tensors[tensor] for tensor in node.inputs]
-        if node.layer._inner is not None:
-            made = _again(node.layer._inner, inputs, twins)
-        else:
-            twin = twins.get(node.layer)
-            if twin is None:
-                twin = twins[node.layer] = _twin(node.layer, f"layer_{len(twins)}")
-            made = [twin(inputs if twin.merges else inputs[0])]
-        tensors.update(zip(node.outputs, made, strict=True))
-    return [tensors[tensor] for tensor in graph.outputs]
-
-
-def _twin(layer: Layer, name: str) -> Layer:
-    """A layer of the same arguments, without weights yet."""
+def _twin(layer: layers.Layer, name: str) -> layers.Layer:
+    """A layer of the same arguments, whose weights are not drawn: they are overwritten."""
     without = ("_initializer", "_regularizer", "_constraint")
     config = {k: v for k, v in layer.get_config().items() if not k.endswith(without)}
     twin = type(layer).from_config({**config, "name": name})

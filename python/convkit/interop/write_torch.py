@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.parameters import Array
 from ..models import Sequential
+from .chain import chain_of
 from .decompose import decompose
 from .operators import Operator
 from .packages import package
@@ -45,12 +46,8 @@ def to_torch(model: Sequential, *, verify: bool = True) -> torch.nn.Sequential:
 
 
 def _network(model: Sequential, nn: Any) -> torch.nn.Sequential:
-    operators = decompose(model)
-    # Its images are channels-first already, those that go in and those that come out.
-    if len(model.input_shape) > 2:
-        del operators[0]
-    if len(model.output_shape) > 2:
-        del operators[-1]
+    chain_of(model)  # which says what is none
+    operators = decompose(model, channels_first=True).operators
     modules: list[Any] = []
     rank = len(model.input_shape)
     for operator in operators:
@@ -166,6 +163,7 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "GlobalMaxPool": lambda nn, operator, rank: [nn.AdaptiveMaxPool2d(1)],
     "HardSigmoid": lambda nn, operator, rank: [nn.Hardsigmoid()],
     "HardSwish": lambda nn, operator, rank: [nn.Hardswish()],
+    "Identity": lambda nn, operator, rank: [],
     "LeakyRelu": lambda nn, operator, rank: [nn.LeakyReLU(operator.attributes["alpha"])],
     "LogSoftmax": lambda nn, operator, rank: [nn.LogSoftmax(operator.attributes["axis"])],
     "MaxPool": _to_pool2d,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from ..interop.packages import package
-from ..models import Sequential
+from ..models import Model, Sequential
 
 __all__ = ["export", "load"]
 
@@ -21,19 +21,19 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def export(model: Sequential, path: str | os.PathLike[str], *, verify: bool = True) -> None:
+def export(model: Model, path: str | os.PathLike[str], *, verify: bool = True) -> None:
     """Write a model as an ONNX file that computes what `model.predict` computes.
 
     The file takes what `predict` takes: float32 images (N, H, W, C), for any N, as the input
-    `input`; the result is `output`. One Transpose at the beginning makes them channels-first, as
-    paddings are written in numbers, and activations are nodes of their own (SiLU two: a Sigmoid,
-    and a Mul with it); all are operators of version 20, which onnxruntime runs since 1.17. The file
-    is checked with ONNX's checker and written atomically: whatever happens, `path` is the old file
-    or the whole new one.
-    ONNX's operators need them. Batch normalisation uses its moving statistics, dropout and noise
-    are left out, paddings are written in numbers, and activations are nodes of their own; all are
-    operators of version 20, which onnxruntime runs since 1.17. The file is checked with ONNX's
-    checker and written atomically: whatever happens, `path` is the old file or the whole new one.
+    `input`; the result is `output`. The inputs and outputs of a model with several are called as
+    the model calls them. ONNX's operators are channels-first: a Transpose at the beginning, and one
+    at the end where images come out, makes them so. Every layer is a node or a few, and what is
+    called several times is as many nodes with the same weights; models that are layers are taken
+    apart. Batch normalisation uses its moving statistics, dropout and noise are left out, paddings
+    are written in numbers, activations are nodes of their own (SiLU two: a Sigmoid, and a Mul with
+    it), and so are the planes of a GroupNormalization; all are operators of version 20, which
+    onnxruntime runs since 1.17. The file is checked with ONNX's checker and written atomically:
+    whatever happens, `path` is the old file or the whole new one.
 
     Args:
         model: built, with weights.

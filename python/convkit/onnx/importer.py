@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 from ..core.files import open_regular
 from ..core.parameters import Array
 from ..interop.assemble import assemble
+from ..interop.calls import Calls
 from ..interop.operators import to_channels_first
-from ..interop.verify import products_of_an_image, values_of_an_image
 from ..interop.verify import verify as compare
 from ..models import Sequential
 from .constants import check_constant
@@ -92,7 +92,8 @@ def _verify(
         batch: the number of images that the file is for, None for any.
         moved, back: whether the file's images, and its results, are channels-first.
     """
-    values, products = values_of_an_image(model), products_of_an_image(model)
+    calls = Calls(model)
+    values, products = calls.most_values() // 2, calls.products()
     count = batch or 2
     if count * values > _MOST_VALUES or count * products > _MOST_PRODUCTS:
         return
@@ -101,7 +102,7 @@ def _verify(
     if run is not None:
         compare(
             model,
-            lambda x: _last(run(_first(x) if moved else x), back),
+            lambda x: _last(run(_first(x) if moved else x)[0], back),
             "the ONNX file",
             count=count,
         )

@@ -17,8 +17,8 @@ from ..core.parameters import Array
 _MOST_PRODUCTS_IN_NUMPY = 500_000_000
 
 
-def runner(proto: onnx.ModelProto, products: int) -> Callable[[Array], Array] | None:
-    """A function that computes what a model with one input and one output does.
+def runner(proto: onnx.ModelProto, products: int) -> Callable[[Any], list[Array]] | None:
+    """A function that computes a model's outputs, of its input or of the list of them.
 
     Args:
         proto: with all weights inside.
@@ -29,15 +29,17 @@ def runner(proto: onnx.ModelProto, products: int) -> Callable[[Array], Array] | 
         file's version, and with too many multiplications for ONNX's own evaluator.
     """
     initial = {tensor.name for tensor in proto.graph.initializer}
-    name = next(each.name for each in proto.graph.input if each.name not in initial)
+    names = [each.name for each in proto.graph.input if each.name not in initial]
     session = _session(proto)
-    evaluator: Any
-    if session is not None:
-        return lambda x: np.asarray(session.run(None, {name: x})[0])
-    if products > _MOST_PRODUCTS_IN_NUMPY:
+    if session is None and products > _MOST_PRODUCTS_IN_NUMPY:
         return None
-    evaluator = ReferenceEvaluator(proto)
-    return lambda x: np.asarray(evaluator.run(None, {name: x})[0])
+    known: Any = ReferenceEvaluator(proto) if session is None else session
+
+    def run(x: Any) -> list[Array]:
+        given = zip(names, x if isinstance(x, list) else [x], strict=True)
+        return [np.asarray(y) for y in known.run(None, dict(given))]
+
+    return run
 
 
 # What may compute a shape beside the chain, with a bound on how many values it makes of so many.
