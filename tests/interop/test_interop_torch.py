@@ -144,6 +144,7 @@ MODULES: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
         (3, 6, 6),
         lambda: [nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.AdaptiveMaxPool2d((1, 1))],
     ),
+    "flat at the end": ((3, 4, 5), lambda: [nn.Conv2d(3, 4, 1), nn.Flatten()]),
     "not affine": ((3, 4, 4), lambda: [nn.BatchNorm2d(3, affine=False), nn.GELU()]),
     "a vector as an image": (
         (24,),
@@ -208,11 +209,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], tuple[int, ...], str]] = {
     "indices": (lambda: nn.MaxPool2d(2, return_indices=True), (3, 4, 4), "not return indices"),
     "dilated": (lambda: nn.MaxPool2d(2, dilation=2), (3, 4, 4), "pools have no dilation"),
     "half flat": (lambda: nn.Flatten(2), (3, 4, 4), "start_dim=1, end_dim=-1"),
-    "softmax": (lambda: nn.Softmax(dim=2), (3, 4, 4), "along the channels, axis 1 of"),
+    "softmax": (lambda: nn.Softmax(dim=2), (3, 4, 4), "along axis 1, the channels"),
     "ones around": (lambda: nn.ConstantPad2d(1, 1.0), (3, 4, 4), "with zeros alone, not 1.0"),
     "tanh GELU": (lambda: nn.GELU("tanh"), (3,), "received 'tanh'"),
     "max of anything": (lambda: nn.MaxPool2d(3, 2, 1), (3, 4, 4), "nor can zeros stand"),
-    "flat at the end": (lambda: nn.Flatten(), (3, 4, 4), "ends with the values of flattened"),
     "wrong channels": (
         lambda: nn.Conv2d(3, 2, 3),
         (28, 28, 3),

@@ -121,7 +121,7 @@ def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
 # And in again.
 
 
-@pytest.mark.parametrize("name", [*ZOO, *LINES])
+@pytest.mark.parametrize("name", [*ZOO, *LINES, *KERAS_LINES])
 def test_a_loaded_file_is_the_same_model(name: str, tmp_path: Path) -> None:
     model, path = model_of(name), tmp_path / "model.onnx"
     convkit.onnx.export(model, path)

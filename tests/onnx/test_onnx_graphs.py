@@ -66,6 +66,10 @@ def test_random_graphs(seed: int, tmp_path: Path) -> None:
     convkit.onnx.export(model, path)
     x = inputs_of(model)
     assert_close(run(path, x), outputs_of(model, x))
+    again = convkit.onnx.load(path)
+    assert again.count_params() == model.count_params()
+    assert [tensor.shape for tensor in again.inputs] == [tensor.shape for tensor in model.inputs]
+    assert_close(outputs_of(again, x), outputs_of(model, x))
 
 
 def merged(layer: Callable[[], Any], *shapes: tuple[int, ...]) -> convkit.Model:
@@ -106,6 +110,7 @@ def test_layers_of_several_inputs(name: str, tmp_path: Path) -> None:
     convkit.onnx.export(model, path)
     x = inputs_of(model)
     assert_close(run(path, x), outputs_of(model, x))
+    assert_close(outputs_of(convkit.onnx.load(path), x), outputs_of(model, x))
 
 
 def shared() -> convkit.Model:
@@ -137,6 +142,15 @@ def test_shared_layers_have_their_weights_once(tmp_path: Path) -> None:
     assert [each.name for each in weights] == ["conv/weight", "conv/bias"]
     stored = sum(int(np.prod(each.dims)) for each in graph.initializer)
     assert stored == model.count_params()
+    again = convkit.onnx.load(path)
+    assert again.count_params() == model.count_params()
+    assert_close(outputs_of(again, x), outputs_of(model, x))
+    # And they are trained as one.
+    both = [convkit.Model(m.inputs, m.outputs) for m in (model, again)]
+    for each in both:
+        each.compile("sgd", "mse")
+        each.train_on_batch(x, [np.ones_like(y) for y in outputs_of(model, x)])
+    assert_close(outputs_of(both[1], x), outputs_of(both[0], x))
 
 
 def test_a_dense_behind_flattened_and_other_rows_has_two_orders(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.parameters import Array
-from ..models import Sequential
-from .assemble import assemble
+from ..models import Model
+from .assemble import Source, assemble
 from .check_torch import described, leaves, module_error
 from .operators import Operator
 from .packages import package
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def from_torch(
     module: torch.nn.Sequential, input_shape: Sequence[int], *, verify: bool = True
-) -> Sequential:
+) -> Model:
     """Make a convkit model of an nn.Sequential, with its weights.
 
     What the module makes of x in evaluation mode, the model makes of x moved to channels-last:
@@ -52,7 +52,7 @@ def from_torch(
         ImportError: PyTorch is missing; the message says how to install it.
     """
     operators = [each for name, part in leaves(module) for each in _operators_of(part, name)]
-    model, _ = assemble(operators, tuple(input_shape))
+    model, _ = assemble(operators, [Source("x", tuple(input_shape))], give_last=True)
     if verify:
         compare(model, lambda x: run(module, x), "the PyTorch module")
     return model

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from ..interop.packages import package
-from ..models import Model, Sequential
+from ..models import Model
 
 __all__ = ["export", "load"]
 
@@ -55,23 +55,27 @@ def export(model: Model, path: str | os.PathLike[str], *, verify: bool = True) -
     write(model, path, verify)
 
 
-def load(path: str | os.PathLike[str], *, verify: bool = True) -> Sequential:
+def load(path: str | os.PathLike[str], *, verify: bool = True) -> Model:
     """Make a model of an ONNX file, with its weights, to predict with or to train further.
 
-    The file must be a chain: one input, each node fed by the one before it and by constants. It
-    may come from `export`, or from a library such as PyTorch, whose images are channels-first.
-    The model takes and gives channels-last images (N, H, W, C) in any case; the weights, and the
-    order of flattened images, are rearranged to fit.
+    The file may come from `export`, or from a library such as PyTorch, whose images are
+    channels-first. The model is a `Sequential` where each node is fed by the one before it, else a
+    `Model` with the file's inputs and outputs in their order. It takes channels-last images
+    (N, H, W, C) in any case, and gives them where the file gives images; what the file has given
+    other axes keeps them. The weights, and the order of flattened images, are rearranged to fit;
+    where a file turns axes otherwise, there is a `Permute`. Nodes that read the same weights are
+    one layer, called several times, unless these are all of one number, as new ones are.
 
-    Understood are the operators Conv (2-D), Gemm, MatMul and Add with constants,
-    BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean over the
-    image, Flatten, Reshape and Squeeze that flatten, Transpose between both layouts, Pad with
-    zeros, Dropout, Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, PRelu, Elu, Selu, Gelu,
-    Sigmoid, Tanh, Softplus, Softsign, HardSigmoid as Keras and PyTorch have it, HardSwish, Mish,
-    Exp, Softmax and LogSoftmax, of the versions 9 and later; and a Sigmoid that a Mul multiplies by
-    what it was computed of, or Swish.
-    zeros or negative pads, Dropout, Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, Elu,
-    Gelu, Sigmoid, Tanh and Softmax, of the versions 9 and later.
+    Understood are the operators Conv and ConvTranspose (1-D and 2-D), Gemm, MatMul with a constant;
+    Add, Sub, Mul and Div with constants; Add, Sub, Mul, Max, Min, Sum, Mean and Concat of tensors;
+    BatchNormalization, LayerNormalization, GroupNormalization, InstanceNormalization; MaxPool,
+    AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean and ReduceMax over the image; Flatten,
+    Reshape, Squeeze and Unsqueeze of each sample, Transpose, Resize and Upsample to whole multiples
+    of the pixels; Pad with zeros or negative pads, Slice and Split of rows and columns; Dropout,
+    Identity, Relu, Clip from 0, ThresholdedRelu, LeakyRelu, PRelu, Elu, Selu, Gelu, Sigmoid, Tanh,
+    Softplus, Softsign, HardSigmoid as Keras and PyTorch have it, HardSwish, Mish, Swish, Exp,
+    Softmax and LogSoftmax, of the versions 9 and later; and SiLU, GELU, Mish, hard sigmoid and hard
+    SiLU spelt out in others.
 
     Args:
         path: of the file. Weights in other files must lie in its folder or below.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, external_data_helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from ..core.parameters import Array
 
@@ -82,3 +85,49 @@ def constant_array(tensor: TensorProto) -> Array:
         )
     array: Array = np.asarray(numpy_helper.to_array(tensor))
     return array
+
+
+# What may be computed of constants alone, with a bound on how many values it makes of so many.
+_FOLDED: dict[str, Callable[[list[int]], int]] = {
+    **dict.fromkeys(("Add", "Div", "Gather", "Mul", "Sub"), math.prod),
+    **dict.fromkeys(("Cast", "Concat", "Reshape", "Slice", "Squeeze"), sum),
+    **dict.fromkeys(("Transpose", "Unsqueeze"), sum),
+}
+_MOST_FOLDED = 4096  # values, but for a transposition
+
+
+def folded(
+    node: onnx.NodeProto, tensors: Mapping[str, TensorProto], opset: int
+) -> TensorProto | None:
+    """The output of a node whose inputs are checked constants, by ONNX's own evaluator.
+
+    None where that is none of the operators with which files compute small constants, or large.
+    """
+    bound = _FOLDED.get(node.op_type)
+    given = {name: tensors[name] for name in node.input if name}
+    if bound is None or any(tensor.data_type not in _ITEM_SIZES for tensor in given.values()):
+        return None
+    sizes = [math.prod(tensor.dims) for tensor in given.values()]
+    if bound(sizes) > _MOST_FOLDED and node.op_type != "Transpose":
+        return None
+    arrays = {name: constant_array(tensor) for name, tensor in given.items()}
+    if node.op_type == "Transpose":
+        perm = [list(each.ints) for each in node.attribute if each.name == "perm"]
+        (array,) = arrays.values()
+        if perm and sorted(perm[0]) != list(range(array.ndim)):
+            return None
+        result = np.ascontiguousarray(array.transpose(perm[0] if perm else None))
+    else:
+        info = onnx.helper.make_empty_tensor_value_info
+        names = [info(name) for name in given], [info(node.output[0])]
+        graph = onnx.helper.make_graph([node], "constant", *names)
+        opsets = [onnx.helper.make_opsetid("", opset)]
+        try:
+            model = onnx.helper.make_model(graph, opset_imports=opsets)
+            evaluator: Any = ReferenceEvaluator(model)
+            result = np.asarray(evaluator.run(None, arrays)[0])
+        except Exception:  # it raises what NumPy raises, and more: the file asks for what is not
+            return None
+    if result.dtype not in (np.float32, np.int64, np.bool_):
+        return None
+    return numpy_helper.from_array(result, node.output[0])

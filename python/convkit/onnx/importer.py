@@ -1,11 +1,12 @@
-"""Reading an ONNX file: from its graph to a chain of operators, and from there to a model."""
+"""Reading an ONNX file: from its graph to operators, and from there to a model."""
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -15,11 +16,10 @@ from ..core.files import open_regular
 from ..core.parameters import Array
 from ..interop.assemble import assemble
 from ..interop.calls import Calls
-from ..interop.operators import to_channels_first
 from ..interop.verify import verify as compare
-from ..models import Sequential
+from ..models import Model
 from .constants import check_constant
-from .nodes import Node, operators_of
+from .graph import DOMAINS, FileGraph, reading_channels_last
 from .runner import essential, runner
 from .wire import count_fields
 
@@ -30,18 +30,12 @@ _MOST_NODES = 4_000
 
 # Older files have other forms of Gemm, BatchNormalization and Dropout.
 _OLDEST_OPSET = 9
-_DOMAINS = ("", "ai.onnx")
-_COMMUTATIVE = ("Add", "Mul")
-# What a Constant may hold instead of a tensor.
-_SCALARS = {"value_float": "f4", "value_floats": "f4", "value_int": "i8", "value_ints": "i8"}
-# What a comparison with the file may cost, whatever the file says of itself: float32 values of the
-# largest array (16 MiB), and multiplications (a second or two).
-_MOST_VALUES, _MOST_PRODUCTS = 1 << 22, 40_000_000_000
-# What computes a shape beside the chain, for a Reshape.
-_ON_SHAPES = frozenset({"Shape", "Size"})
+# What a comparison with the file may cost, whatever the file says of itself: float32 values that
+# are needed at the same time (32 MiB), and multiplications (a second or two).
+_MOST_VALUES, _MOST_PRODUCTS = 1 << 23, 40_000_000_000
 
 
-def read(path: str | os.PathLike[str], verify: bool) -> Sequential:
+def read(path: str | os.PathLike[str], verify: bool) -> Model:
     """See `convkit.onnx.load`."""
     source = Path(os.fsdecode(path))
     proto = onnx.ModelProto()
@@ -62,7 +56,7 @@ def read(path: str | os.PathLike[str], verify: bool) -> Sequential:
         raise ValueError(f"{source}: {error}") from None
 
 
-def from_proto(proto: onnx.ModelProto, folder: Path, verify: bool) -> Sequential:
+def from_proto(proto: onnx.ModelProto, folder: Path, verify: bool) -> Model:
     """The model of ONNX's own object; weights that it has in other files lie in `folder`.
 
     Raises:
@@ -70,50 +64,68 @@ def from_proto(proto: onnx.ModelProto, folder: Path, verify: bool) -> Sequential
             model gives something else than the file.
     """
     checked = _checked(proto, folder)
-    chain = _Chain(checked.graph, _opset(checked))
-    operators = [operator for node in chain.walk() for operator in operators_of(node)]
-    sizes = chain.input_sizes
-    # A file that begins by moving the channels to the front has channels-last images.
-    first = next((each for each in operators if each.op != "Dropout"), None)
-    perm = first.attributes["perm"] if first is not None and first.op == "Transpose" else None
-    last = perm is not None and tuple(perm) == to_channels_first(len(sizes) + 1)
-    model, back = assemble(operators, sizes, channels_last=last)
+    found = _assembled(checked)
     if verify:
-        _verify(model, checked, chain.batch, moved=len(sizes) > 1 and not last, back=back)
-    return model
+        _verify(found, checked)
+    return found.model
 
 
-def _verify(
-    model: Sequential, proto: onnx.ModelProto, batch: int | None, *, moved: bool, back: bool
-) -> None:
-    """Try both on the same images, unless a small file asks for much memory or time.
+class Read(NamedTuple):
+    """A model, and how the file's tensors lie beside it.
 
-    Args:
+    Attributes:
         batch: the number of images that the file is for, None for any.
-        moved, back: whether the file's images, and its results, are channels-first.
+        moved, back: of each input, and of each output, whether the file's is channels-first.
     """
-    calls = Calls(model)
-    values, products = calls.most_values() // 2, calls.products()
-    count = batch or 2
-    if count * values > _MOST_VALUES or count * products > _MOST_PRODUCTS:
+
+    model: Model
+    batch: int | None
+    moved: list[bool]
+    back: list[bool]
+
+
+def read_proto(proto: onnx.ModelProto, folder: Path) -> Read:
+    """As `from_proto`, with what is to be known to compare the model with the file."""
+    return _assembled(_checked(proto, folder))
+
+
+def _assembled(proto: onnx.ModelProto) -> Read:
+    graph = FileGraph(proto.graph, _opset(proto))
+    operators = list(graph.operators())
+    inputs = graph.inputs()
+    last = reading_channels_last([each.name for each in inputs], operators)
+    sources = [each._replace(channels_last=each.name in last) for each in inputs]
+    model, back = assemble(operators, sources, graph.outputs)
+    moved = [len(each.sizes) > 1 and not each.channels_last for each in sources]
+    return Read(model, graph.batch, moved, back)
+
+
+def _verify(read: Read, proto: onnx.ModelProto) -> None:
+    """Try both on the same images, unless a small file asks for much memory or time."""
+    calls, count = Calls(read.model), read.batch or 2
+    if count * calls.most_values() > _MOST_VALUES or count * calls.products() > _MOST_PRODUCTS:
         return
     slim = essential(proto)
-    run = None if slim is None else runner(slim, count * products)
+    run = None if slim is None else runner(slim, count * calls.products())
     if run is not None:
-        compare(
-            model,
-            lambda x: _last(run(_first(x) if moved else x)[0], back),
-            "the ONNX file",
-            count=count,
-        )
+        compare(read.model, partial(_run, run, read), "the ONNX file", count=count)
 
 
-def _first(x: Array) -> Array:
-    return np.ascontiguousarray(np.moveaxis(x, -1, 1))
+def _run(run: Callable[[Any], list[Array]], read: Read, x: Any) -> list[Array]:
+    """What the file makes of a model's inputs, as the model's outputs."""
+    given = x if isinstance(x, list) else [x]
+    return from_file(read, run(to_file(read, given)))
 
 
-def _last(y: Array, moved: bool) -> Array:
-    return np.moveaxis(y, 1, -1) if moved else y
+def to_file(read: Read, x: Sequence[Array]) -> list[Array]:
+    """A model's inputs as the file takes them."""
+    pairs = zip(x, read.moved, strict=True)
+    return [np.ascontiguousarray(np.moveaxis(each, -1, 1) if m else each) for each, m in pairs]
+
+
+def from_file(read: Read, y: Sequence[Array]) -> list[Array]:
+    """The file's outputs as the model gives them."""
+    return [np.moveaxis(each, 1, -1) if b else each for each, b in zip(y, read.back, strict=True)]
 
 
 def _checked(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
@@ -127,7 +139,7 @@ def _checked(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
         raise ValueError(f"it has {nodes} nodes, more than the {_MOST_NODES} it may have")
     if proto.graph.sparse_initializer:
         raise ValueError("it has sparse weights, which convkit does not")
-    if any(function.domain in _DOMAINS for function in proto.functions):
+    if any(function.domain in DOMAINS for function in proto.functions):
         raise ValueError("it has functions of its own that go by the names of ONNX's operators")
     if not all(isinstance(text, str) for text in _texts(proto.graph)):
         raise ValueError("a name in it is not UTF-8 text")  # protobuf gives bytes then
@@ -154,144 +166,5 @@ def _texts(graph: onnx.GraphProto) -> Iterator[object]:
 
 
 def _opset(proto: onnx.ModelProto) -> int:
-    versions = [each.version for each in proto.opset_import if each.domain in _DOMAINS]
+    versions = [each.version for each in proto.opset_import if each.domain in DOMAINS]
     return max(versions, default=0)
-
-
-class _Chain:
-    """The nodes of a graph as a chain from its input to its output."""
-
-    def __init__(self, graph: onnx.GraphProto, opset: int) -> None:
-        self._opset = opset
-        self._tensors: dict[str, onnx.TensorProto] = {}
-        for tensor in graph.initializer:
-            self._name_constant(tensor.name, tensor)
-        for node in graph.node:
-            if node.domain in _DOMAINS:
-                self._add_constant(node)
-        inputs = [each for each in graph.input if each.name not in self._tensors]
-        if len(inputs) != 1 or len(graph.output) != 1:
-            raise ValueError(
-                f"a Sequential has one input and one output, the file has {len(inputs)} and "
-                f"{len(graph.output)}: {[each.name for each in (*inputs, *graph.output)]}"
-            )
-        self._input, self._output = inputs[0], graph.output[0].name
-        self._sizes = {
-            value.name: _sizes(value) for value in (*graph.input, *graph.value_info, *graph.output)
-        }
-        self._users: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
-        for node in graph.node:
-            if node.op_type not in _ON_SHAPES:
-                for name in dict.fromkeys(node.input):
-                    self._users[name].append(node)
-
-    @property
-    def batch(self) -> int | None:
-        """The number of images that the file is for, None for any."""
-        sizes = self._sizes[self._input.name] or (None,)
-        return sizes[0] if isinstance(sizes[0], int) and sizes[0] > 0 else None
-
-    @property
-    def input_sizes(self) -> tuple[int, ...]:
-        """The sizes of one sample; ValueError unless they are given in numbers."""
-        tensor = self._input.type.tensor_type
-        sizes = self._sizes[self._input.name]
-        if tensor.elem_type != onnx.TensorProto.FLOAT:
-            kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
-            raise ValueError(f'the input "{self._input.name}" must be float32, but is {kind}')
-        if sizes is None or len(sizes) < 2:
-            raise ValueError(
-                f'the input "{self._input.name}" must have the batch and at least one size more, '
-                f"received {sizes}"
-            )
-        numbers = tuple(size for size in sizes[1:] if isinstance(size, int) and size > 0)
-        if len(numbers) != len(sizes) - 1:
-            raise ValueError(
-                f'the sizes of the input "{self._input.name}", all but the batch, must be given as '
-                f"positive numbers, received {sizes}; export the model with fixed image sizes"
-            )
-        return numbers
-
-    def walk(self) -> Iterator[Node]:
-        """The nodes in order; ValueError where they branch."""
-        tensor = self._input.name
-        while tensor != self._output:
-            users = self._swish(tensor) or self._users[tensor]
-            if len(users) != 1:
-                names = ", ".join(f'{node.op_type} "{node.name}"' for node in users) or "nobody"
-                raise ValueError(
-                    f'a Sequential is a chain, but the tensor "{tensor}" is read by {names}'
-                )
-            node = users[0]
-            yield self._node(node, tensor)
-            tensor = node.output[0]
-        if self._users[tensor]:
-            raise ValueError(f'a Sequential is a chain, but the output "{tensor}" is read again')
-
-    def _swish(self, tensor: str) -> list[onnx.NodeProto]:
-        """The one operator that a Sigmoid of a tensor, times the tensor, is; [] for anything else.
-
-        It is an operator of its own since version 24 of them alone.
-        """
-        users = sorted(self._users[tensor], key=lambda node: node.op_type)
-        if [node.op_type for node in users] != ["Mul", "Sigmoid"]:
-            return []
-        product, gate = users
-        between = gate.output[0]
-        if not all(node.domain in _DOMAINS for node in users) or between == self._output:
-            return []
-        if sorted(product.input) != sorted([tensor, between]) or len(self._users[between]) != 1:
-            return []
-        return [onnx.helper.make_node("Swish", [tensor], product.output, product.name)]
-
-    def _node(self, proto: onnx.NodeProto, tensor: str) -> Node:
-        sizes = self._sizes.get(tensor), self._sizes.get(proto.output[0])
-        node = Node(proto, self._opset, *sizes)
-        if proto.domain not in _DOMAINS:
-            raise node.error(f'operators of the domain "{proto.domain}" are unknown to convkit')
-        extra = [name for name in proto.output[1:] if name and self._users[name]]
-        if extra:
-            raise node.error(f"only its first output may be used, but {extra} are read as well")
-        position = list(proto.input).index(tensor)
-        if list(proto.input).count(tensor) > 1 or (position and proto.op_type not in _COMMUTATIVE):
-            raise node.error(f'it may read "{tensor}" only as its first input, and once')
-        for name in (each for each in proto.input if each != tensor):
-            constant = self._tensors.get(name)
-            if name and constant is None and proto.op_type != "Reshape":
-                raise node.error(
-                    f'a Sequential is a chain, but besides "{tensor}" it reads "{name}", '
-                    f"which is no constant"
-                )
-            node.constants.append(constant)
-        return node
-
-    def _add_constant(self, node: onnx.NodeProto) -> None:
-        """The output of a Constant, or of an Identity of a constant: equal weights are such."""
-        if node.op_type == "Identity" and node.input[0] in self._tensors:
-            self._name_constant(node.output[0], self._tensors[node.input[0]])
-        if node.op_type != "Constant":
-            return
-        for attribute in node.attribute:
-            if attribute.name == "value":
-                check_constant(attribute.t, None)
-                self._name_constant(node.output[0], attribute.t)
-            elif attribute.name in _SCALARS:
-                values = np.asarray(onnx.helper.get_attribute_value(attribute))
-                array = values.astype(_SCALARS[attribute.name])
-                self._name_constant(node.output[0], onnx.numpy_helper.from_array(array))
-
-    def _name_constant(self, name: str, tensor: onnx.TensorProto) -> None:
-        if name in self._tensors:
-            raise ValueError(f'two constants have the name "{name}"')
-        self._tensors[name] = tensor
-
-
-def _sizes(value: onnx.ValueInfoProto) -> tuple[int | str | None, ...] | None:
-    """The sizes of a tensor: numbers, names, or None; None for all if the rank is unknown."""
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        return None
-    return tuple(
-        each.dim_value if each.HasField("dim_value") else (each.dim_param or None)
-        for each in tensor.shape.dim
-    )

@@ -10,88 +10,12 @@ import numpy as np
 import onnx
 
 from ..core.parameters import Array
-from ..interop.operators import Operator, Pads
-from ..ops._window import resolve
-from .constants import constant_array
+from ..interop.operators import Operator
+from . import node_windows as windows
+from .node import Node, Sizes, decimal
 
-Sizes = tuple[int | str | None, ...]
-
-
-class Node:
-    """A node that reads one tensor and constants.
-
-    Args:
-        proto: ONNX's own object.
-        opset: the version of the operators.
-        input_sizes: of the tensor, as far as ONNX could tell; None for an unknown rank.
-        output_sizes: likewise of the result.
-
-    Attributes:
-        constants: the other inputs in order, None where there is none.
-        outputs: how many it has.
-    """
-
-    def __init__(
-        self,
-        proto: onnx.NodeProto,
-        opset: int,
-        input_sizes: Sizes | None,
-        output_sizes: Sizes | None,
-    ) -> None:
-        self.op, self.name, self.opset = proto.op_type, proto.name, opset
-        self.input_sizes, self.output_sizes = input_sizes, output_sizes
-        self.constants: list[onnx.TensorProto | None] = []
-        self.outputs = sum(map(bool, proto.output))
-        self._attributes: dict[str, Any] = {}
-        for each in proto.attribute:
-            if each.name in self._attributes:
-                raise self.error(f"it has the attribute {each.name} twice")
-            self._attributes[each.name] = onnx.helper.get_attribute_value(each)
-
-    def error(self, message: str) -> ValueError:
-        """A ValueError that names this node."""
-        return Operator(self.op, name=self.name).error(message)
-
-    def take(self, name: str, default: Any) -> Any:
-        """An attribute, which is understood thereby; bytes as a string."""
-        value = self._attributes.pop(name, default)
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-    def expect(self, name: str, *allowed: Any) -> None:
-        """ValueError unless an attribute is absent or has one of these values."""
-        value = self.take(name, allowed[0])
-        if value not in allowed:
-            raise self.error(f"convkit needs {name}={allowed[0]!r}, received {value!r}")
-
-    def constant(self, index: int, attribute: str | None = None) -> Array | None:
-        """The constant input of that index, not counting the tensor.
-
-        Where older versions of the operator have an attribute instead, that.
-        """
-        if attribute is not None and attribute in self._attributes:
-            return np.asarray(self._attributes.pop(attribute))
-        tensor = self.constants[index] if index < len(self.constants) else None
-        return None if tensor is None else constant_array(tensor)
-
-    def weights(self, *required: bool) -> tuple[Array, ...]:
-        """The float32 constants; each argument says whether there must be one."""
-        arrays = []
-        for index, needed in enumerate(required):
-            array = self.constant(index)
-            if array is None and needed:
-                raise self.error(f"input {index + 1} is missing; it must be a constant")
-            if array is not None:
-                if array.dtype != np.float32:
-                    raise self.error(f"input {index + 1} must be float32, received {array.dtype}")
-                arrays.append(array)
-        return tuple(arrays)
-
-    def finish(self) -> None:
-        """ValueError if an attribute was not understood."""
-        if self._attributes:
-            raise self.error(
-                f"convkit does not know its attributes {', '.join(sorted(self._attributes))}"
-            )
+# What may read several tensors; all others read one, and constants.
+SEVERAL = frozenset({"Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sub", "Sum"})
 
 
 def operators_of(node: Node) -> list[Operator]:
@@ -101,59 +25,16 @@ def operators_of(node: Node) -> list[Operator]:
         raise node.error(
             f"convkit cannot make a layer of this operator; it knows {', '.join(sorted(_READERS))}"
         )
+    if len(node.inputs) > 1 and node.op not in SEVERAL:
+        raise node.error(
+            f"its inputs but the first must be constants, but {', '.join(node.inputs[1:])} are "
+            f"computed; convkit has no such layer"
+        )
+    if not node.first and node.op not in SEVERAL:
+        raise node.error(f'its first input must be a tensor, but it reads "{node.inputs[0]}" later')
     operators = reader(node)
     node.finish()
     return operators
-
-
-def _conv(node: Node) -> list[Operator]:
-    arrays = node.weights(True, False)
-    size = tuple(arrays[0].shape[2:])
-    node.expect("kernel_shape", list(size))
-    return [Operator("Conv", arrays, _windows(node, size), node.name)]
-
-
-def _pool(node: Node) -> list[Operator]:
-    attributes = _windows(node, tuple(node.take("kernel_shape", ())))
-    attributes["ceil_mode"] = node.take("ceil_mode", 0)
-    attributes["count_include_pad"] = node.take("count_include_pad", 0)
-    node.take("storage_order", 0)  # of a second output, which nobody reads
-    return [Operator(node.op, (), attributes, node.name)]
-
-
-def _windows(node: Node, size: tuple[int, ...]) -> dict[str, Any]:
-    """The attributes that convolutions and pools share, with the pads in numbers."""
-    if len(size) != 2:
-        raise node.error(f"convkit has windows of two dimensions, received {len(size)}: {size}")
-    strides = tuple(node.take("strides", (1, 1)))
-    dilations = tuple(node.take("dilations", (1, 1)))
-    attributes = {"kernel_shape": size, "strides": strides, "dilations": dilations}
-    if node.op == "Conv":
-        attributes["group"] = node.take("group", 1)
-    pads, automatic = tuple(node.take("pads", (0, 0, 0, 0))), node.take("auto_pad", "NOTSET")
-    if automatic in ("SAME_UPPER", "SAME_LOWER"):
-        pads = _same_pads(node, size, strides, dilations, automatic == "SAME_LOWER")
-    elif automatic == "VALID":
-        pads = (0, 0, 0, 0)
-    elif automatic != "NOTSET":
-        raise node.error(f"unknown auto_pad {automatic!r}")
-    return {**attributes, "pads": pads}
-
-
-def _same_pads(
-    node: Node,
-    size: tuple[int, ...],
-    strides: tuple[int, ...],
-    dilations: tuple[int, ...],
-    lower: bool,
-) -> Pads:
-    plane = (node.input_sizes or ())[2:]
-    height, width = plane if len(plane) == 2 else (None, None)
-    if not isinstance(height, int) or not isinstance(width, int):
-        raise node.error(f"auto_pad needs the sizes of the images, received {node.input_sizes}")
-    window = resolve((height, width), (size[0], size[1]), strides, "same", dilations)
-    top, bottom, left, right = window.pads  # the larger half comes last
-    return (bottom, right, top, left) if lower else (top, left, bottom, right)
 
 
 def _gemm(node: Node) -> list[Operator]:
@@ -178,15 +59,42 @@ def _bias(node: Node, bias: Array, kernel: Array, beta: float) -> Array:
 
 
 def _matmul(node: Node) -> list[Operator]:
-    return [Operator("Gemm", node.weights(True), {}, node.name)]
+    rows = len(node.input_sizes or ()) == 2
+    return [Operator("Gemm" if rows else "MatMul", node.weights(True), {}, node.name)]
 
 
 def _add(node: Node) -> list[Operator]:
+    if len(node.inputs) > 1:
+        return _merge(node)
     (value,) = node.weights(True)
-    return [Operator("Add", (-value if node.op == "Sub" else value,), {}, node.name)]
+    if node.op == "Add":
+        return [Operator("Add", (value,), {}, node.name)]
+    if node.first:
+        return [Operator("Add", (-value,), {}, node.name)]
+    minus = Operator("Mul", (np.float32(-1.0).reshape(()),), {}, node.name)
+    return [minus, Operator("Add", (value,), {}, node.name)]
+
+
+def _merge(node: Node) -> list[Operator]:
+    """Of tensors alone; of one, what it is itself."""
+    constants = [each for each in node.constants if each is not None]
+    if constants:
+        raise node.error(
+            f'convkit has it of tensors that are computed, but "{constants[0].name}" is a constant'
+        )
+    attributes = {"axis": node.take("axis", 1)} if node.op == "Concat" else {}
+    if len(node.inputs) == 1:
+        return []
+    return [Operator(node.op, (), attributes, node.name, inputs=node.inputs)]
 
 
 def _mul(node: Node) -> list[Operator]:
+    if len(node.inputs) > 1:
+        if node.op == "Div":
+            raise node.error("convkit divides by constants alone")
+        return _merge(node)
+    if node.op == "Div" and not node.first:
+        raise node.error("convkit divides by constants alone")
     (value,) = node.weights(True)
     if node.op == "Div":
         if not value.all():
@@ -203,15 +111,10 @@ def _batchnorm(node: Node) -> list[Operator]:
             "evaluation mode"
         )
     attributes = {
-        "epsilon": _decimal(node.take("epsilon", 1e-5)),
-        "momentum": _decimal(node.take("momentum", 0.9)),
+        "epsilon": decimal(node.take("epsilon", 1e-5)),
+        "momentum": decimal(node.take("momentum", 0.9)),
     }
     return [Operator(node.op, node.weights(True, True, True, True), attributes, node.name)]
-
-
-def _decimal(number: float) -> float:
-    """The shortest decimal number that is this float32: 0.1 for 0.10000000149."""
-    return float(str(np.float32(number)))
 
 
 def _dropout(node: Node) -> list[Operator]:
@@ -219,7 +122,7 @@ def _dropout(node: Node) -> list[Operator]:
     if training is not None and training.any():
         raise node.error("convkit needs training_mode=False; export the model in evaluation mode")
     node.take("seed", None)
-    rate = 0.5 if ratio is None else _decimal(float(ratio.reshape(-1)[0])) if ratio.size else 0.5
+    rate = 0.5 if ratio is None else decimal(float(ratio.reshape(-1)[0])) if ratio.size else 0.5
     return [Operator(node.op, (), {"ratio": rate}, node.name)]
 
 
@@ -243,35 +146,10 @@ def _count(sizes: Sizes) -> int | None:
     return math.prod(numbers) if len(numbers) == len(sizes) else None
 
 
-def _reduce_mean(node: Node) -> list[Operator]:
-    axes = node.constant(0, "axes")
-    node.take("noop_with_empty_axes", 0)
-    keepdims = node.take("keepdims", 1)
-    rank = len(node.input_sizes or ())
-    if rank != 4 or axes is None or sorted(int(axis) % rank for axis in axes.reshape(-1)) != [2, 3]:
-        raise node.error(
-            f"convkit has means over the rows and columns of (N, C, H, W) alone, received axes "
-            f"{None if axes is None else axes.tolist()} of {node.input_sizes}"
-        )
-    pool = Operator("GlobalAveragePool", (), {}, node.name)
-    return [pool] if keepdims else [pool, Operator("Flatten", (), {}, node.name)]
-
-
 def _transpose(node: Node) -> list[Operator]:
     rank = len(node.input_sizes or ())
     perm = tuple(node.take("perm", range(rank)[::-1]))
     return [Operator(node.op, (), {"perm": perm}, node.name)]
-
-
-def _pad(node: Node) -> list[Operator]:
-    node.expect("mode", "constant")
-    pads, value = node.constant(0, "pads"), node.constant(1, "value")
-    numbers = [] if pads is None else [int(each) for each in pads.reshape(-1)]
-    if len(numbers) != 8 or any(numbers[:2] + numbers[4:6]) or node.constant(2) is not None:
-        raise node.error(f"convkit pads the rows and columns of (N, C, H, W) alone: {numbers}")
-    if value is not None and value.any():
-        raise node.error(f"convkit pads with zeros alone, received {value.tolist()}")
-    return [Operator(node.op, (), {"pads": (*numbers[2:4], *numbers[6:8])}, node.name)]
 
 
 def _softmax(node: Node) -> list[Operator]:
@@ -285,13 +163,37 @@ def _softmax(node: Node) -> list[Operator]:
     return [Operator(node.op, (), {"axis": axis}, node.name)]
 
 
+def _layernorm(node: Node) -> list[Operator]:
+    node.expect("stash_type", 1)
+    attributes = {"axis": node.take("axis", -1), "epsilon": decimal(node.take("epsilon", 1e-5))}
+    return [Operator(node.op, node.weights(True, False), attributes, node.name)]
+
+
+_MOST_CHANNELS = 1 << 16  # for which a group's factors are repeated
+
+
+def _groupnorm(node: Node) -> list[Operator]:
+    """Before version 21 its factors are the groups', and not the channels'."""
+    node.expect("stash_type", 1)
+    scale, shift = node.weights(True, True)
+    attributes = {"epsilon": decimal(node.take("epsilon", 1e-5))}
+    if node.op == "GroupNormalization":
+        groups = attributes["num_groups"] = node.take("num_groups", 1)
+        channels = (node.input_sizes or (None, None))[1]
+        if node.opset < 21 and isinstance(channels, int) and groups == scale.size == shift.size:
+            if channels > _MOST_CHANNELS or groups < 1 or channels % groups:
+                raise node.error(f"{channels} channels cannot be cut into {groups} groups")
+            scale, shift = (np.repeat(each, channels // groups) for each in (scale, shift))
+    return [Operator(node.op, (scale, shift), attributes, node.name)]
+
+
 def _with(**defaults: Any) -> Callable[[Node], list[Operator]]:
     """A reader of an operator that has nothing but attributes."""
 
     def read(node: Node) -> list[Operator]:
         attributes = {name: node.take(name, default) for name, default in defaults.items()}
         attributes = {
-            name: _decimal(value) if isinstance(value, float) else value
+            name: decimal(value) if isinstance(value, float) else value
             for name, value in attributes.items()
         }
         return [Operator(node.op, (), attributes, node.name)]
@@ -307,7 +209,7 @@ def _clip(node: Node) -> list[Operator]:
         if array is not None and array.size != 1:
             raise node.error(f"{name} must be one number, received shape {array.shape}")
         value = none if array is None else float(array.reshape(()))
-        bounds[name] = none if value in (none, math.copysign(largest, none)) else _decimal(value)
+        bounds[name] = none if value in (none, math.copysign(largest, none)) else decimal(value)
     return [Operator(node.op, (), bounds, node.name)]
 
 
@@ -319,43 +221,59 @@ def _cast(node: Node) -> list[Operator]:
 
 _READERS: dict[str, Callable[[Node], list[Operator]]] = {
     "Add": _add,
-    "AveragePool": _pool,
+    "AveragePool": windows.pool,
     "BatchNormalization": _batchnorm,
     "Cast": _cast,
     "Clip": _clip,
-    "Conv": _conv,
+    "Concat": _merge,
+    "Conv": windows.conv,
+    "ConvTranspose": windows.conv,
     "Div": _mul,
     "Dropout": _dropout,
     "Elu": _with(alpha=1.0),
+    "Erf": _with(),
     "Exp": _with(),
     "Flatten": _reshape,
     "Gelu": _with(approximate="none"),
     "Gemm": _gemm,
     "GlobalAveragePool": _with(),
     "GlobalMaxPool": _with(),
+    "GroupNormalization": _groupnorm,
     "HardSigmoid": _with(alpha=0.2, beta=0.5),
     "HardSwish": _with(),
     "Identity": lambda node: [],
+    "InstanceNormalization": _groupnorm,
+    "LayerNormalization": _layernorm,
     "LeakyRelu": _with(alpha=0.01),
     "LogSoftmax": _softmax,
     "MatMul": _matmul,
-    "MaxPool": _pool,
+    "Max": _merge,
+    "MaxPool": windows.pool,
+    "Mean": _merge,
+    "Min": _merge,
     "Mish": _with(),
     "Mul": _mul,
     "PRelu": lambda node: [Operator(node.op, node.weights(True), {}, node.name)],
-    "Pad": _pad,
-    "ReduceMean": _reduce_mean,
+    "Pad": windows.pad,
+    "ReduceMax": windows.reduce,
+    "ReduceMean": windows.reduce,
     "Relu": _with(),
     "Reshape": _reshape,
+    "Resize": windows.resize,
     "Selu": _with(alpha=1.6732632, gamma=1.050701),
     "Sigmoid": _with(),
+    "Slice": windows.cut,
     "Softmax": _softmax,
     "Softplus": _with(),
     "Softsign": _with(),
+    "Split": windows.split,
     "Squeeze": _reshape,
     "Sub": _add,
+    "Sum": _merge,
     "Swish": _with(alpha=1.0),
     "Tanh": _with(),
     "ThresholdedRelu": _with(alpha=1.0),
     "Transpose": _transpose,
+    "Unsqueeze": _reshape,
+    "Upsample": windows.resize,
 }

@@ -65,7 +65,8 @@ def essential(proto: onnx.ModelProto) -> onnx.ModelProto | None:
             kept.insert(0, node)
             needed.update(node.input)
         if not chain.isdisjoint(node.output):
-            chain.update(node.input[:1] if node.op_type == "Reshape" else node.input)
+            of_shape = node.op_type in ("Reshape", "Resize")
+            chain.update(node.input[:1] if of_shape else node.input)
     if not _shapes_are_small([node for node in kept if chain.isdisjoint(node.output)], graph):
         return None
     slim = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
