@@ -33,20 +33,36 @@ def described(module: Any, name: str) -> str:
     return f'module "{name}" ({lines[0]}{" ... )" if len(lines) > 1 else ""})'
 
 
+def needs_trace(module: torch.nn.Module) -> bool:
+    """Whether a module, or one in it, has modules of its own and computes as it likes with them."""
+    nn = package("torch").nn
+    if not isinstance(module, nn.Sequential):
+        return True
+    seen: set[int] = set()
+    waiting: list[Any] = [module]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or not isinstance(part, nn.Module):
+            continue
+        seen.add(id(part))
+        children = [each for each in part._modules.values() if each is not None]
+        if not isinstance(part, nn.Sequential):
+            if children and not nn.utils.parametrize.is_parametrized(part):
+                return True
+        elif any(getattr(type(part), n) is not getattr(nn.Sequential, n) for n in _OF_A_CALL):
+            return True
+        else:
+            waiting += children
+    return False
+
+
 def leaves(network: torch.nn.Sequential) -> Iterator[tuple[str, Any]]:
     """The modules in the order in which they compute, with their paths, each as often as it does.
 
     Raises:
-        TypeError: not an nn.Sequential.
         ValueError: something changes what a module computes, or two share their weights.
     """
     nn = package("torch").nn
-    if not isinstance(network, nn.Sequential):
-        raise TypeError(
-            f"only an nn.Sequential can be read module by module, received "
-            f"{type(network).__name__}; export others with torch.onnx.export and load the file "
-            f"with convkit.onnx.load"
-        )
     hooks = nn.modules.module
     if hooks._global_forward_hooks or hooks._global_forward_pre_hooks:
         raise ValueError(
@@ -61,16 +77,6 @@ def leaves(network: torch.nn.Sequential) -> Iterator[tuple[str, Any]]:
 
 def _leaves(sequential: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     nn = package("torch").nn
-    kind = type(sequential)
-    own = [each for each in _OF_A_CALL if getattr(kind, each) is not getattr(nn.Sequential, each)]
-    if own:
-        raise module_error(
-            sequential,
-            path,
-            f"its class defines {', '.join(own)}, so that it may compute anything, and not its "
-            f"modules one after the other; export the network with torch.onnx.export and load the "
-            f"file with convkit.onnx.load",
-        )
     _check(sequential, path)
     # `named_children` would leave out what stands here for the second time.
     for name, part in sequential._modules.items():

@@ -1,4 +1,4 @@
-"""PyTorch's nn.Sequential as a convkit model.
+"""PyTorch's modules as convkit models.
 
 PyTorch is channels-first: its images are (N, C, H, W), its convolution kernels (OC, C, KH, KW), its
 Linear weights (OC, C), and its Flatten lays out (C, H, W). Its batch normalisation calls momentum
@@ -17,10 +17,11 @@ import numpy as np
 from ..core.parameters import Array
 from ..models import Model
 from .assemble import Source, assemble
-from .check_torch import described, leaves, module_error
+from .check_torch import described, leaves, module_error, needs_trace
 from .operators import Operator
 from .packages import package
 from .run_torch import run
+from .trace_torch import from_module
 from .verify import verify as compare
 
 if TYPE_CHECKING:
@@ -28,31 +29,50 @@ if TYPE_CHECKING:
 
 
 def from_torch(
-    module: torch.nn.Sequential, input_shape: Sequence[int], *, verify: bool = True
+    module: torch.nn.Module,
+    input_shape: Sequence[int] | Sequence[Sequence[int]],
+    *,
+    verify: bool = True,
 ) -> Model:
-    """Make a convkit model of an nn.Sequential, with its weights.
+    """Make a convkit model of a PyTorch module, with its weights.
 
     What the module makes of x in evaluation mode, the model makes of x moved to channels-last:
-    `model.predict(x.permute(0, 2, 3, 1).numpy())`.
+    `model.predict(x.permute(0, 2, 3, 1).numpy())`. An nn.Sequential is read module by module. Any
+    other module, and an nn.Sequential that holds one with modules of its own, is traced by
+    PyTorch's own exporter to ONNX, with nothing folded, and read as `convkit.onnx.load` reads
+    files: residual blocks, concatenations, gates and shared modules become a graph of layers, with
+    the names of the modules that have weights. What a trace cannot show is lost: dropout, and
+    which way a condition in `forward` would go for other inputs.
 
     Args:
-        module: of Conv2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, AvgPool2d,
+        module: an nn.Sequential of Conv2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, AvgPool2d,
             AdaptiveAvgPool2d(1), AdaptiveMaxPool2d(1), Flatten, Dropout, Dropout2d, ZeroPad2d,
             Identity, activations, and nn.Sequential of the same. They are read by their classes, so
             that hooks, parametrizations, replaced methods and subclasses that compute something of
-            their own are refused. A module without weights may stand twice.
-        input_shape: of one sample as the module takes it, (C, H, W) or (C,).
+            their own are refused. A module without weights may stand twice. Or any other nn.Module
+            of the operators that `convkit.onnx.load` understands.
+        input_shape: of one sample as the module takes it, (C, H, W) or (C,); of several inputs a
+            list of shapes.
         verify: whether the module and the model are tried on the same random batch, of two images
             or one, without gradients and in evaluation mode, which is put back afterwards.
 
     Raises:
         ValueError: a module, or a setting of one, has no counterpart in convkit; or what the model
             gives for the random batch is further from what the module gives than rounding explains.
-        TypeError: not an nn.Sequential.
-        ImportError: PyTorch is missing; the message says how to install it.
+        TypeError: not an nn.Module.
+        ImportError: PyTorch is missing, or the package onnx where a module is traced; the message
+            says how to install it.
     """
+    nn = package("torch").nn
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"expected a torch.nn.Module, received {type(module).__name__}")
+    shapes = [shape for shape in input_shape if isinstance(shape, Sequence)]
+    if shapes or needs_trace(module):
+        given = [tuple(each) for each in shapes] if shapes else [tuple(input_shape)]
+        return from_module(module, given, verify)  # type: ignore[arg-type]
     operators = [each for name, part in leaves(module) for each in _operators_of(part, name)]
-    model, _ = assemble(operators, [Source("x", tuple(input_shape))], give_last=True)
+    sizes: tuple[int, ...] = tuple(input_shape)  # type: ignore[arg-type]
+    model, _ = assemble(operators, [Source("x", sizes)], give_last=True)
     if verify:
         compare(model, lambda x: run(module, x), "the PyTorch module")
     return model

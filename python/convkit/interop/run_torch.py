@@ -1,8 +1,9 @@
-"""What a PyTorch network makes of channels-last images."""
+"""What a PyTorch network makes of its inputs."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,46 @@ from .packages import package
 
 
 def run(network: Any, x: Array) -> Array:
-    """The result in evaluation mode, channels-last, in float32 on the CPU wherever the network is.
+    """The result for channels-last images, channels-last; see `compute`."""
+    return np.moveaxis(compute(network, [np.moveaxis(x, -1, 1)])[0], 1, -1)
+
+
+def compute(network: Any, inputs: Sequence[Array]) -> list[Array]:
+    """The results in evaluation mode, in float32 on the CPU wherever the network is.
 
     On a GPU PyTorch may round products to TF32. The modes of all modules are as before afterwards.
 
+    Args:
+        network: an nn.Module.
+        inputs: in its own layout.
+
     Raises:
-        ValueError: the network refuses such images.
+        ValueError: the network refuses such inputs, or gives something else than tensors.
     """
     torch = package("torch")
-    # A copy: the first module may work in place.
-    images = torch.from_numpy(np.array(np.moveaxis(x, -1, 1), order="C"))
-    tensors = dict((*network.named_parameters(), *network.named_buffers()))
+    # Copies: the first module may work in place.
+    tensors = [torch.from_numpy(np.array(x, order="C")) for x in inputs]
+    own = dict((*network.named_parameters(), *network.named_buffers()))
+    try:
+        with evaluating(network):
+            if all(tensor.device.type == "cpu" for tensor in own.values()):
+                y = network(*tensors)
+            else:
+                here = {name: tensor.detach().cpu() for name, tensor in own.items()}
+                y = torch.func.functional_call(network, here, tuple(tensors))
+    except (RuntimeError, ValueError, IndexError) as error:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise ValueError(f"PyTorch does not take images of shape {shapes}: {error}") from error
+    results = list(y) if isinstance(y, tuple | list) else [y]
+    if not all(isinstance(each, torch.Tensor) for each in results):
+        raise ValueError(f"the PyTorch module must give tensors, received {type(y).__name__}")
+    return [each.detach().numpy() for each in results]
+
+
+@contextmanager
+def evaluating(network: Any) -> Iterator[None]:
+    """Evaluation mode, without gradients, compilation or shortened products."""
+    torch = package("torch")
     modes = [(module, module.training) for module in network.modules()]
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
@@ -36,17 +66,7 @@ def run(network: Any, x: Array) -> Array:
         try:
             for module, _ in modes:
                 module.training = False
-            if all(tensor.device.type == "cpu" for tensor in tensors.values()):
-                y = network(images)
-            else:
-                here = {name: tensor.detach().cpu() for name, tensor in tensors.items()}
-                y = torch.func.functional_call(network, here, (images,))
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise ValueError(
-                f"PyTorch does not take images of shape {tuple(images.shape)}: {error}"
-            ) from error
+            yield
         finally:
             for module, training in modes:
                 module.training = training
-    result: Array = np.moveaxis(y.detach().numpy(), 1, -1)
-    return result

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import layers
 from .assembly import Assembly, Value
-from .operators import Operator, Pads
+from .operators import Operator, Pads, order_is_one
 from .row_layers import check_vectors
 from .windows import NO_PADS, Windows, add_pads, signed_pads, windows_of
 
@@ -249,11 +249,12 @@ def reshaped(assembly: Assembly, operator: Operator, x: Value, sizes: tuple[int,
     source = x if x.origin is None else x.origin
     if source.theirs == sizes:
         return replace(source, uses=max(source.uses, x.uses))
-    base = x
-    if x.first and math.prod(x.sizes[:-1]) != 1 and x.sizes[-1] != 1:
-        base = assembly.as_is(x)
-    first = len(sizes) > 1 and (sizes[0] == 1 or math.prod(sizes[1:]) == 1)
-    ours = (*sizes[1:], sizes[0]) if first else sizes
+    base = source
+    if base.first and not order_is_one(base.sizes):
+        base = assembly.as_is(base)
+    ours = (*sizes[1:], sizes[0])
+    first = len(sizes) > 1 and order_is_one(ours)
+    ours = ours if first else sizes
     layer = layers.Reshape(ours, name=assembly.name(operator))
     nameless = replace(operator, arrays=())
     return assembly.add(nameless, layer, base, first=first, plane=None, origin=source)
