@@ -45,8 +45,9 @@ struct Tap {
 struct Correlation {
   const float* src;
   float* out;
-  const float* bias;  // null for none
-  bool relu;
+  const float* bias;      // null for none
+  const float* residual;  // null, or as `out`: what is added to the sums; may be `out` itself
+  bool relu;              // in the end
   std::int64_t n;
   std::int64_t src_h, src_w, src_ld;  // src_ld: floats between neighbouring source positions
   std::int64_t grid_h, grid_w;
@@ -84,6 +85,7 @@ struct WinogradShape {
   std::int64_t lc, loc;          // c and oc rounded up to whole vectors
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
   bool sum_apart;  // weight gradients of a few images are summed before they are added to others
+  bool add_to_dx;  // input gradients are added to what dx holds
 };
 
 // A weight gradient is summed over at most this many pieces of the batch, each on its own.

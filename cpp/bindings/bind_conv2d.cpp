@@ -97,7 +97,7 @@ void conv2d_forward(const Floats& x, const Floats& w, const std::optional<Floats
   check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
   float* y = out_data(out);
-  run([=] { ops::conv2d_forward(s, px, pw, pb, relu, y); }, x, w, b, out);
+  run([=] { ops::conv2d_forward(s, px, pw, pb, nullptr, relu, y); }, x, w, b, out);
 }
 
 void conv2d_backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
@@ -107,7 +107,7 @@ void conv2d_backward_input(const Floats& dy, const Floats& w, const Pair& stride
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   const float *pdy = dy.data(), *pw = w.data();
   float* dx = out_data(out);
-  run([=] { ops::conv2d_backward_input(s, pdy, pw, dx); }, dy, w, out);
+  run([=] { ops::conv2d_backward_input(s, pdy, pw, false, dx); }, dy, w, out);
 }
 
 void conv2d_backward_weights(const Floats& x, const Floats& dy, const Pair& strides,
@@ -123,7 +123,7 @@ void conv2d_backward_weights(const Floats& x, const Floats& dy, const Pair& stri
 
 void conv2d_backward(const Floats& x, const Floats& w, const Floats& dy,
                      const std::optional<Floats>& y, const Pair& strides, const Pads& pads,
-                     const Pair& dilation, std::int64_t groups, bool direct,
+                     const Pair& dilation, std::int64_t groups, bool direct, bool add_to_dx,
                      std::optional<Floats> dx, std::optional<Floats> dw, std::optional<Floats> db) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
@@ -135,7 +135,7 @@ void conv2d_backward(const Floats& x, const Floats& w, const Floats& dy,
       [=] {
         ops::Scratch scratch;
         const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb != nullptr, scratch);
-        ops::conv2d_backward(s, px, pw, output, pdx, pdw, pdb);
+        ops::conv2d_backward(s, px, pw, output, add_to_dx, pdx, pdw, pdb);
       },
       x, w, dy, y, dx, dw, db);
 }
@@ -167,8 +167,8 @@ void bind_conv2d(py::module_& m) {
         py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
   m.def("conv2d_backward", &conv2d_backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
         py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("dx").noconvert(),
-        py::arg("dw").noconvert(), py::arg("db").noconvert());
+        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("add_to_dx"),
+        py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert());
   m.def("conv2d_algorithm", &algorithm, py::arg("x_shape"), py::arg("w_shape"), py::arg("strides"),
         py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direct"),
         py::arg("direction"));

@@ -11,6 +11,16 @@ Sizes output_shape(const ConvShape& s, bool pooled) {
   return pooled ? pooled_shape(s) : Sizes{s.n, s.oh, s.ow, s.oc};
 }
 
+// A residual, or its gradient, is added behind the normalisation, where no pool is.
+void check_residual(const char* name, const std::optional<Floats>& residual, const ConvShape& s,
+                    bool pooled) {
+  if (!residual) return;
+  if (pooled)
+    throw std::invalid_argument(std::string(name) + " goes with no pool: what is added to the " +
+                                "normalised output is not pooled here");
+  check_shape(name, *residual, {s.n, s.oh, s.ow, s.oc});
+}
+
 void check_vectors(const ConvShape& s,
                    std::initializer_list<std::pair<const char*, const Floats*>> vectors) {
   for (const auto& [name, vector] : vectors) check_shape(name, *vector, {s.oc});
@@ -20,8 +30,10 @@ void conv2d_batchnorm_forward(const Floats& x, const Floats& w, const std::optio
                               const Floats& gamma, const Floats& beta, Floats moving_mean,
                               Floats moving_variance, const Pair& strides, const Pads& pads,
                               const Pair& dilation, std::int64_t groups, bool direct,
-                              double momentum, double epsilon, bool relu, Floats z, Floats mean,
-                              Floats rstd, Floats out, std::optional<Indices> indices) {
+                              double momentum, double epsilon,
+                              const std::optional<Floats>& residual, bool relu, Floats z,
+                              Floats mean, Floats rstd, Floats out,
+                              std::optional<Indices> indices) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_vectors(s, {{"gamma", &gamma},
@@ -32,45 +44,48 @@ void conv2d_batchnorm_forward(const Floats& x, const Floats& w, const std::optio
                     {"rstd", &rstd}});
   check_shape("z", z, {s.n, s.oh, s.ow, s.oc});
   check_not_empty("z", z);
+  check_residual("residual", residual, s, indices.has_value());
   check_shape("out", out, output_shape(s, indices.has_value()));
   if (indices) check_shape("indices", *indices, output_shape(s, true));
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
-  const float *pg = gamma.data(), *pbeta = beta.data();
+  const float *pg = gamma.data(), *pbeta = beta.data(), *added = in_data(residual);
   float *mm = out_data(moving_mean), *mv = out_data(moving_variance);
   float *pz = out_data(z), *pm = out_data(mean), *pr = out_data(rstd), *y = out_data(out);
   std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
   run(
       [=] {
-        ops::conv2d_batchnorm_forward(s, px, pw, pb, pg, pbeta, mm, mv, momentum, epsilon, relu, pz,
-                                      pm, pr, y, where);
+        ops::conv2d_batchnorm_forward(s, px, pw, pb, pg, pbeta, mm, mv, momentum, epsilon, added,
+                                      relu, pz, pm, pr, y, where);
       },
-      x, w, b, gamma, beta, moving_mean, moving_variance, z, mean, rstd, out, indices);
+      x, w, b, gamma, beta, moving_mean, moving_variance, residual, z, mean, rstd, out, indices);
 }
 
 void conv2d_batchnorm_inference(const Floats& x, const Floats& w, const std::optional<Floats>& b,
                                 const Floats& gamma, const Floats& beta, const Floats& moving_mean,
                                 const Floats& moving_variance, const Pair& strides,
                                 const Pads& pads, const Pair& dilation, std::int64_t groups,
-                                bool direct, double epsilon, bool relu, Floats out,
-                                std::optional<Indices> indices) {
+                                bool direct, double epsilon, const std::optional<Floats>& residual,
+                                bool relu, Floats out, std::optional<Indices> indices) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
   check_vectors(s, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"moving_mean", &moving_mean},
                     {"moving_variance", &moving_variance}});
+  check_residual("residual", residual, s, indices.has_value());
   check_shape("out", out, output_shape(s, indices.has_value()));
   if (indices) check_shape("indices", *indices, output_shape(s, true));
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
-  const float *pg = gamma.data(), *pbeta = beta.data();
+  const float *pg = gamma.data(), *pbeta = beta.data(), *added = in_data(residual);
   const float *mm = moving_mean.data(), *mv = moving_variance.data();
   float* y = out_data(out);
   std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
   run(
       [=] {
-        ops::conv2d_batchnorm_inference(s, px, pw, pb, pg, pbeta, mm, mv, epsilon, relu, y, where);
+        ops::conv2d_batchnorm_inference(s, px, pw, pb, pg, pbeta, mm, mv, epsilon, added, relu, y,
+                                        where);
       },
-      x, w, b, gamma, beta, moving_mean, moving_variance, out, indices);
+      x, w, b, gamma, beta, moving_mean, moving_variance, residual, out, indices);
 }
 
 void conv2d_batchnorm_backward(const Floats& x, const Floats& w, const Floats& z,
@@ -78,9 +93,9 @@ void conv2d_batchnorm_backward(const Floats& x, const Floats& w, const Floats& z
                                const Floats& rstd, const Floats& dy, const std::optional<Floats>& y,
                                const std::optional<Indices>& indices, const Pair& strides,
                                const Pads& pads, const Pair& dilation, std::int64_t groups,
-                               bool direct, bool relu, std::optional<Floats> dx,
-                               std::optional<Floats> dw, std::optional<Floats> db, Floats dgamma,
-                               Floats dbeta) {
+                               bool direct, bool relu, std::optional<Floats> dresidual,
+                               bool add_to_dx, std::optional<Floats> dx, std::optional<Floats> dw,
+                               std::optional<Floats> db, Floats dgamma, Floats dbeta) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   const Sizes shape = output_shape(s, indices.has_value());
   check_vectors(s, {{"gamma", &gamma},
@@ -92,24 +107,26 @@ void conv2d_batchnorm_backward(const Floats& x, const Floats& w, const Floats& z
   check_shape("z", z, {s.n, s.oh, s.ow, s.oc});
   check_not_empty("z", z);
   check_shape("dy", dy, shape);
-  if (indices.has_value() != y.has_value())
-    throw std::invalid_argument("y and indices come together, from a forward pass with a pool");
-  if (indices) {
-    check_shape("y", *y, shape);
-    check_pool_indices(s, *indices);
+  check_residual("dresidual", dresidual, s, indices.has_value());
+  if ((indices.has_value() || dresidual.has_value()) != y.has_value() || (dresidual && !relu)) {
+    throw std::invalid_argument(
+        "y comes together with indices, from a forward pass with a pool, or with dresidual, from "
+        "one with a residual and ReLU");
   }
+  if (y) check_shape("y", *y, shape);
+  if (indices) check_pool_indices(s, *indices);
   check_gradients(x, w, dx, dw, db);
   const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
   const std::uint8_t* where = indices ? indices->data() : nullptr;
   const ops::BatchNorm norm{z.data(), gamma.data(), beta.data(), mean.data(), rstd.data(), relu};
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
-  float *pdg = out_data(dgamma), *pdbeta = out_data(dbeta);
+  float *pdg = out_data(dgamma), *pdbeta = out_data(dbeta), *pdr = out_data(dresidual);
   run(
       [=] {
-        ops::conv2d_batchnorm_backward(s, px, pw, norm, pdy, py_, where, pdx, pdw, pdb, pdg,
-                                       pdbeta);
+        ops::conv2d_batchnorm_backward(s, px, pw, norm, pdy, py_, where, pdr, add_to_dx, pdx, pdw,
+                                       pdb, pdg, pdbeta);
       },
-      x, w, z, gamma, beta, mean, rstd, dy, y, indices, dx, dw, db, dgamma, dbeta);
+      x, w, z, gamma, beta, mean, rstd, dy, y, indices, dresidual, dx, dw, db, dgamma, dbeta);
 }
 
 }  // namespace
@@ -120,21 +137,24 @@ void bind_conv2d_batchnorm(py::module_& m) {
         py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
         py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
         py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("momentum"),
-        py::arg("epsilon"), py::arg("relu"), py::arg("z").noconvert(), py::arg("mean").noconvert(),
-        py::arg("rstd").noconvert(), py::arg("out").noconvert(), py::arg("indices").noconvert());
+        py::arg("epsilon"), py::arg("residual").noconvert(), py::arg("relu"),
+        py::arg("z").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
+        py::arg("out").noconvert(), py::arg("indices").noconvert());
   m.def("conv2d_batchnorm_inference", &conv2d_batchnorm_inference, py::arg("x").noconvert(),
         py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
         py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
         py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
         py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("epsilon"),
-        py::arg("relu"), py::arg("out").noconvert(), py::arg("indices").noconvert());
+        py::arg("residual").noconvert(), py::arg("relu"), py::arg("out").noconvert(),
+        py::arg("indices").noconvert());
   m.def("conv2d_batchnorm_backward", &conv2d_batchnorm_backward, py::arg("x").noconvert(),
         py::arg("w").noconvert(), py::arg("z").noconvert(), py::arg("gamma").noconvert(),
         py::arg("beta").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
         py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("indices").noconvert(),
         py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
-        py::arg("direct"), py::arg("relu"), py::arg("dx").noconvert(), py::arg("dw").noconvert(),
-        py::arg("db").noconvert(), py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+        py::arg("direct"), py::arg("relu"), py::arg("dresidual").noconvert(), py::arg("add_to_dx"),
+        py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(),
+        py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
 }
 
 }  // namespace convkit::bindings

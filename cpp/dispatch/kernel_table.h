@@ -23,16 +23,17 @@ struct DepthwiseKernels {
                                      std::int64_t n_begin, std::int64_t n_end, std::int64_t c_begin,
                                      std::int64_t c_end);
   void (*repeat_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
-  void (*add_channels)(const float* x, std::int64_t count, std::int64_t times, float* out);
+  void (*add_channels)(const float* x, std::int64_t count, std::int64_t times, bool accumulate,
+                       float* out);
 };
 
 struct WinogradKernels {
   void (*winograd_inputs)(const WinogradShape&, const float* x, std::int64_t begin,
                           std::int64_t end, float* v);
   void (*winograd_forward)(const WinogradShape&, const float* v, const float* u, const float* bias,
-                           bool relu, float* y, std::uint8_t* indices, std::int64_t first,
-                           std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
-                           float* scratch);
+                           const float* residual, bool relu, float* y, std::uint8_t* indices,
+                           std::int64_t first, std::int64_t begin, std::int64_t end,
+                           const MemoryRange* ahead, float* scratch);
   void (*winograd_output_gradients)(const WinogradShape&, const float* dy,
                                     const std::uint8_t* indices, float* z, std::int64_t begin,
                                     std::int64_t end);
@@ -70,14 +71,19 @@ struct Pool2dKernels {
 struct BatchnormKernels {
   void (*batchnorm_statistics)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
                                float* mean, float* deviations);
-  void (*batchnorm_normalise)(const float* x, const float* scale, const float* shift, bool relu,
-                              float* y, std::int64_t c, std::int64_t begin, std::int64_t end);
+  void (*batchnorm_normalise)(const float* x, const float* scale, const float* shift,
+                              const float* residual, bool relu, float* y, std::int64_t c,
+                              std::int64_t begin, std::int64_t end);
   void (*batchnorm_max_pool2d)(const PoolShape&, const float* x, const float* scale,
                                const float* shift, bool relu, float* y, std::uint8_t* indices,
                                std::int64_t begin, std::int64_t end);
   void (*batchnorm_reduce)(const float* dy, const float* x, const float* scale, const float* shift,
                            const float* mean, const float* rstd, bool relu, std::int64_t c,
                            std::int64_t begin, std::int64_t end, float* sum_dy, float* sum_dy_xhat);
+  void (*batchnorm_reduce_masked)(const float* dy, const float* y, const float* x,
+                                  const float* mean, const float* rstd, float* g, std::int64_t c,
+                                  std::int64_t begin, std::int64_t end, float* sum_dy,
+                                  float* sum_dy_xhat);
   void (*batchnorm_reduce_pooled)(const PoolShape&, const float* dy, const float* y,
                                   const std::uint8_t* indices, const float* x, const float* mean,
                                   const float* rstd, std::int64_t begin, std::int64_t end,

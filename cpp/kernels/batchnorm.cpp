@@ -10,6 +10,7 @@ BatchnormKernels batchnorm_kernels() noexcept {
       .batchnorm_normalise = batchnorm_normalise,
       .batchnorm_max_pool2d = batchnorm_max_pool2d,
       .batchnorm_reduce = batchnorm_reduce,
+      .batchnorm_reduce_masked = batchnorm_reduce_masked,
       .batchnorm_reduce_pooled = batchnorm_reduce_pooled,
       .batchnorm_backward = batchnorm_backward,
       .sum_rows = sum_rows,

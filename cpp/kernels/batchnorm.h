@@ -39,9 +39,11 @@ void batchnorm_statistics(const float* x, std::int64_t c, std::int64_t begin, st
   });
 }
 
-// y = x * scale + shift, then ReLU when asked for, for rows [begin, end).
-void batchnorm_normalise(const float* x, const float* scale, const float* shift, bool relu,
-                         float* y, std::int64_t c, std::int64_t begin, std::int64_t end) {
+// y = x * scale + shift, plus a residual that is not null, then ReLU when asked for, for rows
+// [begin, end). The residual may be y.
+void batchnorm_normalise(const float* x, const float* scale, const float* shift,
+                         const float* residual, bool relu, float* y, std::int64_t c,
+                         std::int64_t begin, std::int64_t end) {
   each_columns(c, [&](auto columns) {
     constexpr int V = decltype(columns)::count;
     F32 a[V], b[V];
@@ -49,15 +51,16 @@ void batchnorm_normalise(const float* x, const float* scale, const float* shift,
                 CONVKIT_LAMBDA { a[v] = columns.load(scale, v), b[v] = columns.load(shift, v); });
     for (std::int64_t r = begin; r < end; ++r) {
       each<V>([&](auto v) CONVKIT_LAMBDA {
-        const F32 z = fma(columns.load(x + r * c, v), a[v], b[v]);
+        F32 z = fma(columns.load(x + r * c, v), a[v], b[v]);
+        if (residual) z = add(z, columns.load(residual + r * c, v));
         columns.store(y + r * c, v, relu ? max(zero(), z) : z);
       });
     }
   });
 }
 
-// The same, then max-pooled by windows of 2 x 2: output rows [begin, end) of N * OH, and the
-// position of each maximum in its window. s has no padding.
+// The same without a residual, then max-pooled by windows of 2 x 2: output rows [begin, end) of N *
+// OH, and the position of each maximum in its window. s has no padding.
 void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale,
                           const float* shift, bool relu, float* y, std::uint8_t* indices,
                           std::int64_t begin, std::int64_t end) {
@@ -121,7 +124,32 @@ void batchnorm_reduce(const float* dy, const float* x, const float* scale, const
   });
 }
 
-// The same where the output was max-pooled by windows of 2 x 2, for pooled rows [begin, end) of
+// g = dy where y > 0, elsewhere 0, and the same sums of it: ReLU was behind a sum y of the
+// normalised output and others, whose gradient is g, too. g may be dy.
+void batchnorm_reduce_masked(const float* dy, const float* y, const float* x, const float* mean,
+                             const float* rstd, float* g, std::int64_t c, std::int64_t begin,
+                             std::int64_t end, float* sum_dy, float* sum_dy_xhat) {
+  each_columns(c, [&](auto columns) {
+    constexpr int V = decltype(columns)::count;
+    F32 m[V], s0[V], s1[V];
+    each<V>([&](auto v) CONVKIT_LAMBDA { m[v] = columns.load(mean, v), s0[v] = s1[v] = zero(); });
+    for (std::int64_t r = begin; r < end; ++r) {
+      each<V>([&](auto v) CONVKIT_LAMBDA {
+        const F32 open = columns.load(y + r * c, v), d = columns.load(dy + r * c, v);
+        const F32 through = select(gt(open, zero()), d, zero());
+        columns.store(g + r * c, v, through);
+        s0[v] = add(s0[v], through);
+        s1[v] = fma(through, sub(columns.load(x + r * c, v), m[v]), s1[v]);
+      });
+    }
+    each<V>([&](auto v) CONVKIT_LAMBDA {
+      columns.store(sum_dy, v, s0[v]);
+      columns.store(sum_dy_xhat, v, mul(s1[v], columns.load(rstd, v)));
+    });
+  });
+}
+
+// Those sums where the output was max-pooled by windows of 2 x 2, for pooled rows [begin, end) of
 // N * OH: dy (N, OH, OW, C) concerns one position of each window. With y, the pooled output behind
 // ReLU, dy counts where it is positive.
 void batchnorm_reduce_pooled(const PoolShape& s, const float* dy, const float* y,

@@ -101,14 +101,17 @@ CONVKIT_INLINE void start_with_bias(const Correlation& s, std::int64_t col,
   });
 }
 
-// One position's sums to its outputs from column `col` on, through ReLU when asked for.
+// One position's sums to its outputs from column `col` on, with what is added to them, through ReLU
+// when asked for.
 template <int Vectors>
 CONVKIT_INLINE void store_sums(const Correlation& s, const F32 (&acc)[Vectors], float* out,
                                std::int64_t col) {
   each<Vectors>([&](auto v) CONVKIT_LAMBDA {
+    float* to = out + col + v * kLanes;
+    const std::int64_t left = s.cols - col - v * kLanes;
+    const F32 a = s.residual ? add(acc[v], load_part(s.residual + (to - s.out), left)) : acc[v];
     // max(0, a) keeps a NaN, as ReLU should.
-    const F32 y = s.relu ? max(zero(), acc[v]) : acc[v];
-    store_part(out + col + v * kLanes, y, s.cols - col - v * kLanes);
+    store_part(to, s.relu ? max(zero(), a) : a, left);
   });
 }
 

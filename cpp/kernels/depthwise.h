@@ -79,9 +79,11 @@ CONVKIT_INLINE void depthwise_tile(const Correlation& s, const DepthwiseRow& row
   }
   float* out = row.out + qw * s.out_step_w * s.out_ld + c;
   each<Positions>([&](auto p) CONVKIT_LAMBDA {
+    float* to = out + p * s.out_step_w * s.out_ld;
+    F32 a = acc[p];
+    if (s.residual) a = add(a, load_channels<Tail>(s.residual + (to - s.out), n));
     // max(0, a) keeps a NaN, as ReLU should.
-    const F32 a = acc[p], y = s.relu ? max(zero(), a) : a;
-    store_channels<Tail>(out + p * s.out_step_w * s.out_ld, y, n);
+    store_channels<Tail>(to, s.relu ? max(zero(), a) : a, n);
   });
 }
 
@@ -225,11 +227,11 @@ inline void repeat_each(const float* x, std::int64_t count, float* out) {
 }
 
 template <int Times>
-inline void add_each(const float* x, std::int64_t count, float* out) {
+inline void add_each(const float* x, std::int64_t count, bool accumulate, float* out) {
   for (std::int64_t i = 0; i < count; ++i) {
     float sum = x[i * Times];
     for (int m = 1; m < Times; ++m) sum += x[i * Times + m];
-    out[i] = sum;
+    out[i] = accumulate ? out[i] + sum : sum;
   }
 }
 
@@ -244,16 +246,18 @@ void repeat_channels(const float* x, std::int64_t count, std::int64_t times, flo
     for (std::int64_t m = 0; m < times; ++m) out[i * times + m] = x[i];
 }
 
-// The sums of each `times` neighbours, from the first to the last: `count` of them.
-void add_channels(const float* x, std::int64_t count, std::int64_t times, float* out) {
-  if (times == 2) return add_each<2>(x, count, out);
-  if (times == 3) return add_each<3>(x, count, out);
-  if (times == 4) return add_each<4>(x, count, out);
-  if (times == 8) return add_each<8>(x, count, out);
+// The sums of each `times` neighbours, from the first to the last: `count` of them, added to what
+// is in out where `accumulate` is set.
+void add_channels(const float* x, std::int64_t count, std::int64_t times, bool accumulate,
+                  float* out) {
+  if (times == 2) return add_each<2>(x, count, accumulate, out);
+  if (times == 3) return add_each<3>(x, count, accumulate, out);
+  if (times == 4) return add_each<4>(x, count, accumulate, out);
+  if (times == 8) return add_each<8>(x, count, accumulate, out);
   for (std::int64_t i = 0; i < count; ++i) {
     float sum = x[i * times];
     for (std::int64_t m = 1; m < times; ++m) sum += x[i * times + m];
-    out[i] = sum;
+    out[i] = accumulate ? out[i] + sum : sum;
   }
 }
 

@@ -93,12 +93,13 @@ void winograd_inputs(const WinogradShape& s, const float* x, std::int64_t begin,
 
 // y of tiles [begin, end), loc output channels from `first` on, from their transformed inputs v and
 // the transformed weights u, one (lc, loc) matrix a point. scratch holds winograd_block_size()
-// floats of loc channels; two ranges of memory are fetched ahead. With indices, y and they are
-// max-pooled 2 x 2: oh and ow are even then, and all tiles of 4 or 2.
+// floats of loc channels; two ranges of memory are fetched ahead. A residual, null or shaped like
+// y, is added before ReLU; it may be y itself. With indices, y and they are max-pooled 2 x 2,
+// without a residual: oh and ow are even then, and all tiles of 4 or 2.
 void winograd_forward(const WinogradShape& s, const float* v, const float* u, const float* bias,
-                      bool relu, float* y, std::uint8_t* indices, std::int64_t first,
-                      std::int64_t begin, std::int64_t end, const MemoryRange* ahead,
-                      float* scratch) {
+                      const float* residual, bool relu, float* y, std::uint8_t* indices,
+                      std::int64_t first, std::int64_t begin, std::int64_t end,
+                      const MemoryRange* ahead, float* scratch) {
   const std::int64_t stride = point_stride(end - begin, s.lc);
   std::int64_t rows[kMaxPoints][kMaxPoints];
   count_rows(s, begin, end, rows);
@@ -112,7 +113,7 @@ void winograd_forward(const WinogradShape& s, const float* v, const float* u, co
       multiply(rows[i][j], v + p * stride, u + p * s.matrix, products.point(i, j), s.lc, s.loc);
     }
   }
-  transform_outputs(s, products, bias, relu, y, indices, first, begin, end);
+  transform_outputs(s, products, bias, residual, relu, y, indices, first, begin, end);
 }
 
 // out += a^T b over k rows for Rows columns of a and a panel's columns of b; out is as wide as the
@@ -199,9 +200,10 @@ void winograd_output_gradients(const WinogradShape& s, const float* dy, const st
 
 // Both gradients of images [begin, end) for lc input channels from `first` on, each null where it
 // is not wanted. du (one (lc, loc) matrix a point, in panels) += what the images and their
-// transformed gradients z give; unless accumulate is set, it is only written. dx is written, these
-// channels of it, from transposed weights u, one (loc, lc) matrix a point. `ahead` are kRangesAhead
-// ranges of memory to fetch, scratch holds winograd_block_size() floats of lc channels.
+// transformed gradients z give; unless accumulate is set, it is only written. dx is written, or
+// added to where s says so, these channels of it, from transposed weights u, one (loc, lc) matrix a
+// point. `ahead` are kRangesAhead ranges of memory to fetch, scratch holds winograd_block_size()
+// floats of lc channels.
 void winograd_backward(const WinogradShape& s, const float* x, const float* z, const float* u,
                        float* du, float* dx, std::int64_t first, std::int64_t begin,
                        std::int64_t end, bool accumulate, const MemoryRange* ahead,

@@ -151,7 +151,7 @@ inline void clear_rest(const WinogradShape& s, float* dx, std::int64_t first, st
                        std::int64_t end) {
   const std::int64_t left = s.c - first < s.lc ? s.c - first : s.lc;
   const std::int64_t h_end = s.oh + 2 - s.pad_top, w_end = s.ow + 2 - s.pad_left;
-  if (h_end >= s.h && w_end >= s.w) return;
+  if (s.add_to_dx || (h_end >= s.h && w_end >= s.w)) return;
   for (std::int64_t n = begin; n < end; ++n) {
     for (std::int64_t h = 0; h < s.h; ++h) {
       for (std::int64_t w = h < h_end ? w_end : 0; w < s.w; ++w) {
@@ -162,7 +162,8 @@ inline void clear_rest(const WinogradShape& s, float* dx, std::int64_t first, st
   }
 }
 
-// Where a tile's input gradients go: what no tile before it reached is written, the rest added to.
+// Where a tile's input gradients go: what no tile before it reached is written, unless it is to be
+// added to, the rest added to.
 struct GradientView {
   float* corner;
   std::int64_t row, column;          // floats between neighbours
@@ -170,6 +171,7 @@ struct GradientView {
   std::int64_t left_end, right_end;  // columns
   std::int64_t channels;             // from the corner's on
   bool first_row, first_column;      // of tiles
+  bool add_to_all;
 
   // Whether all of the M + 2 by N + 2 gradients of an M x N tile are inside.
   template <int M, int N>
@@ -180,7 +182,7 @@ struct GradientView {
   template <int Columns>
   CONVKIT_INLINE void add_inside(int i, const F32 (&d)[Columns]) const {
     float* p = corner + i * row;
-    const bool new_row = i >= 2 || first_row;
+    const bool new_row = !add_to_all && (i >= 2 || first_row);
     each<Columns>([&](auto j) CONVKIT_LAMBDA {
       float* at = p + j * column;
       const bool is_new = new_row && (j >= 2 || first_column);
@@ -192,7 +194,7 @@ struct GradientView {
   void add_row(int i, const F32 (&d)[Columns]) const {
     if (i < top || i >= bottom) return;
     float* p = corner + i * row;
-    const bool new_row = i >= 2 || first_row, whole = channels >= kLanes;
+    const bool new_row = !add_to_all && (i >= 2 || first_row), whole = channels >= kLanes;
     for (int j = 0; j < Columns; ++j, p += column) {
       if (j < left_end || j >= right_end) continue;
       const bool add_to = !(new_row && (j >= 2 || first_column));
@@ -234,7 +236,8 @@ inline void add_gradients(const PointRows& rows, std::int64_t c, const GradientV
 }
 
 // dx of tiles [begin, end), for the rows' channels from `first` on: tiles overlap, and B v B^T is
-// written where an image's tiles come first. All tiles of an image in one call.
+// written where an image's tiles come first, or added there, too. All tiles of an image in one
+// call.
 inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* dx,
                                 std::int64_t first, std::int64_t begin, std::int64_t end) {
   each_tile(s, begin, end, [&](const TileAt& at) {
@@ -243,8 +246,9 @@ inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* 
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
       for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
-        const GradientView to = {corner + c, s.w * s.c,       s.c,        -h0,       s.h - h0, -w0,
-                                 s.w - w0,   s.c - first - c, at.oh == 0, at.ow == 0};
+        const GradientView to = {corner + c, s.w * s.c,  s.c,        -h0,
+                                 s.h - h0,   -w0,        s.w - w0,   s.c - first - c,
+                                 at.oh == 0, at.ow == 0, s.add_to_dx};
         if (to.template inside<M, N>()) {
           add_gradients<M, N, true>(rows, c, to);
         } else {
@@ -256,11 +260,16 @@ inline void add_input_gradients(const WinogradShape& s, PointRows& rows, float* 
   });
 }
 
+// Where channel c of a tile's first output is in y.
+inline std::int64_t output_at(const WinogradShape& s, const TileAt& at, std::int64_t c) {
+  return ((at.n * s.oh + at.oh) * s.ow + at.ow) * s.oc + c;
+}
+
 // A tile's outputs to y.
 template <int M, int N>
 inline void store_outputs(const WinogradShape& s, const F32 (&a)[M][N], const TileAt& at,
                           std::int64_t c, float* y) {
-  float* corner = y + ((at.n * s.oh + at.oh) * s.ow + at.ow) * s.oc + c;
+  float* corner = y + output_at(s, at, c);
   for (int i = 0; i < M; ++i)
     for (int j = 0; j < N; ++j) store_part(corner + (i * s.ow + j) * s.oc, a[i][j], s.oc - c);
 }
@@ -286,11 +295,11 @@ inline void store_pooled(const WinogradShape& s, const F32 (&a)[M][N], const Til
   }
 }
 
-// A^T m A of tiles [begin, end) to y, for the rows' channels from `first` on, with bias and ReLU;
-// with indices, pooled 2 x 2.
-inline void transform_outputs(const WinogradShape& s, PointRows& rows, const float* bias, bool relu,
-                              float* y, std::uint8_t* indices, std::int64_t first,
-                              std::int64_t begin, std::int64_t end) {
+// A^T m A of tiles [begin, end) to y, for the rows' channels from `first` on, with bias, what is
+// added and ReLU; with indices, pooled 2 x 2.
+inline void transform_outputs(const WinogradShape& s, PointRows& rows, const float* bias,
+                              const float* residual, bool relu, float* y, std::uint8_t* indices,
+                              std::int64_t first, std::int64_t begin, std::int64_t end) {
   each_tile(s, begin, end, [&](const TileAt& at) {
     with_sizes(at, [&](auto m, auto n) {
       constexpr int M = decltype(m)::value, N = decltype(n)::value;
@@ -303,13 +312,15 @@ inline void transform_outputs(const WinogradShape& s, PointRows& rows, const flo
           transform_output<N>(p, half[i]);
         }
         const F32 b = bias ? load_part(bias + first + c, s.oc - first - c) : zero();
+        const float* added = residual ? residual + output_at(s, at, first + c) : nullptr;
         F32 outputs[M][N];
         for (int j = 0; j < N; ++j) {
           F32 p[M + 2], a[M];
           for (int i = 0; i < M + 2; ++i) p[i] = half[i][j];
           transform_output<M>(p, a);
           for (int i = 0; i < M; ++i) {
-            const F32 v = fma(set1(kPowersOfH[i + j]), a[i], b);
+            F32 v = fma(set1(kPowersOfH[i + j]), a[i], b);
+            if (added) v = add(v, load_part(added + (i * s.ow + j) * s.oc, s.oc - first - c));
             outputs[i][j] = relu ? max(zero(), v) : v;
           }
         }

@@ -105,6 +105,14 @@ void BatchNormGradient::reduce(std::int64_t block, const float* dy) const {
                              products_ + block * c);
 }
 
+void BatchNormGradient::reduce_masked(std::int64_t block, const float* dy, const float* y,
+                                      float* g) const {
+  const std::int64_t c = blocks_.c, at = blocks_.first_row(block) * c;
+  kernels().batchnorm_reduce_masked(dy + at, y + at, norm_.x + at, norm_.mean, norm_.rstd, g + at,
+                                    c, 0, blocks_.size(block), sums_ + block * c,
+                                    products_ + block * c);
+}
+
 void BatchNormGradient::reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy,
                                       const float* y, const std::uint8_t* indices) const {
   for (std::int64_t i = 0; i < blocks_.of_image; ++i) {
@@ -135,9 +143,9 @@ void BatchNormGradient::apply(std::int64_t block, const float* dy, float* dx) co
 }
 
 void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
-                         const float* shift, bool relu, float* y) {
+                         const float* shift, const float* residual, bool relu, float* y) {
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
-    kernels().batchnorm_normalise(x, scale, shift, relu, y, c, begin, end);
+    kernels().batchnorm_normalise(x, scale, shift, residual, relu, y, c, begin, end);
   });
 }
 
@@ -159,7 +167,7 @@ void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const 
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
   scale_and_shift(c, gamma, beta, mean, rstd, scale, shift);
-  batchnorm_normalise(rows, c, x, scale, shift, relu, y);
+  batchnorm_normalise(rows, c, x, scale, shift, nullptr, relu, y);
 }
 
 void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* beta,
@@ -179,7 +187,7 @@ void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, cons
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
   moving_scale_and_shift(c, gamma, beta, moving_mean, moving_variance, epsilon, scale, shift);
-  batchnorm_normalise(rows, c, x, scale, shift, relu, y);
+  batchnorm_normalise(rows, c, x, scale, shift, nullptr, relu, y);
 }
 
 void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,

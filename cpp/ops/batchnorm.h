@@ -59,8 +59,11 @@ class BatchNormGradient {
   }
   // dy and dx are the block's rows.
   void reduce(std::int64_t block, const float* dy) const;
-  // The same for an image whose output was max-pooled 2 x 2 as s says: dy is the gradient of all
-  // that was pooled, y the outputs behind ReLU or null.
+  // The same where ReLU was behind a sum y: of the whole batch, g, which may be dy, becomes dy
+  // where y > 0.
+  void reduce_masked(std::int64_t block, const float* dy, const float* y, float* g) const;
+  // The same as reduce() for an image whose output was max-pooled 2 x 2 as s says: dy is the
+  // gradient of all that was pooled, y the outputs behind ReLU or null.
   void reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy, const float* y,
                      const std::uint8_t* indices) const;
   void finish(float* dgamma, float* dbeta);
@@ -90,11 +93,11 @@ void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const 
                        double momentum, double epsilon, bool relu, float* y, float* mean,
                        float* rstd);
 
-// y = x * scale + shift, then ReLU when asked for.
+// y = x * scale + shift, plus a residual that is not null, then ReLU when asked for.
 void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
-                         const float* shift, bool relu, float* y);
+                         const float* shift, const float* residual, bool relu, float* y);
 
-// The same, then max-pooled 2 x 2 as s says.
+// The same without a residual, then max-pooled 2 x 2 as s says.
 void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale,
                           const float* shift, bool relu, float* y, std::uint8_t* indices);
 

@@ -57,8 +57,8 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr)
   });
 }
 
-void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                    float* y, const BatchStatistics* statistics) {
+void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                    const float* residual, bool relu, float* y, const BatchStatistics* statistics) {
   Scratch scratch;
   const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
   const TapWeights weights = forward_weights(s, w, kernels().lanes, scratch);
@@ -72,6 +72,7 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
     problem.src = x + g * gc;
     problem.out = y + g * goc;
     problem.bias = b ? b + g * goc : nullptr;
+    problem.residual = residual ? residual + g * goc : nullptr;
     problem.relu = relu;
     problem.k = gc, problem.cols = goc, problem.ldw = weights.ldw;
     problem.taps = tap, problem.tap_count = count;
@@ -124,8 +125,8 @@ Images images_of(const ConvShape& s, const float* x, Scratch& scratch) {
   return {runs, padded, s.c};
 }
 
-void thin_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                  float* y, const BatchStatistics* statistics) {
+void thin_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                  const float* residual, bool relu, float* y, const BatchStatistics* statistics) {
   Scratch scratch;
   const Images images = images_of(s, x, scratch);
   const ConvShape& runs = images.s;
@@ -136,6 +137,7 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   problem.src = images.x, problem.src_ld = images.ldx;
   problem.out = y;
   problem.bias = b;
+  problem.residual = residual;
   problem.relu = relu;
   problem.k = runs.c, problem.cols = s.oc, problem.ldw = weights.ldw;
   problem.taps = tap, problem.tap_count = count;
@@ -143,7 +145,8 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   run_correlation(problem, statistics);
 }
 
-void direct_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
+void direct_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                           float* dx) {
   Scratch scratch;
   const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
   const TapWeights weights = transposed_weights(s, w, kernels().lanes, scratch);
@@ -151,12 +154,13 @@ void direct_backward_input(const ConvShape& s, const float* dy, const float* w, 
   std::fill(zeros, zeros + goc, 0.0f);
   Tap* tap = scratch.take<Tap>(taps);
   const Phases phases(s, scratch);
-  if (!phases.cover()) clear(s.n * s.h * s.w * s.c, dx);
+  if (!add_to_dx && !phases.cover()) clear(s.n * s.h * s.w * s.c, dx);
   for (std::int64_t task = 0; task < s.groups * phases.count(); ++task) {
     const std::int64_t g = task / phases.count(), phase = task % phases.count();
     Correlation problem = phases.correlation(phase);
     problem.src = dy + g * goc;
     problem.out = dx + g * gc;
+    problem.residual = add_to_dx ? problem.out : nullptr;
     problem.k = goc, problem.cols = gc, problem.ldw = weights.ldw;
     problem.taps = tap;
     problem.tap_count =
@@ -281,16 +285,17 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
   return choose(kBackwardWeights, s).name;
 }
 
-void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                    float* y, const BatchStatistics* statistics) {
+void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                    const float* residual, bool relu, float* y, const BatchStatistics* statistics) {
   // Statistics by images are a task an image: too few for several threads where these are few.
   const bool by_images = s.n >= kBatchPieces;
-  choose(kForward, s).run(s, x, w, b, relu, y, by_images ? statistics : nullptr);
+  choose(kForward, s).run(s, x, w, b, residual, relu, y, by_images ? statistics : nullptr);
   if (statistics && !by_images) statistics->add_all(y);
 }
 
-void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
-  choose(kBackwardInput, s).run(s, dy, w, dx);
+void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                           float* dx) {
+  choose(kBackwardInput, s).run(s, dy, w, add_to_dx, dx);
 }
 
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
@@ -298,20 +303,21 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy
 }
 
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
-                     const OutputGradient& output, float* dx, float* dw, float* db) {
+                     const OutputGradient& output, bool add_to_dx, float* dx, float* dw,
+                     float* db) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
   const bool many = pieces_of(s) == kBatchPieces;
   if ((dx || dw) && winograd_allowed(s)) {
-    winograd_backward(s, x, w, output, dx, dw);
+    winograd_backward(s, x, w, output, add_to_dx, dx, dw);
   } else if (many && (dx || dw) && depthwise_accepts(s)) {
-    depthwise_backward(s, x, w, output, dx, dw);
+    depthwise_backward(s, x, w, output, add_to_dx, dx, dw);
   } else if (many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);
   } else {
     Scratch scratch;
     const float* gradient = output.load_all(scratch);
     if (dw) conv2d_backward_weights(s, x, gradient, dw);
-    if (dx) conv2d_backward_input(s, gradient, w, dx);
+    if (dx) conv2d_backward_input(s, gradient, w, add_to_dx, dx);
   }
   if (db) output.add_up(db);
 }

@@ -14,18 +14,21 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction);
 // Whether the shape may take Winograd's algorithm.
 bool winograd_allowed(const ConvShape& s);
 
-// y (N, OH, OW, OC) = x * w + b, then ReLU when asked for; b may be null. The statistics of y are
-// taken where a batch normalisation is behind.
-void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                    float* y, const BatchStatistics* statistics = nullptr);
-// dx (N, H, W, C) from dy (N, OH, OW, OC).
-void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
+// y (N, OH, OW, OC) = x * w + b + residual, then ReLU when asked for; b and residual may be null,
+// the latter be y itself. The statistics of y are taken where a batch normalisation is behind.
+void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                    const float* residual, bool relu, float* y,
+                    const BatchStatistics* statistics = nullptr);
+// dx (N, H, W, C) from dy (N, OH, OW, OC), written or added to what dx holds.
+void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                           float* dx);
 // dw (KH, KW, C / groups, OC).
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
 // All gradients together, from that behind the convolution. Each of dx, dw, db may be null; dx may
-// be x: an algorithm writes nothing that it has still to read.
+// be x: an algorithm writes nothing that it has still to read. With add_to_dx, dx is an array of
+// its own, and what it holds is added to.
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
-                     const OutputGradient& output, float* dx, float* dw, float* db);
+                     const OutputGradient& output, bool add_to_dx, float* dx, float* dw, float* db);
 
 }  // namespace convkit::ops

@@ -17,11 +17,12 @@ RowBlocks output_blocks(const ConvShape& s) { return RowBlocks(s.n, s.oh * s.ow,
 
 void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                               const float* gamma, const float* beta, float* moving_mean,
-                              float* moving_variance, double momentum, double epsilon, bool relu,
-                              float* z, float* mean, float* rstd, float* y, std::uint8_t* indices) {
+                              float* moving_variance, double momentum, double epsilon,
+                              const float* residual, bool relu, float* z, float* mean, float* rstd,
+                              float* y, std::uint8_t* indices) {
   Scratch scratch;
   const BatchStatistics statistics(output_blocks(s), scratch);
-  conv2d_forward(s, x, w, b, false, z, &statistics);
+  conv2d_forward(s, x, w, b, nullptr, false, z, &statistics);
   statistics.finish(momentum, epsilon, moving_mean, moving_variance, mean, rstd);
   float* scale = scratch.take(s.oc);
   float* shift = scratch.take(s.oc);
@@ -29,14 +30,14 @@ void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w
   if (indices) {
     batchnorm_max_pool2d(pool_of_two(s), z, scale, shift, relu, y, indices);
   } else {
-    batchnorm_normalise(s.n * s.oh * s.ow, s.oc, z, scale, shift, relu, y);
+    batchnorm_normalise(s.n * s.oh * s.ow, s.oc, z, scale, shift, residual, relu, y);
   }
 }
 
 void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float* w, const float* b,
                                 const float* gamma, const float* beta, const float* moving_mean,
-                                const float* moving_variance, double epsilon, bool relu, float* y,
-                                std::uint8_t* indices) {
+                                const float* moving_variance, double epsilon, const float* residual,
+                                bool relu, float* y, std::uint8_t* indices) {
   Scratch scratch;
   float* scale = scratch.take(s.oc);
   float* shift = scratch.take(s.oc);
@@ -47,29 +48,34 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
   float* scaled = scratch.take(rows, s.oc);
   float* zeros = scratch.take(s.oc);
   std::fill(zeros, zeros + s.oc, 0.0f);
-  batchnorm_normalise(rows, s.oc, w, scale, zeros, false, scaled);
+  batchnorm_normalise(rows, s.oc, w, scale, zeros, nullptr, false, scaled);
   if (indices) {
     conv2d_max_pool2d_forward(s, x, scaled, shift, relu, y, indices);
   } else {
-    conv2d_forward(s, x, scaled, shift, relu, y);
+    conv2d_forward(s, x, scaled, shift, residual, relu, y);
   }
 }
 
 void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,
                                const BatchNorm& norm, const float* dy, const float* y,
-                               const std::uint8_t* indices, float* dx, float* dw, float* db,
-                               float* dgamma, float* dbeta) {
+                               const std::uint8_t* indices, float* dresidual, bool add_to_dx,
+                               float* dx, float* dw, float* db, float* dgamma, float* dbeta) {
   Scratch scratch;
-  // Behind a pool ReLU's mask is that of the maxima, on a quarter of the elements; elsewhere the
-  // normalisation, which computes its output again, applies it.
+  // Behind a pool ReLU's mask is that of the maxima, on a quarter of the elements, and behind a sum
+  // that of the sum; elsewhere the normalisation, which computes its output again, applies it.
   BatchNorm here = norm;
-  here.relu = norm.relu && !indices;
+  here.relu = norm.relu && !indices && !dresidual;
   BatchNormGradient gradient(output_blocks(s), here, scratch);
   const float* mask = norm.relu && indices ? y : nullptr;
-  const OutputGradient output(s, dy, mask, indices, &gradient, db != nullptr, scratch);
-  output.reduce();
+  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient,
+                              db != nullptr, scratch);
+  if (dresidual) {
+    output.reduce_masked(dy, y, dresidual);
+  } else {
+    output.reduce();
+  }
   gradient.finish(dgamma, dbeta);
-  if (dx || dw || db) conv2d_backward(s, x, w, output, dx, dw, db);
+  if (dx || dw || db) conv2d_backward(s, x, w, output, add_to_dx, dx, dw, db);
 }
 
 }  // namespace convkit::ops

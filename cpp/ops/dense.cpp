@@ -50,7 +50,7 @@ void input_gradient(std::int64_t c, std::int64_t oc, const float* dy_columns, co
 
 void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x, const float* w,
                    const float* b, bool relu, float* y) {
-  conv2d_forward(dense_shape(n, c, oc), x, w, b, relu, y);
+  conv2d_forward(dense_shape(n, c, oc), x, w, b, nullptr, relu, y);
 }
 
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
@@ -58,7 +58,7 @@ void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const
   // Panels of samples have whole tiles of columns: for a few samples, no more than the weights.
   const std::int64_t padded = round_up(n, kernels().tile_columns);
   if (product(n, sum(c, oc)) >= product(kLargeBatch, c, oc) || padded > 8 * n + c)
-    return conv2d_backward_input(dense_shape(n, c, oc), dy, w, dx);
+    return conv2d_backward_input(dense_shape(n, c, oc), dy, w, false, dx);
   // For a small batch the activations are cheaper to transpose than the weights.
   const KernelTable& kernel = kernels();
   const std::int64_t rows = kGradientTiles * kernel.tile_rows, columns = kernel.tile_columns;
@@ -93,7 +93,7 @@ void bias_forward(std::int64_t rows, std::int64_t c, const float* x, const float
     b = zeros;
   }
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
-    kernels().batchnorm_normalise(x, ones, b, relu, y, c, begin, end);
+    kernels().batchnorm_normalise(x, ones, b, nullptr, relu, y, c, begin, end);
   });
 }
 

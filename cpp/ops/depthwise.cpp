@@ -73,17 +73,19 @@ struct InputGradient {
   }
 
   // One image's dx; several kernels a channel give a gradient each in scratch, repeated_size(s).
-  void apply(const float* dy, float* dx, float* scratch) const {
+  void apply(const float* dy, bool add_to_dx, float* dx, float* scratch) const {
     const std::int64_t times = kernels_of_channel(s);
     float* out = times > 1 ? scratch : dx;
-    if (!phases.cover()) std::fill(out, out + s.h * s.w * s.oc, 0.0f);
+    const bool add = add_to_dx && times == 1;
+    if (!add && !phases.cover()) std::fill(out, out + s.h * s.w * s.oc, 0.0f);
     for (std::int64_t i = 0; i < phases.count(); ++i) {
       Correlation problem = correlation(i);
       problem.src = dy;
       problem.out = out;
+      problem.residual = add ? out : nullptr;
       kernels().depthwise_correlate(problem, 0, problem.grid_h);
     }
-    if (times > 1) kernels().add_channels(scratch, s.h * s.w * s.c, times, dx);
+    if (times > 1) kernels().add_channels(scratch, s.h * s.w * s.c, times, add_to_dx, dx);
   }
 };
 
@@ -114,7 +116,8 @@ bool depthwise_accepts(const ConvShape& s) {
 }
 
 void depthwise_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                       bool relu, float* y, const BatchStatistics* statistics) {
+                       const float* residual, bool relu, float* y,
+                       const BatchStatistics* statistics) {
   Scratch scratch;
   Tap* taps = scratch.take<Tap>(s.kh, s.kw);
   const std::int64_t count = forward_taps(s, w, s.oc, taps);
@@ -122,6 +125,7 @@ void depthwise_forward(const ConvShape& s, const float* x, const float* w, const
   problem.src = x;
   problem.out = y;
   problem.bias = b;
+  problem.residual = residual;
   problem.relu = relu;
   problem.cols = s.oc;
   problem.taps = taps, problem.tap_count = count;
@@ -134,7 +138,9 @@ void depthwise_forward(const ConvShape& s, const float* x, const float* w, const
       Scratch own;
       Correlation image = problem;
       image.src = repeat_image(s, x + task * s.h * s.w * s.c, own.take(size));
-      image.out = y + task * s.oh * s.ow * s.oc;
+      const std::int64_t at = task * s.oh * s.ow * s.oc;
+      image.out = y + at;
+      image.residual = residual ? residual + at : nullptr;
       kernels().depthwise_correlate(image, 0, s.oh);
     } else {
       kernels().depthwise_correlate(problem, task * chunk, std::min((task + 1) * chunk, rows));
@@ -143,22 +149,25 @@ void depthwise_forward(const ConvShape& s, const float* x, const float* w, const
   });
 }
 
-void depthwise_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
+void depthwise_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                              float* dx) {
   Scratch scratch;
   const InputGradient gradient(s, w, scratch);
   const std::int64_t size = repeated_size(s), work = work_of(s);
   if (size > 0) {
     parallel_for(s.n, work, [&](std::int64_t n) {
       Scratch own;
-      gradient.apply(dy + n * s.oh * s.ow * s.oc, dx + n * s.h * s.w * s.c, own.take(size));
+      gradient.apply(dy + n * s.oh * s.ow * s.oc, add_to_dx, dx + n * s.h * s.w * s.c,
+                     own.take(size));
     });
     return;
   }
-  if (!gradient.phases.cover()) clear(s.n * s.h * s.w * s.c, dx);
+  if (!add_to_dx && !gradient.phases.cover()) clear(s.n * s.h * s.w * s.c, dx);
   for (std::int64_t i = 0; i < gradient.phases.count(); ++i) {
     Correlation problem = gradient.correlation(i);
     problem.src = dy;
     problem.out = dx;
+    problem.residual = add_to_dx ? dx : nullptr;
     const std::int64_t vectors = ceil_div(s.c, kernels().lanes);
     parallel_ranges(s.n * problem.grid_h, kRowsPerTask,
                     problem.grid_w * std::max<std::int64_t>(problem.tap_count, 1) * vectors,
@@ -196,7 +205,7 @@ void depthwise_backward_weights(const ConvShape& s, const float* x, const float*
 }
 
 void depthwise_backward(const ConvShape& s, const float* x, const float* w,
-                        const OutputGradient& output, float* dx, float* dw) {
+                        const OutputGradient& output, bool add_to_dx, float* dx, float* dw) {
   Scratch scratch;
   const ConvShape even = repeated(s);
   const InputGradient input(s, w, scratch);
@@ -213,7 +222,7 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
       const float* dy = output.load(n, n + 1, gradient);
       const std::int64_t at = n * s.h * s.w * s.c;
       if (dw) add_image(even, repeat_image(s, x + at, image), dy, part, sums, 0, s.oc);
-      if (dx) input.apply(dy, dx + at, image);
+      if (dx) input.apply(dy, add_to_dx, dx + at, image);
     }
   });
   if (!dw) return;

@@ -9,13 +9,15 @@ namespace convkit::ops {
 bool depthwise_accepts(const ConvShape& s);
 
 void depthwise_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                       bool relu, float* y, const BatchStatistics* statistics);
-void depthwise_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
+                       const float* residual, bool relu, float* y,
+                       const BatchStatistics* statistics);
+void depthwise_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                              float* dx);
 void depthwise_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
 // Both gradients an image at a time; dx or dw may be null. For at least kBatchPieces images. The
 // bits are those of the two above.
 void depthwise_backward(const ConvShape& s, const float* x, const float* w,
-                        const OutputGradient& output, float* dx, float* dw);
+                        const OutputGradient& output, bool add_to_dx, float* dx, float* dw);
 
 }  // namespace convkit::ops

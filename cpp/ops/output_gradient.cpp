@@ -107,6 +107,14 @@ void OutputGradient::reduce() const {
   });
 }
 
+void OutputGradient::reduce_masked(const float* dy, const float* y, float* gradient) const {
+  const RowBlocks& blocks = norm_->blocks();
+  parallel_for(s_.n, s_.n * s_.oh * s_.ow * s_.oc, [&](std::int64_t n) {
+    for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block)
+      norm_->reduce_masked(block, dy, y, gradient);
+  });
+}
+
 const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
   if (size == 0 && !bias_) return dy_;

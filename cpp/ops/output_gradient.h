@@ -40,6 +40,8 @@ class OutputGradient {
 
   // The sums over the batch that norm needs before the first load().
   void reduce() const;
+  // The same where ReLU was behind a sum y: the gradient becomes dy where y > 0.
+  void reduce_masked(const float* dy, const float* y, float* gradient) const;
 
  private:
   // The gradient behind the pooling, through ReLU: in `to` or dy itself. Sums it for the bias.

@@ -25,10 +25,11 @@ void rescaling(std::int64_t n, std::int64_t c, const float* x, const float* scal
   }
   const std::int64_t rows = n / size, chunk = ceil_div(kElementsPerTask, size);
   parallel_ranges(rows, chunk, size, [&](std::int64_t begin, std::int64_t end) {
-    kernels().batchnorm_normalise(x, scales, offsets, false, y, size, begin, end);
+    kernels().batchnorm_normalise(x, scales, offsets, nullptr, false, y, size, begin, end);
   });
   const std::int64_t done = rows * size;
-  kernels().batchnorm_normalise(x + done, scales, offsets, false, y + done, n - done, 0, 1);
+  kernels().batchnorm_normalise(x + done, scales, offsets, nullptr, false, y + done, n - done, 0,
+                                1);
 }
 
 }  // namespace convkit::ops

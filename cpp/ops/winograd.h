@@ -8,16 +8,18 @@ namespace convkit::ops {
 
 bool winograd_accepts(const ConvShape& s);
 
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                      float* y, const BatchStatistics* statistics);
+void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                      const float* residual, bool relu, float* y,
+                      const BatchStatistics* statistics);
 // As winograd_forward, then max-pooled 2 x 2: y (N, OH / 2, OW / 2, OC) and the windows' indices.
 // OH and OW are even.
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                                bool relu, float* y, std::uint8_t* indices);
-void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx);
+void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                             float* dx);
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 // Both gradients from one transform of the output's; dx or dw may be null, and then w or x too.
 void winograd_backward(const ConvShape& s, const float* x, const float* w,
-                       const OutputGradient& output, float* dx, float* dw);
+                       const OutputGradient& output, bool add_to_dx, float* dx, float* dw);
 
 }  // namespace convkit::ops

@@ -37,9 +37,10 @@ MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end
 class Backward {
  public:
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
-           float* dx, float* dw, Scratch& scratch)
+           bool add_to_dx, float* dx, float* dw, Scratch& scratch)
       : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw) {
     a_ = winograd_shape(s, false, scratch);
+    a_.add_to_dx = add_to_dx;
     work_ = product(vector_products(a_), dx && dw ? 2 : 1);
     lc_ = a_.lc;
     const bool large = weights_size(a_) > (dw ? kLargeGradient : kOwnWeights);
@@ -191,22 +192,23 @@ class Backward {
 
 }  // namespace
 
-void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, float* dx) {
+void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
+                             float* dx) {
   Scratch scratch;
   const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
-  winograd_backward(s, nullptr, w, output, dx, nullptr);
+  winograd_backward(s, nullptr, w, output, add_to_dx, dx, nullptr);
 }
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
   const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
-  winograd_backward(s, x, nullptr, output, nullptr, dw);
+  winograd_backward(s, x, nullptr, output, false, nullptr, dw);
 }
 
 void winograd_backward(const ConvShape& s, const float* x, const float* w,
-                       const OutputGradient& output, float* dx, float* dw) {
+                       const OutputGradient& output, bool add_to_dx, float* dx, float* dw) {
   Scratch scratch;
-  Backward(s, x, w, output, dx, dw, scratch).run();
+  Backward(s, x, w, output, add_to_dx, dx, dw, scratch).run();
 }
 
 }  // namespace convkit::ops

@@ -44,9 +44,9 @@ MemoryRange outputs_of(const WinogradShape& a, const float* y, std::int64_t begi
 // output channels with the whole batch, whose weights each task transforms for itself.
 class Forward {
  public:
-  Forward(const ConvShape& s, const float* x, const float* b, bool relu, float* y,
-          std::uint8_t* indices, Scratch& scratch)
-      : s_(s), x_(x), b_(b), relu_(relu), y_(y), indices_(indices) {
+  Forward(const ConvShape& s, const float* x, const float* b, const float* residual, bool relu,
+          float* y, std::uint8_t* indices, Scratch& scratch)
+      : s_(s), x_(x), b_(b), residual_(residual), relu_(relu), y_(y), indices_(indices) {
     a_ = winograd_shape(s, indices != nullptr, scratch);
     image_tiles_ = a_.tiles_h * a_.tiles_w;
     tiles_ = s.n * image_tiles_;
@@ -95,8 +95,8 @@ class Forward {
         const MemoryRange ahead[] = {inputs_of(a_, x_, stop, stop + block),
                                      outputs_of(a_, y_, t, indices_ ? t : stop)};
         kernels().winograd_inputs(a_, x_, t, stop, memory.v);
-        kernels().winograd_forward(a_, memory.v, memory.u, b_, relu_, y_, indices_, 0, t, stop,
-                                   worth_fetching(ahead), memory.products);
+        kernels().winograd_forward(a_, memory.v, memory.u, b_, residual_, relu_, y_, indices_, 0, t,
+                                   stop, worth_fetching(ahead), memory.products);
       }
       if (statistics)
         statistics->add_images(y_, task * images, std::min((task + 1) * images, s_.n));
@@ -123,8 +123,8 @@ class Forward {
       columns.oc = s_.oc - first;
       kernels().winograd_weights(columns, w + first, s_.oc, u, 0, part.lc);
       const MemoryRange nothing[2] = {};
-      kernels().winograd_forward(part, v, u, b_, relu_, y_, indices_, first, 0, tiles_, nothing,
-                                 products);
+      kernels().winograd_forward(part, v, u, b_, residual_, relu_, y_, indices_, first, 0, tiles_,
+                                 nothing, products);
     });
   }
 
@@ -140,7 +140,7 @@ class Forward {
   }
 
   ConvShape s_;
-  const float *x_, *b_;
+  const float *x_, *b_, *residual_;
   bool relu_;
   float* y_;
   std::uint8_t* indices_;
@@ -150,16 +150,17 @@ class Forward {
 
 }  // namespace
 
-void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b, bool relu,
-                      float* y, const BatchStatistics* statistics) {
+void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b,
+                      const float* residual, bool relu, float* y,
+                      const BatchStatistics* statistics) {
   Scratch scratch;
-  Forward(s, x, b, relu, y, nullptr, scratch).run(w, statistics);
+  Forward(s, x, b, residual, relu, y, nullptr, scratch).run(w, statistics);
 }
 
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                                bool relu, float* y, std::uint8_t* indices) {
   Scratch scratch;
-  Forward(s, x, b, relu, y, indices, scratch).run(w, nullptr);
+  Forward(s, x, b, nullptr, relu, y, indices, scratch).run(w, nullptr);
 }
 
 }  // namespace convkit::ops

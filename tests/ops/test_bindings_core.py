@@ -33,8 +33,6 @@ FREE_AXES: dict[tuple[str, int], tuple[int, ...]] = {
 # (function, argument) -> axes along which one more or one less may leave the pooled shape as it is,
 # because an odd last row or column of the convolution is in no window.
 ROUNDED_AXES: dict[tuple[str, int], tuple[int, ...]] = {
-    ("conv2d_batchnorm_inference", 0): (1, 2),
-    ("conv2d_batchnorm_inference", 1): (0, 1),
     ("conv2d_max_pool2d_forward", 0): (1, 2),
     ("conv2d_max_pool2d_forward", 1): (0, 1),
 }

@@ -214,6 +214,11 @@ def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
             pooled = (y, indices) if max_pool else (None, None)
             results += [y, z, mean, rstd, *moving]
             results += backward(ops, problem, *given, *pooled, activation="relu")
+        y, z, mean, rstd, *_ = forward(ops, problem, arrays, residual=z, activation="relu")
+        given = (*arrays[:2], z, *arrays[3:5], mean, rstd, gradient_of(problem, False))
+        more = {"dresidual": np.empty_like(y), "dx": arrays[0].copy(), "add_to_dx": True}
+        results += [y, *backward(ops, problem, *given, y, activation="relu", **more)]
+        results += [more["dresidual"], more["dx"]]
         return tuple(results)
 
     assert_threads_agree(call)
@@ -231,6 +236,94 @@ def test_nan_spoils_its_channel_only(channels: int) -> None:
     )
     assert np.isnan(y[..., -1]).all()
     assert np.isfinite(y[..., :-1]).all()
+
+
+@every_problem
+@pytest.mark.parametrize("activation", ["relu", None])
+@pytest.mark.usefixtures("isa")
+def test_a_residual(problem: Conv, activation: str | None) -> None:
+    """Added before the activation: in training, in inference, and over the residual itself."""
+    arrays = inputs(problem)
+    arrays[6][...] = np.abs(arrays[6]) + np.float32(0.1)
+    residual = random_array(f"{problem.name} residual", problem.y_shape)
+    options: dict[str, Any] = {"activation": activation}
+    y, *trained = forward(ops, problem, arrays, residual=residual, **options)
+    normal, *plain = forward(ops, problem, arrays)
+    assert trained.pop(3) is plain.pop(3) is None
+    assert_same_bits(tuple(trained), tuple(plain))
+    exact = float64(normal) + float64(residual)
+    exact = exact if activation is None else np.maximum(exact, 0)
+    assert_close(y, exact, scale=float(np.abs(exact).max()) + 1)
+    over = residual.copy()
+    forward(ops, problem, arrays, residual=over, out=over, **options)
+    assert_same_bits((over,), (y,))
+    given = {**options, **problem.options}
+    y = ops.conv2d_batchnorm_inference(*arrays, residual=residual, **given)
+    alone = reference.conv2d_batchnorm_inference(*all_float64(*arrays), **problem.options)
+    exact = reference.conv2d_batchnorm_inference(
+        *all_float64(*arrays), residual=float64(residual), **given
+    )
+    scale = float(np.abs(alone).max()) + float(np.abs(arrays[5] * arrays[3]).max() * 4)
+    assert_close(y, exact, terms=problem.forward_terms, factor=factor(problem), scale=scale)
+    over = residual.copy()
+    ops.conv2d_batchnorm_inference(*arrays, residual=over, out=over, **given)
+    assert_same_bits((over,), (y,))
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_backward_behind_a_residual(problem: Conv) -> None:
+    """ReLU's gradient is the residual's, and all others are those of a layer without ReLU."""
+    arrays = inputs(problem)
+    _, z, mean, rstd, *_ = forward(ops, problem, arrays)
+    y = random_array(f"{problem.name} sum", problem.y_shape)
+    dy = gradient_of(problem, False)
+    expected = reference.relu_backward(dy, np.maximum(y, 0))
+    given = (*arrays[:2], z, *arrays[3:5], mean, rstd)
+    wanted = backward(ops, problem, *given, expected.astype(np.float32))
+    for dresidual in (np.empty_like(dy), dy):
+        actual = backward(
+            ops, problem, *given, dy, np.maximum(y, 0), activation="relu", dresidual=dresidual
+        )
+        np.testing.assert_array_equal(dresidual, expected)
+        assert_same_bits(actual, wanted)
+
+
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_the_gradient_of_the_input_may_be_added(problem: Conv) -> None:
+    arrays = inputs(problem)
+    _, z, mean, rstd, *_ = forward(ops, problem, arrays)
+    given = (*arrays[:2], z, *arrays[3:5], mean, rstd, gradient_of(problem, False))
+    dx, *others = backward(ops, problem, *given)
+    before = random_array(f"{problem.name} before", problem.x_shape)
+    sums = before.copy()
+    _, *again = backward(ops, problem, *given, dx=sums, add_to_dx=True)
+    assert_same_bits(tuple(again), tuple(others))
+    exact = float64(before) + float64(dx)
+    # Winograd's tiles overlap: up to four numbers are added to the one that is there.
+    size = float(np.abs(dx).max() + np.abs(before).max())
+    np.testing.assert_allclose(sums, exact, rtol=0, atol=4e-6 * size)
+
+
+def test_what_does_not_go_with_a_residual() -> None:
+    ones, vector = np.ones((1, 4, 4, 1), np.float32), np.ones(1, np.float32)
+    w, small = np.ones((1, 1, 1, 1), np.float32), np.ones((1, 2, 2, 1), np.float32)
+    for op in (ops.conv2d_batchnorm_forward, ops.conv2d_batchnorm_inference):
+        with pytest.raises(ValueError, match="residual and max_pool do not go together"):
+            op(ones, w, None, *[vector.copy() for _ in range(4)], residual=ones, max_pool=True)
+        with pytest.raises(ValueError, match="residual must have shape"):
+            op(ones, w, None, *[vector.copy() for _ in range(4)], residual=small)
+    given: tuple[Any, ...] = (ones, w, ones, *[vector] * 4, ones)
+    for options in (
+        {"y": ones},
+        {"dresidual": ones},
+        {"y": ones, "dresidual": ones},  # without ReLU
+    ):
+        with pytest.raises(ValueError, match="come together"):
+            ops.conv2d_batchnorm_backward(*given, **options)
+    with pytest.raises(ValueError, match="dresidual"):
+        ops.conv2d_batchnorm_backward(*given, ones, activation="relu", dresidual=small)
 
 
 def test_a_pool_needs_both_of_what_it_wrote() -> None:

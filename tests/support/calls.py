@@ -31,6 +31,8 @@ def _convolutions() -> dict[str, dict[str, Any]]:
         arrays = {name: _ones_to_three(4) for name in parts}  # of its own: ops may write into them
         return {"x": x, "w": w, **arrays, "max_pool": True, **options}
 
+    summed = {**normalised(), "max_pool": False, "residual": _ones_to_three(2, 3, 3, 4)}
+
     return {
         "conv2d_forward": {"x": x, "w": w, "b": _ones_to_three(4), **options},
         "conv2d_backward_input": {"dy": dy, "w": w, "x_shape": x.shape, **options},
@@ -47,7 +49,7 @@ def _convolutions() -> dict[str, dict[str, Any]]:
             **options,
         },
         "conv2d_batchnorm_forward": normalised(),
-        "conv2d_batchnorm_inference": normalised(),
+        "conv2d_batchnorm_inference": summed,
         "conv2d_batchnorm_backward": {
             "x": x,
             "w": w,
@@ -372,8 +374,6 @@ MAY_BE_EMPTY = {*(ANY_RANK - _NOT_EMPTY), ("gather", "source"), ("permute", "x")
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("conv2d_forward", "x"): (0, 1, 2),
     ("conv2d_forward", "w"): (0, 1),
-    ("conv2d_batchnorm_inference", "x"): (0, 1, 2),
-    ("conv2d_batchnorm_inference", "w"): (0, 1),
     ("conv2d_batchnorm_forward", "x"): (0, 1, 2),
     ("conv2d_batchnorm_forward", "w"): (0, 1),
     ("conv2d_max_pool2d_forward", "x"): (0, 1, 2),

@@ -68,14 +68,15 @@ def convolution(draw: Draw) -> Problem:
     b = draw.whole(shape.w_shape[3]) if draw.often(0.7) else None
     activation = draw.one_of((None, "relu"))
     y = draw.whole(*shape.y_shape)  # as ReLU's output its sign is all that counts
-    over, without = draw.often(0.3), draw.often(0.2)
+    over, without, adds = draw.often(0.3), draw.often(0.2), draw.often(0.3)
+    before = draw.whole(*shape.x_shape) if adds else np.zeros(shape.x_shape, np.float32)
     options, exact = shape.options, all_float64(x, w, dy)
     forward = reference.conv2d_forward(*exact[:2], b, activation=activation, **options)
     dx = reference.conv2d_backward_input(exact[2], exact[1], x.shape, **options)
     dw = reference.conv2d_backward_weights(exact[0], exact[2], w.shape, **options)
     masked = exact[2] * (y > 0) if activation else exact[2]
     together = (
-        reference.conv2d_backward_input(masked, exact[1], x.shape, **options),
+        before + reference.conv2d_backward_input(masked, exact[1], x.shape, **options),
         reference.conv2d_backward_weights(exact[0], masked, w.shape, **options),
         masked.sum(axis=(0, 1, 2)),
     )
@@ -87,9 +88,9 @@ def convolution(draw: Draw) -> Problem:
             ops.conv2d_backward_weights(x, dy, w.shape, out=out(w.shape), **options),
         ]
         own = out.copy(x)
-        given = None if without else own if over else out(x.shape)
-        both = {"dx": given, "dw": out(w.shape), "db": out(w.shape[3:])}
-        ops.conv2d_backward(own, w, dy, y, activation=activation, **both, **options)
+        place = out.copy(before) if adds else own if over else out(x.shape)
+        both = {"dx": None if without else place, "dw": out(w.shape), "db": out(w.shape[3:])}
+        ops.conv2d_backward(own, w, dy, y, activation=activation, add_to_dx=adds, **both, **options)
         return [*results, *(array for array in both.values() if array is not None)]
 
     def check(actual: Sequence[Array]) -> None:
@@ -108,7 +109,8 @@ def convolution(draw: Draw) -> Problem:
         ):
             _same(got, wanted, bound, f"{what} of conv2d_backward")
 
-    return Problem(f"convolution {text_of(shape)}, {activation}", run, check, direct)
+    text = f"convolution {text_of(shape)}, {activation}, adds {adds}"
+    return Problem(text, run, check, direct)
 
 
 def _poolable(draw: Draw) -> Conv:
@@ -177,7 +179,7 @@ def _normalised(draw: Draw) -> Conv:
 
 
 def convolution_and_batchnorm(draw: Draw) -> Problem:
-    """Convolution, normalisation, ReLU and pool, forward in training and in inference."""
+    """Convolution, normalisation, sum, ReLU and pool, forward in training and in inference."""
     shape, direct = _normalised(draw), draw.often(0.3)
     allowed = _Allowed(shape, not direct and _by_winograd(shape))
     activation, max_pool = draw.one_of((None, "relu")), draw.often(0.5)
@@ -186,7 +188,9 @@ def convolution_and_batchnorm(draw: Draw) -> Problem:
     gamma, beta = draw.among((0.5, 1, 2, -1), oc), draw.whole(oc)
     mean, variance = draw.whole(oc), draw.whole(oc, low=1)
     last = _pooled_shape(shape) if max_pool else shape.y_shape
-    options: dict[str, Any] = {"activation": activation, "max_pool": max_pool, **shape.options}
+    added = None if max_pool or draw.often(0.5) else draw.whole(*shape.y_shape)
+    options: dict[str, Any] = {"activation": activation, "max_pool": max_pool, "residual": added}
+    options.update(shape.options)
     z = reference.conv2d_forward(*all_float64(x, w, b), **shape.options)
     inference = reference.conv2d_batchnorm_inference(
         *all_float64(x, w, b, gamma, beta, mean, variance), **options
@@ -217,7 +221,7 @@ def convolution_and_batchnorm(draw: Draw) -> Problem:
         near(moving_mean, kept[0], 8 * EPS * largest, "moving mean")
         near(moving_variance, kept[1], 1e-5 * (1 + np.abs(kept[1])), "moving variance")
         slope = float64(rstd) * gamma
-        values = (float64(own) - own_mean) * slope + beta
+        values = (float64(own) - own_mean) * slope + beta + (0 if added is None else added)
         values = values if activation is None else np.maximum(values, 0)
         bound = 8 * EPS * (LARGEST + float(np.abs(slope).max()) * 2 * largest)
         if max_pool:
@@ -231,7 +235,8 @@ def convolution_and_batchnorm(draw: Draw) -> Problem:
         bound = factor * EPS * (folded * (4 * terms + largest) + 2 * LARGEST)
         near(y, inference, bound, "y of inference")
 
-    text = f"convolution and batchnorm {text_of(shape)}, {activation}, pool {max_pool}"
+    text = f"convolution and batchnorm {text_of(shape)}, {activation}, pool {max_pool}, "
+    text += f"residual {added is not None}"
     return Problem(text, run, check, direct)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from convkit import _core
 from convkit.ops._convolution import check_gradients, geometry, is_direct, is_relu
-from convkit.ops._gate import Floats, as_floats, output
+from convkit.ops._gate import Floats, as_floats, output, truth
 from convkit.ops._window import IntPair, Padding
 
 
@@ -214,6 +214,7 @@ def conv2d_backward(
     groups: int = 1,
     algorithm: str = "auto",
     activation: str | None = None,
+    add_to_dx: bool = False,
     dx: Floats | None = None,
     dw: Floats | None = None,
     db: Floats | None = None,
@@ -228,6 +229,7 @@ def conv2d_backward(
         dy: gradient with respect to what it returned, (N, OH, OW, OC).
         y: what it returned; only read where there is an activation.
         strides, padding, dilation, groups, algorithm, activation: the forward pass's.
+        add_to_dx: whether the input's gradient is added to what dx holds; dx is not x then.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
             overlap the inputs, but dx may be x itself, whose place it then takes.
 
@@ -255,6 +257,7 @@ def conv2d_backward(
         window.dilation,
         groups,
         is_direct(algorithm),
+        truth("add_to_dx", add_to_dx),
         dx,
         dw,
         db,

@@ -1,4 +1,4 @@
-"""A convolution, the batch normalisation of its output, ReLU and a 2 x 2 max pool as one operation.
+"""A convolution, the batch normalisation of its output, a sum, ReLU and a 2 x 2 max pool as one.
 
 The statistics are taken, and the gradients loaded, some images at a time, while these are in a
 core's cache; what lies between normalisation and pool is never kept.
@@ -41,6 +41,7 @@ def conv2d_batchnorm_forward(
     algorithm: str = "auto",
     momentum: float = 0.99,
     epsilon: float = 1e-3,
+    residual: npt.ArrayLike | None = None,
     activation: str | None = None,
     max_pool: bool = False,
     out: Floats | None = None,
@@ -55,8 +56,10 @@ def conv2d_batchnorm_forward(
         x, w, b, strides, padding, dilation, groups, algorithm: as in :func:`conv2d_forward`.
         gamma, beta, moving_mean, moving_variance, momentum, epsilon, activation: as in
             :func:`batchnorm_forward`; the moving statistics are updated in place.
+        residual: what is added to the normalised output before the activation, (N, OH, OW, OC), or
+            None; not together with a pool.
         max_pool: whether :func:`max_pool2d_forward` with windows and steps of 2 x 2 follows.
-        out, z, mean, rstd: float32 arrays to write into.
+        out, z, mean, rstd: float32 arrays to write into; ``out`` may be the residual.
         indices: uint8 array to write into, with a pool.
 
     Returns:
@@ -74,6 +77,7 @@ def conv2d_batchnorm_forward(
     vector = whole[3:]
     check_output("moving_mean", moving_mean, vector, _FLOAT32)
     check_output("moving_variance", moving_variance, vector, _FLOAT32)
+    residual = _residual("residual", residual, max_pool)
     out = output("out", out, shape)
     z = output("z", z, whole)
     mean = output("mean", mean, vector)
@@ -94,6 +98,7 @@ def conv2d_batchnorm_forward(
         is_direct(algorithm),
         real("momentum", momentum),
         real("epsilon", epsilon),
+        residual,
         is_relu(activation),
         z,
         mean,
@@ -119,6 +124,7 @@ def conv2d_batchnorm_inference(
     groups: int = 1,
     algorithm: str = "auto",
     epsilon: float = 1e-3,
+    residual: npt.ArrayLike | None = None,
     activation: str | None = None,
     max_pool: bool = False,
     out: Floats | None = None,
@@ -138,6 +144,7 @@ def conv2d_batchnorm_inference(
     max_pool = truth("max_pool", max_pool)
     resolve = pooled_geometry if max_pool else geometry
     shape, window = resolve(x.shape, w.shape, strides, padding, dilation, groups)
+    residual = _residual("residual", residual, max_pool)
     out = output("out", out, shape)
     _core.conv2d_batchnorm_inference(
         x,
@@ -153,6 +160,7 @@ def conv2d_batchnorm_inference(
         groups,
         is_direct(algorithm),
         real("epsilon", epsilon),
+        residual,
         is_relu(activation),
         out,
         pool_indices(indices, shape) if max_pool else None,
@@ -178,6 +186,8 @@ def conv2d_batchnorm_backward(
     groups: int = 1,
     algorithm: str = "auto",
     activation: str | None = None,
+    dresidual: Floats | None = None,
+    add_to_dx: bool = False,
     dx: Floats | None = None,
     dw: Floats | None = None,
     db: Floats | None = None,
@@ -190,8 +200,12 @@ def conv2d_batchnorm_backward(
         x, w, gamma, beta: the forward pass's inputs.
         z, mean, rstd: what it returned.
         dy: gradient with respect to y, the result.
-        y, indices: what it returned where there was a pool; None without.
+        y, indices: what it returned where there was a pool; None without. y alone where there were
+            a residual and ReLU.
         strides, padding, dilation, groups, algorithm, activation: the forward pass's.
+        dresidual: where there were a residual and ReLU, a float32 array shaped like y for the
+            residual's gradient; may be dy. Without ReLU that gradient is dy.
+        add_to_dx: whether the input's gradient is added to what dx holds; dx is not x then.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
             overlap the inputs, but dx may be x itself, whose place it then takes.
         dgamma, dbeta: float32 (OC,) to write into.
@@ -200,14 +214,22 @@ def conv2d_batchnorm_backward(
         ``(dgamma, dbeta)``.
 
     Raises:
-        ValueError: an index is not in [0, 4), only one of y and indices is given, or shapes
-            disagree.
+        ValueError: an index is not in [0, 4), y is given without indices and dresidual, or one of
+            them without y, or shapes disagree.
     """
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
-    if (y is None) != (indices is None):
-        raise ValueError("y and indices come together, from a forward pass with a pool")
     whole, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
+    with_relu = is_relu(activation)
+    if (y is None) != (indices is None and dresidual is None) or (
+        dresidual is not None and (indices is not None or not with_relu)
+    ):
+        raise ValueError(
+            "y and indices come together, from a forward pass with a pool; or y and dresidual, "
+            "from one with a residual and ReLU"
+        )
+    if dresidual is not None:
+        output("dresidual", dresidual, whole)
     if indices is not None:
         indices = as_pool_indices(indices, "conv2d_batchnorm_forward")
     vector = whole[3:]
@@ -230,7 +252,9 @@ def conv2d_batchnorm_backward(
         window.dilation,
         groups,
         is_direct(algorithm),
-        is_relu(activation),
+        with_relu,
+        dresidual,
+        truth("add_to_dx", add_to_dx),
         dx,
         dw,
         db,
@@ -238,3 +262,13 @@ def conv2d_batchnorm_backward(
         dbeta,
     )
     return dgamma, dbeta
+
+
+def _residual(name: str, residual: npt.ArrayLike | None, max_pool: bool) -> Floats | None:
+    if residual is None:
+        return None
+    if max_pool:
+        raise ValueError(
+            f"{name} and max_pool do not go together; pool the sum in a call of its own"
+        )
+    return as_floats(name, residual, 4)

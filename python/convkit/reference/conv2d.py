@@ -221,6 +221,7 @@ def conv2d_backward(
     groups: int = 1,
     algorithm: str = "auto",
     activation: str | None = None,
+    add_to_dx: bool = False,
     dx: Array | None = None,
     dw: Array | None = None,
     db: Array | None = None,
@@ -243,7 +244,9 @@ def conv2d_backward(
         "algorithm": algorithm,
     }
     if dx is not None:
+        before = dx.copy() if add_to_dx else 0.0
         conv2d_backward_input(dy, w, x.shape, out=dx, **options)
+        dx += before
     if dw is not None:
         conv2d_backward_weights(x, dy, w.shape, out=dw, **options)
     if db is not None:

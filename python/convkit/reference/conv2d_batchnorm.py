@@ -1,4 +1,4 @@
-"""A convolution, the batch normalisation of its output and a 2 x 2 max pool, in turn."""
+"""A convolution, the batch normalisation of its output, a sum and a 2 x 2 max pool, in turn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arguments import deliver
+from ._arguments import apply_activation, deliver, expect_shape, floating
 from .activation import relu_backward
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .conv2d import conv2d_backward, conv2d_forward
@@ -33,6 +33,7 @@ def conv2d_batchnorm_forward(
     algorithm: str = "auto",
     momentum: float = 0.99,
     epsilon: float = 1e-3,
+    residual: npt.ArrayLike | None = None,
     activation: str | None = None,
     max_pool: bool = False,
     out: Array | None = None,
@@ -61,10 +62,10 @@ def conv2d_batchnorm_forward(
         moving_variance,
         momentum=momentum,
         epsilon=epsilon,
-        activation=activation,
         mean=mean,
         rstd=rstd,
     )
+    y = apply_activation(_with_residual(y, residual, max_pool), activation)
     if not max_pool:
         return deliver(y, out), z, mean, rstd, None
     pooled, where = max_pool2d_forward(y, (2, 2), out=out, indices=indices)
@@ -86,6 +87,7 @@ def conv2d_batchnorm_inference(
     groups: int = 1,
     algorithm: str = "auto",
     epsilon: float = 1e-3,
+    residual: npt.ArrayLike | None = None,
     activation: str | None = None,
     max_pool: bool = False,
     out: Array | None = None,
@@ -102,9 +104,8 @@ def conv2d_batchnorm_inference(
         groups=groups,
         algorithm=algorithm,
     )
-    y = batchnorm_inference(
-        z, gamma, beta, moving_mean, moving_variance, epsilon=epsilon, activation=activation
-    )
+    y = batchnorm_inference(z, gamma, beta, moving_mean, moving_variance, epsilon=epsilon)
+    y = apply_activation(_with_residual(y, residual, max_pool), activation)
     return (
         max_pool2d_forward(y, (2, 2), out=out, indices=indices)[0] if max_pool else deliver(y, out)
     )
@@ -128,20 +129,26 @@ def conv2d_batchnorm_backward(
     groups: int = 1,
     algorithm: str = "auto",
     activation: str | None = None,
+    dresidual: Array | None = None,
+    add_to_dx: bool = False,
     dx: Array | None = None,
     dw: Array | None = None,
     db: Array | None = None,
     dgamma: Array | None = None,
     dbeta: Array | None = None,
 ) -> tuple[Array, Array]:
-    """(dgamma, dbeta); the others are written into those of dx, dw and db that are given.
+    """(dgamma, dbeta); the others are written into those of dresidual, dx, dw, db that are given.
 
     A maximum is positive exactly where ReLU let its gradient through, so behind a pool y is the
     mask.
     """
-    if (y is None) != (indices is None):
-        raise ValueError("y and indices come together, from a forward pass with a pool")
+    if (y is None) != (indices is None and dresidual is None):
+        raise ValueError(
+            "y comes with indices, of a pool, or dresidual, behind a residual and ReLU"
+        )
     whole = np.asarray(dy)
+    if y is not None and dresidual is not None:
+        whole, activation = deliver(relu_backward(whole, y), dresidual), None
     if y is not None and indices is not None:
         masked = whole if activation is None else relu_backward(whole, y)
         whole, activation = max_pool2d_backward(masked, indices, np.shape(z), (2, 2)), None
@@ -155,5 +162,15 @@ def conv2d_batchnorm_backward(
         "groups": groups,
         "algorithm": algorithm,
     }
-    conv2d_backward(x, w, dz, dx=dx, dw=dw, db=db, **options)
+    conv2d_backward(x, w, dz, add_to_dx=add_to_dx, dx=dx, dw=dw, db=db, **options)
     return dgamma, dbeta
+
+
+def _with_residual(y: Array, residual: npt.ArrayLike | None, max_pool: bool) -> Array:
+    if residual is None:
+        return y
+    if max_pool:
+        raise ValueError("residual and max_pool do not go together")
+    added = floating(residual, "residual", ndim=4)
+    expect_shape(added, y.shape, "residual")
+    return y + added
