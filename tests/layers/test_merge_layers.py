@@ -77,9 +77,9 @@ def compute(
     x: tuple[Array, ...],
     dy: Array,
     wanted: Sequence[bool] | None = None,
-    over: bool = False,
+    over: int | None = None,
 ) -> Results:
-    """Forward and backward as a plan runs them; `over` the first input, and over dy."""
+    """Forward and backward as a plan runs them; `over` the input of that number, and over dy."""
     twin: MergeLayer = type(layer).from_config(layer.get_config())
     twin.build([(None, *each.shape[1:]) for each in x])
     shape = (x[0].shape[0], *(size or 0 for size in (twin.output_shape or ())[1:]))
@@ -90,14 +90,15 @@ def compute(
     kept = tuple(each if twin.keeps_input else np.full_like(each, np.nan) for each in x)
     y = np.full(shape, np.nan, np.float32)
     twin.forward(x, y, saved, Run(True))
-    if over:
-        first = x[0].copy()
-        twin.forward((first, *x[1:]), first.reshape(shape), saved, Run(True))
-        assert_same_bits(first.reshape(shape), y)
+    if over is not None:
+        place = x[over].copy()
+        given = (*x[:over], place, *x[over + 1 :])
+        twin.forward(given, place.reshape(shape), saved, Run(True))
+        assert_same_bits(place.reshape(shape), y)
     gradient = dy.copy()
     dx: list[Array | None] = [np.full(each.shape, np.nan, np.float32) for each in x]
-    if over:
-        dx[0] = gradient.reshape(x[0].shape)
+    if over is not None:
+        dx[over] = gradient.reshape(x[over].shape)
     for k, each in enumerate(wanted or ()):
         dx[k] = dx[k] if each else None
     behind = y if twin.keeps_output else np.full_like(y, np.nan)
@@ -159,16 +160,15 @@ def test_outputs_and_gradients(layer: MergeLayer, shapes: tuple[tuple[int, ...],
 
 @every_case
 def test_in_place(layer: MergeLayer, shapes: tuple[tuple[int, ...], ...]) -> None:
-    """y over the first input, its gradient over dy: the same bits."""
+    """y over any input of its shape, its gradient over dy: the same bits."""
     x = inputs(shapes)
     dy, twin = gradient_for(layer, x), type(layer).from_config(layer.get_config())
     twin.build([each.shape for each in x])
-    same = x[0].shape == dy.shape
-    assert twin.in_place == same
-    if not same:
-        return
-    (y, dx), (z, dz) = compute(layer, x, dy), compute(layer, x, dy, over=True)
-    assert_same_bits((y, *dx), (z, *dz))
+    same = [k for k, each in enumerate(x) if each.shape == dy.shape]
+    assert twin.in_place == bool(same)
+    for k in same:
+        (y, dx), (z, dz) = compute(layer, x, dy), compute(layer, x, dy, over=k)
+        assert_same_bits((y, *dx), (z, *dz))
 
 
 @every_case

@@ -116,10 +116,23 @@ def test_fused_equals_unfused(name: str, training: bool) -> None:
     assert untouched != training, "so are the moving statistics"
 
 
+def summed() -> convkit.Model:
+    """Sums of normalised convolutions, with ReLU and without."""
+    inputs = convkit.Input(SIZES)
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(inputs))
+    y = layers.BatchNormalization()(layers.Conv2D(4, 1)(inputs))
+    x = layers.ReLU()(layers.Add()([x, y]))
+    y = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(x))
+    x = layers.GlobalAveragePooling2D()(layers.Add()([x, y]))
+    return convkit.Model(inputs, layers.Dense(3, "softmax")(x))
+
+
 # Which stack has a fusion, and how the stage that it makes describes itself in the end.
 FUSED = {
     "convolution, batch normalisation, ReLU, max-pool": (normalised, "relu + max_pool2d"),
     "convolution, batch normalisation, max-pool": (normalised, "statistics + max_pool2d"),
+    "convolution, batch normalisation, sum, ReLU": (summed, "statistics + add + relu"),
+    "convolution, batch normalisation, sum": (summed, "statistics + add"),
     "convolution, batch normalisation, ReLU": (normalised, "statistics + relu"),
     "convolution, batch normalisation": (normalised, "batch statistics"),
     "convolution, ReLU, max-pool": (max_pooled, "relu + max_pool2d"),
@@ -132,7 +145,7 @@ FUSED = {
 def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> None:
     loss = losses.get("sparse_categorical_crossentropy")
     stack, end = FUSED.get(entry.name, (convolutional, ""))
-    model = build(stack(), SIZES)
+    model = stack() if stack is summed else build(stack(), SIZES)
     fused = lower(model.graph, 2, True, loss=loss)
     plain = lower(model.graph, 2, True, loss=loss, fuse=False)
     if entry.name not in FUSED:
@@ -149,7 +162,10 @@ def test_every_fusion_is_used_and_can_be_switched_off(entry: fusion.Fusion) -> N
         return
     assert isinstance(entry.make, type)
     steps = [step for step in fused.steps if isinstance(step.stage, entry.make)]
-    described = [step.stage.describe((2, *step.input_sizes), True) for step in steps]
+    shapes = [step.shapes(2) if step.stage.merges else step.shapes(2)[0] for step in steps]
+    described = [
+        step.stage.describe(shape, True) for step, shape in zip(steps, shapes, strict=True)
+    ]
     assert any(text.endswith(end) for text in described), described
     assert not any(isinstance(step.stage, entry.make) for step in plain.steps)
 

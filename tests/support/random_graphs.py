@@ -66,7 +66,18 @@ class Draw:
             gate = layers.GlobalAveragePooling2D()(x)
             gate = layers.Dense(x.shape[-1], activation="sigmoid")(gate)
             return layers.Multiply()([x, gate])  # type: ignore[no-any-return]
+        if kind < 0.57 and len(x.shape) == 4:
+            return self.sum(x, self.choice(alike))
         return self.layer(x)
+
+    def sum(self, x: Tensor, z: Tensor) -> Tensor:
+        """A normalised convolution of one tensor, or of two, plus another one."""
+        same = {"filters": x.shape[-1], "kernel_size": self.choice([1, 3]), "padding": "same"}
+        y = layers.BatchNormalization()(layers.Conv2D(**same)(x))
+        if self.rng.random() < 0.3:
+            z = layers.BatchNormalization()(layers.Conv2D(**same)(z))
+        y = layers.Add()([y, z] if self.rng.random() < 0.5 else [z, y])
+        return layers.ReLU()(y) if self.rng.random() < 0.7 else y
 
     def layer(self, x: Tensor) -> Tensor:
         """A new layer of one input, which may be called again."""

@@ -119,9 +119,11 @@ def _arrays(step: Step, n: int, direction: str) -> float:
     if any(step.dx):
         written = sum(size for size, dx in zip(inputs, step.dx, strict=True) if dx is not None)
         floats += written + weights  # dx, and what it is computed from
+        floats += inputs[0] if step.add_to_dx else 0  # what it is added to
     for size, sums in zip(inputs, step.add_to, strict=True):
         floats += 3 * size if sums is not None else 0
-    floats += (x if stage.keeps_input else 0) + (y if stage.keeps_output else 0)
+    kept = [size for i, size in enumerate(inputs) if i != stage.summand]
+    floats += (sum(kept) if stage.keeps_input else 0) + (y if stage.keeps_output else 0)
     return saved + _FLOAT * floats
 
 
@@ -136,7 +138,8 @@ def _products(step: Step, n: int, direction: str) -> Work:
         return Work(len(names) * flops, len(names) * flops)
     if isinstance(layer, layers.Conv2D):
         pooled = isinstance(step.stage, ConvMaxPool)
-        shapes = [_Convolution(layer, step.input_sizes, n, name, pooled) for name in names]
+        sizes = step.input_sizes[0] if step.stage.merges else step.input_sizes
+        shapes = [_Convolution(layer, sizes, n, name, pooled) for name in names]
         return sum((shape.work() for shape in shapes), Work())
     return Work()
 

@@ -74,6 +74,7 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         keeps_output: `backward` reads y again.
         in_place: `forward` may write y over x, and `backward` dx over dy.
         dx_over_x: `backward` may write dx over x, for it has read of x by then what it needs.
+        adds_to_dx: `backward` takes `add_to_dx=True`, to add to what dx, or dx[0], holds.
         repeats: `forward` and `backward` are native calls that depend on nothing but the arrays,
             those of the run among them, the layer's attributes and whether the pass is one of
             training, so that a plan may remember them. Not inherited.
@@ -90,6 +91,8 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     keeps_output: bool = False
     in_place: bool = False
     dx_over_x: bool = False
+    adds_to_dx: bool = False
+    summand: int | None = None  # that of a plan's fused stages alone, see `convkit.plan.values`
     epilogues: ClassVar[frozenset[str]] = frozenset()
     operation: ClassVar[str] = "layer"
     shaping: ClassVar[frozenset[str]] = frozenset({"name"})

@@ -29,6 +29,7 @@ class BaseConv2D(KernelLayer):
 
     groups: int
 
+    adds_to_dx = True
     shaping = KernelLayer.shaping | {
         "data_format",
         "dilation_rate",
@@ -109,8 +110,9 @@ class BaseConv2D(KernelLayer):
         saved: tuple[Array, ...],
         run: Run,
         activation: str | None = None,
+        add_to_dx: bool = False,
     ) -> None:
-        """The gradients of the kernel, the bias and the input."""
+        """The gradients of the kernel, the bias and the input, the last perhaps added to dx."""
         dw = self.kernel_gradient
         ops.conv2d_backward(
             x,
@@ -118,6 +120,7 @@ class BaseConv2D(KernelLayer):
             dy,
             y,
             activation=activation,
+            add_to_dx=add_to_dx,
             dx=dx,
             dw=None if dw is None else self._grouped(dw),
             db=self.bias_gradient,

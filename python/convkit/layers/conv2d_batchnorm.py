@@ -1,4 +1,4 @@
-"""What a plan makes of Conv2D and the batch normalisation behind it, with ReLU and a pooling."""
+"""What a plan makes of Conv2D and batch normalisation, with a sum, ReLU or a pooling behind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..core.parameters import Array, Parameter
 from .activation import Activation
 from .batchnorm import BatchNormalization
 from .conv2d import Conv2D
+from .merge import Add
 from .pool2d import MaxPooling2D
 from .run import Run, SavedArray
 
@@ -27,6 +28,8 @@ class ConvBatchNorm:
     in_place = False
     keeps_input = True
     dx_over_x = True
+    adds_to_dx = True
+    summand: int | None = None
 
     def __init__(
         self,
@@ -71,8 +74,13 @@ class ConvBatchNorm:
             return arrays
         return (*arrays, SavedArray((n, *self.output_sizes(sizes)), np.uint8))
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], run: Run) -> None:
         """y from the batch's statistics in training, else from the moving ones."""
+        self._forward(x, None, y, saved, run)
+
+    def _forward(
+        self, x: Array, residual: Array | None, y: Array, saved: tuple[Array, ...], run: Run
+    ) -> None:
         layer, norm = self.layer, self.norm
         arguments = (
             x,
@@ -86,6 +94,7 @@ class ConvBatchNorm:
         options: dict[str, Any] = {
             **layer.geometry,
             "epsilon": norm.epsilon,
+            "residual": residual,
             "activation": self.activation,
             "max_pool": self.pooling is not None,
             "out": y,
@@ -100,13 +109,21 @@ class ConvBatchNorm:
             ops.conv2d_batchnorm_inference(*arguments, **options)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Any,
+        y: Array,
+        dy: Array,
+        dx: Any,
+        saved: tuple[Array, ...],
+        run: Run,
+        add_to_dx: bool = False,
     ) -> None:
         """The gradients of the kernel, the bias, gamma, beta and the input."""
+        pooled = {} if self.pooling is None else {"y": y, "indices": saved[3]}
+        self._backward(x, dy, saved, dx=dx, add_to_dx=add_to_dx, **pooled)
+
+    def _backward(self, x: Array, dy: Array, saved: tuple[Array, ...], **options: Any) -> None:
         layer, norm = self.layer, self.norm
-        pooled: dict[str, Any] = {}
-        if self.pooling is not None:
-            pooled = {"y": y, "indices": saved[3]}
         ops.conv2d_batchnorm_backward(
             x,
             layer.kernel.value,
@@ -117,12 +134,11 @@ class ConvBatchNorm:
             saved[2],
             dy,
             activation=self.activation,
-            dx=dx,
             dw=layer.kernel_gradient,
             db=layer.bias_gradient,
             dgamma=norm.gamma.gradient,
             dbeta=norm.beta.gradient,
-            **pooled,
+            **options,
             **layer.geometry,
         )
 
@@ -138,3 +154,58 @@ class ConvBatchNorm:
         if self.pooling is not None:
             parts.append("max_pool2d")
         return " + ".join(parts)
+
+
+class ConvBatchNormAdd(ConvBatchNorm):
+    """The same with what is added to the normalised output, before ReLU if there is one.
+
+    Its inputs are the convolution's and the other summand. The sum and ReLU are part of the pass
+    that normalises; backward, the pass that takes the sums of the gradient writes ReLU's, which is
+    also the other summand's, over the gradient that it reads.
+    """
+
+    merges = True
+    summand = 1
+
+    def __init__(
+        self, layer: Conv2D, norm: BatchNormalization, add: Add, *behind: Activation
+    ) -> None:
+        super().__init__(layer, norm, *behind)
+        names = (*layer.names, *norm.names, *add.names, *self.names)
+        self.names = tuple(dict.fromkeys(names))
+        self.keeps_output = self.activation is not None
+
+    def output_sizes(self, input_sizes: Any) -> tuple[int, ...]:
+        """The sum's."""
+        return super().output_sizes(input_sizes[0])
+
+    def saved_arrays(self, input_shape: Any) -> tuple[SavedArray, ...]:
+        """The convolution's output and the batch's statistics."""
+        return super().saved_arrays(input_shape[0])
+
+    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y, which may be the other summand."""
+        self._forward(x[0], x[1], y, saved, run)
+
+    def backward(
+        self,
+        x: Any,
+        y: Array,
+        dy: Array,
+        dx: Any,
+        saved: tuple[Array, ...],
+        run: Run,
+        add_to_dx: bool = False,
+    ) -> None:
+        """The gradients; the other summand's is in dy's place."""
+        options = {"dx": dx[0], "add_to_dx": add_to_dx}
+        if self.activation is not None:
+            options |= {"y": y, "dresidual": dy}
+        self._backward(x[0], dy, saved, **options)
+
+    def describe(self, input_shape: Any, training: bool) -> str:
+        """The convolution, the normalisation and the sum."""
+        text = super().describe(input_shape[0], training)
+        if self.activation is None:
+            return f"{text} + add"
+        return f"{text.removesuffix(self.activation)}add + {self.activation}"

@@ -22,6 +22,8 @@ class ConvMaxPool:
     in_place = False
     keeps_input = True
     dx_over_x = True
+    adds_to_dx = False
+    summand = None
 
     def __init__(self, layer: Conv2D, *behind: Activation | MaxPooling2D) -> None:
         self.layer = layer

@@ -50,6 +50,7 @@ class Conv2DTranspose(BaseConv2D):
 
     operation = "conv2d_transpose"
     repeats = True
+    adds_to_dx = False
     groups = 1
     shaping = BaseConv2D.shaping | {"filters", "kernel_initializer", "output_padding"}
 
@@ -173,8 +174,10 @@ class Conv2DTranspose(BaseConv2D):
         saved: tuple[Array, ...],
         run: Run,
         activation: str | None = None,
+        add_to_dx: bool = False,
     ) -> None:
-        """The gradients of the bias, the kernel and the input."""
+        """The gradients of the bias, the kernel and the input, which is never added to dx."""
+        assert not add_to_dx
         db, dw, geometry = self.bias_gradient, self.kernel_gradient, self._convolution(x)
         if activation is not None:
             ops.relu_backward(dy, y, out=dy)

@@ -32,8 +32,8 @@ class MergeLayer(Layer):
     Attributes:
         merges: that it is one of these.
         least_inputs, most_inputs: how many it takes; None for any number.
-        in_place: `forward` may write y over x[0], and `backward` dx[0] over dy; all other dx are
-            arrays of their own.
+        in_place: `forward` may write y over any x of its shape, and `backward` one dx of that shape
+            over dy; all other dx are arrays of their own.
     """
 
     merges: bool = True
@@ -109,9 +109,8 @@ class MergeLayer(Layer):
         saved: tuple[Array, ...],
         run: Run,
     ) -> None:
-        """Write every dx that is not None. dx[0] comes last, for it may be dy."""
-        for index in reversed(range(len(dx))):
-            each = dx[index]
+        """Write every dx that is not None. That which is dy comes last."""
+        for index, each in sorted(enumerate(dx), key=lambda one: _is_same(one[1], dy)):
             if each is None:
                 continue
             if len(dx) == 1:
@@ -176,7 +175,7 @@ class MergeLayer(Layer):
         return found
 
     def _can_be_in_place(self, shapes: tuple[Shape, ...], output_shape: Shape) -> bool:
-        return shapes[0][1:] == output_shape[1:]
+        return any(shape[1:] == output_shape[1:] for shape in shapes)
 
 
 def _batch(layer: Layer, shapes: tuple[Shape, ...]) -> int | None:
@@ -191,6 +190,11 @@ def listed(values: Sequence[Any]) -> str:
     """Shapes or sizes in a sentence, not too many."""
     shown = [str(value) for value in values[:4]]
     return " and ".join(shown) + (f" and {len(values) - 4} more" if len(values) > 4 else "")
+
+
+def _is_same(one: Array | None, other: Array) -> bool:
+    """Whether two arrays begin at the same place."""
+    return one is not None and one.ctypes.data == other.ctypes.data
 
 
 def _aligned(array: Array, rank: int) -> Array:

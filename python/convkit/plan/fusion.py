@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ..core.parameters import Parameter
 from ..layers import (
     Activation,
+    Add,
     BatchNormalization,
     Conv2D,
     Dense,
@@ -21,7 +22,7 @@ from ..layers import (
     Reshape,
 )
 from ..layers.base import Layer
-from ..layers.conv2d_batchnorm import ConvBatchNorm
+from ..layers.conv2d_batchnorm import ConvBatchNorm, ConvBatchNormAdd
 from ..layers.conv2d_max_pool2d import ConvMaxPool
 from ..layers.epilogue import EpilogueLayer
 from ..layers.graph import Tensor
@@ -34,6 +35,7 @@ class FusedActivation:
 
     merges = False
     in_place = False
+    summand = None
 
     def __init__(self, layer: EpilogueLayer, activation: Activation) -> None:
         assert activation.activation is not None
@@ -42,6 +44,7 @@ class FusedActivation:
         self.names = tuple(dict.fromkeys((*layer.names, *activation.names)))
         self.keeps_input = layer.keeps_input
         self.dx_over_x = layer.dx_over_x
+        self.adds_to_dx = layer.adds_to_dx
         self.keeps_output = layer.epilogue_keeps_output
         self.repeats = layer.repeats
         self.saved_arrays = layer.saved_arrays
@@ -105,6 +108,10 @@ def _is_trained_batchnorm(stage: object) -> bool:
     return isinstance(stage, BatchNormalization) and stage.trainable
 
 
+def _is_sum(stage: object) -> bool:
+    return isinstance(stage, Add)
+
+
 def _is_pool_of_two(stage: object) -> bool:
     return isinstance(stage, MaxPooling2D) and (
         (stage.pool_size, stage.strides, stage.padding) == ((2, 2), (2, 2), "valid")
@@ -124,6 +131,16 @@ FUSIONS = (
         ConvBatchNorm,
     ),
     Fusion(
+        "convolution, batch normalisation, sum, ReLU",
+        (_is_conv2d, _is_trained_batchnorm, _is_sum, _is_relu),
+        ConvBatchNormAdd,
+    ),
+    Fusion(
+        "convolution, batch normalisation, sum",
+        (_is_conv2d, _is_trained_batchnorm, _is_sum),
+        ConvBatchNormAdd,
+    ),
+    Fusion(
         "convolution, batch normalisation, ReLU",
         (_is_conv2d, _is_trained_batchnorm, _is_relu),
         ConvBatchNorm,
@@ -138,24 +155,30 @@ FUSIONS = (
 def fuse(trace: Trace) -> None:
     """Replace every run of stages that the table knows by one stage, from front to back.
 
-    Stages follow each other where one value goes from the one to the other and nowhere else.
+    Stages follow each other where one value goes from the one to the other and nowhere else. A run
+    with a sum takes place where its last stage was, for the other summand is there by then.
     """
     fused: list[Op] = []
+    waiting: dict[Op, Op] = {}
     gone: set[Op] = set()
     for op in trace.ops:
+        if op in waiting:
+            fused.append(waiting[op])
         if op in gone:
             continue
+        now = op
         for fusion in FUSIONS:
             run = _run(op, fusion)
             if run:
-                op.stage = fusion.make(*(each.stage for each in run))
-                for each in run[1:]:
-                    op.output.release()
-                    op.output = each.output
-                op.output.producer = op
+                if any(each.stage.merges for each in run):
+                    now = run[-1]
+                op.replace(run[1:], fusion.make(*(each.stage for each in run)))
                 gone.update(run[1:])
                 break
-        fused.append(op)
+        if now is op:
+            fused.append(op)
+        else:
+            waiting[now] = op
     trace.ops[:] = fused
 
 
@@ -164,11 +187,16 @@ def _run(first: Op, fusion: Fusion) -> list[Op]:
     run: list[Op] = []
     op: Op | None = first
     for accepts in fusion.pattern:
-        if op is None or not accepts(op.stage):
+        if op is None or not accepts(op.stage) or (op.stage.merges and not _is_of_two(op)):
             return []
         run.append(op)
         op = op.output.follower
     return run
+
+
+def _is_of_two(op: Op) -> bool:
+    """Whether an op merges two values of its output's sizes."""
+    return [value.sizes for value in op.inputs] == [op.output.sizes] * 2
 
 
 def plain_head(trace: Trace, output: int, loss: Loss, weight: float) -> LossHead:

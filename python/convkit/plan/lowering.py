@@ -6,12 +6,13 @@ from its first write to its last read, and one rule says when an array takes the
 one that a stage reads, so that it is still in a core's cache:
 
 - a view takes the place of what it is a view of;
-- what a stage may write over its input, or over the gradient of its output, is written there, if
-  nobody reads that later;
+- what a stage may write over one of its inputs, or over the gradient of its output, is written
+  there, if nobody reads that later;
 - a gradient takes the place of the value that it belongs to, if nobody reads that later.
 
 Where a value has several readers, the last of them writes its gradient, and those before add
-theirs, from the back to the front: in an order that the graph fixes.
+theirs, from the back to the front: in an order that the graph fixes. A stage that can add by itself
+does; the gradient of another is added by a pass of its own.
 """
 
 from __future__ import annotations
@@ -86,6 +87,20 @@ def lower(
     parameters = list(dict.fromkeys(p for layer in layers for p in layer.weights))
     plan.origin = Origin([*layers, *wanted], parameters, plan.optimizer)
     return plan
+
+
+class _Gradients(NamedTuple):
+    """Where the gradients of an op's inputs go.
+
+    Attributes:
+        dx: where each is written, None where nobody needs it.
+        add_to: what it is added to then, None for nothing.
+        add_to_dx: whether the stage adds the first to what is there.
+    """
+
+    dx: list[Buffer | None]
+    add_to: list[Buffer | None]
+    add_to_dx: bool = False
 
 
 class _Lowering:
@@ -181,7 +196,7 @@ class _Lowering:
         times = [start]
         for op in value.consumers:
             times.append(self.forward_at[op])
-            if op.stage.keeps_input and op in self.trained:
+            if op in self.trained and op.keeps(value):
                 times.append(self.backward_at[op])
         producer = value.producer
         if producer is not None and producer.stage.keeps_output and producer in self.trained:
@@ -193,9 +208,15 @@ class _Lowering:
         """The memory of what an op writes: that of its input where it may be."""
         now = self.forward_at[op]
         slot = self.values[op.output] = self._slot(op.output, now)
-        source = self.values[op.inputs[0]]
-        if op.stage.is_view(self.training) or (op.stage.in_place and source.is_free(now)):
-            slot.follow(source)
+        if op.stage.is_view(self.training):
+            slot.follow(self.values[op.inputs[0]])
+            return
+        for i in op.replaceable:
+            source = self.values[op.inputs[i]]
+            apart = i != op.stage.summand or source.place is not self.values[op.inputs[0]].place
+            if apart and source.is_free(now):
+                slot.follow(source)
+                return
 
     def _saved(self, op: Op) -> tuple[Buffer, ...]:
         """The extra outputs: kept in training, otherwise written where nobody looks."""
@@ -238,32 +259,46 @@ class _Lowering:
         slot = self.gradients[value] = self.memory.slot(nbytes, now, end)
         return slot, None
 
-    def _gradients(self, op: Op) -> tuple[list[Buffer | None], list[Buffer | None]]:
+    def _over_dy(self, op: Op) -> int | None:
+        """The number of the input whose gradient is written over that of the output."""
+        if op.stage.is_view(True):
+            return 0
+        return next((i for i in op.replaceable if op.inputs[i] in self.needed), None)
+
+    def _gradients(self, op: Op) -> _Gradients:
         """Where the gradients of an op's inputs are written, and to what they are added then."""
         now, stage = self.backward_at[op], op.stage
-        behind = self.gradients[op.output]
-        written: list[Buffer | None] = []
-        added: list[Buffer | None] = []
+        behind, over_dy = self.gradients[op.output], self._over_dy(op)
+        found = _Gradients([], [], self._adds_to_dx(op))
         for i, value in enumerate(op.inputs):
             if value not in self.needed:
-                written.append(None)
-                added.append(None)
-                continue
-            slot, add_to = self._gradient(value, now)
-            place = self.values[value]
-            over_input = stage.dx_over_x or not stage.keeps_input
-            if i == 0 and (stage.is_view(True) or stage.in_place):
-                slot.follow(behind)
-            elif (
-                add_to is None
-                and over_input
-                and place.is_free(now)
-                and place.place is not behind.place
-            ):
-                slot.follow(place)
-            written.append(Buffer(slot))
-            added.append(add_to)
-        return written, added
+                slot, add_to = None, None
+            elif i == 0 and found.add_to_dx:
+                slot, add_to = self.gradients[value], None
+            else:
+                slot, add_to = self._gradient(value, now)
+                place = self.values[value]
+                over_input = stage.dx_over_x or not op.keeps(value)
+                if i == over_dy:
+                    slot.follow(behind)
+                elif (
+                    add_to is None
+                    and over_input
+                    and place.is_free(now)
+                    and place.place is not behind.place
+                ):
+                    slot.follow(place)
+            found.dx.append(None if slot is None else Buffer(slot))
+            found.add_to.append(add_to)
+        return found
+
+    def _adds_to_dx(self, op: Op) -> bool:
+        """Whether the stage can add to the gradient that its input has already."""
+        value = op.inputs[0]
+        first = self.gradients.get(value) if op.stage.adds_to_dx else None
+        if first is None or value not in self.needed:
+            return False
+        return first.place not in (self.values[value].place, self.gradients[op.output].place)
 
     def _shared(self, op: Op) -> tuple[tuple[Parameter, Buffer], ...]:
         """The parameters that a later op has written a gradient of, with memory for another."""
@@ -279,13 +314,13 @@ class _Lowering:
         self,
         op: Op,
         saved: tuple[Buffer, ...],
-        gradients: tuple[list[Buffer | None], list[Buffer | None]] | None,
+        gradients: _Gradients | None,
         again: tuple[tuple[Parameter, Buffer], ...],
     ) -> Step:
         nothing: list[Buffer | None] = [None] * len(op.inputs)
-        dx, add_to = gradients or (nothing, nothing)
+        dx, add_to, add_to_dx = gradients or _Gradients(nothing, nothing)
         y = self.values[op.output]
-        in_place = y.place is self.values[op.inputs[0]].place
+        in_place = any(y.place is self.values[value].place for value in op.inputs)
         written = 0 if in_place else 4 * self.elements(op.output.sizes)
         written += sum(each.nbytes for each in op.stage.saved_arrays(op.shape(self.batch_size)))
         return Step(
@@ -298,6 +333,7 @@ class _Lowering:
             dy=Buffer(self.gradients[op.output]) if op in self.trained else None,
             dx=tuple(dx),
             add_to=tuple(add_to),
+            add_to_dx=add_to_dx,
             again=again,
             nbytes=written,
         )

@@ -44,6 +44,7 @@ class Step(NamedTuple):
             before this step can be trained.
         add_to: what each of dx is added to, where the gradient of that input has several parts and
             this is not the first; else None.
+        add_to_dx: whether the stage itself adds to what the first of dx holds.
         again: the parameters that another step has written a gradient of before, with memory for
             what this one adds.
         nbytes: the memory that it writes: its output and saved arrays.
@@ -58,6 +59,7 @@ class Step(NamedTuple):
     dy: Buffer | None
     dx: tuple[Buffer | None, ...]
     add_to: tuple[Buffer | None, ...]
+    add_to_dx: bool
     again: tuple[tuple[Parameter, Buffer], ...]
     nbytes: int
 
@@ -94,7 +96,10 @@ class Step(NamedTuple):
         if not self.stage.is_view(True):
             x, y, saved = self.arrays(n)
             dx: Any = gradients if self.stage.merges else gradients[0]
-            call = partial(self.stage.backward, x, y, self.dy.view(y.shape), dx, saved)
+            backward: Callable[..., None] = self.stage.backward
+            if self.add_to_dx:
+                backward = partial(backward, add_to_dx=True)
+            call = partial(backward, x, y, self.dy.view(y.shape), dx, saved)
             if self.again:
                 again = [
                     (parameter, buffer.view(parameter.shape)) for parameter, buffer in self.again

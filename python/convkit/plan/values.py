@@ -16,6 +16,10 @@ class Stage(Protocol):
     """What a plan needs of a layer, or of several layers fused into one.
 
     Where `merges` is set, x and dx are tuples, and so are the shapes of the inputs.
+
+    A stage's `summand` is the number of an input that is added to the output, at most with an
+    activation behind the sum: y may be written over it, its gradient is written over dy, and
+    `backward` does not read it.
     """
 
     @property
@@ -30,6 +34,10 @@ class Stage(Protocol):
     def in_place(self) -> bool: ...
     @property
     def dx_over_x(self) -> bool: ...
+    @property
+    def adds_to_dx(self) -> bool: ...
+    @property
+    def summand(self) -> int | None: ...
     @property
     def repeats(self) -> bool: ...
     @property
@@ -68,8 +76,8 @@ class Value:
 
     @property
     def follower(self) -> Op | None:
-        """The one who reads it, where it is one, alone, and nothing else."""
-        if len(self.consumers) != 1 or self.is_output or self.consumers[0].stage.merges:
+        """The one who reads it, once, where nobody else does."""
+        if len(self.consumers) != 1 or self.is_output:
             return None
         return self.consumers[0]
 
@@ -96,6 +104,32 @@ class Op:
         """The shape of its input, or of its inputs, for n samples."""
         sizes = self.input_sizes
         return tuple((n, *each) for each in sizes) if self.stage.merges else (n, *sizes)
+
+    def keeps(self, value: Value) -> bool:
+        """Whether the stage's backward pass reads that input again."""
+        numbers = [i for i, each in enumerate(self.inputs) if each is value]
+        return self.stage.keeps_input and numbers != [self.stage.summand]
+
+    @property
+    def replaceable(self) -> list[int]:
+        """The numbers of the inputs that the output may be written over, and dx of one over dy."""
+        if self.stage.summand is not None:
+            return [self.stage.summand]
+        if not self.stage.in_place:
+            return []
+        return [i for i, value in enumerate(self.inputs) if value.sizes == self.output.sizes]
+
+    def replace(self, run: Sequence[Op], stage: Stage) -> None:
+        """Become one stage for itself and the ops of a run behind it, with all that they read."""
+        for each in run:
+            for value in each.inputs:
+                if value is not self.output:
+                    value.consumers[value.consumers.index(each)] = self
+                    self.inputs.append(value)
+            self.output.release()
+            self.output = each.output
+        self.output.producer = self
+        self.stage = stage
 
     def remove(self) -> None:
         """Let its readers read its input; its own output is nobody's any more."""
