@@ -50,6 +50,16 @@ void batchnorm_inference(const Floats& x, const Floats& gamma, const Floats& bet
       beta, moving_mean, moving_variance, out);
 }
 
+void batchnorm_apply(const Floats& x, const Floats& gamma, const Floats& beta, const Floats& mean,
+                     const Floats& rstd, bool relu, Floats out) {
+  check_vectors(x, {{"gamma", &gamma}, {"beta", &beta}, {"mean", &mean}, {"rstd", &rstd}});
+  check_shape("out", out, shape_of(x));
+  const std::int64_t rows = x.shape(0), c = x.shape(1);
+  const ops::BatchNorm norm{x.data(), gamma.data(), beta.data(), mean.data(), rstd.data(), relu};
+  float* y = out_data(out);
+  run([=] { ops::batchnorm_apply(rows, norm, c, y); }, x, gamma, beta, mean, rstd, out);
+}
+
 void batchnorm_backward(const Floats& dy, const Floats& x, const Floats& gamma, const Floats& beta,
                         const Floats& mean, const Floats& rstd, bool relu, Floats out,
                         Floats dgamma, Floats dbeta) {
@@ -81,6 +91,9 @@ void bind_batchnorm(py::module_& m) {
         py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
         py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
         py::arg("epsilon"), py::arg("relu"), py::arg("out").noconvert());
+  m.def("batchnorm_apply", &batchnorm_apply, py::arg("x").noconvert(), py::arg("gamma").noconvert(),
+        py::arg("beta").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
+        py::arg("relu"), py::arg("out").noconvert());
   m.def("batchnorm_backward", &batchnorm_backward, py::arg("dy").noconvert(),
         py::arg("x").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
         py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("relu"),

@@ -190,6 +190,14 @@ void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, cons
   batchnorm_normalise(rows, c, x, scale, shift, nullptr, relu, y);
 }
 
+void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, float* y) {
+  Scratch scratch;
+  float* scale = scratch.take(c);
+  float* shift = scratch.take(c);
+  scale_and_shift(c, norm.gamma, norm.beta, norm.mean, norm.rstd, scale, shift);
+  batchnorm_normalise(rows, c, norm.x, scale, shift, nullptr, norm.relu, y);
+}
+
 void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,
                         float* dx, float* dgamma, float* dbeta) {
   Scratch scratch;

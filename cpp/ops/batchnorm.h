@@ -105,6 +105,9 @@ void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, cons
                          const float* beta, const float* moving_mean, const float* moving_variance,
                          double epsilon, bool relu, float* y);
 
+// What batchnorm_forward wrote to y, bit for bit, from the statistics that it wrote.
+void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, float* y);
+
 void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,
                         float* dx, float* dgamma, float* dbeta);
 

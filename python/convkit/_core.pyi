@@ -284,6 +284,15 @@ def batchnorm_inference(
     relu: bool,
     out: _Floats,
 ) -> None: ...
+def batchnorm_apply(
+    x: _Floats,
+    gamma: _Floats,
+    beta: _Floats,
+    mean: _Floats,
+    rstd: _Floats,
+    relu: bool,
+    out: _Floats,
+) -> None: ...
 def batchnorm_backward(
     dy: _Floats,
     x: _Floats,

@@ -13,6 +13,7 @@ from compare import (
     all_float64,
     assert_close,
     assert_out_is_used,
+    assert_same_bits,
     assert_threads_agree,
     random_array,
 )
@@ -93,6 +94,22 @@ def test_inference(shape: tuple[int, ...], activation: str | None) -> None:
     assert_close(y, expected, scale=30)
     for array, old in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, old)
+
+
+@every_shape
+@every_activation
+@pytest.mark.usefixtures("isa")
+def test_apply(shape: tuple[int, ...], activation: str | None) -> None:
+    """The forward pass's output once more, bit for bit."""
+    data = Data(shape)
+    moving = data.moving_mean.copy(), data.moving_variance.copy()
+    y, mean, rstd = ops.batchnorm_forward(
+        data.x, data.gamma, data.beta, *moving, activation=activation
+    )
+    arrays = (data.x, data.gamma, data.beta, mean, rstd)
+    assert_same_bits(ops.batchnorm_apply(*arrays, activation=activation), y)
+    expected = reference.batchnorm_apply(*all_float64(*arrays), activation=activation)
+    assert_close(y, expected, scale=30)
 
 
 @every_shape

@@ -84,6 +84,7 @@ def test_batchnorm_statistics_and_moving_averages() -> None:
     np.testing.assert_allclose(mean, [2, 10])
     np.testing.assert_allclose(rstd, [1 / math.sqrt(1.5), 1 / math.sqrt(0.5)])
     np.testing.assert_allclose(y, [[-1 / math.sqrt(1.5), 5], [1 / math.sqrt(1.5), 5]])
+    np.testing.assert_allclose(reference.batchnorm_apply(x, [1, 2], [0, 5], mean, rstd), y)
     # The batch's population variances are 1 and 0.
     np.testing.assert_allclose(moving_mean, [1.25, 2.5])
     np.testing.assert_allclose(moving_variance, [1.75, 3.0])

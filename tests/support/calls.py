@@ -156,6 +156,7 @@ def _batchnorms() -> dict[str, dict[str, Any]]:
             "moving_variance": vector.copy(),
         },
         "batchnorm_inference": {"x": x, **scale, "moving_mean": vector, "moving_variance": vector},
+        "batchnorm_apply": {"x": x, **scale, "mean": vector, "rstd": vector},
         "batchnorm_backward": {"dy": dy, "x": x, **scale, "mean": vector, "rstd": vector},
     }
 
@@ -358,6 +359,7 @@ ANY_RANK = {
     ("constrain_norms", "w"),
     ("batchnorm_forward", "x"),
     ("batchnorm_inference", "x"),
+    ("batchnorm_apply", "x"),
     ("rescaling_forward", "x"),
     ("rescaling_backward", "dy"),
     *((name, key) for name in _MERGES for key in "xz"),
@@ -384,6 +386,7 @@ FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("global_max_pool2d_forward", "x"): (0, 1, 2, 3),
     ("batchnorm_forward", "x"): (0, 1),
     ("batchnorm_inference", "x"): (0, 1),
+    ("batchnorm_apply", "x"): (0, 1),
     ("dense_forward", "x"): (0,),
     ("dense_backward_input", "dy"): (0,),
     ("dense_backward_input", "w"): (0,),

@@ -127,6 +127,9 @@ def batchnorm(draw: Draw) -> Problem:
     inference = reference.batchnorm_inference(
         *all_float64(x, gamma, beta, mean, variance), activation=activation
     )
+    once_more = reference.batchnorm_apply(
+        *all_float64(x, gamma, beta, center, rstd), activation=activation
+    )
     gradients = reference.batchnorm_backward(
         *all_float64(dy, x, gamma, beta, center, rstd), activation=activation
     )
@@ -140,6 +143,9 @@ def batchnorm(draw: Draw) -> Problem:
             *own,
             ops.batchnorm_inference(
                 x, gamma, beta, mean, variance, activation=activation, out=out(shape)
+            ),
+            ops.batchnorm_apply(
+                x, gamma, beta, center, rstd, activation=activation, out=out(shape)
             ),
             *ops.batchnorm_backward(
                 dy, x, gamma, beta, center, rstd, activation=activation, out=out(shape), **scales
@@ -160,6 +166,7 @@ def batchnorm(draw: Draw) -> Problem:
             (moving[0], 4 * EPS * LARGEST),
             (moving[1], 4e-6 * (1 + moving[1])),
             (inference, 8 * EPS * 4 * LARGEST * 3),
+            (once_more, 8 * EPS * 4 * LARGEST * 3),
             (gradients[0], DIRECT * EPS * 2 * LARGEST * (2 + 16)),
             (gradients[1], inner),
             (gradients[2], inner),

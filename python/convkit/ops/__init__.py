@@ -39,7 +39,12 @@ from convkit.ops.activation import (
     tanh_backward,
     tanh_forward,
 )
-from convkit.ops.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from convkit.ops.batchnorm import (
+    batchnorm_apply,
+    batchnorm_backward,
+    batchnorm_forward,
+    batchnorm_inference,
+)
 from convkit.ops.concatenate import concatenate, concatenate_backward
 from convkit.ops.constraint import constrain_norms
 from convkit.ops.conv2d import (
@@ -127,6 +132,7 @@ __all__ = [
     "average",
     "average_pool2d_backward",
     "average_pool2d_forward",
+    "batchnorm_apply",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference",

@@ -107,6 +107,40 @@ def batchnorm_inference(
     return out
 
 
+def batchnorm_apply(
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike,
+    beta: npt.ArrayLike,
+    mean: npt.ArrayLike,
+    rstd: npt.ArrayLike,
+    *,
+    activation: str | None = None,
+    out: Floats | None = None,
+) -> Floats:
+    """The y of :func:`batchnorm_forward` once more, from the statistics that it returned.
+
+    Bit for bit the same, and no statistics are taken: for who keeps x but not y.
+
+    Args:
+        x, gamma, beta, activation: the forward pass's.
+        mean, rstd: the statistics it returned, (C,).
+        out: float32 array shaped like x to write into.
+    """
+    x = as_floats("x", x)
+    rows = _rows("x", x)
+    out = output("out", out, x.shape)
+    _core.batchnorm_apply(
+        rows,
+        as_floats("gamma", gamma, 1),
+        as_floats("beta", beta, 1),
+        as_floats("mean", mean, 1),
+        as_floats("rstd", rstd, 1),
+        is_relu(activation),
+        _rows("out", out),
+    )
+    return out
+
+
 def batchnorm_backward(
     dy: npt.ArrayLike,
     x: npt.ArrayLike,

@@ -46,7 +46,12 @@ from .activation import (
     tanh_backward,
     tanh_forward,
 )
-from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from .batchnorm import (
+    batchnorm_apply,
+    batchnorm_backward,
+    batchnorm_forward,
+    batchnorm_inference,
+)
 from .concatenate import concatenate, concatenate_backward
 from .constraint import constrain_norms
 from .conv2d import (
@@ -129,6 +134,7 @@ __all__ = [
     "average",
     "average_pool2d_backward",
     "average_pool2d_forward",
+    "batchnorm_apply",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_inference",

@@ -88,6 +88,24 @@ def batchnorm_inference(
     return deliver(apply_activation(y, activation), out)
 
 
+def batchnorm_apply(
+    x: ArrayLike,
+    gamma: ArrayLike,
+    beta: ArrayLike,
+    mean: ArrayLike,
+    rstd: ArrayLike,
+    *,
+    activation: str | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Normalise x (..., C) by statistics that `batchnorm_forward` returned; return its y."""
+    x = _images(x, "x")
+    channels = x.shape[-1]
+    gamma, beta = _vector(gamma, "gamma", channels), _vector(beta, "beta", channels)
+    center, scale = _vector(mean, "mean", channels), _vector(rstd, "rstd", channels)
+    return deliver(apply_activation((x - center) * scale * gamma + beta, activation), out)
+
+
 def batchnorm_backward(
     dy: ArrayLike,
     x: ArrayLike,
