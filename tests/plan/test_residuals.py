@@ -13,7 +13,7 @@ from convkit.core.parameters import ParameterStore
 from convkit.layers.conv2d_batchnorm import ConvBatchNorm, ConvBatchNormAdd
 from convkit.layers.graph import Tensor
 from convkit.layers.run import Run
-from convkit.plan import Plan, Target, lower
+from convkit.plan import Plan, Target, lower, lowering
 from random_graphs import oracle, run_poisoned
 
 N, SIZES = 9, (7, 6, 16)
@@ -241,6 +241,36 @@ def steps_without_fusions(model: convkit.Model, x: np.ndarray, y: np.ndarray, co
             reference.sgd_update(
                 parameter.value, parameter.gradient, velocity, learning_rate=0.05, momentum=0.9
             )
+
+
+@pytest.mark.parametrize("poisoned", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_large_plan_keeps_less(
+    name: str, poisoned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A normalised output is written once more for the backward pass, with the same bits."""
+    model = MODELS[name]()
+    loss = losses.MeanSquaredError()
+    kept, plain = trained(model), lower(model.graph, N, True, loss=loss)
+    assert not any(any(step.again) for step in plain.steps)
+    monkeypatch.setattr(lowering, "RECOMPUTE_FROM", 0)
+    small = lower(model.graph, N, True, loss=loss)
+    assert sum(any(step.again) for step in small.steps) >= (name != "of one convolution")
+    assert small.nbytes <= plain.nbytes
+    for one, other in zip(kept, trained(model, poisoned=poisoned), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_plan_is_large_from_a_number_of_bytes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MODELS["identity"]()
+    loss = losses.MeanSquaredError()
+    plain = lower(model.graph, N, True, loss=loss)
+    size = 4 * N * sum(int(np.prod(step.output_sizes)) for step in plain.steps)
+    for limit, keeps in ((size + 1, True), (size, False)):
+        monkeypatch.setattr(lowering, "RECOMPUTE_FROM", limit)
+        plan = lower(model.graph, N, True, loss=loss)
+        assert (plan.nbytes == plain.nbytes) == keeps
+        assert lower(model.graph, N).nbytes < plan.nbytes  # a prediction keeps nothing
 
 
 def test_no_array_more_than_without() -> None:

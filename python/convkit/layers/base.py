@@ -92,7 +92,8 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     in_place: bool = False
     dx_over_x: bool = False
     adds_to_dx: bool = False
-    summand: int | None = None  # that of a plan's fused stages alone, see `convkit.plan.values`
+    summand: int | None = None  # this and the next one: of a plan's fused stages alone, see
+    recomputes: bool = False  # `convkit.plan.values`
     epilogues: ClassVar[frozenset[str]] = frozenset()
     operation: ClassVar[str] = "layer"
     shaping: ClassVar[frozenset[str]] = frozenset({"name"})

@@ -49,6 +49,7 @@ class ConvBatchNorm:
         stages = (layer, norm, *behind)
         self.names = tuple(dict.fromkeys(name for stage in stages for name in stage.names))
         self.keeps_output = self.pooling is not None and self.activation is not None
+        self.recomputes = self.pooling is None
         self.repeats = layer.repeats and norm.repeats
 
     @property
@@ -142,6 +143,18 @@ class ConvBatchNorm:
             **layer.geometry,
         )
 
+    def recompute(self, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+        """y once more, bit for bit, in training and where there is no pooling."""
+        norm = self.norm
+        ops.batchnorm_apply(
+            saved[0],
+            norm.gamma.value,
+            norm.beta.value,
+            *saved[1:3],
+            activation=self.activation,
+            out=y,
+        )
+
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The convolution and what is behind it."""
         whole = (input_shape[0], *self.layer.output_sizes(input_shape[1:]))
@@ -174,6 +187,7 @@ class ConvBatchNormAdd(ConvBatchNorm):
         names = (*layer.names, *norm.names, *add.names, *self.names)
         self.names = tuple(dict.fromkeys(names))
         self.keeps_output = self.activation is not None
+        self.recomputes = False
 
     def output_sizes(self, input_sizes: Any) -> tuple[int, ...]:
         """The sum's."""

@@ -24,6 +24,7 @@ class ConvMaxPool:
     dx_over_x = True
     adds_to_dx = False
     summand = None
+    recomputes = False
 
     def __init__(self, layer: Conv2D, *behind: Activation | MaxPooling2D) -> None:
         self.layer = layer

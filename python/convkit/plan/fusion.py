@@ -36,6 +36,7 @@ class FusedActivation:
     merges = False
     in_place = False
     summand = None
+    recomputes = False
 
     def __init__(self, layer: EpilogueLayer, activation: Activation) -> None:
         assert activation.activation is not None

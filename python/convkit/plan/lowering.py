@@ -10,6 +10,10 @@ one that a stage reads, so that it is still in a core's cache:
   there, if nobody reads that later;
 - a gradient takes the place of the value that it belongs to, if nobody reads that later.
 
+A large plan does not keep what the backward pass can have again for one pass over what it keeps
+anyway, a normalised output: it is written once more when it is read. Arrays of that size go to
+memory and back in any case.
+
 Where a value has several readers, the last of them writes its gradient, and those before add
 theirs, from the back to the front: in an order that the graph fixes. A stage that can add by itself
 does; the gradient of another is added by a pass of its own.
@@ -32,6 +36,10 @@ from .memory import END, Memory, Slot
 from .origin import Origin
 from .plan import Buffer, Head, Plan, Step
 from .values import Op, Sizes, Trace, Value
+
+# Bytes of all outputs from which on not all are kept. A smaller plan is no burden, and nearer to
+# the caches the pass would be seen.
+RECOMPUTE_FROM = 64 << 20
 
 
 class Target(NamedTuple):
@@ -128,7 +136,9 @@ class _Lowering:
         self.backward_at = {op: first + i for i, op in enumerate(reversed(ops))}
         self.needed = self._needed()
         self.trained = self._trained()
+        self.recomputed = self._recomputed()
         self.values: dict[Value, Slot] = {}
+        self.again: dict[Value, Slot] = {}  # of those that are recomputed, for the backward pass
         self.gradients: dict[Value, Slot] = {}
 
     def _needed(self) -> set[Value]:
@@ -152,6 +162,20 @@ class _Lowering:
                     trained.add(op)
         return trained
 
+    def _recomputed(self) -> set[Value]:
+        """The values that are not kept for the only backward pass that reads them."""
+        ops = self.trace.ops
+        if 4 * sum(self.elements(op.output.sizes) for op in ops) < RECOMPUTE_FROM:
+            return set()
+        found: set[Value] = set()
+        for op in ops:
+            reader = op.output.follower
+            if reader is None or not {op, reader} <= self.trained:
+                continue
+            if op.stage.recomputes and reader.keeps(op.output):
+                found.add(op.output)
+        return found
+
     def plan(self) -> Plan:
         """All lives first, then all steps, then the memory."""
         for value in self.trace.inputs:
@@ -163,10 +187,10 @@ class _Lowering:
         heads = [self._head(i, outputs) for i in range(len(self.outputs))]
         found = {op: self._gradients(op) for op in reversed(self.trace.ops) if op in self.trained}
         self._seen: set[Parameter] = set()
-        again = {op: self._shared(op) for op in reversed(self.trace.ops) if op in self.trained}
-        steps = [
-            self._step(op, saved[op], found.get(op), again.get(op, ())) for op in self.trace.ops
-        ]
+        shared = {op: self._shared(op) for op in reversed(self.trace.ops) if op in self.trained}
+        self.steps: dict[Op, Step] = {}
+        for op in self.trace.ops:  # those that write what others read come first
+            self.steps[op] = self._step(op, saved[op], found.get(op), shared.get(op, ()))
         self.memory.allocate()
         return Plan(
             batch_size=self.batch_size,
@@ -176,7 +200,7 @@ class _Lowering:
                 (Buffer(slot), value.sizes)
                 for slot, value in zip(outputs, self.trace.outputs, strict=True)
             ],
-            steps=steps,
+            steps=list(self.steps.values()),
             heads=[head for head in heads if head is not None],
             memory=self.memory,
         )
@@ -196,7 +220,7 @@ class _Lowering:
         times = [start]
         for op in value.consumers:
             times.append(self.forward_at[op])
-            if op in self.trained and op.keeps(value):
+            if op in self.trained and op.keeps(value) and value not in self.recomputed:
                 times.append(self.backward_at[op])
         producer = value.producer
         if producer is not None and producer.stage.keeps_output and producer in self.trained:
@@ -268,6 +292,7 @@ class _Lowering:
     def _gradients(self, op: Op) -> _Gradients:
         """Where the gradients of an op's inputs are written, and to what they are added then."""
         now, stage = self.backward_at[op], op.stage
+        self._place_again(op)
         behind, over_dy = self.gradients[op.output], self._over_dy(op)
         found = _Gradients([], [], self._adds_to_dx(op))
         for i, value in enumerate(op.inputs):
@@ -277,7 +302,7 @@ class _Lowering:
                 slot, add_to = self.gradients[value], None
             else:
                 slot, add_to = self._gradient(value, now)
-                place = self.values[value]
+                place = self._kept(value)
                 over_input = stage.dx_over_x or not op.keeps(value)
                 if i == over_dy:
                     slot.follow(behind)
@@ -298,7 +323,19 @@ class _Lowering:
         first = self.gradients.get(value) if op.stage.adds_to_dx else None
         if first is None or value not in self.needed:
             return False
-        return first.place not in (self.values[value].place, self.gradients[op.output].place)
+        return first.place not in (self._kept(value).place, self.gradients[op.output].place)
+
+    def _kept(self, value: Value) -> Slot:
+        """Where the backward pass finds a value."""
+        return self.again.get(value) or self.values[value]
+
+    def _place_again(self, op: Op) -> None:
+        """Memory for what an op's backward pass needs once more."""
+        now = self.backward_at[op]
+        for value in op.inputs:
+            if value in self.recomputed and op.keeps(value):
+                nbytes = 4 * self.elements(value.sizes)
+                self.again[value] = self.memory.slot(nbytes, now, now)
 
     def _shared(self, op: Op) -> tuple[tuple[Parameter, Buffer], ...]:
         """The parameters that a later op has written a gradient of, with memory for another."""
@@ -310,12 +347,18 @@ class _Lowering:
             self._seen.add(parameter)
         return tuple(again)
 
+    def _again(self, value: Value) -> tuple[Step, Buffer] | None:
+        """Which step writes a value once more for a backward pass, and where, if one does."""
+        if value not in self.again or value.producer is None:
+            return None
+        return self.steps[value.producer], Buffer(self.again[value])
+
     def _step(
         self,
         op: Op,
         saved: tuple[Buffer, ...],
         gradients: _Gradients | None,
-        again: tuple[tuple[Parameter, Buffer], ...],
+        shared: tuple[tuple[Parameter, Buffer], ...],
     ) -> Step:
         nothing: list[Buffer | None] = [None] * len(op.inputs)
         dx, add_to, add_to_dx = gradients or _Gradients(nothing, nothing)
@@ -330,10 +373,11 @@ class _Lowering:
             x=tuple(Buffer(self.values[value]) for value in op.inputs),
             y=Buffer(y),
             saved=saved,
+            again=tuple(self._again(value) for value in op.inputs),
             dy=Buffer(self.gradients[op.output]) if op in self.trained else None,
             dx=tuple(dx),
             add_to=tuple(add_to),
             add_to_dx=add_to_dx,
-            again=again,
+            shared=shared,
             nbytes=written,
         )

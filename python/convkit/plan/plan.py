@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,7 +21,7 @@ from .bound import Bound, RunSteps
 from .fusion import LossHead
 from .memory import Memory, Slot
 from .origin import Origin
-from .values import Sizes, Stage
+from .values import Recomputing, Sizes, Stage
 
 
 class Buffer(NamedTuple):
@@ -45,7 +45,9 @@ class Step(NamedTuple):
         add_to: what each of dx is added to, where the gradient of that input has several parts and
             this is not the first; else None.
         add_to_dx: whether the stage itself adds to what the first of dx holds.
-        again: the parameters that another step has written a gradient of before, with memory for
+        again: for each of x which step writes it once more before the backward pass reads it, and
+            where; None where it is kept.
+        shared: the parameters that another step has written a gradient of before, with memory for
             what this one adds.
         nbytes: the memory that it writes: its output and saved arrays.
     """
@@ -60,7 +62,8 @@ class Step(NamedTuple):
     dx: tuple[Buffer | None, ...]
     add_to: tuple[Buffer | None, ...]
     add_to_dx: bool
-    again: tuple[tuple[Parameter, Buffer], ...]
+    again: tuple[tuple[Step, Buffer] | None, ...]
+    shared: tuple[tuple[Parameter, Buffer], ...]
     nbytes: int
 
     def shapes(self, n: int) -> tuple[Sizes, ...]:
@@ -68,10 +71,13 @@ class Step(NamedTuple):
         sizes = self.input_sizes if self.stage.merges else (self.input_sizes,)
         return tuple((n, *each) for each in sizes)
 
-    def arrays(self, n: int) -> tuple[Any, Array, tuple[Array, ...]]:
-        """x, y and the saved arrays for n samples, as the stage takes them."""
-        shapes = self.shapes(n)
-        x = tuple(buffer.view(shape) for buffer, shape in zip(self.x, shapes, strict=True))
+    def arrays(self, n: int, backward: bool = False) -> tuple[Any, Array, tuple[Array, ...]]:
+        """x, y and the saved arrays for n samples, as the stage takes them in one direction."""
+        shapes, places = self.shapes(n), self.x
+        if backward:
+            pairs = zip(self.x, self.again, strict=True)
+            places = tuple(again[1] if again else kept for kept, again in pairs)
+        x = tuple(buffer.view(shape) for buffer, shape in zip(places, shapes, strict=True))
         given: Any = shapes if self.stage.merges else shapes[0]
         saved = tuple(
             buffer.view(array.shape)
@@ -82,6 +88,18 @@ class Step(NamedTuple):
     def forward(self, n: int) -> Callable[[Run], None]:
         """The stage's method with its arrays for n samples."""
         return partial(self.stage.forward, *self.arrays(n))
+
+    def _recompute(self, n: int) -> list[RunSteps]:
+        """What writes once more what the backward pass reads and nobody kept."""
+        runs: list[RunSteps] = []
+        for again in self.again:
+            if again is not None:
+                step, buffer = again
+                _, y, saved = step.arrays(n)
+                stage = cast(Recomputing, step.stage)
+                call = partial(stage.recompute, buffer.view(y.shape), saved)
+                runs.append((call, step.stage.repeats))
+        return runs
 
     def backward(self, n: int) -> list[RunSteps]:
         """What writes the gradients of the stage's inputs and parameters for n samples."""
@@ -94,17 +112,18 @@ class Step(NamedTuple):
             for buffer, shape in zip(self.dx, shapes, strict=True)
         )
         if not self.stage.is_view(True):
-            x, y, saved = self.arrays(n)
+            runs += self._recompute(n)
+            x, y, saved = self.arrays(n, backward=True)
             dx: Any = gradients if self.stage.merges else gradients[0]
             backward: Callable[..., None] = self.stage.backward
             if self.add_to_dx:
                 backward = partial(backward, add_to_dx=True)
             call = partial(backward, x, y, self.dy.view(y.shape), dx, saved)
-            if self.again:
-                again = [
-                    (parameter, buffer.view(parameter.shape)) for parameter, buffer in self.again
+            if self.shared:
+                shared = [
+                    (parameter, buffer.view(parameter.shape)) for parameter, buffer in self.shared
                 ]
-                call = partial(_add_gradients, call, again)
+                call = partial(_add_gradients, call, shared)
             runs.append((call, self.stage.repeats))
         for buffer, dx, shape in zip(self.add_to, gradients, shapes, strict=True):
             if buffer is not None:

@@ -19,7 +19,8 @@ class Stage(Protocol):
 
     A stage's `summand` is the number of an input that is added to the output, at most with an
     activation behind the sum: y may be written over it, its gradient is written over dy, and
-    `backward` does not read it.
+    `backward` does not read it. One that `recomputes` can write y once more in one pass over what
+    it saved, as `Recomputing` has it.
     """
 
     @property
@@ -39,6 +40,8 @@ class Stage(Protocol):
     @property
     def summand(self) -> int | None: ...
     @property
+    def recomputes(self) -> bool: ...
+    @property
     def repeats(self) -> bool: ...
     @property
     def trainable_weights(self) -> list[Parameter]: ...
@@ -50,6 +53,12 @@ class Stage(Protocol):
         self, x: Any, y: Array, dy: Array, dx: Any, saved: tuple[Array, ...], run: Run
     ) -> None: ...
     def describe(self, input_shape: Any, training: bool) -> str: ...
+
+
+class Recomputing(Stage, Protocol):
+    """A stage that `recomputes`."""
+
+    def recompute(self, y: Array, saved: tuple[Array, ...], run: Run) -> None: ...
 
 
 class Value:
