@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from .core.config import as_number, flag
@@ -117,6 +114,10 @@ def plot_model(
     Example:
         >>> convkit.utils.plot_model(model, "model.png", show_shapes=True)
     """
+    import shutil  # here, for these take long to import
+    import subprocess
+    from pathlib import Path
+
     if not isinstance(to_file, str | os.PathLike):
         raise TypeError(f"to_file must be the path of a file, received {to_file!r}")
     path = Path(to_file)
