@@ -26,7 +26,7 @@ def test_from_a_chain_to_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
     convkit.utils.clear_session()
     names: dict[str, Any] = {}
     found = blocks("graphs.md")
-    assert len(found) == 9
+    assert len(found) == 10
     for block in found:
         exec(block, names)
         printed = capsys.readouterr().out

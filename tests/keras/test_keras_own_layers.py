@@ -59,6 +59,40 @@ def test_the_same_class(keras: Any) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_with_a_call(keras: Any) -> None:
+    """Its layers and weights are in the attributes' order, its outputs and steps the same."""
+    models = []
+    for library in (convkit, keras):
+        block = classes(library)[0]
+
+        class Network(library.Model):  # type: ignore[misc,name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.head = library.layers.Dense(3, "softmax")  # noqa: B023
+                self.blocks = [block(4), block(4)]  # noqa: B023
+                self.flat = library.layers.Flatten()  # noqa: B023
+
+            def call(self, x: Any, training: Any = None) -> Any:
+                for each in self.blocks:
+                    x = each(x, training=training)  # or Keras's would not train
+                return self.head(self.flat(x))
+
+        models.append(Network())
+    ours, theirs = models
+    x, y = np.random.default_rng(0).random((6, 8, 8, 3), np.float32), np.arange(6) % 3
+    theirs(x)
+    ours.build((None, 8, 8, 3))
+    assert [w.shape for w in ours.weights] == [tuple(w.shape) for w in theirs.weights]
+    ours.set_weights(theirs.get_weights())
+    kinds = [[type(layer).__name__ for layer in model.layers] for model in models]
+    assert kinds[0] == kinds[1]
+    for library, model in ((convkit, ours), (keras, theirs)):
+        model.compile(library.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=6, shuffle=False, verbose=0)
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_names_and_configurations(keras: Any) -> None:
     keras.utils.clear_session()
     convkit.utils.clear_session()

@@ -368,3 +368,76 @@ def test_a_constructor_without_a_name_has_no_configuration() -> None:
     assert Plain(3)(np.ones((2, 4), np.float32)).shape == (2, 3)
     with pytest.raises(TypeError, match=r"takes no name; have it take \*\*options"):
         Plain(3).get_config()
+
+
+# Models of a class of one's own.
+
+
+class Network(convkit.Model):
+    """A model whose layers are attributes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.head = layers.Dense(3, activation="softmax")
+        self.block = Residual(4)
+        self.flat = layers.Flatten()
+
+    def call(self, x: Any, training: Any = None) -> Any:
+        return self.head(self.flat(self.block(x, training=training)))
+
+
+def test_a_model_with_a_call(tmp_path: Path) -> None:
+    model = Network(name="own")
+    assert not model.built
+    assert model.layers == [model.head, model.block, model.flat]
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(images(), np.arange(6) % 3, epochs=15, verbose=0).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert model.weights[0] is model.head.kernel, "in the attributes' order"
+    assert model.output_shape == (None, 3)
+    inputs = convkit.Input((8, 8, 3))
+    plain = convkit.Model(inputs, model.head(model.flat(model.block(inputs))))
+    x = images()
+    np.testing.assert_array_equal(model.predict(x, verbose=0), plain.predict(x, verbose=0))
+    np.testing.assert_array_equal(model(x), plain(x))
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert f"Total params: {plain.count_params():,} " in lines[0]
+    model.save_weights(tmp_path / "w")
+    twin = Network()
+    twin.build((None, 8, 8, 3))
+    twin.load_weights(tmp_path / "w")
+    np.testing.assert_array_equal(model(x), twin(x))
+    frozen = Network(trainable=False)
+    frozen.build((None, 8, 8, 3))
+    assert frozen.trainable_weights == []
+    outer = convkit.Model(inputs, Network()(inputs))
+    assert outer.output_shape == (None, 3)
+    for refused in (lambda: model.save(tmp_path / "m"), model.get_config):
+        with pytest.raises(ValueError, match=r"a Network cannot be saved.*use save_weights"):
+            refused()
+
+
+def test_a_model_with_a_call_of_two() -> None:
+    class Pair(convkit.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.own = Gate(5)
+
+        def call(self, inputs: Any) -> Any:
+            y, z = self.own(inputs)
+            return {"image": y, "vector": z}
+
+    x = images()
+    model = Pair()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="several outputs: call build before compile"):
+        model.build([(None, 8, 8, 3), (None, 8, 8, 3)])
+    model = Pair()
+    model.build([(None, 8, 8, 3), (None, 8, 8, 3)])
+    model.compile("sgd", {"image": "mse", "vector": "mse"})
+    targets = {"image": np.ones((6, 8, 8, 5)), "vector": np.ones((6, 5))}
+    model.fit([x, x], targets, verbose=0)
+    assert sorted(model.predict([x, x], verbose=0)) == ["image", "vector"]
+    with pytest.raises(TypeError, match=r"inputs must be symbolic tensors.*received None"):
+        convkit.Model()

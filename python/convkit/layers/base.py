@@ -31,7 +31,7 @@ from .attributes import are_same, check_constraint, check_constraints, lowered_f
 from .calling import call
 from .checks import ShapeChecks, check_sample_shape, refuse_options
 from .graph import Graph, Operation
-from .naming import automatic_name
+from .naming import layer_name
 from .run import Run, SavedArray
 
 if TYPE_CHECKING:
@@ -130,11 +130,7 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         **unknown: Unpack[_NoOptions],
     ) -> None:
         refuse_options(self, unknown)
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(
-                f"a layer's name must be a non-empty string without '/', received {name!r}"
-            )
-        self.name = name or automatic_name(type(self).__name__)
+        self.name = layer_name(name, type(self).__name__)
         self._inbound_nodes = []
         self.index = 0  # the position in the model, which sets apart the layers' random numbers
         self.built = False

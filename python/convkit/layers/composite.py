@@ -54,7 +54,7 @@ def compose(layer: Layer, input_shape: Any, by_build: bool = False) -> Compositi
             layer.trainable = False  # the parts, too
     elif by_build:
         before = [tensor.shape[1:] for tensor in layer._composition.graph.inputs]
-        shapes = _shapes(input_shape)
+        shapes, _ = shapes_in(input_shape)
         if [shape[1:] for shape in shapes] != before:
             raise layer.error(
                 f"it was built for inputs of shape {layer.input_shape} and cannot take "
@@ -72,7 +72,7 @@ def composed_shape(layer: Layer, input_shape: Any) -> Any:
         layer.weight_source = lambda path, shape: np.broadcast_to(np.float32(0.0), shape)
     with naming.scope():
         composition = compose(layer, input_shape)
-    return composition.outputs.pack(composition.output_shapes(layer, _shapes(input_shape)))
+    return composition.outputs.pack(composition.output_shapes(layer, shapes_in(input_shape)[0]))
 
 
 def note_attribute(layer: Layer, name: str, value: Any) -> None:
@@ -150,14 +150,15 @@ class Composition:
     """
 
     def __init__(self, layer: Layer, input_shape: Any) -> None:
-        self.takes_one = _is_shape(input_shape)
+        shapes, self.takes_one = shapes_in(input_shape)
         parts = list(parts_of(layer))
         built = {part for _, part in parts if part.built}
         source = layer.weight_source
         if source is not None:
             for path, part in parts:
                 part.weight_source = partial(_inner_weight, source, f"{layer.name}/{path}")
-        self.graph, self.outputs = self._trace(layer, input_shape)
+        self.graph, self.outputs = trace(layer, shapes, self.takes_one)
+        check_attributes(layer, self.graph)
         self.paths = self._find_paths(layer)
         if source is not None:
             for path, part in parts:
@@ -165,43 +166,14 @@ class Composition:
                 for inner, parameter in _paths_in(path, part) if part in built else ():
                     parameter.value = source(f"{layer.name}/{inner}", parameter.shape)
 
-    def _trace(self, layer: Any, input_shape: Any) -> tuple[Graph, Structure]:
-        """Run `call` on symbolic tensors of some shapes."""
-        from .input import InputLayer  # here, for it knows this module
-
-        shapes = _shapes(input_shape)
-        with naming.scope():
-            inputs = [InputLayer(layer._sample_sizes(shape)).tensor() for shape in shapes]
-            takes_training = "training" in inspect.signature(layer.call).parameters
-            options = {"training": Phase()} if takes_training else {}
-            try:
-                made = layer.call(inputs[0] if self.takes_one else inputs, **options)
-            except (AttributeError, TypeError) as error:
-                raise type(error)(
-                    f"{layer._title}: its call could not be traced: {error}. It runs on symbolic "
-                    f"tensors, which hold no numbers, and may use layers and the operators of "
-                    f"tensors, but nothing of NumPy's"
-                ) from error
-        outputs = Structure(made, "outputs", f"{layer._title}: what call returns")
-        try:
-            return Graph(inputs, outputs.tensors), outputs
-        except ValueError as error:
-            raise layer.error(str(error)) from None
-
     def _find_paths(self, layer: Layer) -> dict[Parameter, str]:
         """The paths of all parameters that the graph uses."""
-        used = {p: each for each in self.graph.all_layers() for p in each.weights}
+        used = {parameter for each in self.graph.all_layers() for parameter in each.weights}
         found: dict[Parameter, str] = {}
         for path, part in parts_of(layer):
             for inner, parameter in _paths_in(path, part):
                 if parameter in used:
                     found.setdefault(parameter, inner)
-        for parameter, owner in used.items():
-            if parameter not in found:
-                raise layer.error(
-                    f'its call uses the layer "{owner.name}", which has weights and is no '
-                    f"attribute: make it in the constructor or in build, as self.x = ..."
-                )
         return found
 
     def output_shapes(self, layer: Layer, shapes: Sequence[Shape]) -> list[Shape]:
@@ -214,7 +186,7 @@ class Composition:
         if len(shapes) != len(known):
             raise layer.error(f"it takes {len(known)} inputs, received {len(shapes)}")
         if [shape[1:] for shape in shapes] != [shape[1:] for shape in known]:
-            graph, _ = self._trace(layer, shapes[0] if self.takes_one else shapes)
+            graph, _ = trace(layer, shapes, self.takes_one)
             if _outline(graph) != _outline(self.graph):
                 raise layer.error(
                     f"it was built for inputs of shape {layer.input_shape}, and its call does "
@@ -236,13 +208,72 @@ class Composition:
         return self.outputs.pack([values[id(t.node), t.index] for t in self.outputs.tensors])
 
 
-def _is_shape(shape: Any) -> bool:
-    """Whether it is one shape and not a list of them."""
-    return not any(isinstance(each, list | tuple) for each in shape)
+def trace(owner: Any, shapes: Sequence[Shape], takes_one: bool) -> tuple[Graph, Structure]:
+    """Run the `call` of a layer or a model on symbolic tensors of some shapes.
+
+    Args:
+        owner: the layer or model.
+        shapes: of the inputs, with the batch in front.
+        takes_one: whether `call` is given a tensor, and not a list.
+
+    Returns:
+        What it connects, and how it returns the outputs.
+
+    Raises:
+        TypeError, AttributeError: it does what cannot be traced.
+        ValueError: it uses a tensor from elsewhere.
+    """
+    from .input import InputLayer  # here, for it knows this module
+
+    with naming.scope():
+        sizes: list[Any] = [shape[1:] for shape in shapes]
+        names = ["input_layer", *(f"input_layer_{i}" for i in range(1, len(sizes)))]
+        inputs = [
+            InputLayer(each, name=name).tensor() for each, name in zip(sizes, names, strict=True)
+        ]
+        takes_training = "training" in inspect.signature(owner.call).parameters
+        options = {"training": Phase()} if takes_training else {}
+        try:
+            made = owner.call(inputs[0] if takes_one else inputs, **options)
+        except (AttributeError, TypeError) as error:
+            if "call could not be traced" in str(error):  # of a layer inside
+                raise
+            raise type(error)(
+                f"{owner._title}: its call could not be traced: {error}. It runs on symbolic "
+                f"tensors, which hold no numbers, and may use layers and the operators of "
+                f"tensors, but nothing of NumPy's"
+            ) from error
+    outputs = Structure(made, "outputs", f"{owner._title}: what call returns")
+    try:
+        return Graph(inputs, outputs.tensors), outputs
+    except ValueError as error:
+        raise ValueError(f"{owner._title}: {error}") from None
 
 
-def _shapes(input_shape: Any) -> list[Shape]:
-    return [input_shape] if _is_shape(input_shape) else list(input_shape)
+def check_attributes(owner: Any, graph: Graph) -> None:
+    """ValueError if the graph uses a layer with weights that is no attribute of its owner."""
+    known = {
+        each
+        for _, part in parts_of(owner)
+        for each in ([part] if part._inner is None else part._inner.all_layers())
+    }
+    for layer in graph.all_layers():
+        if layer.weights and layer not in known:
+            raise ValueError(
+                f'{owner._title}: its call uses the layer "{layer.name}", which has weights and is '
+                f"no attribute: make it in the constructor or in build, as self.x = ..."
+            )
+
+
+def shapes_in(input_shape: Any) -> tuple[list[Shape], bool]:
+    """What `build` is given as a list of shapes, and whether it was one shape alone."""
+    if not isinstance(input_shape, list | tuple):
+        raise ValueError(
+            f"the input shape must have the batch in front, such as (None, 28, 28, 1), received "
+            f"{input_shape!r}"
+        )
+    is_one = not any(isinstance(each, list | tuple) for each in input_shape)
+    return [tuple(each) for each in ([input_shape] if is_one else input_shape)], is_one
 
 
 def listed(shapes: Sequence[Shape]) -> str:
@@ -256,18 +287,26 @@ def _inner_weight(source: Any, prefix: str, path: str, shape: tuple[int, ...]) -
     return value
 
 
-def parts_of(layer: Layer) -> Iterator[tuple[str, Layer]]:
-    """The layers that are attributes of a layer, those in models too, each once.
+def attributes_of(owner: Any) -> dict[Any, str]:
+    """The layers and models that are attributes of a layer or a model, with their paths.
 
     In Keras's order: what was set first comes first, in a list what was put there first.
     """
     found: list[tuple[int, str, Any]] = []
-    for name, value in vars(layer).items():
+    for name, value in vars(owner).items():
         if name not in _NOT_ATTRIBUTES:
-            since = layer._set_at.get(name, 0)
+            since = owner._set_at.get(name, 0)
             found += [(max(since, each._made_at), path, each) for path, each in _walk(name, value)]
-    seen: set[Layer] = set()
+    ordered: dict[Any, str] = {}
     for _, path, each in sorted(found, key=lambda one: one[0]):
+        ordered.setdefault(each, path)
+    return ordered
+
+
+def parts_of(owner: Any) -> Iterator[tuple[str, Layer]]:
+    """The layers that are attributes, those in models too, each once."""
+    seen: set[Layer] = set()
+    for each, path in attributes_of(owner).items():
         for inner, part in _opened(path, each):
             if part not in seen:
                 seen.add(part)

@@ -15,6 +15,19 @@ def reset_names() -> None:
     _used.clear()
 
 
+def layer_name(name: str | None, class_name: str) -> str:
+    """A layer's name: the one that is given, or the next free one of its class.
+
+    Raises:
+        ValueError: it is not a string without '/', or an empty one.
+    """
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        raise ValueError(
+            f"a layer's name must be a non-empty string without '/', received {name!r}"
+        )
+    return name or automatic_name(class_name)
+
+
 def automatic_name(class_name: str) -> str:
     """The next free name for an object of that class, by Keras's rule: conv2d, conv2d_1, ..."""
     name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", class_name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,18 +12,20 @@ from ..core.parameters import Array, Parameter, assign
 from ..core.warn import say
 from ..layers.base import WeightSource
 from ..layers.calling import check_phase
-from ..layers.graph import Graph, Node, Operation, Tensor, symbolic
+from ..layers.composite import attributes_of
+from ..layers.graph import Graph, Node, Tensor, symbolic
 from ..layers.naming import automatic_name
 from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
 from ..training.trainer import Trainer
-from .structure import check_config, describe_graph, restore_graph
+from .structure import check_config, connected, describe_graph, find_layer, restore_graph
+from .subclass import Subclassable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Model(Operation, Trainer):
+class Model(Subclassable, Trainer):
     """The layers between some inputs and outputs, which need not be a chain.
 
     Args:
@@ -36,6 +37,10 @@ class Model(Operation, Trainer):
 
     The layers keep their weights, and share them with other models that they are part of.
 
+    A subclass may give no inputs and outputs: then its attributes are the layers, its method `call`
+    connects them, as that of a layer of one's own does, and the first data say the shapes; those of
+    several inputs or outputs are given to `build`.
+
     Example:
         >>> inputs = convkit.Input((32, 32, 3))
         >>> x = convkit.layers.Conv2D(16, 3, padding="same", activation="relu")(inputs)
@@ -46,13 +51,22 @@ class Model(Operation, Trainer):
     """
 
     def __init__(
-        self, inputs: Any, outputs: Any, name: str | None = None, *, trainable: bool = True
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        name: str | None = None,
+        *,
+        trainable: bool = True,
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(
                 f"{type(self).__name__}: name must be a string or None, received {name!r}"
             )
         self._begin(name or automatic_name(type(self).__name__))
+        self._is_traced = inputs is None and outputs is None and hasattr(self, "call")
+        if self._is_traced:
+            self._trainable = flag(trainable, "trainable", self)
+            return
         self._connect(Structure(inputs, "inputs"), Structure(outputs, "outputs"))
         if not flag(trainable, "trainable", self):
             self.trainable = False  # but True leaves layers alone that were frozen before
@@ -66,17 +80,7 @@ class Model(Operation, Trainer):
         self._trainable = True
 
     def _connect(self, inputs: Structure, outputs: Structure) -> None:
-        for tensor in inputs.tensors:
-            if inputs.tensors.count(tensor) > 1:
-                raise ValueError(f'model "{self.name}": the input {tensor!r} is given twice')
-        graph = Graph(inputs.tensors, outputs.tensors)
-        names: dict[str, Operation] = {}
-        for layer in graph.layers:
-            if names.setdefault(layer.name, layer) is not layer:
-                raise ValueError(
-                    f'model "{self.name}" has two layers of the name "{layer.name}"; give one of '
-                    f"them another"
-                )
+        graph = connected(self.name, inputs, outputs)
         graph.number_layers()
         self._engine.forget_layers()
         self._engine.connected, self._structures = graph, (inputs, outputs)
@@ -116,7 +120,7 @@ class Model(Operation, Trainer):
 
         An `Input` is one of them, except in a Sequential, and so is a model that is a layer.
         """
-        return list(self.graph.layers)
+        return list(attributes_of(self) if self._is_traced else self.graph.layers)
 
     @property
     def built(self) -> bool:
@@ -168,8 +172,7 @@ class Model(Operation, Trainer):
         if self._structures is None:
             tensors, what = (graph.outputs, "outputs") if which else (graph.inputs, "inputs")
             return Structure(tensors[0], what)
-        found: Structure = self._structures[which]
-        return found
+        return self._structures[which]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """The layer of that name, or at that place in `layers`.
@@ -177,35 +180,24 @@ class Model(Operation, Trainer):
         Raises:
             ValueError: there is no such layer, or not exactly one of the two was given.
         """
-        if (name is None) == (index is None):
-            raise ValueError(
-                f'model "{self.name}": give get_layer either a name or an index, received '
-                f"name={name!r}, index={index!r}"
-            )
-        if index is not None:
-            try:
-                index = operator.index(index)
-            except TypeError:
-                raise TypeError(
-                    f"get_layer: index must be an integer, received {index!r}"
-                ) from None
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(
-                    f'model "{self.name}" has {len(self.layers)} layers, and none at index {index}'
-                )
-            return self.layers[index]
-        for layer in self.layers:
-            if isinstance(name, str) and layer.name == name:
-                return layer
-        raise ValueError(
-            f'model "{self.name}" has no layer {name!r}; its layers are '
-            f"{', '.join(layer.name for layer in self.layers) or 'none'}"
-        )
+        return find_layer(self, name, index)
 
     def build(self, input_shape: Any = None) -> None:
-        """Make all parameters; those of a graph are there as soon as it is."""
-        if input_shape is not None and not self.built:
+        """Make all parameters; those of a graph are there as soon as it is.
+
+        Args:
+            input_shape: with the batch in front, or a list of them; of a subclass with a `call`.
+        """
+        if input_shape is None or self.built:
+            return
+        if not self._is_traced:
             raise ValueError(f'model "{self.name}" is not built')
+        inputs, outputs = self._trace(input_shape)
+        if len(outputs.tensors) > 1 and self._engine.objective.losses:
+            raise ValueError(f"{self._title} has several outputs: call build before compile")
+        self._connect(inputs, outputs)
+        if not self._trainable:
+            self.trainable = False
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the output for inputs of that shape, both with the batch in front."""
@@ -225,6 +217,9 @@ class Model(Operation, Trainer):
             if training is not None and flag(training, "training", f'model "{self.name}"'):
                 raise ValueError("a model computes as in inference when it is called; fit trains")
             return self.predict_on_batch(inputs)
+        if not self.built:
+            shapes = [tensor.shape for tensor in symbolic(values) or ()]
+            self.build(shapes[0] if isinstance(inputs, Tensor) else shapes)
         check_phase(self, training)
         tensors = self._structure(0).flatten(inputs, "inputs", leaf=Tensor)
         shapes = shapes_of(self.graph, [tensor.shape for tensor in tensors])
@@ -286,8 +281,14 @@ class Model(Operation, Trainer):
         (print_fn or say)(summary.model_table(self.name, self.layers, self._engine.connected))
 
     def _build_for(self, images: Sequence[Array]) -> Graph:
-        """The graph; a Sequential is built for the images if need be."""
+        """The graph; a model that has none yet is built for the images."""
+        if images and not self.built and self._is_traced:
+            shapes = [(None, *each.shape[1:]) for each in images]
+            self.build(shapes if len(shapes) > 1 else shapes[0])
         return self.graph
+
+    def _target_names(self) -> list[str]:
+        return super()._target_names() if self.built or not self._is_traced else [""]
 
     # In files, in pickles, and as a configuration.
 
@@ -347,6 +348,11 @@ class Model(Operation, Trainer):
         `calls` are the layers in an order in which they can be computed, each with the outputs that
         it reads: the numbers of a call before it and of that call's output.
         """
+        if self._is_traced:
+            raise ValueError(
+                f"a {type(self).__name__} cannot be saved, or copied by its configuration, because "
+                f"its code would not be in it; use save_weights and load_weights"
+            )
         return {"name": self.name, **describe_graph(self.graph, self._structures)}
 
     @classmethod

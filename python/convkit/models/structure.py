@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from .. import storage
 from ..core.config import serialize
 from ..core.parameters import Array
 from ..layers.base import Layer, WeightSource
 from ..layers.calling import connect
-from ..layers.graph import Graph, Node, Tensor
+from ..layers.graph import Graph, Node, Operation, Tensor
 from ..layers.input import InputLayer
 from ..layers.structure import Structure, shapes_of
 
@@ -176,3 +177,60 @@ def _restore_structure(given: Any, made: Sequence[Sequence[Tensor]], what: str) 
     if isinstance(given, list):
         return Structure([_find(reference, made) for reference in given], what)
     raise ValueError(f"its {what} must be a list or a dictionary")
+
+
+def connected(name: str, inputs: Structure, outputs: Structure) -> Graph:
+    """The graph of the model of that name.
+
+    Raises:
+        ValueError: an input is given twice, or two layers have one name.
+    """
+    for tensor in inputs.tensors:
+        if inputs.tensors.count(tensor) > 1:
+            raise ValueError(f'model "{name}": the input {tensor!r} is given twice')
+    graph = Graph(inputs.tensors, outputs.tensors)
+    names: dict[str, Operation] = {}
+    for layer in graph.layers:
+        if names.setdefault(layer.name, layer) is not layer:
+            raise ValueError(
+                f'model "{name}" has two layers of the name "{layer.name}"; give one of them '
+                f"another"
+            )
+    return graph
+
+
+class HasLayers(Protocol):
+    """A model, of which the layers are asked."""
+
+    name: str
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers in order."""
+
+
+def find_layer(model: HasLayers, name: str | None, index: int | None) -> Any:
+    """See `Model.get_layer`."""
+    layers = model.layers
+    if (name is None) == (index is None):
+        raise ValueError(
+            f'model "{model.name}": give get_layer either a name or an index, received '
+            f"name={name!r}, index={index!r}"
+        )
+    if index is not None:
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise TypeError(f"get_layer: index must be an integer, received {index!r}") from None
+        if not -len(layers) <= index < len(layers):
+            raise ValueError(
+                f'model "{model.name}" has {len(layers)} layers, and none at index {index}'
+            )
+        return layers[index]
+    for layer in layers:
+        if isinstance(name, str) and layer.name == name:
+            return layer
+    raise ValueError(
+        f'model "{model.name}" has no layer {name!r}; its layers are '
+        f"{', '.join(layer.name for layer in layers) or 'none'}"
+    )
