@@ -263,6 +263,35 @@ def test_a_layer_that_takes_a_layer(tmp_path: Path) -> None:
     assert loaded.trainable_weights == []
 
 
+def test_a_configuration_without_the_name_is_refused_at_once() -> None:
+    inputs = convkit.Input((8, 8, 3))
+    nameless = of_call(lambda self, x: -x, get_config=lambda self: {})
+    for model in (convkit.Model(inputs, nameless(inputs)), convkit.Sequential([nameless])):
+        with pytest.raises(ValueError, match=r'layer "own" .*super\(\)\.get_config'):
+            model.get_config()
+
+
+def test_a_chain_of_own_layers_is_a_chain_elsewhere(tmp_path: Path) -> None:
+    """What converts chains looks through it."""
+
+    class Block(layers.Layer):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.conv = layers.Conv2D(4, 3, activation="relu")
+            self.pool = layers.GlobalAveragePooling2D()
+
+        def call(self, x: Any) -> Any:
+            return self.pool(self.conv(x))
+
+    model = convkit.Sequential([convkit.Input((8, 8, 3)), Block(), layers.Dense(3, "softmax")])
+    pytest.importorskip("onnx")
+    convkit.onnx.export(model, tmp_path / "m.onnx")
+    copied = convkit.onnx.load(tmp_path / "m.onnx")
+    np.testing.assert_allclose(
+        copied.predict(images(), verbose=0), model.predict(images(), verbose=0), rtol=1e-6
+    )
+
+
 def test_a_dropped_layer_is_freed_at_once() -> None:
     gc.collect()
     gc.disable()

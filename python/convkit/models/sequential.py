@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import storage
-from ..core.config import serialize
 from ..core.parameters import Array, Shape
 from ..layers.base import Layer, WeightSource
 from ..layers.graph import Graph, Node, Tensor
@@ -14,7 +13,7 @@ from ..layers.input import InputLayer
 from ..layers.naming import automatic_name
 from ..training.engine import changes_model
 from .model import Model
-from .structure import MOST_LAYERS, check_config, check_count, revive_layer
+from .structure import MOST_LAYERS, check_config, check_count, describe_layer, revive_layer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -239,7 +238,7 @@ class Sequential(Model):
         layers = list(self._layers)
         if self._tensors:
             layers.insert(0, InputLayer(self._tensors[0].sizes, name="input_layer"))
-        return {"name": self.name, "layers": [serialize(layer) for layer in layers]}
+        return {"name": self.name, "layers": [describe_layer(layer) for layer in layers]}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

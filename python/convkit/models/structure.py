@@ -32,7 +32,7 @@ def describe_graph(graph: Graph, structures: tuple[Structure, Structure] | None)
             layers.append(serialize(given))
         places[id(tensor.node)] = len(calls)
         calls.append([given.name, []])
-    layers += [serialize(layer) for layer in names.values()]
+    layers += [describe_layer(layer) for layer in names.values()]
     for node in graph.nodes:
         places[id(node)] = len(calls)
         calls.append([node.layer.name, [_reference(tensor, places) for tensor in node.inputs]])
@@ -45,6 +45,16 @@ def describe_graph(graph: Graph, structures: tuple[Structure, Structure] | None)
         elif structure is None or structure.is_single:
             references = {"": references[0]}
         described[what] = references
+    return described
+
+
+def describe_layer(layer: Any) -> dict[str, Any]:
+    """What `serialize` makes of a layer; ValueError if its name is not there, as it must be."""
+    described = serialize(layer)
+    if described["config"].get("name") != layer.name:
+        raise layer.error(
+            "its get_config has not its name: let it begin with what super().get_config() returns"
+        )
     return described
 
 
