@@ -260,11 +260,14 @@ class Graph:
         Layers keep what they have, as long as none before them has it.
         """
         used: set[int] = set()
+        free = 0  # no smaller index is
         for layer in self.all_layers():
             if layer._inbound_nodes and not any(node.inputs for node in layer._calls()):
                 continue  # an Input
             if layer.index in used:
-                layer.index = next(i for i in count() if i not in used)
+                while free in used:
+                    free += 1
+                layer.index = free
             used.add(layer.index)
 
     def as_chain(self) -> list[Layer] | None:
