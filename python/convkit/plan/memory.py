@@ -97,12 +97,12 @@ class Memory:
         sizes = np.array([-(-slot.nbytes // ALIGNMENT) * ALIGNMENT for slot in places], np.int64)
         for i in range(len(places)):
             meets = np.flatnonzero((starts[:i] <= ends[i]) & (starts[i] <= ends[:i]))
-            at = 0
-            for k in meets[np.argsort(offsets[meets], kind="stable")].tolist():
-                if at + sizes[i] <= offsets[k]:
-                    break
-                at = max(at, int(offsets[k] + sizes[k]))
-            offsets[i] = at
+            meets = meets[np.argsort(offsets[meets], kind="stable")]
+            begins = offsets[meets]
+            # Behind those before each, and behind all.
+            behind = np.maximum.accumulate(np.concatenate(([0], begins + sizes[meets])))
+            fits = np.flatnonzero(behind[:-1] + sizes[i] <= begins)
+            offsets[i] = behind[fits[0] if len(fits) else -1]
         self.nbytes = int((offsets + sizes).max(initial=0))
         memory = aligned_empty(self.nbytes, np.uint8)
         for slot, offset in zip(places, offsets.tolist(), strict=True):
