@@ -22,6 +22,7 @@ import operator
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from . import custom
 
@@ -205,8 +206,19 @@ def call_of(value: object) -> str:
     return f"{type(value).__name__}({', '.join(arguments)})"
 
 
+# Of each class: a model of many layers asks for the same few ones again and again.
+_argument_names: WeakKeyDictionary[type[Any], tuple[str, ...]] = WeakKeyDictionary()
+
+
 def argument_names(kind: type[Any]) -> tuple[str, ...]:
     """The arguments of a class's constructor, in its order."""
+    found = _argument_names.get(kind)
+    if found is None:
+        found = _argument_names[kind] = _read_argument_names(kind)
+    return found
+
+
+def _read_argument_names(kind: type[Any]) -> tuple[str, ...]:
     parameters = inspect.signature(kind.__init__).parameters
     names = [
         name
