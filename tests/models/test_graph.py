@@ -8,6 +8,7 @@ import pickle
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -453,3 +454,24 @@ def test_models_in_models_have_an_end() -> None:
         config = {"name": "m", "layers": [described]}
     with pytest.raises(ValueError, match="more than 30 deep"):
         convkit.Sequential.from_config(config)
+
+
+def test_a_layer_in_a_model_and_in_one_inside_it_has_no_place_in_a_file(tmp_path: Path) -> None:
+    shared = layers.Dense(3, name="shared")
+    inner_input, inputs = convkit.Input((3,)), convkit.Input((3,))
+    inner = convkit.Model(inner_input, shared(inner_input), name="inner")
+    model = convkit.Model(inputs, shared(inner(inputs)), name="outer")
+    message = r'"shared" \(Dense\): it is in the models "outer" and "inner", and a configuration'
+    for call in (
+        model.get_config,
+        lambda: model.save(tmp_path / "model"),
+        lambda: pickle.dumps(model),
+        lambda: convkit.models.clone_model(model),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    model.save_weights(tmp_path / "weights")
+    before = model.get_weights()
+    model.set_weights([np.zeros_like(each) for each in before])
+    model.load_weights(tmp_path / "weights")
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])

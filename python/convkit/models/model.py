@@ -18,7 +18,14 @@ from ..layers.naming import automatic_name
 from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
 from ..training.trainer import Trainer
-from .structure import check_config, connected, describe_graph, find_layer, restore_graph
+from .structure import (
+    check_config,
+    check_places,
+    connected,
+    describe_graph,
+    find_layer,
+    restore_graph,
+)
 from .subclass import Subclassable
 
 if TYPE_CHECKING:
@@ -353,6 +360,7 @@ class Model(Subclassable, Trainer):
                 f"a {type(self).__name__} cannot be saved, or copied by its configuration, because "
                 f"its code would not be in it; use save_weights and load_weights"
             )
+        check_places(self)
         return {"name": self.name, **describe_graph(self.graph, self._structures)}
 
     @classmethod

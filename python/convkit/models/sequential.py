@@ -13,7 +13,14 @@ from ..layers.input import InputLayer
 from ..layers.naming import automatic_name
 from ..training.engine import changes_model
 from .model import Model
-from .structure import MOST_LAYERS, check_config, check_count, describe_layer, revive_layer
+from .structure import (
+    MOST_LAYERS,
+    check_config,
+    check_count,
+    check_places,
+    describe_layer,
+    revive_layer,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -235,6 +242,7 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The name and the layers, as a dictionary that JSON can hold; without the weights."""
+        check_places(self)
         layers = list(self._layers)
         if self._tensors:
             layers.insert(0, InputLayer(self._tensors[0].sizes, name="input_layer"))

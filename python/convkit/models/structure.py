@@ -58,6 +58,25 @@ def describe_layer(layer: Any) -> dict[str, Any]:
     return described
 
 
+def check_places(model: Any) -> None:
+    """ValueError if weights are a model's and of one inside it: no configuration could say so."""
+    owners: dict[Any, Any] = {}
+    waiting = [model]
+    while waiting:
+        owner = waiting.pop()
+        for layer in owner.layers:
+            other = owners.setdefault(layer, owner)
+            if other is not owner and layer.weights:
+                raise ValueError(
+                    f'layer "{layer.name}" ({type(layer).__name__}): it is in the models '
+                    f'"{other.name}" and "{owner.name}", and a configuration or a file has each '
+                    f"layer in one; save_weights saves the weights, or make one model the only one "
+                    f"that calls it"
+                )
+            if isinstance(layer, tuple(CLASSES.values())):
+                waiting.append(layer)
+
+
 def _reference(tensor: Tensor, places: Mapping[int, int]) -> list[int]:
     return [places[id(tensor.node)], tensor.index]
 
