@@ -106,12 +106,12 @@ ABSENT: dict[str, str] = {
     "utils.PyDataset": "an array or an iterable of batches",
     "utils.Sequence": "an array or an iterable of batches",
     "backend.clear_session": "`utils.clear_session`",
-    "applications.MobileNetV2": "`zoo.mobilenet_v2_cifar`, for small images and with new weights",
+    "applications.MobileNetV2": "`interop.from_keras` of Keras's, or `zoo.mobilenet_v2_cifar`",
     "mixed_precision.set_global_policy": "everything is float32",
 }
 # Modules of Keras that have no rows of their own, or only rows of what was in them.
 MODULES: dict[str, str] = {
-    "applications": "`convkit.zoo`, networks for small images with new weights",
+    "applications": "`convkit.interop.from_keras` of Keras's; `convkit.zoo` for small images",
     "backend": "`utils.clear_session`, and NumPy",
     "distribute": "everything runs on this machine's cores",
     "mixed_precision": "everything is float32",

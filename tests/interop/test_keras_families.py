@@ -1,4 +1,4 @@
-"""The networks of keras.applications here: converted, predicting, trained a step, saved.
+"""The networks of keras.applications: converted, predicting, trained a step, saved, exported.
 
 The small ones run each time, all of them with `--slow`.
 
@@ -71,14 +71,15 @@ def check_family(family: Family, folder: Path) -> None:
     with torch.no_grad():
         expected = numbers(network(x, training=False))
     predictions = model.predict_on_batch(x)
-    assert np.ptp(expected, axis=0).max() > 1e-3  # they depend on the images
-    assert np.abs(predictions - expected).max() <= 1e-4 * np.abs(expected).max()
+    largest = np.abs(expected).max()
+    assert np.ptp(expected, axis=0).max() > 5e-4 * largest  # they depend on the images
+    assert np.abs(predictions - expected).max() <= 1e-4 * largest
     survives_saving(model, x, predictions, folder)
     agrees_with_onnxruntime(model, x, predictions, folder)
     assert_same_step(network, model, x, y)
 
 
-def test_a_wrong_epsilon_is_found(tmp_path: Path) -> None:
+def test_a_wrong_epsilon_is_found() -> None:
     """What is a little different in one layer is more than rounding explains."""
     network, x, y = made(SMALL["EfficientNet"])
     model = interop.from_keras(network)
@@ -88,7 +89,6 @@ def test_a_wrong_epsilon_is_found(tmp_path: Path) -> None:
         assert_same_step(network, model, x, y)
 
 
-# All that concerns ONNX: it runs as soon as `convkit.onnx.export` takes graphs.
 def agrees_with_onnxruntime(
     model: convkit.Model, x: Array, predictions: Array, folder: Path
 ) -> None:
@@ -96,12 +96,7 @@ def agrees_with_onnxruntime(
     pytest.importorskip("onnx", reason="needs the package onnx")
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is compared with")
     path = folder / "model.onnx"
-    try:
-        convkit.onnx.export(model, path)
-    except ValueError as error:
-        if "only a chain of layers can be converted" in str(error):
-            return
-        raise
+    convkit.onnx.export(model, path)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
     assert np.abs(predictions - theirs).max() <= 1e-4 * np.abs(theirs).max()
