@@ -195,6 +195,24 @@ def test_a_keras_graph_with_all_that_it_may_have() -> None:
     assert type(model.get_layer("tower")) is convkit.Sequential
 
 
+def test_an_input_that_nothing_reads_comes_along() -> None:
+    given, unread = keras.Input((3,), name="given"), keras.Input((4,), name="unread")
+    network = keras.Model([given, unread], keras.layers.Dense(2, name="dense")(given))
+    model = interop.from_keras(network)
+    assert model.input_names == ["given", "unread"]
+    assert [layer.name for layer in model.layers] == [layer.name for layer in network.layers]
+
+
+def test_a_graph_of_nothing_and_outputs_that_are_given_twice() -> None:
+    given = keras.Input((3,), name="given")
+    made = keras.layers.Dense(2, name="dense")(given)
+    for outputs in (given, [made], [made, made]):
+        network = keras.Model([given], outputs)
+        model = interop.from_keras(network)
+        x = batches(model)
+        close(outputs_of(model, x), keras_outputs(network, x))
+
+
 OPERATIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "plus": (lambda x: x + 3, "Rescaling"),
     "plus from the left": (lambda x: keras.ops.add(2.0, x), "Rescaling"),

@@ -341,7 +341,7 @@ def _by_depth(graph: Graph) -> list[Layer]:
             if not any(node.layer is tensor.layer for node in graph.nodes):
                 met.pop(tensor.layer, None)
         else:
-            met.setdefault(tensor.layer, len(met))
+            met.setdefault(tensor.layer, -1)  # one that nothing reads comes before what is as far
     furthest = dict.fromkeys(met, 0)
     for node in (*graph.nodes, *(tensor.node for tensor in graph.inputs)):
         if node.layer not in met:
