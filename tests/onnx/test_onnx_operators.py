@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -333,3 +334,36 @@ def test_layers_are_called_as_their_weights(tmp_path: Path) -> None:
 def test_what_no_output_depends_on_is_left_out(tmp_path: Path) -> None:
     nodes = [make("Relu", ["x"], ["y"]), make("Einsum", ["x"], ["e"], equation="abcd->ab")]
     assert kinds(check(graph_of(nodes, IMAGES), tmp_path)) == ["Activation"]
+
+
+def test_a_graph_that_branches_everywhere_takes_no_time(tmp_path: Path) -> None:
+    """Each tensor is read twice, and what is spelt out might be anywhere: 2 ** 300 ways through."""
+    nodes, last = [], "x"
+    for i in range(300):
+        nodes += [
+            make("Sigmoid", [last], [f"s{i}"]),
+            make("Mul", [last, f"s{i}"] if i % 2 else [last, last], [f"m{i}"]),
+            make("Add", [f"m{i}", last], [f"a{i}"]),
+        ]
+        last = f"a{i}"
+    nodes.append(make("Relu", [last], ["y"]))
+    path = saved(graph_of(nodes, ["N", 3]), tmp_path)
+    start = time.process_time()
+    convkit.onnx.load(path, verify=False)
+    assert time.process_time() - start < 10
+
+
+def test_branches_that_are_needed_at_the_same_time_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small file may keep any number of large tensors alive: then nothing is run."""
+    nodes = [make("Exp", ["x"], [f"e{i}"]) for i in range(60)]
+    nodes.append(make("Sum", [f"e{i}" for i in range(60)], ["y"]))
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("it was run")
+
+    monkeypatch.setattr(convkit.Model, "predict_on_batch", never)
+    convkit.onnx.load(saved(graph_of(nodes, ["N", 1, 512, 512]), tmp_path))
+    with pytest.raises(AssertionError, match="it was run"):
+        convkit.onnx.load(saved(graph_of(nodes, ["N", 1, 64, 64]), tmp_path))

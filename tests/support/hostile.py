@@ -25,6 +25,7 @@ import numpy as np
 import convkit
 import hostile_calls
 import mutations
+import random_graphs
 from convkit.datasets import cache as files
 from convkit.datasets import idx
 from some_models import LINES, few_weights, of_line, small_cnn, stripes
@@ -199,7 +200,7 @@ def _load_weights(data: bytes) -> None:
 
 
 def _onnx_files() -> list[bytes]:
-    from onnx_graphs import chain, floats, graph_of
+    from onnx_graphs import chain, floats, graph_of, helper
 
     exported = [
         _saved(lambda path, model=model: convkit.onnx.export(model, path)) for model in _models()
@@ -229,6 +230,29 @@ def _onnx_files() -> list[bytes]:
             ["N", 6, 5, 3],
             {"w": w, "p": np.array([0, 0, 1, 0, 0, 0, 0, 2]), "s": np.array([0, -1])},
         ),
+        graph_of(
+            [
+                *chain(("Resize", ["", "f"], {}), ("ConvTranspose", ["w"], {"strides": [2, 2]})),
+                helper.make_node("Slice", ["y", "b", "e", "a"], ["z"]),
+                helper.make_node("Concat", ["z", "z"], ["c"], axis=1),
+                helper.make_node("Sigmoid", ["c"], ["g"]),
+                helper.make_node("Mul", ["c", "g"], ["d"]),
+                helper.make_node("LayerNormalization", ["d", "s"], ["n"]),
+            ],
+            ["N", 4, 3, 4],
+            {
+                "f": np.float32([1, 1, 2, 2]),
+                "w": floats(4, 3, 3, 3),
+                "b": np.array([1, 1]),
+                "e": np.array([6, 7]),
+                "a": np.array([2, 3]),
+                "s": floats(6),
+            },
+        ),
+    ]
+    graphs = [random_graphs.Draw(seed).model(10) for seed in range(6)]
+    exported += [
+        _saved(lambda path, model=model: convkit.onnx.export(model, path)) for model in graphs
     ]
     return [*exported, *(proto.SerializeToString() for proto in others)]
 

@@ -1,35 +1,33 @@
-"""ONNX's backend interface over convkit's kernels, for ONNX's own tests.
+"""ONNX's backend interface over `convkit.onnx.load`, for ONNX's own tests.
 
     >>> from onnx.backend.test import BackendTest
     >>> import convkit.onnx.backend
     >>> tests = BackendTest(convkit.onnx.backend.Backend, __name__)
 
-Every node is computed by functions of `convkit.ops`, which are channels-last, two-dimensional and
-of float32; here is what brings ONNX's conventions to theirs. To run a model use
-`convkit.onnx.load`, whose layers are fused and allocate nothing; this is for single operators.
+A model of convkit is made of the file, as `load` makes it, and predicts. What ONNX's examples give
+a node besides the tensors that it computes with, its weights among them, is a constant of the file
+first. The first axis counts as the batch; examples of one axis are as many samples of one number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from onnx.backend.base import Backend as _Interface
 from onnx.backend.base import BackendRep as _Representation
 
-from .. import ops
 from ..core.parameters import Array
-from . import backend_windows as windows
-from .backend_windows import to_first, to_last
-
-_Attributes = dict[str, Any]
-_Operation = Callable[[_Attributes, list[Array | None], int], tuple[Array, ...]]
+from .graph import ELEMENTWISE
+from .importer import OLDEST_OPSET, Read, read_proto
+from .nodes import OPERATORS, SEVERAL
 
 
 class Backend(_Interface):
-    """Runs ONNX nodes with convkit's kernels, on the CPU."""
+    """Runs ONNX models and nodes as models of convkit, on the CPU."""
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
@@ -38,15 +36,15 @@ class Backend(_Interface):
 
     @classmethod
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
-        """Whether all of the model's operators are among those that convkit has."""
-        return all(node.op_type in OPERATIONS and not node.domain for node in model.graph.node)
+        """Whether all of the model's operators are among those that convkit reads."""
+        return all(node.op_type in _KNOWN and not node.domain for node in model.graph.node)
 
     @classmethod
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> Representation:
         """The model, checked, ready to run; ValueError for an operator that convkit lacks."""
         super().prepare(model, device, **kwargs)
         if not cls.is_compatible(model):
-            unknown = {node.op_type for node in model.graph.node} - set(OPERATIONS)
+            unknown = {node.op_type for node in model.graph.node} - _KNOWN
             raise ValueError(f"convkit has no operators {sorted(unknown)}")
         return Representation(model)
 
@@ -62,147 +60,83 @@ class Backend(_Interface):
         """The outputs of one node.
 
         Args:
-            node: one of `OPERATIONS`.
-            inputs: float32 arrays, as the node names them.
+            node: one of those that `convkit.onnx.load` reads.
+            inputs: arrays, as the node names them; those that it computes with of float32.
             kwargs: opset_version, by default the latest.
         """
         opset = int(kwargs.get("opset_version", onnx.defs.onnx_opset_version()))
-        return _run(node, dict(zip(node.input, inputs, strict=True)), opset)
+        helper = onnx.helper
+        given = [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+            for name, x in zip((name for name in node.input if name), inputs, strict=True)
+        ]
+        made = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
+        graph = helper.make_graph([node], node.op_type, given, made)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        return Representation(onnx.shape_inference.infer_shapes(model)).run(inputs)
 
 
 class Representation(_Representation):
-    """A model that is ready to run, node by node."""
+    """A model that is ready to be made and run, once its constants are known."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__()
-        self._graph = model.graph
-        self._opset = max(each.version for each in model.opset_import if not each.domain)
+        self._model = model
 
     def run(self, inputs: Sequence[Array], **kwargs: Any) -> tuple[Array, ...]:
         """The outputs of the model for its inputs, in the graph's order."""
-        graph = self._graph
-        tensors = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
-        names = [each.name for each in graph.input if each.name not in tensors]
-        tensors.update(zip(names, inputs, strict=True))
-        for node in graph.node:
-            tensors.update(zip(node.output, _run(node, tensors, self._opset), strict=False))
-        return tuple(tensors[each.name] for each in graph.output)
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self._model)
+        graph = proto.graph
+        initial = {each.name for each in graph.initializer}
+        names = [each.name for each in graph.input if each.name not in initial]
+        arrays = dict(zip(names, inputs, strict=True))
+        data = [name for name in names if name in _data(graph)]
+        for name in data:
+            if arrays[name].dtype != np.float32:
+                raise TypeError(f'convkit computes in float32, "{name}" is {arrays[name].dtype}')
+        for name in names:
+            if name not in data:
+                graph.initializer.append(onnx.numpy_helper.from_array(arrays[name], name))
+        flat = all(arrays[name].ndim == 1 for name in data) and _is_elementwise(graph)
+        del graph.value_info[:]
+        if flat:
+            for value in (*(each for each in graph.input if each.name in data), *graph.output):
+                value.type.tensor_type.shape.dim.add().dim_value = 1
+        if _opset(proto) < OLDEST_OPSET:
+            proto = onnx.version_converter.convert_version(proto, _CONVERTED)
+        read = read_proto(proto, None)
+        shape = (-1, 1) if flat else None
+        given = [arrays[n].reshape(shape) if shape else arrays[n] for n in data]
+        outputs = _predict(read, given)
+        return tuple(y.reshape(-1) if flat else y for y in outputs)
 
 
-def _run(node: onnx.NodeProto, tensors: dict[str, Array], opset: int) -> tuple[Array, ...]:
-    inputs = [tensors[name] if name else None for name in node.input]
-    for array in inputs:
-        if array is not None and array.dtype != np.float32:
-            raise TypeError(f"{node.op_type}: convkit computes in float32, received {array.dtype}")
-    attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
-    return OPERATIONS[node.op_type](attributes, inputs, opset)
+def _opset(proto: onnx.ModelProto) -> int:
+    return max((each.version for each in proto.opset_import if not each.domain), default=1)
 
 
-def _given(array: Array | None) -> Array:
-    assert array is not None, "ONNX's checker has found the required inputs"
-    return array
+def _predict(read: Read, given: Sequence[Array]) -> list[Array]:
+    pairs = zip(given, read.moved, strict=True)
+    x = [np.ascontiguousarray(np.moveaxis(each, 1, -1) if m else each) for each, m in pairs]
+    y: Any = read.model.predict_on_batch(x[0] if len(x) == 1 else x)
+    outputs = y if isinstance(y, list) else [y]
+    return [np.moveaxis(e, -1, 1) if b else e for e, b in zip(outputs, read.back, strict=True)]
 
 
-def _elementwise(function: Callable[..., Array], **names: tuple[str, Any]) -> _Operation:
-    """An activation; each keyword of its op with the attribute's name and default."""
-
-    def run(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-        values = {ours: given.get(theirs, default) for ours, (theirs, default) in names.items()}
-        return (function(_given(inputs[0]), **values),)
-
-    return run
+def _data(graph: onnx.GraphProto) -> set[str]:
+    """The names that nodes compute with, rather than be made of."""
+    found: set[str] = set()
+    for node in graph.node:
+        found.update(node.input if node.op_type in SEVERAL else node.input[:1])
+    return found
 
 
-def _gelu(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    tanh = given.get("approximate", b"none") == b"tanh"
-    return (ops.gelu_forward(_given(inputs[0]), approximate=tanh),)
+def _is_elementwise(graph: onnx.GraphProto) -> bool:
+    return all(node.op_type in ELEMENTWISE for node in graph.node)
 
 
-def _selu(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    alpha, gamma = given.get("alpha", 1.6732632), given.get("gamma", 1.050701)
-    return (np.float32(gamma) * ops.elu_forward(_given(inputs[0]), alpha=alpha),)
-
-
-def _prelu(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    """Of one sample, whose axes are all of x's: slopes may differ along the batch as well."""
-    x, slopes = _given(inputs[0]), _given(inputs[1])
-    if opset < 7 and slopes.size > 1:  # one for each channel
-        slopes = slopes.reshape(-1, *(1,) * (x.ndim - 2))
-    slopes = slopes.reshape(*(1,) * (x.ndim - slopes.ndim), *slopes.shape)
-    return (ops.prelu_forward(x[None], slopes)[0],)
-
-
-def _softmax(function: Callable[[Array], Array]) -> _Operation:
-    def run(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-        x = _given(inputs[0])
-        if opset < 13:  # over all axes from the given one on
-            axis = given.get("axis", 1) % x.ndim
-            rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
-            return (function(rows).reshape(x.shape),)
-        axis = given.get("axis", -1)
-        return (np.moveaxis(function(np.moveaxis(x, axis, -1)), -1, axis),)
-
-    return run
-
-
-def _flatten(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    x = _given(inputs[0])
-    axis = given.get("axis", 1)
-    axis += x.ndim if axis < 0 else 0
-    return (x.reshape(int(np.prod(x.shape[:axis])), -1),)
-
-
-def _gemm(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    a, b, c, *_ = (*inputs, None)
-    x, w = _given(a), _given(b)
-    x = x.T if given.get("transA", 0) else x
-    w = w.T if given.get("transB", 0) else w
-    w = w * np.float32(given.get("alpha", 1.0))
-    if c is None:
-        return (ops.dense_forward(x, w),)
-    c = c * np.float32(given.get("beta", 1.0))
-    units = w.shape[1]
-    if c.ndim < 2 or c.shape[0] == 1:
-        return (ops.dense_forward(x, w, np.broadcast_to(c.reshape(-1), (units,))),)
-    return (ops.dense_forward(x, w) + c,)
-
-
-def _batchnorm(given: _Attributes, inputs: list[Array | None], opset: int) -> tuple[Array, ...]:
-    x, scale, shift, mean, variance = (_given(each) for each in inputs)
-    epsilon, momentum = given.get("epsilon", 1e-5), given.get("momentum", 0.9)
-    rows = to_last(x)
-    if not given.get("training_mode", 0):
-        y = ops.batchnorm_inference(rows, scale, shift, mean, variance, epsilon=epsilon)
-        return (to_first(y),)
-    mean, variance = mean.copy(), variance.copy()  # the op updates them in place
-    y, _, _ = ops.batchnorm_forward(
-        rows, scale, shift, mean, variance, momentum=momentum, epsilon=epsilon
-    )
-    return to_first(y), mean, variance
-
-
-OPERATIONS: dict[str, _Operation] = {
-    "AveragePool": windows.average_pool,
-    "BatchNormalization": _batchnorm,
-    "Conv": windows.conv,
-    "Elu": _elementwise(ops.elu_forward, alpha=("alpha", 1.0)),
-    "Exp": _elementwise(ops.exponential_forward),
-    "Flatten": _flatten,
-    "Gelu": _gelu,
-    "Gemm": _gemm,
-    "GlobalAveragePool": windows.global_average_pool,
-    "GlobalMaxPool": windows.global_max_pool,
-    "HardSwish": _elementwise(ops.hard_silu_forward),
-    "LeakyRelu": _elementwise(ops.leaky_relu_forward, negative_slope=("alpha", 0.01)),
-    "LogSoftmax": _softmax(ops.log_softmax_forward),
-    "MaxPool": windows.max_pool,
-    "Mish": _elementwise(ops.mish_forward),
-    "PRelu": _prelu,
-    "Relu": _elementwise(ops.relu_forward),
-    "Selu": _selu,
-    "Sigmoid": _elementwise(ops.sigmoid_forward),
-    "Softmax": _softmax(ops.softmax_forward),
-    "Softplus": _elementwise(ops.softplus_forward),
-    "Softsign": _elementwise(ops.softsign_forward),
-    "Tanh": _elementwise(ops.tanh_forward),
-}
+# What files of versions that `load` does not read are converted to, as it says.
+_CONVERTED = 13
+# Besides what becomes layers, what is read of constants and shapes.
+_KNOWN = OPERATORS | {"Constant", "Shape", "Size", "Gather"}

@@ -192,11 +192,12 @@ def reading_channels_last(names: Sequence[str], operators: Sequence[Operator]) -
     return {name for name, last in decided.items() if last}
 
 
-# The operators that do the same in both layouts.
+# The operators that do the same in both layouts, and those that look at one number at a time.
 _AGNOSTIC = frozenset(
     {op for op, attributes in ACTIVATIONS.values() if "axis" not in attributes}
     | {"Dropout", "Erf", "Identity", "Max", "Mean", "Min", "Sub", "Sum", "ThresholdedRelu"}
 )
+ELEMENTWISE = _AGNOSTIC | {"Add", "Clip", "Div", "Mul"}
 
 
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int | str | None, ...] | None:

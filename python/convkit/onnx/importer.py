@@ -29,7 +29,7 @@ _MOST_FIELDS = 60_000
 _MOST_NODES = 4_000
 
 # Older files have other forms of Gemm, BatchNormalization and Dropout.
-_OLDEST_OPSET = 9
+OLDEST_OPSET = 9
 # What a comparison with the file may cost, whatever the file says of itself: float32 values that
 # are needed at the same time (32 MiB), and multiplications (a second or two).
 _MOST_VALUES, _MOST_PRODUCTS = 1 << 23, 40_000_000_000
@@ -84,7 +84,7 @@ class Read(NamedTuple):
     back: list[bool]
 
 
-def read_proto(proto: onnx.ModelProto, folder: Path) -> Read:
+def read_proto(proto: onnx.ModelProto, folder: Path | None) -> Read:
     """As `from_proto`, with what is to be known to compare the model with the file."""
     return _assembled(_checked(proto, folder))
 
@@ -128,11 +128,11 @@ def from_file(read: Read, y: Sequence[Array]) -> list[Array]:
     return [np.moveaxis(each, 1, -1) if b else each for each, b in zip(y, read.back, strict=True)]
 
 
-def _checked(proto: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
+def _checked(proto: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
     """The model with all its weights and inferred shapes, found valid by ONNX's own checker."""
-    if (opset := _opset(proto)) < _OLDEST_OPSET:
+    if (opset := _opset(proto)) < OLDEST_OPSET:
         raise ValueError(
-            f"its operators are of version {opset}; convkit reads those of {_OLDEST_OPSET} and "
+            f"its operators are of version {opset}; convkit reads those of {OLDEST_OPSET} and "
             f"later, convert it with onnx.version_converter"
         )
     if (nodes := len(proto.graph.node)) > _MOST_NODES:

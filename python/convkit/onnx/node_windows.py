@@ -216,6 +216,10 @@ def resize(node: Node) -> list[Operator]:
     return [Operator("Resize", (), attributes, node.name)]
 
 
+def _is_whole(number: float) -> bool:
+    return 1.0 <= number < 2.0**31 and number == int(number)
+
+
 def _factors(node: Node, scales: Any) -> tuple[int, int]:
     """How many rows, and columns, become of one."""
     given, made = node.input_sizes or (), node.output_sizes or ()
@@ -229,7 +233,7 @@ def _factors(node: Node, scales: Any) -> tuple[int, int]:
             found = found if exact == {round(each, 6) for each in found[2:]} else []
     else:
         found = []
-    if len(found) != 4 or found[:2] != [1.0, 1.0] or not all(f in range(1, 2**31) for f in found):
+    if len(found) != 4 or found[:2] != [1.0, 1.0] or not all(map(_is_whole, found)):
         by = "" if scales is None else f" by {scales.tolist()}"
         raise node.error(
             f"convkit makes images (N, C, H, W) larger by whole factors, received "

@@ -277,3 +277,4 @@ _READERS: dict[str, Callable[[Node], list[Operator]]] = {
     "Unsqueeze": _reshape,
     "Upsample": windows.resize,
 }
+OPERATORS = frozenset(_READERS)
