@@ -1,9 +1,10 @@
 """The common ground of ONNX and PyTorch: operators on channels-first images.
 
-Both see a network as a chain of the same operators: images (N, C, H, W), convolution kernels
+Both see a network as a graph of the same operators: images (N, C, H, W), convolution kernels
 (OC, C, KH, KW), paddings in numbers, and a Flatten that lays out (C, H, W). So what convkit's
 layers are in these terms is said once: `decompose` takes a model apart into operators, `assemble`
 makes a model of them, and ONNX's nodes and PyTorch's modules are only other spellings of them.
+Operators name the tensors that they read and make; those of a chain need no names.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..core.parameters import Array
 from ..models import Sequential
-from .chain import chain_of
 from .decompose import decompose
 from .operators import Operator
 from .packages import package
@@ -46,7 +45,12 @@ def to_torch(model: Sequential, *, verify: bool = True) -> torch.nn.Sequential:
 
 
 def _network(model: Sequential, nn: Any) -> torch.nn.Sequential:
-    chain_of(model)  # which says what is none
+    if model.graph.as_chain() is None:
+        raise ValueError(
+            f'model "{model.name}" has branches, layers that are called several times, or several '
+            f"inputs or outputs, and only a chain of layers can be converted to an nn.Sequential; "
+            f"write it with convkit.onnx.export"
+        )
     operators = decompose(model, channels_first=True).operators
     modules: list[Any] = []
     rank = len(model.input_shape)
