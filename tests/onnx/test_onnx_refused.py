@@ -100,6 +100,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         r"larger by whole factors, received .* by \[1.0, 1.0, 0.5, 0.5\]",
     ),
+    "two and a half times": (
+        lambda: graph_of(
+            [node("Resize", "", "s")], ["N", 4, 6, 6], {"s": np.float32([1, 1, 2.5, 2])}
+        ),
+        r"larger by whole factors, received .* by \[1.0, 1.0, 2.5, 2.0\]",
+    ),
     "corners aligned": (
         lambda: graph_of(
             [
