@@ -28,6 +28,13 @@ def layer_name(name: str | None, class_name: str) -> str:
     return name or automatic_name(class_name)
 
 
+def model_name(name: str | None, class_name: str) -> str:
+    """A model's name: the one that is given, or the next free one; TypeError for no string."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{class_name}: name must be a string or None, received {name!r}")
+    return name or automatic_name(class_name)
+
+
 def automatic_name(class_name: str) -> str:
     """The next free name for an object of that class, by Keras's rule: conv2d, conv2d_1, ..."""
     name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", class_name))

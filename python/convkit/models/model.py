@@ -14,7 +14,7 @@ from ..layers.base import WeightSource
 from ..layers.calling import check_phase
 from ..layers.composite import attributes_of
 from ..layers.graph import Graph, Node, Tensor, symbolic
-from ..layers.naming import automatic_name
+from ..layers.naming import model_name
 from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
 from ..training.trainer import Trainer
@@ -65,11 +65,7 @@ class Model(Subclassable, Trainer):
         *,
         trainable: bool = True,
     ) -> None:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(
-                f"{type(self).__name__}: name must be a string or None, received {name!r}"
-            )
-        self._begin(name or automatic_name(type(self).__name__))
+        self._begin(model_name(name, type(self).__name__))
         self._is_traced = inputs is None and outputs is None and hasattr(self, "call")
         if self._is_traced:
             self._trainable = flag(trainable, "trainable", self)
@@ -355,11 +351,7 @@ class Model(Subclassable, Trainer):
         `calls` are the layers in an order in which they can be computed, each with the outputs that
         it reads: the numbers of a call before it and of that call's output.
         """
-        if self._is_traced:
-            raise ValueError(
-                f"a {type(self).__name__} cannot be saved, or copied by its configuration, because "
-                f"its code would not be in it; use save_weights and load_weights"
-            )
+        self._check_is_configurable()
         check_places(self)
         return {"name": self.name, **describe_graph(self.graph, self._structures)}
 

@@ -10,7 +10,7 @@ from ..core.parameters import Array, Shape
 from ..layers.base import Layer, WeightSource
 from ..layers.graph import Graph, Node, Tensor
 from ..layers.input import InputLayer
-from ..layers.naming import automatic_name
+from ..layers.naming import model_name
 from ..training.engine import changes_model
 from .model import Model
 from .structure import (
@@ -57,9 +57,7 @@ class Sequential(Model):
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"Sequential: name must be a string or None, received {name!r}")
-        self._begin(name or automatic_name("Sequential"))
+        self._begin(model_name(name, "Sequential"))
         if not isinstance(layers, Iterable | None):
             raise TypeError(
                 f"Sequential: layers must be a list of layers, as Sequential([...]), received "

@@ -33,6 +33,13 @@ class Subclassable(Operation):
     def _title(self) -> str:
         return f'model "{self.name}"'
 
+    def _check_is_configurable(self) -> None:
+        if self._is_traced:
+            raise ValueError(
+                f"a {type(self).__name__} cannot be saved, or copied by its configuration, because "
+                f"its code would not be in it; use save_weights and load_weights"
+            )
+
     def _trace(self, input_shape: Any) -> tuple[Structure, Structure]:
         """The inputs and outputs of what `call` connects for inputs of some shapes."""
         shapes, is_one = shapes_in(input_shape)
