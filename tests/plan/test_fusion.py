@@ -177,6 +177,18 @@ def test_a_frozen_normalisation_is_not_fused() -> None:
     assert sum(isinstance(step.stage, fusion.ConvBatchNorm) for step in plan.steps) == 3
 
 
+def test_a_frozen_normalisation_is_part_of_the_convolution_when_it_predicts() -> None:
+    model = build(normalised(), SIZES)
+    for layer in model.layers:
+        layer.trainable = False
+    x, y = batch(5)
+    fused, plain = lower(model.graph, 5), lower(model.graph, 5, fuse=False)
+    assert sum(isinstance(step.stage, fusion.ConvBatchNorm) for step in fused.steps) == 4
+    outputs = [execute(plan, x, y)[0] for plan in (fused, plain)]
+    np.testing.assert_allclose(*outputs, rtol=2e-5, atol=2e-6)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), outputs[0])
+
+
 @pytest.mark.parametrize("activation", convkit.activations.NAMES)
 def test_an_activation_inside_a_layer_is_one_behind_it(activation: str) -> None:
     inside = build([layers.Dense(4, activation), layers.Dense(3, "softmax")], (6,))

@@ -85,35 +85,38 @@ class LossHead(NamedTuple):
 
 
 class Fusion(NamedTuple):
-    """Neighbouring stages, each accepted by one predicate of `pattern`, become `make(*stages)`."""
+    """Neighbouring stages, each accepted by one predicate of `pattern`, become `make(*stages)`.
+
+    A predicate is given a stage, and whether the plan is one of training.
+    """
 
     name: str
-    pattern: tuple[Callable[[Any], bool], ...]
+    pattern: tuple[Callable[[Any, bool], bool], ...]
     make: Callable[..., Any]
 
 
-def _has_relu_epilogue(stage: object) -> bool:
+def _has_relu_epilogue(stage: object, training: bool) -> bool:
     return isinstance(stage, EpilogueLayer) and "relu" in stage.epilogues
 
 
-def _is_relu(stage: object) -> bool:
+def _is_relu(stage: object, training: bool) -> bool:
     return isinstance(stage, Activation) and stage.activation == "relu"
 
 
-def _is_conv2d(stage: object) -> bool:
+def _is_conv2d(stage: object, training: bool) -> bool:
     return isinstance(stage, Conv2D)
 
 
-def _is_trained_batchnorm(stage: object) -> bool:
+def _is_batchnorm(stage: object, training: bool) -> bool:
     # With fixed statistics the gradient is another; freezing a layer makes a new plan.
-    return isinstance(stage, BatchNormalization) and stage.trainable
+    return isinstance(stage, BatchNormalization) and (stage.trainable or not training)
 
 
-def _is_sum(stage: object) -> bool:
+def _is_sum(stage: object, training: bool) -> bool:
     return isinstance(stage, Add)
 
 
-def _is_pool_of_two(stage: object) -> bool:
+def _is_pool_of_two(stage: object, training: bool) -> bool:
     return isinstance(stage, MaxPooling2D) and (
         (stage.pool_size, stage.strides, stage.padding) == ((2, 2), (2, 2), "valid")
     )
@@ -123,37 +126,37 @@ def _is_pool_of_two(stage: object) -> bool:
 FUSIONS = (
     Fusion(
         "convolution, batch normalisation, ReLU, max-pool",
-        (_is_conv2d, _is_trained_batchnorm, _is_relu, _is_pool_of_two),
+        (_is_conv2d, _is_batchnorm, _is_relu, _is_pool_of_two),
         ConvBatchNorm,
     ),
     Fusion(
         "convolution, batch normalisation, max-pool",
-        (_is_conv2d, _is_trained_batchnorm, _is_pool_of_two),
+        (_is_conv2d, _is_batchnorm, _is_pool_of_two),
         ConvBatchNorm,
     ),
     Fusion(
         "convolution, batch normalisation, sum, ReLU",
-        (_is_conv2d, _is_trained_batchnorm, _is_sum, _is_relu),
+        (_is_conv2d, _is_batchnorm, _is_sum, _is_relu),
         ConvBatchNormAdd,
     ),
     Fusion(
         "convolution, batch normalisation, sum",
-        (_is_conv2d, _is_trained_batchnorm, _is_sum),
+        (_is_conv2d, _is_batchnorm, _is_sum),
         ConvBatchNormAdd,
     ),
     Fusion(
         "convolution, batch normalisation, ReLU",
-        (_is_conv2d, _is_trained_batchnorm, _is_relu),
+        (_is_conv2d, _is_batchnorm, _is_relu),
         ConvBatchNorm,
     ),
-    Fusion("convolution, batch normalisation", (_is_conv2d, _is_trained_batchnorm), ConvBatchNorm),
+    Fusion("convolution, batch normalisation", (_is_conv2d, _is_batchnorm), ConvBatchNorm),
     Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
     Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
     Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
 )
 
 
-def fuse(trace: Trace) -> None:
+def fuse(trace: Trace, training: bool) -> None:
     """Replace every run of stages that the table knows by one stage, from front to back.
 
     Stages follow each other where one value goes from the one to the other and nowhere else. A run
@@ -169,7 +172,7 @@ def fuse(trace: Trace) -> None:
             continue
         now = op
         for fusion in FUSIONS:
-            run = _run(op, fusion)
+            run = _run(op, fusion, training)
             if run:
                 if any(each.stage.merges for each in run):
                     now = run[-1]
@@ -183,12 +186,14 @@ def fuse(trace: Trace) -> None:
     trace.ops[:] = fused
 
 
-def _run(first: Op, fusion: Fusion) -> list[Op]:
+def _run(first: Op, fusion: Fusion, training: bool) -> list[Op]:
     """The ops from one on that fit a pattern, or none."""
     run: list[Op] = []
     op: Op | None = first
     for accepts in fusion.pattern:
-        if op is None or not accepts(op.stage) or (op.stage.merges and not _is_of_two(op)):
+        if op is None or not accepts(op.stage, training):
+            return []
+        if op.stage.merges and not _is_of_two(op):
             return []
         run.append(op)
         op = op.output.follower

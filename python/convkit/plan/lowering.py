@@ -87,7 +87,7 @@ def lower(
         make = fusion.loss_head if fuse else fusion.plain_head
         heads.append(make(trace, output, target.loss, target.weight))
     if fuse:
-        fusion.fuse(trace)
+        fusion.fuse(trace, training)
     plan = _Lowering(trace, heads, batch_size, training).plan()
     trace.release()
     if training:
