@@ -120,6 +120,8 @@ def _arrays(step: Step, n: int, direction: str) -> float:
         written = sum(size for size, dx in zip(inputs, step.dx, strict=True) if dx is not None)
         floats += written + weights  # dx, and what it is computed from
         floats += inputs[0] if step.add_to_dx else 0  # what it is added to
+    # What is written once more, from as much.
+    floats += sum(2 * size for size, again in zip(inputs, step.again, strict=True) if again)
     for size, sums in zip(inputs, step.add_to, strict=True):
         floats += 3 * size if sums is not None else 0
     kept = [size for i, size in enumerate(inputs) if i != stage.summand]
