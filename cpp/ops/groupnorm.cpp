@@ -12,6 +12,8 @@ namespace convkit::ops {
 namespace {
 
 constexpr std::int64_t kElementsPerTask = 1 << 14;
+// Vectors whose products are summed together: fixed, so that the sums' order is.
+constexpr std::int64_t kVectorsPerBlock = 256;
 
 // An image at a time, while it is in a core's cache, where there are enough of them; else all
 // blocks, then all images' statistics, then all blocks. The values are the same.
@@ -72,13 +74,73 @@ void spread(const GroupShape& s, std::int64_t image, const float* mean, const fl
   }
 }
 
+// With one position an image, sums by channels have one term each. There a group is a row of its
+// own, as in layer normalisation.
+struct GroupsOfVectors {
+  GroupShape s;
+  std::int64_t width;
+
+  explicit GroupsOfVectors(const GroupShape& s) : s(s), width(s.c / s.groups) {}
+
+  void forward(const float* x, const float* gamma, const float* beta, double epsilon, float* y,
+               float* mean, float* rstd) const {
+    Scratch scratch;
+    const float* scale = filled(gamma, s.c, 1.0f, scratch);
+    const float* shift = filled(beta, s.c, 0.0f, scratch);
+    const std::int64_t images = std::max<std::int64_t>(1, kElementsPerTask / s.c);
+    parallel_ranges(s.images, images, s.c, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin * s.groups; i < end * s.groups; ++i) {
+        const std::int64_t at = i * width, channel = i % s.groups * width;
+        kernels().layernorm_forward(x + at, scale + channel, shift + channel, epsilon, y + at,
+                                    mean + i, rstd + i, width, 0, 1);
+      }
+    });
+  }
+
+  // Each of dx, dgamma and dbeta is null where it is not wanted. A task is a group of some vectors,
+  // whose sums are taken before dx, which may be dy or x.
+  void backward(const float* dy, const float* x, const float* gamma, const float* mean,
+                const float* rstd, float* dx, float* dgamma, float* dbeta) const {
+    const KernelTable& kernel = kernels();
+    const bool wanted = dgamma || dbeta;
+    const std::int64_t blocks = ceil_div(s.images, kVectorsPerBlock);
+    Scratch scratch;
+    const float* factors = filled(gamma, s.c, 1.0f, scratch);
+    float* sums = scratch.take(wanted ? blocks : 0, s.c);
+    float* products = scratch.take(wanted ? blocks : 0, s.c);
+    parallel_for(blocks * s.groups, 2 * s.images * s.c, [&](std::int64_t task) {
+      const std::int64_t block = task / s.groups, group = task % s.groups, channel = group * width;
+      const std::int64_t first = block * kVectorsPerBlock, at = first * s.c + channel;
+      const std::int64_t count = std::min(kVectorsPerBlock, s.images - first);
+      float means[kVectorsPerBlock], scales[kVectorsPerBlock];
+      for (std::int64_t i = 0; i < count; ++i) {
+        means[i] = mean[(first + i) * s.groups + group];
+        scales[i] = rstd[(first + i) * s.groups + group];
+      }
+      if (wanted) {
+        const std::int64_t to = block * s.c + channel;
+        kernel.layernorm_reduce(dy + at, x + at, means, scales, s.c, width, 0, count, sums + to,
+                                products + to);
+      }
+      for (std::int64_t i = 0; dx && i < count; ++i) {
+        const std::int64_t row = at + i * s.c;
+        kernel.layernorm_backward(dy + row, x + row, factors + channel, means + i, scales + i,
+                                  dx + row, width, 0, 1);
+      }
+    });
+    if (dgamma) sum_blocks(blocks, s.c, products, dgamma);
+    if (dbeta) sum_blocks(blocks, s.c, sums, dbeta);
+  }
+};
+
 }  // namespace
 
 void groupnorm_forward(const GroupShape& s, const float* x, const float* gamma, const float* beta,
                        double epsilon, float* y, float* mean, float* rstd) {
   const KernelTable& kernel = kernels();
-  const RowBlocks blocks(s.images, s.rows, s.c);
   Scratch scratch;
+  if (s.rows == 1) return GroupsOfVectors(s).forward(x, gamma, beta, epsilon, y, mean, rstd);
+  const RowBlocks blocks(s.images, s.rows, s.c);
   float* means = scratch.take(blocks.count(), s.c);
   float* deviations = scratch.take(blocks.count(), s.c);
   float* centres = scratch.take(s.images, s.c);
@@ -108,9 +170,10 @@ void groupnorm_backward(const GroupShape& s, const float* dy, const float* x, co
                         const float* mean, const float* rstd, float* dx, float* dgamma,
                         float* dbeta) {
   const KernelTable& kernel = kernels();
+  Scratch scratch;
+  if (s.rows == 1) return GroupsOfVectors(s).backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta);
   const RowBlocks blocks(s.images, s.rows, s.c);
   const std::int64_t width = s.c / s.groups;
-  Scratch scratch;
   float* sums = scratch.take(blocks.count(), s.c);
   float* products = scratch.take(blocks.count(), s.c);
   float* centres = scratch.take(s.images, s.c);

@@ -19,14 +19,6 @@ std::int64_t rows_per_task(std::int64_t k) {
   return std::max<std::int64_t>(1, kElementsPerTask / k);
 }
 
-// `given`, or `size` times the number that null stands for.
-const float* filled(const float* given, std::int64_t size, float number, Scratch& scratch) {
-  if (given) return given;
-  float* made = scratch.take(size);
-  std::fill(made, made + size, number);
-  return made;
-}
-
 }  // namespace
 
 void layernorm_forward(std::int64_t rows, std::int64_t k, const float* x, const float* gamma,

@@ -120,6 +120,13 @@ void add_parts(float* parts, std::int64_t count, std::int64_t size) {
   });
 }
 
+const float* filled(const float* given, std::int64_t size, float number, Scratch& scratch) {
+  if (given) return given;
+  float* made = scratch.take(size);
+  std::fill(made, made + size, number);
+  return made;
+}
+
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total) {
   Scratch scratch;
   double* sums = scratch.take<double>(c);

@@ -44,4 +44,7 @@ void add_parts(float* parts, std::int64_t count, std::int64_t size);
 // total (c) = the sum of the rows of blocks (count, c), in order and in double precision.
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total);
 
+// `given`, or `size` times the number that null stands for.
+const float* filled(const float* given, std::int64_t size, float number, Scratch& scratch);
+
 }  // namespace convkit::ops

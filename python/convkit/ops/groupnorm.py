@@ -34,7 +34,8 @@ def groupnorm_forward(
     Returns:
         ``(y, mean, rstd)``: the result, shaped like x, and the statistics, (N, groups), which
         :func:`groupnorm_backward` takes. They are those of every channel in blocks of 256
-        positions, put together in double precision.
+        positions, put together in double precision; of vectors, (N, C), those that
+        :func:`layernorm_forward` takes of rows of C / groups.
 
     Raises:
         ValueError: shapes disagree, or the groups do not divide the channels.
