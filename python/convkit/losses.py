@@ -56,8 +56,8 @@ class Loss(Capturable, Configurable):
         name: the loss's short name.
         fused_activation: the activation that can be computed together with the loss where it comes
             right before it, or None.
-        repeats: `compute` and `compute_from_logits` are native calls that depend on nothing but the
-            arrays and the loss's attributes, so that a plan may remember them. Not inherited.
+        capturable: `compute` and `compute_from_logits` are native calls that depend on nothing but
+            the arrays and the loss's attributes, so that a plan may capture them. Not inherited.
     """
 
     name = "loss"
@@ -174,7 +174,7 @@ class SparseCategoricalCrossentropy(_CrossEntropy):
     """
 
     name = "sparse_categorical_crossentropy"
-    repeats = True
+    capturable = True
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Return the labels as int64 of shape (N,), each in 0 .. K-1."""
@@ -195,7 +195,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     """
 
     name = "categorical_crossentropy"
-    repeats = True
+    capturable = True
 
     def __init__(
         self, from_logits: bool = False, label_smoothing: float = 0.0, *, name: str | None = None
@@ -253,7 +253,7 @@ class MeanSquaredError(_ValueByValue):
     """
 
     name = "mean_squared_error"
-    repeats = True
+    capturable = True
     op = staticmethod(ops.mean_squared_error)
 
 
@@ -267,7 +267,7 @@ class MeanAbsoluteError(_ValueByValue):
     """
 
     name = "mean_absolute_error"
-    repeats = True
+    capturable = True
     op = staticmethod(ops.mean_absolute_error)
 
 
@@ -283,7 +283,7 @@ class BinaryCrossentropy(_ValueByValue):
     """
 
     name = "binary_crossentropy"
-    repeats = True
+    capturable = True
     op = staticmethod(ops.binary_cross_entropy)
 
     def __init__(

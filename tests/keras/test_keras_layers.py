@@ -9,7 +9,7 @@ import pytest
 
 import convkit
 from compare import DIRECT, WINOGRAD, Array, assert_close, random_array
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from peer_keras import WITH_KERAS, Make, keras, numbers, torch
 
 pytestmark = WITH_KERAS
@@ -175,7 +175,7 @@ def run_keras(layer: Any, x: Array, dy: Array, training: bool) -> dict[str, Arra
 
 
 def run_convkit(layer: Any, x: Array, dy: Array, training: bool) -> dict[str, Array]:
-    run, tape = Run(training), []
+    run, tape = StepContext(training), []
     for stage in layer.stages():
         shape = stage.compute_output_shape(x.shape)
         y = x.reshape(shape).copy() if stage.is_view(training) else np.empty(shape, np.float32)

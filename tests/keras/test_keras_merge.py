@@ -9,7 +9,7 @@ import pytest
 
 import convkit
 from compare import Array, assert_close, random_array
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from peer_keras import WITH_KERAS, Make, keras, numbers, torch
 
 pytestmark = WITH_KERAS
@@ -45,8 +45,8 @@ def run_convkit(layer: Any, x: tuple[Array, ...], dy: Array) -> list[Array]:
     y = np.empty(dy.shape, np.float32)
     dx = tuple(np.empty_like(each) for each in x)
     saved = tuple(np.empty(s.shape, s.dtype) for s in layer.saved_arrays([a.shape for a in x]))
-    layer.forward(x, y, saved, Run(True))
-    layer.backward(x, y, dy, dx, saved, Run(True))
+    layer.forward(x, y, saved, StepContext(True))
+    layer.backward(x, y, dy, dx, saved, StepContext(True))
     return [y, *dx]
 
 

@@ -11,7 +11,7 @@ import pytest
 import convkit
 from convkit import layers, ops
 from convkit.layers.base import Layer
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 
 ALL_LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (layers.Conv2D(6, (3, 2), (2, 1), "same", None, (1, 1), 2, "tanh", False), (7, 6, 4)),
@@ -87,7 +87,7 @@ def test_output_shape_is_that_of_the_arrays(case: Any) -> None:
         assert stage.output_sizes(x.shape[1:]) == shape[1:]
         y = x.reshape(shape).copy() if stage.is_view(False) else np.full(shape, np.nan, "f")
         saved = tuple(np.empty(s.shape, s.dtype) for s in stage.saved_arrays(x.shape))
-        stage.forward(x, y, saved, Run())
+        stage.forward(x, y, saved, StepContext())
         assert np.isfinite(y).all()
         x = y
 
@@ -495,7 +495,7 @@ def test_what_is_random_depends_on_step_layer_and_seed_only(layer: Any) -> None:
     def mask(seed: int, step: int, index: int) -> Any:
         y = np.empty_like(x)
         layer.index = index
-        layer.forward(x, y, (), Run(True, seed, step))
+        layer.forward(x, y, (), StepContext(True, seed, step))
         return y
 
     base = mask(1, 2, 3)
@@ -503,7 +503,7 @@ def test_what_is_random_depends_on_step_layer_and_seed_only(layer: Any) -> None:
         assert set(np.unique(base)) == {0.0, 2.0}
     dx = np.empty_like(x)
     layer.index = 3
-    layer.backward(x, base, x.copy(), dx, (), Run(True, 1, 2))
+    layer.backward(x, base, x.copy(), dx, (), StepContext(True, 1, 2))
     np.testing.assert_array_equal(dx, x if isinstance(layer, layers.GaussianNoise) else base)
     for view in (False, True):
         assert layer.is_view(view) != view
@@ -553,12 +553,12 @@ def test_frozen_batch_normalization_uses_and_keeps_its_statistics() -> None:
     x, dy = (rng.normal(size=(6, 3)).astype(np.float32) for _ in range(2))
     y, dx = np.empty_like(x), np.empty_like(x)
     saved = tuple(np.empty(s.shape, s.dtype) for s in layer.saved_arrays(x.shape))
-    layer.forward(x, y, saved, Run(training=True), activation="relu")
+    layer.forward(x, y, saved, StepContext(training=True), activation="relu")
     gamma, beta, mean, variance = before
     scale = gamma / np.sqrt(variance + 1e-3)
     linear = (x - mean) * scale + beta
     np.testing.assert_allclose(y, np.maximum(linear, 0), rtol=1e-5, atol=1e-6)
-    layer.backward(x, y, dy, dx, saved, Run(training=True), activation="relu")
+    layer.backward(x, y, dy, dx, saved, StepContext(training=True), activation="relu")
     np.testing.assert_allclose(dx, dy * scale * (linear > 0), rtol=1e-5, atol=1e-6)
     for was, now in zip(before, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(was, now)

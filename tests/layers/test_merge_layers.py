@@ -21,7 +21,7 @@ from compare import (
 from convkit import layers, reference
 from convkit.layers.base import Layer
 from convkit.layers.merge import MergeLayer
-from convkit.layers.run import INFERENCE, Run
+from convkit.layers.step_context import INFERENCE, StepContext
 from convkit.ops._calls import Calls
 from convkit.storage import registry
 
@@ -89,11 +89,11 @@ def compute(
     )
     kept = tuple(each if twin.keeps_input else np.full_like(each, np.nan) for each in x)
     y = np.full(shape, np.nan, np.float32)
-    twin.forward(x, y, saved, Run(True))
+    twin.forward(x, y, saved, StepContext(True))
     if over is not None:
         place = x[over].copy()
         given = (*x[:over], place, *x[over + 1 :])
-        twin.forward(given, place.reshape(shape), saved, Run(True))
+        twin.forward(given, place.reshape(shape), saved, StepContext(True))
         assert_same_bits(place.reshape(shape), y)
     gradient = dy.copy()
     dx: list[Array | None] = [np.full(each.shape, np.nan, np.float32) for each in x]
@@ -102,7 +102,7 @@ def compute(
     for k, each in enumerate(wanted or ()):
         dx[k] = dx[k] if each else None
     behind = y if twin.keeps_output else np.full_like(y, np.nan)
-    twin.backward(kept, behind, gradient, tuple(dx), saved, Run(True))
+    twin.backward(kept, behind, gradient, tuple(dx), saved, StepContext(True))
     return y, dx
 
 
@@ -194,10 +194,10 @@ def test_the_same_input_twice(kind: type[MergeLayer]) -> None:
         saved = tuple(np.empty(s.shape, s.dtype) for s in layer.saved_arrays([x.shape] * 2))
         a = x.copy()
         y = a if over and not layer.keeps_input else np.empty_like(x)
-        layer.forward((a, a), y, saved, Run(True))
+        layer.forward((a, a), y, saved, StepContext(True))
         gradient = dy.copy()
         dx = (gradient if over else np.empty_like(x), np.empty_like(x))
-        layer.backward((a, a), y, gradient, dx, saved, Run(True))
+        layer.backward((a, a), y, gradient, dx, saved, StepContext(True))
         assert_results((y, [*dx]), expected(layer, (x, x), dy))
 
 
@@ -208,7 +208,7 @@ def test_replayed_calls(layer: MergeLayer, shapes: tuple[tuple[int, ...], ...]) 
     dy = gradient_for(layer, x)
     layer = type(layer).from_config(layer.get_config())
     layer.build([each.shape for each in x])
-    assert layer.repeats
+    assert layer.capturable
     y, dx = np.empty_like(dy), tuple(np.empty_like(each) for each in x)
     saved = tuple(np.empty(s.shape, s.dtype) for s in layer.saved_arrays([a.shape for a in x]))
 
@@ -238,7 +238,7 @@ def test_the_list_of_merging_layers_is_whole() -> None:
     found = {kind for kind in known if issubclass(kind, Layer) and getattr(kind, "merges", False)}
     assert found == {*ELEMENT_WISE, layers.Concatenate}
     for kind in found:
-        assert vars(kind)["repeats"], "plans may remember its calls"
+        assert vars(kind)["capturable"], "plans may remember its calls"
 
 
 @every_case

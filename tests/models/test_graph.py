@@ -17,7 +17,7 @@ import pytest
 import convkit
 from convkit import layers, losses
 from convkit.core.parameters import ParameterStore
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from convkit.plan import Target, lower, lowering
 from random_graphs import MOST_NODES, SIZES, Draw, oracle, run_poisoned
 
@@ -48,7 +48,7 @@ def gradients(
     store = ParameterStore(model.weights)
     wanted = [Target(losses.MeanSquaredError(), weight) for weight in weights]
     plan = lower(model.graph, N, True, loss=wanted, fuse=fuse)
-    run = Run(True, 1, 2)
+    run = StepContext(True, 1, 2)
     if poisoned:
         bound = run_poisoned(plan, N, x, targets, run)
     else:

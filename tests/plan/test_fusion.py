@@ -10,7 +10,7 @@ import pytest
 import convkit
 from convkit import layers, losses, reference
 from convkit.core.parameters import ParameterStore
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from convkit.losses import Loss
 from convkit.plan import fusion, lower
 from stacks import SEED, SIZES, STACKS, batch, build, convolutional, execute, max_pooled, normalised
@@ -282,7 +282,7 @@ def test_a_sigmoid_before_binary_cross_entropy(
             assert (plan.heads[0].of.activation is not None) == fuse
             bound = plan.bind(5)
             bound.x[...], bound.head.targets, bound.head.sample_weight = x, y, weight
-            bound(Run(training, SEED, 3))
+            bound(StepContext(training, SEED, 3))
             results.append((bound.output.copy(), bound.head.losses.copy(), store.gradients.copy()))
     predicted = model.predict(x, verbose=0)
     for output, values, gradients in results:

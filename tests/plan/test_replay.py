@@ -17,7 +17,7 @@ import convkit
 from compare import Array
 from convkit import layers, ops
 from convkit.core import changes
-from convkit.layers.run import INFERENCE, Run
+from convkit.layers.step_context import INFERENCE, StepContext
 from convkit.ops._calls import Calls
 from convkit.plan import BoundSteps
 from some_models import KERAS_LINES, ZOO, images, of_line
@@ -34,7 +34,7 @@ def ours(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def made() -> Model:
-    """A model with every stage that repeats its calls, and some that do not, trained one step."""
+    """A model with every stage whose calls are captured, and some that do not, trained one step."""
     convkit.utils.clear_session()
     convkit.utils.set_random_seed(5)
     model = Model(
@@ -193,9 +193,9 @@ def test_repeating_gives_what_asking_python_gives(
     change: Callable[[Model], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = []
-    for repeats in (True, False):
+    for capturable in (True, False):
         with monkeypatch.context() as patch:
-            if not repeats:
+            if not capturable:
                 patch.setattr(BoundSteps, "__call__", BoundSteps.run_methods)
             model = made()
             before = state(model)
@@ -210,9 +210,9 @@ def test_repeating_gives_what_asking_python_gives(
 @pytest.mark.parametrize("name", KERAS_LINES)
 def test_layers_that_are_replayed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
-    for repeats in (True, False):
+    for capturable in (True, False):
         with monkeypatch.context() as patch:
-            if not repeats:
+            if not capturable:
                 patch.setattr(BoundSteps, "__call__", BoundSteps.run_methods)
             model = of_line(name)
             model.compile("adam", "mse")
@@ -259,8 +259,8 @@ def test_a_layer_that_does_more_than_its_base_is_asked_every_time() -> None:
             Counting.steps += 1
             super().forward(*arguments, **options)
 
-    assert layers.Dense.repeats
-    assert not Counting.repeats
+    assert layers.Dense.capturable
+    assert not Counting.capturable
     model = Model([layers.Input((4,)), Counting(3, activation="relu"), layers.Dense(2)])
     model.compile("sgd", "mse")
     for _ in range(3):
@@ -275,7 +275,7 @@ def test_a_layer_that_does_more_than_its_base_is_asked_every_time() -> None:
 )
 def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
     out = np.empty(4, np.float32)
-    bound = BoundSteps([ours(lambda run: _ignore(ops.relu_forward(x, out=out)))], repeats=True)
+    bound = BoundSteps([ours(lambda run: _ignore(ops.relu_forward(x, out=out)))], capturable=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
         bound(INFERENCE)
@@ -284,7 +284,7 @@ def test_what_had_to_be_converted_is_converted_again(x: Array) -> None:
 
 def test_what_had_to_be_made_is_made_again() -> None:
     x, seen = np.ones(4, np.float32), []
-    bound = BoundSteps([ours(lambda run: seen.append(ops.relu_forward(x)))], repeats=True)
+    bound = BoundSteps([ours(lambda run: seen.append(ops.relu_forward(x)))], capturable=True)
     for value in (1.0, 2.0, 3.0):
         x[:] = value
         bound(INFERENCE)
@@ -294,13 +294,13 @@ def test_what_had_to_be_made_is_made_again() -> None:
 def test_a_pass_that_failed_is_not_remembered() -> None:
     x, out, ends = np.ones(4, np.float32), np.zeros((2, 4), np.float32), [False, True, True]
 
-    def run(_: Run) -> None:
+    def run(_: StepContext) -> None:
         ops.relu_forward(x, out=out[0])
         if not ends.pop(0):
             raise RuntimeError("in the middle")
         ops.relu_forward(x, out=out[1])
 
-    bound = BoundSteps([ours(run)], repeats=True)
+    bound = BoundSteps([ours(run)], capturable=True)
     with pytest.raises(RuntimeError, match="in the middle"):
         bound(INFERENCE)
     bound(INFERENCE)
@@ -309,7 +309,7 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
     bound(INFERENCE)
     np.testing.assert_array_equal(out, np.full((2, 4), 3.0))
     assert ends == [True], "the third pass was repeated"
-    bound(Run(training=True))
+    bound(StepContext(training=True))
     assert ends == [], "another run is asked for again"
 
 
@@ -390,14 +390,14 @@ def test_what_interrupts_a_capture_is_not_replayed(
     x, out, foreign = np.ones(4, np.float32), np.zeros((2, 4), np.float32), np.zeros(4, np.float32)
     interrupts, asked = [True, False, True], []
 
-    def run(_: Run) -> None:
+    def run(_: StepContext) -> None:
         asked.append(1)
         ops.relu_forward(x, out=out[0])
         if interrupts.pop(0):
             interrupt(x, foreign)
         ops.relu_forward(x, out=out[1])
 
-    bound = BoundSteps([ours(run)], repeats=True)
+    bound = BoundSteps([ours(run)], capturable=True)
     bound(INFERENCE)
     np.testing.assert_array_equal(foreign, x, "the interruption's own call was made")
     for value in (2.0, 3.0):
@@ -428,8 +428,8 @@ def test_a_loss_that_does_more_than_its_base_is_asked_every_time() -> None:
             losses *= self.factor
             return losses
 
-    assert convkit.losses.MeanSquaredError.repeats
-    assert not Doubled.repeats
+    assert convkit.losses.MeanSquaredError.capturable
+    assert not Doubled.capturable
     model = Model([layers.Input((4,)), layers.Dense(2)])
     model.compile("sgd", Doubled())
     model.layers[0].set_weights([np.zeros((4, 2)), np.zeros(2)])
@@ -444,8 +444,8 @@ def test_an_optimizer_that_does_more_than_its_base_is_asked_every_time() -> None
             seen.append((self.iterations, self.learning_rate))
             super().update(w, g, *slots)
 
-    assert convkit.optimizers.SGD.repeats
-    assert not Noted.repeats
+    assert convkit.optimizers.SGD.capturable
+    assert not Noted.capturable
     seen: list[tuple[int, float]] = []
     model = Model([layers.Input((4,)), layers.Dense(2)])
     model.compile(Noted(convkit.optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)), "mse")
@@ -482,7 +482,7 @@ def test_a_batch_goes_through_all_steps_in_one_piece(name: str) -> None:
     model.compile("adam", "sparse_categorical_crossentropy")
     model.train_on_batch(images(model, 4), np.arange(4))
     bound = model._engine.training_plan.bind(4)
-    assert [piece.repeats for piece in bound.steps] == [True]
+    assert [piece.capturable for piece in bound.steps] == [True]
     assert all(piece._calls for piece in bound.steps)
 
 

@@ -12,7 +12,7 @@ from convkit import layers, losses, reference
 from convkit.core.parameters import ParameterStore
 from convkit.layers.conv2d_batchnorm import ConvBatchNorm, ConvBatchNormAdd
 from convkit.layers.graph import Tensor
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from convkit.plan import Plan, Target, lower, lowering
 from random_graphs import oracle, run_poisoned
 
@@ -80,12 +80,12 @@ def trained(model: convkit.Model, fuse: bool = True, poisoned: bool = False) -> 
     plan = lower(model.graph, N, True, loss=[Target(losses.MeanSquaredError())], fuse=fuse)
     assert (stages(plan) > 0) == fuse
     if poisoned:
-        bound = run_poisoned(plan, N, [x], targets, Run(True, 1, 2))
+        bound = run_poisoned(plan, N, [x], targets, StepContext(True, 1, 2))
     else:
         bound = plan.bind(N)
         bound.x[...] = x
         bound.take(targets, [None], np.arange(N))
-        bound(Run(True, 1, 2))
+        bound(StepContext(True, 1, 2))
     found = [bound.output.copy(), store.gradients.copy(), store.state.copy()]
     model.set_weights(state)
     return found
@@ -144,7 +144,7 @@ def test_inference(name: str, n: int, isa: str) -> None:
         assert (stages(plan) > 0) == fuse
         bound = plan.bind(n)
         bound.x[...] = x[:n]
-        bound(Run(False, 1, 2))
+        bound(StepContext(False, 1, 2))
         results.append(bound.output.copy())
     np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(model.predict(x[:n], verbose=0), results[0])
@@ -236,7 +236,7 @@ def steps_without_fusions(model: convkit.Model, x: np.ndarray, y: np.ndarray, co
         bound = plan.bind(N)
         bound.x[...] = x
         bound.take([y], [None], np.arange(N))
-        bound(Run(True, 1, 2))
+        bound(StepContext(True, 1, 2))
         for parameter, velocity in velocities.items():
             reference.sgd_update(
                 parameter.value, parameter.gradient, velocity, learning_rate=0.05, momentum=0.9

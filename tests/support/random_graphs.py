@@ -13,7 +13,7 @@ import numpy as np
 import convkit
 from convkit import layers
 from convkit.layers.graph import Graph, Tensor
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from convkit.plan import Plan
 
 SIZES = (6, 5, 3)
@@ -223,7 +223,7 @@ def times(plan: Plan) -> list[int]:
 
 
 def run_poisoned(plan: Plan, n: int, x: Sequence[np.ndarray], targets: Sequence[np.ndarray],
-                 run: Run) -> Any:  # fmt: skip
+                 run: StepContext) -> Any:  # fmt: skip
     """Run all calls one by one, with every piece of memory spoilt before and behind its life."""
     bound = plan.bind(n)
     calls = [call for steps in bound.steps for call in steps.runs]

@@ -7,7 +7,7 @@ import numpy as np
 import convkit
 from convkit import layers
 from convkit.layers.base import Layer
-from convkit.layers.run import Run
+from convkit.layers.step_context import StepContext
 from convkit.plan import Plan
 
 SEED = 11
@@ -123,6 +123,6 @@ def execute(plan: Plan, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
     bound.x[...] = x
     if plan.heads:
         bound.take([y], [None], np.arange(len(y)))
-    bound(Run(plan.training, SEED, 3))
+    bound(StepContext(plan.training, SEED, 3))
     losses = bound.head.losses if bound.heads else np.zeros(len(x), np.float32)
     return bound.output.copy(), losses.copy()

@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from ..layers.run import Run
+from ..layers.step_context import StepContext
 from ..models import Sequential
 from ..plan import Bound, BoundSteps, Plan, Step
 from .bounds import (
@@ -143,7 +143,7 @@ class _Clock:
         finally:
             sys.setprofile(former)
 
-    def run(self, key: Key, call: Callable[[Run], None], run: Run) -> None:
+    def run(self, key: Key, call: Callable[[StepContext], None], run: StepContext) -> None:
         """A step of the plan, under its key."""
         self.key = key
         call(run)
@@ -247,10 +247,10 @@ def _keys(plan: Plan, count: int) -> list[Key]:
 def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
     """Let every step of the plan tell the clock who it is, each replaying its own calls."""
     former = list(bound.steps)
-    alone = [BoundSteps([run], steps.repeats) for steps in former for run in steps.runs]
+    alone = [BoundSteps([run], steps.capturable) for steps in former for run in steps.runs]
     pairs = zip(_keys(plan, len(alone)), alone, strict=True)
-    watched: list[Callable[[Run], None]] = [partial(clock.run, *pair) for pair in pairs]
-    bound.steps[:] = [BoundSteps(watched, repeats=False)]
+    watched: list[Callable[[StepContext], None]] = [partial(clock.run, *pair) for pair in pairs]
+    bound.steps[:] = [BoundSteps(watched, capturable=False)]
     try:
         yield
     finally:

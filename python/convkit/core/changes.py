@@ -45,23 +45,23 @@ class Capturable:
     """Base class of who makes native calls that a plan may capture.
 
     Attributes:
-        repeats: whether what a plan runs are native calls that depend on nothing but their arrays,
-            the object's attributes and what else has a generation. Not inherited: a subclass may do
-            more.
+        capturable: whether what a plan runs are native calls that depend on nothing but their
+            arrays, the object's attributes and what else has a generation. Not inherited: a
+            subclass may do more.
         read_at_replay: the attributes that a replayed call reads again, in an array.
         generation: how often an attribute was set, except those.
         revision: how often `restructure` was called for it.
     """
 
-    repeats: bool = False
+    capturable: bool = False
     read_at_replay: ClassVar[frozenset[str]] = frozenset()
     generation = 0
     revision = 0
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "repeats" not in vars(cls):
-            cls.repeats = False
+        if "capturable" not in vars(cls):
+            cls.capturable = False
 
     if not TYPE_CHECKING:  # checkers would let any attribute be set
 

@@ -12,7 +12,7 @@ from ..activations import NAMES, Function, name_of
 from ..core.config import as_number, suggestion
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -114,13 +114,19 @@ class Activation(Layer):
         """Whether there is nothing to apply."""
         return self._function is None
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = activation(x)."""
         if self._function is not None:
             self._function.forward(x, out=y, **self._options)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy * activation'(x)."""
         if self._function is not None and dx is not None:

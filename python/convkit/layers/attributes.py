@@ -23,7 +23,7 @@ def lowered_from(layer: Layer) -> list[Any]:
         flags = (stage.keeps_input, stage.keeps_output, stage.in_place, stage.dx_over_x)
         inputs: Any = [(1, *each) for each in sizes] if several else (1, *sizes)
         saved = [(each.shape, each.dtype) for each in stage.saved_arrays(inputs)]
-        kind = (type(stage), getattr(stage, "activation", None), stage.repeats)
+        kind = (type(stage), getattr(stage, "activation", None), stage.capturable)
         found.append((kind, views, flags, saved, stage.trainable))
         sizes, several = stage.output_sizes(sizes), False
     return found

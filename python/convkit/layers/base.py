@@ -32,7 +32,7 @@ from .calling import call
 from .checks import ShapeChecks, check_sample_shape, refuse_options
 from .graph import Graph, Operation
 from .naming import layer_name
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -75,9 +75,9 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         in_place: `forward` may write y over x, and `backward` dx over dy.
         dx_over_x: `backward` may write dx over x, for it has read of x by then what it needs.
         adds_to_dx: `backward` takes `add_to_dx=True`, to add to what dx, or dx[0], holds.
-        repeats: `forward` and `backward` are native calls that depend on nothing but the arrays,
+        capturable: `forward` and `backward` are native calls that depend on nothing but the arrays,
             those of the run among them, the layer's attributes and whether the pass is one of
-            training, so that a plan may remember them. Not inherited.
+            training, so that a plan may capture them. Not inherited.
         epilogues: the activations that `forward` can apply while it writes y.
         operation: what a plan calls it.
         has_phases: whether it does something else in training than otherwise.
@@ -154,12 +154,18 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     def create_parameters(self, input_shape: Shape) -> None:
         """Make the parameters with `add_parameter`. Called once, by `build`."""
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """Compute y from x; write what `saved_arrays` declares."""
         raise NotImplementedError
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """Write dx, unless it is None, and the gradients of the parameters, unless frozen.
 
@@ -402,19 +408,3 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     def __repr__(self) -> str:
         state = f"{self.output_shape}" if self.built else "not built"
         return f"<{type(self).__name__} {self.name}, {state}>"
-
-
-class ViewLayer(Layer):
-    """A layer whose output is its input's memory, perhaps under another shape. Costs nothing."""
-
-    def is_view(self, training: bool) -> bool:
-        """Always."""
-        return True
-
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
-        """Nothing: y is x."""
-
-    def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
-    ) -> None:
-        """Nothing: dx is dy."""

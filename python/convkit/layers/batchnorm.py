@@ -10,7 +10,7 @@ from ..core.parameters import Array, Parameter, Shape, aligned_zeros
 from ..initializers import Ones, Zeros
 from .base import LayerOptions
 from .epilogue import EpilogueLayer
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,7 +38,7 @@ class BatchNormalization(EpilogueLayer):
     Weights: gamma, beta, moving_mean, moving_variance, each (C,); the last two are not trainable.
     """
 
-    repeats = True
+    capturable = True
     has_phases = True
     operation = "batchnorm"
     shaping = EpilogueLayer.shaping | {
@@ -142,12 +142,12 @@ class BatchNormalization(EpilogueLayer):
         x: Array,
         y: Array,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """y = activation(normalised x), with the batch's statistics in training."""
         statistics = (self.moving_mean.value, self.moving_variance.value)
-        if run.training and self.trainable:
+        if context.training and self.trainable:
             ops.batchnorm_forward(
                 x,
                 self.gamma.value,
@@ -178,7 +178,7 @@ class BatchNormalization(EpilogueLayer):
         dy: Array,
         dx: Array | None,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """The gradients of gamma, beta and the input."""

@@ -14,7 +14,7 @@ from ..core.parameters import Array, Shape
 from ..ops._gate import as_floats
 from .composite import Phase, compose
 from .graph import Node, Tensor, symbolic
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from .base import Layer
@@ -96,7 +96,7 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
     _build(layer, [(None, *array.shape[1:]) for array in arrays])
     if layer._composition is not None:
         return layer._composition.compute(arrays, training)
-    run = Run(training, random.seed())
+    context = StepContext(training, random.seed())
     stage: Any
     for stage in layer.stages():
         x: Any = tuple(arrays) if stage.merges else arrays[0]
@@ -108,6 +108,6 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
         else:
             y = np.empty(shape, np.float32)
             saved = tuple(np.empty(each.shape, each.dtype) for each in stage.saved_arrays(given))
-            stage.forward(x, y, saved, run)
+            stage.forward(x, y, saved, context)
         arrays = [y]
     return np.array(arrays[0])

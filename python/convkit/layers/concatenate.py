@@ -9,7 +9,7 @@ from .. import ops
 from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .merge import MergeLayer, listed
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,7 +29,7 @@ class Concatenate(MergeLayer):
     """
 
     operation = "concatenate"
-    repeats = True
+    capturable = True
     shaping = MergeLayer.shaping | {"axis"}
     most_inputs = None
 
@@ -66,7 +66,7 @@ class Concatenate(MergeLayer):
         return len(shapes) == 1
 
     def forward(  # type: ignore[override]
-        self, x: tuple[Array, ...], y: Array, saved: tuple[Array, ...], run: Run
+        self, x: tuple[Array, ...], y: Array, saved: tuple[Array, ...], context: StepContext
     ) -> None:
         """y = all x, one behind the other along the axis."""
         ops.concatenate(x, self.axis, out=y)
@@ -78,7 +78,7 @@ class Concatenate(MergeLayer):
         dy: Array,
         dx: tuple[Array | None, ...],
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
     ) -> None:
         """Every dx = its part of dy."""
         begin = 0

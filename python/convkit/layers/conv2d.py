@@ -11,7 +11,7 @@ from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
 from .epilogue import KernelLayer, KernelOptions
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -94,7 +94,7 @@ class BaseConv2D(KernelLayer):
         x: Array,
         y: Array,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """y = activation(convolution of x with the kernel + bias)."""
@@ -108,7 +108,7 @@ class BaseConv2D(KernelLayer):
         dy: Array,
         dx: Array | None,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
         add_to_dx: bool = False,
     ) -> None:
@@ -156,7 +156,7 @@ class Conv2D(BaseConv2D):
     """
 
     operation = "conv2d"
-    repeats = True
+    capturable = True
     shaping = BaseConv2D.shaping | {"filters", "groups", "kernel_initializer"}
 
     def __init__(

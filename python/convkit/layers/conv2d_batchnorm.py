@@ -13,7 +13,7 @@ from .batchnorm import BatchNormalization
 from .conv2d import Conv2D
 from .merge import Add
 from .pool2d import MaxPooling2D
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 
 class ConvBatchNorm:
@@ -50,7 +50,7 @@ class ConvBatchNorm:
         self.names = tuple(dict.fromkeys(name for stage in stages for name in stage.names))
         self.keeps_output = self.pooling is not None and self.activation is not None
         self.recomputes = self.pooling is None
-        self.repeats = layer.repeats and norm.repeats
+        self.capturable = layer.capturable and norm.capturable
 
     @property
     def trainable_weights(self) -> list[Parameter]:
@@ -75,12 +75,17 @@ class ConvBatchNorm:
             return arrays
         return (*arrays, SavedArray((n, *self.output_sizes(sizes)), np.uint8))
 
-    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y from the batch's statistics in training, else from the moving ones."""
-        self._forward(x, None, y, saved, run)
+        self._forward(x, None, y, saved, context)
 
     def _forward(
-        self, x: Array, residual: Array | None, y: Array, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        residual: Array | None,
+        y: Array,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         layer, norm = self.layer, self.norm
         arguments = (
@@ -101,7 +106,7 @@ class ConvBatchNorm:
             "out": y,
             "indices": None if self.pooling is None else saved[3],
         }
-        if run.training and norm.trainable:
+        if context.training and norm.trainable:
             z, mean, rstd = saved[:3]
             ops.conv2d_batchnorm_forward(
                 *arguments, momentum=norm.momentum, z=z, mean=mean, rstd=rstd, **options
@@ -116,7 +121,7 @@ class ConvBatchNorm:
         dy: Array,
         dx: Any,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         add_to_dx: bool = False,
     ) -> None:
         """The gradients of the kernel, the bias, gamma, beta and the input."""
@@ -143,7 +148,7 @@ class ConvBatchNorm:
             **layer.geometry,
         )
 
-    def recompute(self, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def recompute(self, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y once more, bit for bit, in training and where there is no pooling."""
         norm = self.norm
         ops.batchnorm_apply(
@@ -197,9 +202,9 @@ class ConvBatchNormAdd(ConvBatchNorm):
         """The convolution's output and the batch's statistics."""
         return super().saved_arrays(input_shape[0])
 
-    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Any, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y, which may be the other summand."""
-        self._forward(x[0], x[1], y, saved, run)
+        self._forward(x[0], x[1], y, saved, context)
 
     def backward(
         self,
@@ -208,7 +213,7 @@ class ConvBatchNormAdd(ConvBatchNorm):
         dy: Array,
         dx: Any,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         add_to_dx: bool = False,
     ) -> None:
         """The gradients; the other summand's is in dy's place."""

@@ -9,7 +9,7 @@ from ..core.parameters import Array, Parameter
 from .activation import Activation
 from .conv2d import Conv2D
 from .pool2d import MaxPooling2D
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 
 class ConvMaxPool:
@@ -32,7 +32,7 @@ class ConvMaxPool:
         self.activation = "relu" if len(behind) == 2 else None
         self.names = tuple(dict.fromkeys(name for s in (layer, *behind) for name in s.names))
         self.keeps_output = self.activation is not None
-        self.repeats = layer.repeats
+        self.capturable = layer.capturable
 
     @property
     def trainable_weights(self) -> list[Parameter]:
@@ -51,7 +51,7 @@ class ConvMaxPool:
         """Where in its window each maximum was."""
         return (SavedArray((input_shape[0], *self.output_sizes(input_shape[1:])), np.uint8),)
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y and the indices of the maxima."""
         layer = self.layer
         ops.conv2d_max_pool2d_forward(
@@ -65,7 +65,13 @@ class ConvMaxPool:
         )
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
         layer = self.layer

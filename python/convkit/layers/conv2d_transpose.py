@@ -10,7 +10,7 @@ from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .checks import not_negative, positive
 from .conv2d import BaseConv2D
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,7 +49,7 @@ class Conv2DTranspose(BaseConv2D):
     """
 
     operation = "conv2d_transpose"
-    repeats = True
+    capturable = True
     adds_to_dx = False
     groups = 1
     shaping = BaseConv2D.shaping | {"filters", "kernel_initializer", "output_padding"}
@@ -157,7 +157,7 @@ class Conv2DTranspose(BaseConv2D):
         x: Array,
         y: Array,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """y = activation(transposed convolution of x + bias)."""
@@ -172,7 +172,7 @@ class Conv2DTranspose(BaseConv2D):
         dy: Array,
         dx: Array | None,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
         add_to_dx: bool = False,
     ) -> None:

@@ -9,7 +9,7 @@ from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format, check_sides
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,7 +30,7 @@ class Cropping2D(Layer):
     """
 
     operation = "cropping2d"
-    repeats = True
+    capturable = True
     shaping = Layer.shaping | {"data_format", "cropping"}
 
     def __init__(
@@ -56,12 +56,18 @@ class Cropping2D(Layer):
 
     # Both are what zeros around an image need in the other direction.
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x without its borders."""
         ops.zero_padding2d_backward(x, self.cropping, out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy, and zeros where x was cut off."""
         if dx is not None:

@@ -10,7 +10,7 @@ from ..core.parameters import Array, Shape
 from .base import LayerOptions
 from .checks import positive
 from .epilogue import KernelLayer
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,7 +35,7 @@ class Dense(KernelLayer):
         >>> convkit.layers.Dense(10, activation="softmax")
     """
 
-    repeats = True
+    capturable = True
     operation = "dense"
     shaping = KernelLayer.shaping | {"units", "kernel_initializer"}
 
@@ -87,7 +87,7 @@ class Dense(KernelLayer):
         x: Array,
         y: Array,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """y = activation(x @ kernel + bias)."""
@@ -101,7 +101,7 @@ class Dense(KernelLayer):
         dy: Array,
         dx: Array | None,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""

@@ -43,7 +43,7 @@ class DepthwiseConv2D(BaseConv2D):
         >>> convkit.layers.DepthwiseConv2D(3, padding="same", activation="relu")
     """
 
-    repeats = True
+    capturable = True
     operation = "depthwise_conv2d"
     shaping = BaseConv2D.shaping | {"depth_multiplier", "depthwise_initializer"}
 

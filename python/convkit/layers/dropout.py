@@ -13,7 +13,7 @@ from ..core.config import as_number
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -47,10 +47,10 @@ class RandomLayer(Layer):
             raise self.error(f"rate must be at least 0 and below 1, received {rate!r}")
         return number
 
-    def drawn_from(self, run: Run) -> dict[str, Any]:
+    def drawn_from(self, context: StepContext) -> dict[str, Any]:
         """What the random numbers depend on, as the ops take it."""
-        seed = run.seed if self.seed is None else self.seed
-        return {"seed": seed, "step": run.step, "offset": random.dropout_offset(self.index)}
+        seed = context.seed if self.seed is None else self.seed
+        return {"seed": seed, "step": context.step, "offset": random.dropout_offset(self.index)}
 
 
 class Dropout(RandomLayer):
@@ -72,7 +72,7 @@ class Dropout(RandomLayer):
     """
 
     operation = "dropout"
-    repeats = True
+    capturable = True
 
     def __init__(
         self,
@@ -129,20 +129,26 @@ class Dropout(RandomLayer):
         """Whether there is nothing to drop."""
         return not training or self.rate == 0.0
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x times the mask of this step."""
         if not saved:
-            ops.dropout_forward(x, self.rate, **self.drawn_from(run), out=y)
+            ops.dropout_forward(x, self.rate, **self.drawn_from(context), out=y)
             return
         (mask,) = saved
         if self._ones.size < mask.size:
             self._ones = np.ones(mask.size, np.float32)
         ones = self._ones[: mask.size].reshape(mask.shape)
-        ops.dropout_forward(ones, self.rate, **self.drawn_from(run), out=mask)
+        ops.dropout_forward(ones, self.rate, **self.drawn_from(context), out=mask)
         ops.multiply(x, mask, out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy times the same mask."""
         if dx is None:
@@ -150,7 +156,7 @@ class Dropout(RandomLayer):
         if saved:
             ops.multiply(dy, saved[0], out=dx)
         else:
-            ops.dropout_backward(dy, self.rate, **self.drawn_from(run), out=dx)
+            ops.dropout_backward(dy, self.rate, **self.drawn_from(context), out=dx)
 
 
 class SpatialDropout2D(RandomLayer):
@@ -170,7 +176,7 @@ class SpatialDropout2D(RandomLayer):
     """
 
     operation = "spatial_dropout2d"
-    repeats = True
+    capturable = True
     shaping = Layer.shaping | {"data_format"}
 
     def __init__(
@@ -193,13 +199,19 @@ class SpatialDropout2D(RandomLayer):
         """Whether there is nothing to drop."""
         return not training or self.rate == 0.0
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x times the mask of this step."""
-        ops.spatial_dropout2d_forward(x, self.rate, **self.drawn_from(run), out=y)
+        ops.spatial_dropout2d_forward(x, self.rate, **self.drawn_from(context), out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy times the same mask."""
         if dx is not None:
-            ops.spatial_dropout2d_backward(dy, self.rate, **self.drawn_from(run), out=dx)
+            ops.spatial_dropout2d_backward(dy, self.rate, **self.drawn_from(context), out=dx)

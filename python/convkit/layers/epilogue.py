@@ -11,7 +11,7 @@ from ..core.config import flag
 from ..core.parameters import Array, Parameter
 from .activation import Activation, check_activation
 from .base import Layer, LayerOptions
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,7 +34,7 @@ class EpilogueLayer(Layer):
         x: Array,
         y: Array,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """Compute y from x, with the activation applied."""
@@ -47,7 +47,7 @@ class EpilogueLayer(Layer):
         dy: Array,
         dx: Array | None,
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
         activation: str | None = None,
     ) -> None:
         """As `Layer.backward`, where dy is the gradient behind the activation."""

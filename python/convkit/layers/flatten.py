@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..core.parameters import Shape
-from .base import ViewLayer
+from .view_layer import ViewLayer
 
 
 class Flatten(ViewLayer):

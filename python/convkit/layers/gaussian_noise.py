@@ -9,7 +9,7 @@ from ..core.config import as_number
 from ..core.parameters import Array
 from .base import LayerOptions
 from .dropout import RandomLayer
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,7 +31,7 @@ class GaussianNoise(RandomLayer):
     """
 
     operation = "gaussian_noise"
-    repeats = True
+    capturable = True
 
     def __init__(
         self, stddev: float, seed: int | None = None, **options: Unpack[LayerOptions]
@@ -46,12 +46,18 @@ class GaussianNoise(RandomLayer):
         """Whether there is nothing to add."""
         return not training or self.stddev == 0.0
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x plus the noise of this step."""
-        ops.gaussian_noise_forward(x, self.stddev, **self.drawn_from(run), out=y)
+        ops.gaussian_noise_forward(x, self.stddev, **self.drawn_from(context), out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy, which costs nothing where both are the same memory."""
         if dx is not None:
@@ -73,7 +79,7 @@ class GaussianDropout(RandomLayer):
     """
 
     operation = "gaussian_dropout"
-    repeats = True
+    capturable = True
 
     def __init__(
         self, rate: float, seed: int | None = None, **options: Unpack[LayerOptions]
@@ -85,13 +91,19 @@ class GaussianDropout(RandomLayer):
         """Whether all factors are 1."""
         return not training or self.rate == 0.0
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x times the factors of this step."""
-        ops.gaussian_dropout_forward(x, self.rate, **self.drawn_from(run), out=y)
+        ops.gaussian_dropout_forward(x, self.rate, **self.drawn_from(context), out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy times the same factors."""
         if dx is not None:
-            ops.gaussian_dropout_backward(dy, self.rate, **self.drawn_from(run), out=dx)
+            ops.gaussian_dropout_backward(dy, self.rate, **self.drawn_from(context), out=dx)

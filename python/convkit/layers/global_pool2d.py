@@ -11,7 +11,7 @@ from ..core.config import flag
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -51,12 +51,18 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
 
     operation = "global_average_pool2d"
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the mean of x over rows and columns."""
         ops.global_average_pool2d_forward(x, out=_rows(y))
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dy is shared out equally over each plane."""
         if dx is not None:
@@ -79,12 +85,18 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
         """Where in its plane each maximum was, as h * W + w."""
         return (SavedArray((input_shape[0], input_shape[-1]), np.int32),)
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y and the indices of the maxima."""
         ops.global_max_pool2d_forward(x, out=_rows(y), indices=saved[0])
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dy goes to where the maxima were."""
         if dx is not None:

@@ -9,7 +9,7 @@ from ..core.parameters import Array, Shape
 from .affine import AffineLayer, flat_gradient, flat_value
 from .base import LayerOptions
 from .checks import positive
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -39,7 +39,7 @@ class GroupNormalization(AffineLayer):
         >>> convkit.layers.GroupNormalization(groups=8)
     """
 
-    repeats = True
+    capturable = True
     operation = "groupnorm"
     shaping = AffineLayer.shaping | {"groups"}
 
@@ -101,7 +101,7 @@ class GroupNormalization(AffineLayer):
         shape = (input_shape[0], self._group_count(input_shape))
         return (SavedArray(shape), SavedArray(shape))
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = normalised x, scaled and shifted."""
         ops.groupnorm_forward(
             x,
@@ -115,7 +115,13 @@ class GroupNormalization(AffineLayer):
         )
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """The gradients of gamma, beta and the input."""
         ops.groupnorm_backward(

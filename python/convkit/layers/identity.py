@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.parameters import Shape
-from .base import ViewLayer
+from .view_layer import ViewLayer
 
 
 class Identity(ViewLayer):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ..core.parameters import Shape
-from .base import ViewLayer
 from .checks import check_sample_shape
 from .graph import Node, Tensor
+from .view_layer import ViewLayer
 
 
 class InputLayer(ViewLayer):

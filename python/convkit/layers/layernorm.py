@@ -11,7 +11,7 @@ from .. import initializers, ops, regularizers
 from ..core.parameters import Array, Shape
 from .affine import AffineLayer, flat_gradient, flat_value
 from .base import LayerOptions
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -39,7 +39,7 @@ class LayerNormalization(AffineLayer):
         >>> convkit.layers.LayerNormalization()
     """
 
-    repeats = True
+    capturable = True
     operation = "layernorm"
 
     def __init__(
@@ -106,7 +106,7 @@ class LayerNormalization(AffineLayer):
         rows = math.prod(input_shape) // math.prod(self._normalised_sizes(input_shape))
         return (SavedArray((rows,)), SavedArray((rows,)))
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = normalised x, scaled and shifted."""
         rows = (saved[0].size, -1)
         ops.layernorm_forward(
@@ -120,7 +120,13 @@ class LayerNormalization(AffineLayer):
         )
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """The gradients of gamma, beta and the input."""
         rows = (saved[0].size, -1)

@@ -14,7 +14,7 @@ import numpy as np
 from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -26,8 +26,8 @@ class MergeLayer(Layer):
     """Base class of the layers that take several inputs. Whoever runs one hands it tuples.
 
     Shapes, sizes and arrays of inputs come as a list or tuple, one each: `build([(None, 8),
-    (None, 8)])`, `forward((x, z), y, saved, run)`. The same array may stand several times; each has
-    a gradient of its own.
+    (None, 8)])`, `forward((x, z), y, saved, context)`. The same array may stand several times; each
+    has a gradient of its own.
 
     Attributes:
         merges: that it is one of these.
@@ -92,7 +92,7 @@ class MergeLayer(Layer):
         return f"{self.operation} of {len(input_shapes)}"
 
     def forward(  # type: ignore[override]
-        self, x: tuple[Array, ...], y: Array, saved: tuple[Array, ...], run: Run
+        self, x: tuple[Array, ...], y: Array, saved: tuple[Array, ...], context: StepContext
     ) -> None:
         """Compute y from all x; write what `saved_arrays` declares."""
         if len(x) == 1:
@@ -107,7 +107,7 @@ class MergeLayer(Layer):
         dy: Array,
         dx: tuple[Array | None, ...],
         saved: tuple[Array, ...],
-        run: Run,
+        context: StepContext,
     ) -> None:
         """Write every dx that is not None. That which is dy comes last."""
         for index, each in sorted(enumerate(dx), key=lambda one: _is_same(one[1], dy)):
@@ -215,7 +215,7 @@ class Add(MergeLayer):
     """
 
     operation = "add"
-    repeats = True
+    capturable = True
 
     def _merge(self, x: list[Array], y: Array, saved: tuple[Array, ...]) -> None:
         ops.add(*x, out=y)
@@ -236,7 +236,7 @@ class Subtract(MergeLayer):
     """
 
     operation = "subtract"
-    repeats = True
+    capturable = True
     least_inputs = most_inputs = 2
 
     def _merge(self, x: list[Array], y: Array, saved: tuple[Array, ...]) -> None:
@@ -259,7 +259,7 @@ class Multiply(MergeLayer):
     """
 
     operation = "multiply"
-    repeats = True
+    capturable = True
     keeps_input = True
 
     def _merge(self, x: list[Array], y: Array, saved: tuple[Array, ...]) -> None:
@@ -282,7 +282,7 @@ class Average(MergeLayer):
     """
 
     operation = "average"
-    repeats = True
+    capturable = True
 
     def _merge(self, x: list[Array], y: Array, saved: tuple[Array, ...]) -> None:
         ops.average(*x, out=y)
@@ -324,7 +324,7 @@ class Maximum(_Extreme):
     """
 
     operation = "maximum"
-    repeats = True
+    capturable = True
 
     def _merge(self, x: list[Array], y: Array, saved: tuple[Array, ...]) -> None:
         ops.maximum(*x, out=y, indices=saved[0])
@@ -343,7 +343,7 @@ class Minimum(_Extreme):
     """
 
     operation = "minimum"
-    repeats = True
+    capturable = True
 
     def _merge(self, x: list[Array], y: Array, saved: tuple[Array, ...]) -> None:
         ops.minimum(*x, out=y, indices=saved[0])

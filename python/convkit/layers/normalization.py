@@ -14,7 +14,7 @@ from ..core.parameters import Array, Parameter, Shape
 from ..initializers import Ones, Zeros
 from .base import Layer, LayerOptions
 from .moments import Moments, first_of_batches
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -202,7 +202,7 @@ class Normalization(Layer):
             found.append(np.broadcast_to(numbers.reshape(shape), trailing))
         return found[0], np.maximum(np.sqrt(found[1]), _LEAST_DEVIATION)
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the normalised x, or the way back."""
         mean, deviation = (each.reshape(-1) for each in self.statistics(x.shape[1:]))
         rows = (-1, mean.size)
@@ -212,7 +212,13 @@ class Normalization(Layer):
             ops.normalization_forward(x.reshape(rows), mean, 1 / deviation, out=y.reshape(rows))
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy times what x was multiplied by."""
         if dx is None:

@@ -10,7 +10,7 @@ from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import MOST_SIZES
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,7 +30,7 @@ class Permute(Layer):
     """
 
     operation = "permute"
-    repeats = True
+    capturable = True
     shaping = Layer.shaping | {"dims"}
 
     def __init__(self, dims: Sequence[int], **options: Unpack[LayerOptions]) -> None:
@@ -58,12 +58,18 @@ class Permute(Layer):
         """Whether every axis stays where it is."""
         return self.dims == tuple(range(1, len(self.dims) + 1))
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x with its axes in that order."""
         ops.permute(x, (0, *self.dims), out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy with its axes in their old order."""
         if dx is not None:

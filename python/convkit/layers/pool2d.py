@@ -9,7 +9,7 @@ from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive_pair
-from .run import Run, SavedArray
+from .step_context import SavedArray, StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -64,14 +64,14 @@ class MaxPooling2D(_Pooling2D):
     """
 
     operation = "max_pool2d"
-    repeats = True
+    capturable = True
 
     def saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
         """Where in its window each maximum was."""
         shape = tuple(size for size in self.compute_output_shape(input_shape) if size is not None)
         return (SavedArray(shape, ops.max_pool2d_index_dtype(self.pool_size)),)
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y and the indices of the maxima."""
         ops.max_pool2d_forward(
             x,
@@ -83,7 +83,13 @@ class MaxPooling2D(_Pooling2D):
         )
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dy goes to where the maxima were."""
         if dx is not None:
@@ -111,16 +117,22 @@ class AveragePooling2D(_Pooling2D):
     """
 
     operation = "average_pool2d"
-    repeats = True
+    capturable = True
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the mean of each window of x."""
         ops.average_pool2d_forward(
             x, self.pool_size, strides=self.strides, padding=self.padding, out=y
         )
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dy is shared out equally over each window."""
         if dx is not None:

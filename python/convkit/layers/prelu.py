@@ -9,7 +9,7 @@ from .. import initializers, ops, regularizers
 from ..core.parameters import Array, Parameter, Shape
 from .base import Layer, LayerOptions
 from .checks import positive
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,7 +35,7 @@ class PReLU(Layer):
 
     keeps_input = True
     in_place = True
-    repeats = True
+    capturable = True
     operation = "prelu"
     shaping = Layer.shaping | {"alpha_initializer", "shared_axes"}
 
@@ -87,12 +87,18 @@ class PReLU(Layer):
             )
         return shape
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x where x > 0, else alpha * x."""
         ops.prelu_forward(x, self.alpha.value, out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """The gradients of alpha, unless that is frozen, and of the input."""
         if not self.alpha.frozen:

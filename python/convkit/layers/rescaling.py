@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -65,12 +65,18 @@ class Rescaling(Layer):
         """None. Nor any other memory yet: a file may claim any number of channels."""
         self._scale, self._offset = None, None
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x * scale + offset."""
         ops.rescaling_forward(x, *self._factors(x.shape[-1]), out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy * scale."""
         if dx is not None:

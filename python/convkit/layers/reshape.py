@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.parameters import Shape
-from .base import LayerOptions, ViewLayer
+from .base import LayerOptions
 from .checks import MOST_SIZES
+from .view_layer import ViewLayer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -9,7 +9,7 @@ from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format, positive_pair
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,7 +31,7 @@ class UpSampling2D(Layer):
     """
 
     operation = "upsampling2d"
-    repeats = True
+    capturable = True
     shaping = Layer.shaping | {"data_format", "size"}
 
     def __init__(
@@ -59,12 +59,18 @@ class UpSampling2D(Layer):
         rows, columns = self.size
         return (input_shape[0], height * rows, width * columns, channels)
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the larger images."""
         ops.upsampling2d_forward(x, self.size, interpolation=self.interpolation, out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = what each pixel gave to all others, summed."""
         if dx is not None:

@@ -9,7 +9,7 @@ from .. import ops
 from ..core.parameters import Array, Shape
 from .base import Layer, LayerOptions
 from .checks import check_data_format, check_sides
-from .run import Run
+from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -48,12 +48,18 @@ class ZeroPadding2D(Layer):
         rows, columns = (sum(sides) for sides in self.padding)
         return (input_shape[0], height + rows, width + columns, channels)
 
-    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], run: Run) -> None:
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x with its zeros."""
         ops.zero_padding2d_forward(x, self.padding, out=y)
 
     def backward(
-        self, x: Array, y: Array, dy: Array, dx: Array | None, saved: tuple[Array, ...], run: Run
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
     ) -> None:
         """dx = dy without the zeros' gradients."""
         if dx is not None:

@@ -55,8 +55,8 @@ class Optimizer(Capturable, Configurable):
         learning_rate: that of the next step.
         iterations: how many steps were made.
         slots: the optimizer's memory by name, flat arrays in the layout of `store.values`.
-        repeats: `update` is a native call that depends on nothing but the arrays and the
-            attributes, so that a plan may remember it. Not inherited.
+        capturable: `update` is a native call that depends on nothing but the arrays and the
+            attributes, so that a plan may capture it. Not inherited.
     """
 
     slot_names: tuple[str, ...] = ()
@@ -244,7 +244,7 @@ class SGD(Optimizer):
         name: by default `SGD`.
     """
 
-    repeats = True
+    capturable = True
     _derived = ("slot_names",)
 
     def __init__(
@@ -286,7 +286,7 @@ class Adam(Optimizer):
     """
 
     slot_names = ("momentum", "velocity")
-    repeats = True
+    capturable = True
 
     def __init__(
         self,
@@ -331,7 +331,7 @@ class RMSprop(Optimizer):
         name: by default `rmsprop`.
     """
 
-    repeats = True
+    capturable = True
     _derived = ("slot_names",)
 
     def __init__(
@@ -375,7 +375,7 @@ class AdamW(Adam):
         name: by default `adamw`.
     """
 
-    repeats = True
+    capturable = True
 
     def __init__(
         self,

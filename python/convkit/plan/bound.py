@@ -1,4 +1,4 @@
-"""A plan's steps tied to the arrays of one batch size, and what is remembered of native calls."""
+"""A plan's steps tied to the arrays of one batch size, and its native calls, captured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from .. import ops, regularizers
 from ..core import changes
 from ..core.parameters import Array, Parameter
-from ..layers.run import Run
+from ..layers.step_context import StepContext
 from ..ops._calls import Calls, as_one_operation, count_step
 from ..optimizers import Optimizer
 from .origin import Origin
@@ -22,7 +22,9 @@ from .origin import Origin
 if TYPE_CHECKING:
     from .plan import Head, Plan
 
-RunSteps = tuple[Callable[[Run], None], bool]  # what to call, and whether it can be replayed
+RunSteps = tuple[
+    Callable[[StepContext], None], bool
+]  # what to call, and whether it can be replayed
 
 
 class BoundSteps:
@@ -34,39 +36,42 @@ class BoundSteps:
     same settings, whatever `convkit.runtime` sets meanwhile.
 
     Attributes:
-        runs: methods with their arrays, which ask Python every time.
-        repeats: whether they are native calls that depend on nothing but the arrays and what has a
-            generation (`convkit.core.changes`).
+        runs: methods with their arrays, which go through Python every time.
+        capturable: whether they are native calls that depend on nothing but the arrays and what has
+            a generation (`convkit.core.changes`).
     """
 
-    __slots__ = ("_calls", "_count", "_generations", "_origin", "_run", "repeats", "runs")
+    __slots__ = ("_calls", "_context", "_count", "_generations", "_origin", "capturable", "runs")
 
     def __init__(
-        self, runs: list[Callable[[Run], None]], repeats: bool, origin: Origin | None = None
+        self,
+        runs: list[Callable[[StepContext], None]],
+        capturable: bool,
+        origin: Origin | None = None,
     ) -> None:
         self.runs = runs
-        self.repeats = repeats
+        self.capturable = capturable
         self._origin = origin or Origin()
         self._calls: Calls | None = None
         self._generations: list[int] = []
         self._count = -1  # of all changes in the process when the generations were compared
-        self._run: Run | None = None
+        self._context: StepContext | None = None
 
-    def __call__(self, run: Run) -> None:
+    def __call__(self, context: StepContext) -> None:
         """Run the steps."""
         if (
             self._calls
-            and self._run is run
+            and self._context is context
             and (self._count == changes.count or self._is_current())
         ):
             self._calls.replay()
-        elif self.repeats:
+        elif self.capturable:
             count, generations, calls = changes.count, self._origin.generations(), Calls()
-            calls.capture(self.run_methods, run)
-            self._calls, self._run = calls, run
+            calls.capture(self.run_methods, context)
+            self._calls, self._context = calls, context
             self._count, self._generations = count, generations
         else:
-            as_one_operation(self.run_methods, run)
+            as_one_operation(self.run_methods, context)
 
     def _is_current(self) -> bool:
         """Whether nothing changed that the captured calls depend on."""
@@ -80,16 +85,16 @@ class BoundSteps:
         """Forget the native calls: an array of theirs was replaced."""
         self._calls = None
 
-    def run_methods(self, run: Run) -> None:
+    def run_methods(self, context: StepContext) -> None:
         """Run the steps by their methods."""
         for each in self.runs:
-            each(run)
+            each(context)
 
     @classmethod
     def together(cls, runs: Iterable[RunSteps], origin: Origin) -> list[BoundSteps]:
         """The steps in as few pieces as can be captured."""
         by_kind = groupby(runs, key=itemgetter(1))
-        return [cls([run for run, _ in group], repeats, origin) for repeats, group in by_kind]
+        return [cls([run for run, _ in group], capturable, origin) for capturable, group in by_kind]
 
 
 class BoundHead:
@@ -139,7 +144,7 @@ class Bound:
         runs: list[RunSteps] = []
         for step in plan.steps:
             if not step.stage.is_view(plan.training):
-                runs.append((step.forward(n), step.stage.repeats))
+                runs.append((step.forward(n), step.stage.capturable))
         for head, own in zip(plan.heads, self.heads, strict=True):
             runs += _loss(head, own, n)
         for step in reversed(plan.steps):
@@ -147,7 +152,7 @@ class Bound:
         if plan.regularized:
             runs.append((partial(_regularize, weakref.ref(self), plan.regularized), False))
         if plan.optimizer is not None:
-            runs.append((partial(_update, plan.optimizer), plan.optimizer.repeats))
+            runs.append((partial(_update, plan.optimizer), plan.optimizer.capturable))
         self.steps = BoundSteps.together(runs, plan.origin)
 
     @property
@@ -179,16 +184,16 @@ class Bound:
             for steps in self.steps:
                 steps.invalidate()
 
-    def __call__(self, run: Run) -> None:
+    def __call__(self, context: StepContext) -> None:
         """Let the batch go through all steps."""
         if len(self.steps) == 1:
-            self.steps[0](run)
+            self.steps[0](context)
         else:
-            as_one_operation(self._in_turn, run)
+            as_one_operation(self._in_turn, context)
 
-    def _in_turn(self, run: Run) -> None:
+    def _in_turn(self, context: StepContext) -> None:
         for steps in self.steps:
-            steps(run)
+            steps(context)
 
 
 # The steps that a `Bound` holds do not hold it: dropped, its arrays are freed at once.
@@ -203,7 +208,9 @@ def _loss(head: Head, own: BoundHead, n: int) -> list[RunSteps]:
     else:
         arrays = {"probs": own.output, "losses": own.losses, "dlogits": gradient}
         compute = partial(head.of.loss.compute_from_logits, logits, **arrays)
-    runs: list[RunSteps] = [(partial(_run_loss, weakref.ref(own), compute), head.of.loss.repeats)]
+    runs: list[RunSteps] = [
+        (partial(_run_loss, weakref.ref(own), compute), head.of.loss.capturable)
+    ]
     if own.weight != 1.0:
         factors = np.full(shape[-1], own.weight, np.float32)
         scale = partial(ops.rescaling_backward, gradient, factors, out=gradient)
@@ -214,25 +221,27 @@ def _loss(head: Head, own: BoundHead, n: int) -> list[RunSteps]:
     return runs
 
 
-def _run(call: Callable[[], object], run: Run) -> None:
+def _run(call: Callable[[], object], context: StepContext) -> None:
     call()
 
 
-def _run_loss(of: weakref.ref[BoundHead], compute: Callable[..., Array], run: Run) -> None:
+def _run_loss(
+    of: weakref.ref[BoundHead], compute: Callable[..., Array], context: StepContext
+) -> None:
     head = of()
     assert head is not None
     assert head.targets is not None, "a batch's targets come before its steps"
     compute(head.targets, sample_weight=head.sample_weight)
 
 
-def _regularize(of: weakref.ref[Bound], parameters: list[Parameter], run: Run) -> None:
+def _regularize(of: weakref.ref[Bound], parameters: list[Parameter], context: StepContext) -> None:
     bound = of()
     assert bound is not None
     bound.penalty = regularizers.penalty(parameters, add_gradients=True)
 
 
-def _update(optimizer: Optimizer, run: Run) -> None:
-    count_step(run.step, optimizer.steps_made)
+def _update(optimizer: Optimizer, context: StepContext) -> None:
+    count_step(context.step, optimizer.steps_made)
     optimizer.update_all()
 
 

@@ -47,7 +47,7 @@ class FusedActivation:
         self.dx_over_x = layer.dx_over_x
         self.adds_to_dx = layer.adds_to_dx
         self.keeps_output = layer.epilogue_keeps_output
-        self.repeats = layer.repeats
+        self.capturable = layer.capturable
         self.saved_arrays = layer.saved_arrays
         self.output_sizes = layer.output_sizes
         self.forward = partial(layer.forward, activation=self.activation)

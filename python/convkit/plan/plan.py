@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from .. import ops, runtime
 from ..core.parameters import Array, Parameter
-from ..layers.run import Run
+from ..layers.step_context import StepContext
 from ..optimizers import Optimizer
 from .bound import Bound, RunSteps
 from .fusion import LossHead
@@ -85,7 +85,7 @@ class Step(NamedTuple):
         )
         return (x if self.stage.merges else x[0]), self.y.view((n, *self.output_sizes)), saved
 
-    def forward(self, n: int) -> Callable[[Run], None]:
+    def forward(self, n: int) -> Callable[[StepContext], None]:
         """The stage's method with its arrays for n samples."""
         return partial(self.stage.forward, *self.arrays(n))
 
@@ -98,7 +98,7 @@ class Step(NamedTuple):
                 _, y, saved = step.arrays(n)
                 stage = cast(Recomputing, step.stage)
                 call = partial(stage.recompute, buffer.view(y.shape), saved)
-                runs.append((call, step.stage.repeats))
+                runs.append((call, step.stage.capturable))
         return runs
 
     def backward(self, n: int) -> list[RunSteps]:
@@ -124,7 +124,7 @@ class Step(NamedTuple):
                     (parameter, buffer.view(parameter.shape)) for parameter, buffer in self.shared
                 ]
                 call = partial(_add_gradients, call, shared)
-            runs.append((call, self.stage.repeats))
+            runs.append((call, self.stage.capturable))
         for buffer, dx, shape in zip(self.add_to, gradients, shapes, strict=True):
             if buffer is not None:
                 sums = buffer.view(shape)
@@ -132,16 +132,18 @@ class Step(NamedTuple):
         return runs
 
 
-def _add(sums: Array, part: Array, run: Run) -> None:
+def _add(sums: Array, part: Array, context: StepContext) -> None:
     ops.add(sums, part, out=sums)
 
 
 def _add_gradients(
-    backward: Callable[[Run], None], again: list[tuple[Parameter, Array]], run: Run
+    backward: Callable[[StepContext], None],
+    again: list[tuple[Parameter, Array]],
+    context: StepContext,
 ) -> None:
     """Run a backward pass, and add the gradients of some parameters to what is there."""
     with Parameter.gradients_in(again):
-        backward(run)
+        backward(context)
     for parameter, part in again:
         ops.add(parameter.gradient, part, out=parameter.gradient)
 

@@ -19,7 +19,7 @@ from ..callbacks import CallbackList, Logs
 from ..core.parameters import Array, Parameter, ParameterStore
 from ..core.warn import warn
 from ..layers.graph import Graph
-from ..layers.run import INFERENCE, Run
+from ..layers.step_context import INFERENCE, StepContext
 from ..ops._calls import ModelLock
 from ..plan import Bound, Plan, lower
 from .batches import Batches
@@ -102,7 +102,7 @@ class Engine:
         self.training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
         self._idle: dict[str, list[Plan]] = {"test": [], "predict": []}  # plans ready for use
-        self._run = Run(training=True)
+        self._run = StepContext(training=True)
 
     @property
     def graph(self) -> Graph:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 
-class Run:
+class StepContext:
     """What a pass over the layers depends on besides its arrays.
 
     The numbers are arrays, uint64 of shape (1,), so that replayed calls read them again.
@@ -27,7 +27,7 @@ class Run:
         self.step = np.array([step], np.uint64)
 
 
-INFERENCE = Run()
+INFERENCE = StepContext()
 
 
 class SavedArray:
