@@ -2,6 +2,7 @@
 
 from .bound import Bound, BoundSteps
 from .lowering import Target, lower
-from .plan import Plan, Step
+from .plan import Plan
+from .step import Step
 
 __all__ = ["Bound", "BoundSteps", "Plan", "Step", "Target", "lower"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -18,13 +18,8 @@ from ..layers.step_context import StepContext
 from ..ops._calls import Calls, as_one_operation, count_step
 from ..optimizers import Optimizer
 from .origin import Origin
-
-if TYPE_CHECKING:
-    from .plan import Head, Plan
-
-RunSteps = tuple[
-    Callable[[StepContext], None], bool
-]  # what to call, and whether it can be replayed
+from .step import Buffer, Head, RunSteps, Step
+from .values import Sizes
 
 
 class BoundSteps:
@@ -123,6 +118,19 @@ class BoundHead:
         return self.targets is not before[0] or self.sample_weight is not before[1]
 
 
+class BindablePlan(Protocol):
+    """What a `Bound` reads of a plan; see `Plan`."""
+
+    training: bool
+    inputs: list[tuple[Buffer, Sizes]]
+    outputs: list[tuple[Buffer, Sizes]]
+    steps: list[Step]
+    heads: list[Head]
+    regularized: list[Parameter]
+    optimizer: Optimizer | None
+    origin: Origin
+
+
 class Bound:
     """A plan's steps tied to the arrays of one batch size.
 
@@ -136,7 +144,7 @@ class Bound:
             gradients of all parameters, those of the penalties, and the optimizer's update.
     """
 
-    def __init__(self, plan: Plan, n: int) -> None:
+    def __init__(self, plan: BindablePlan, n: int) -> None:
         self.inputs = tuple(buffer.view((n, *sizes)) for buffer, sizes in plan.inputs)
         self.outputs = tuple(buffer.view((n, *sizes)) for buffer, sizes in plan.outputs)
         self.heads = tuple(BoundHead(head, n) for head in plan.heads)

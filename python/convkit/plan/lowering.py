@@ -34,7 +34,8 @@ from . import fusion
 from .fusion import LossHead
 from .memory import END, Memory, Slot
 from .origin import Origin
-from .plan import Buffer, Head, Plan, Step
+from .plan import Plan
+from .step import Buffer, Head, Step
 from .values import Op, Sizes, Trace, Value
 
 # Bytes of all outputs from which on not all are kept. A smaller plan is no burden, and nearer to
