@@ -130,7 +130,7 @@ def get(identifier: str | Regularizer | dict[str, Any] | None) -> Regularizer | 
     raise unknown("regularizer", identifier, _BY_NAME)
 
 
-class HasWeights(Protocol):
+class _HasWeights(Protocol):
     """A layer, of which the weights are asked."""
 
     @property
@@ -138,7 +138,7 @@ class HasWeights(Protocol):
         """The parameters that training changes."""
 
 
-def regularized(layers: Sequence[HasWeights]) -> list[Parameter]:
+def regularized(layers: Sequence[_HasWeights]) -> list[Parameter]:
     """The parameters that have a penalty: those with a regularizer, unless they are frozen."""
     weights = (parameter for layer in layers for parameter in layer.trainable_weights)
     return [parameter for parameter in weights if parameter.regularizer is not None]

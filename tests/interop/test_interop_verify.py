@@ -16,7 +16,7 @@ import pytest
 import convkit
 from compare import Array
 from convkit import interop, layers
-from convkit.interop import verify as subject
+from convkit.operators import verify as subject
 from some_models import ZOO, images, of_line, small_cnn, trained
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .packages import package
+from ..core.packages import package
 
 if TYPE_CHECKING:
     import torch

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, layers, regularizers
+from ..core.packages import package
 from ..core.parameters import Array
 from ..models import Model
-from .packages import package
 
 # The table: a layer of both libraries is one entry, with the arguments that both have.
 _WINDOW = ("strides", "padding")

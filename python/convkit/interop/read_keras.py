@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import layers
+from ..core.packages import package
 from ..core.parameters import Array, Shape
 from ..layers.graph import Tensor
 from ..models import Model, Sequential
+from ..operators.verify import verify as compare
 from .keras import check_calls, error, read_layer, run
 from .keras_operations import of_applications, read_operation, scaled_sum
-from .packages import package
-from .verify import verify as compare
 
 if TYPE_CHECKING:
     import keras

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.packages import package
 from ..core.parameters import Array
 from ..models import Model
-from .assemble import Source, assemble
+from ..operators.assemble import Source, assemble
+from ..operators.operator import Operator
+from ..operators.verify import verify as compare
 from .check_torch import described, leaves, module_error, needs_trace
-from .operators import Operator
-from .packages import package
 from .run_torch import run
 from .trace_torch import from_module
-from .verify import verify as compare
 
 if TYPE_CHECKING:
     import torch

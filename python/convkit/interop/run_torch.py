@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.packages import package
 from ..core.parameters import Array
-from .packages import package
 
 
 def run(network: Any, x: Array) -> Array:

@@ -6,16 +6,15 @@ import copy
 import io
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from ..core.packages import package
 from ..core.parameters import Array
 from ..models import Model
-from .packages import package
+from ..operators.verify import verify as compare
 from .run_torch import compute, evaluating
-from .verify import verify as compare
 
 _BATCH = 2  # that the module is traced with
 _OPSET = 20
@@ -30,8 +29,8 @@ def from_module(module: Any, shapes: Sequence[tuple[int, ...]], verify: bool) ->
         verify: whether both are tried on the same random batch.
     """
     onnx = package("onnx")
-    # By its name, for it stands on this package.
-    importer = import_module(f"{__name__.partition('.')[0]}.onnx.importer")
+    from ..onnx import importer  # here, for it imports that package
+
     what = f"the PyTorch module {type(module).__name__}"
     proto = onnx.load_from_string(_exported(module, shapes, what))
     try:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import layers
+from ..core.packages import package
 from ..models import Model, Sequential
+from ..operators.verify import verify as compare
 from .keras import run, write_layer
-from .packages import package
-from .verify import verify as compare
 
 if TYPE_CHECKING:
     import keras

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.packages import package
 from ..core.parameters import Array
 from ..models import Sequential
-from .decompose import decompose
-from .operators import Operator
-from .packages import package
+from ..operators.decompose import decompose
+from ..operators.operator import Operator
+from ..operators.verify import verify as compare
 from .run_torch import run
-from .verify import verify as compare
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from ..interop.packages import package
+from ..core.packages import package
 from ..models import Model
 
 __all__ = ["export", "load"]

@@ -12,11 +12,11 @@ from onnx import helper, numpy_helper
 
 from ..core.files import write_atomically
 from ..core.parameters import Array, Shape
-from ..interop.calls import Calls
-from ..interop.decompose import decompose
-from ..interop.operators import Operator
-from ..interop.verify import verify as compare
 from ..models import Model
+from ..operators.calls import Calls
+from ..operators.decompose import decompose
+from ..operators.operator import Operator
+from ..operators.verify import verify as compare
 from .runner import runner
 
 if TYPE_CHECKING:

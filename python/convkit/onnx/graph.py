@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 
 from ..core.parameters import Array
-from ..interop.assemble import Source
-from ..interop.operators import ACTIVATIONS, Operator, to_channels_first
+from ..operators.assemble import Source
+from ..operators.operator import ACTIVATIONS, Operator, to_channels_first
 from .constants import check_constant, constant_array, folded
 from .node import Node
 from .nodes import operators_of

@@ -14,10 +14,10 @@ from google.protobuf.message import DecodeError
 
 from ..core.files import open_regular
 from ..core.parameters import Array
-from ..interop.assemble import assemble
-from ..interop.calls import Calls
-from ..interop.verify import verify as compare
 from ..models import Model
+from ..operators.assemble import assemble
+from ..operators.calls import Calls
+from ..operators.verify import verify as compare
 from .constants import check_constant
 from .graph import DOMAINS, FileGraph, reading_channels_last
 from .runner import essential, runner

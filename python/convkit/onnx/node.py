@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from ..core.parameters import Array
-from ..interop.operators import Operator
+from ..operators.operator import Operator
 from .constants import constant_array
 
 Sizes = tuple[int | str | None, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..interop.operators import Operator, Pads, to_channels_first, to_channels_last
+from ..operators.operator import Operator, Pads, to_channels_first, to_channels_last
 from ..ops._window import resolve
 from .node import Node, Sizes
 

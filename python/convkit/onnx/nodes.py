@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from ..core.parameters import Array
-from ..interop.operators import Operator
+from ..operators.operator import Operator
 from . import node_windows as windows
 from .node import Node, Sizes, decimal
 

@@ -14,7 +14,7 @@ from ..core import random
 from ..core.parameters import Array
 from ..layers.naming import automatic_name
 from ..models import Model, Sequential
-from .operators import Operator, to_channels_first, to_channels_last
+from .operator import Operator, to_channels_first, to_channels_last
 
 # Layers whose output has no value below 0 if their inputs have none.
 _SIGN_KEEPING = (

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import layers
 from .assembly import Assembly, Value
-from .operators import ACTIVATIONS, Operator
+from .operator import ACTIVATIONS, Operator
 
 # Layers that can have an activation, and a bias.
 WEIGHTED = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.Dense)

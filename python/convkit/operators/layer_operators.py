@@ -12,7 +12,7 @@ import numpy as np
 from .. import layers
 from ..core.parameters import Array
 from ..ops._window import resolve
-from .operators import ACTIVATIONS, Operator, order_is_one, to_channels_first
+from .operator import ACTIVATIONS, Operator, order_is_one, to_channels_first
 from .place import Place
 
 # Layers that cannot tell in which order the values of a row stand.

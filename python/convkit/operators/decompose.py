@@ -11,7 +11,7 @@ from ..models import Model
 from . import merge_operators as _merge_operators  # noqa: F401 (which fills the table)
 from .calls import Call, Calls
 from .layer_operators import BLIND, operators_of, unknown
-from .operators import IN_TRAINING, Operator, to_channels_first, to_channels_last
+from .operator import IN_TRAINING, Operator, to_channels_first, to_channels_last
 from .place import Place
 
 

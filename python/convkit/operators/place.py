@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..core.parameters import Array
-from .operators import Operator, order_is_one, to_channels_first, to_channels_last
+from .operator import Operator, order_is_one, to_channels_first, to_channels_last
 
 
 class Place:

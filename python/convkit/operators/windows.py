@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..ops._window import resolve
-from .operators import Operator, Pads
+from .operator import Operator, Pads
 
 NO_PADS: Pads = (0, 0, 0, 0)
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 from .. import layers
 from .layer_operators import operators_of
-from .operators import Operator, to_channels_first, to_channels_last
+from .operator import Operator, to_channels_first, to_channels_last
 from .place import Place
 
 # Of two inputs, and of more; "" where two are taken at a time.

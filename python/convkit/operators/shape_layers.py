@@ -7,7 +7,7 @@ from dataclasses import replace
 from .. import layers
 from .assembly import Assembly, Value
 from .functions import product
-from .operators import Operator, order_is_one, to_channels_first
+from .operator import Operator, order_is_one, to_channels_first
 from .window_layers import reshaped
 
 

@@ -11,7 +11,7 @@ from .. import layers
 from ..core.parameters import Array
 from .assembly import Assembly, Value
 from .functions import WEIGHTED, scaled
-from .operators import Operator
+from .operator import Operator
 
 
 def check_vectors(operator: Operator, vectors: Sequence[Array], length: int) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..models import Model
 from . import functions, row_layers, shape_layers, window_layers
 from .assembly import Assembly, Value
-from .operators import Operator
+from .operator import Operator
 
 
 class Source(NamedTuple):

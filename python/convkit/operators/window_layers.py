@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import layers
 from .assembly import Assembly, Value
-from .operators import Operator, Pads, order_is_one
+from .operator import Operator, Pads, order_is_one
 from .row_layers import check_vectors
 from .windows import NO_PADS, Windows, add_pads, signed_pads, windows_of
 
