@@ -1,30 +1,35 @@
-"""A convkit model as PyTorch's nn.Sequential: `read_torch` says what differs."""
+"""A convkit model as a PyTorch module: `read_torch` says what differs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..core.packages import package
 from ..core.parameters import Array
-from ..models import Sequential
+from ..layers.graph import one_or_all
+from ..models import Model
 from ..operators.decompose import decompose
 from ..operators.operator import Operator
 from ..operators.verify import verify as compare
-from .run_torch import run
+from .run_torch import compute
 
 if TYPE_CHECKING:
     import torch
 
 
-def to_torch(model: Sequential, *, verify: bool = True) -> torch.nn.Sequential:
-    """Make an nn.Sequential of a convkit model, with its weights.
+def to_torch(model: Model, *, verify: bool = True) -> torch.nn.Module:
+    """Make a PyTorch module of a convkit model, with its weights.
 
-    It takes channels-first images, and is in evaluation mode; call `.train()` to train it. What the
-    model predicts for x, it makes of `torch.from_numpy(x).permute(0, 3, 1, 2)`. Where the model's
-    result is images, its own is channels-first. PyTorch's random numbers are as before afterwards.
+    A chain of what torch.nn has becomes an nn.Sequential, anything else an nn.Module that calls
+    modules by the names of the layers; a layer that is called several times is one module. It takes
+    channels-first images, and is in evaluation mode; call `.train()` to train it. What the model
+    predicts for x, it makes of `torch.from_numpy(x).permute(0, 3, 1, 2)`; it takes several inputs
+    in the model's order, and gives several outputs as a tuple. Where the model's result is images,
+    its own is channels-first. PyTorch's random numbers are as before afterwards.
 
     Args:
         model: built, with weights.
@@ -40,29 +45,89 @@ def to_torch(model: Sequential, *, verify: bool = True) -> torch.nn.Sequential:
     with torch.random.fork_rng(devices=[]):  # modules are made with random weights
         network = _network(model, torch.nn)
     if verify:
-        compare(model, lambda x: run(network, x), "its copy in PyTorch")
+        compare(model, lambda x: _results(network, x), "its copy in PyTorch")
     return network
 
 
-def _network(model: Sequential, nn: Any) -> torch.nn.Sequential:
-    if model.graph.as_chain() is None:
-        raise ValueError(
-            f'model "{model.name}" has branches, layers that are called several times, or several '
-            f"inputs or outputs, and only a chain of layers can be converted to an nn.Sequential; "
-            f"write it with convkit.onnx.export"
-        )
-    operators = decompose(model, channels_first=True).operators
-    modules: list[Any] = []
-    rank = len(model.input_shape)
-    for operator in operators:
+def _results(network: Any, x: Any) -> Any:
+    """What the network makes of one array or several, all channels-last, and channels-last."""
+    given = [np.moveaxis(each, -1, 1) for each in (x if isinstance(x, list) else [x])]
+    return one_or_all([np.moveaxis(each, 1, -1) for each in compute(network, given)])
+
+
+def _network(model: Model, nn: Any) -> torch.nn.Module:
+    operators, inputs, outputs = decompose(model, channels_first=True)
+    ranks = {
+        name: len(tensor.shape) for name, tensor in zip(inputs, model.graph.inputs, strict=True)
+    }
+    steps: list[tuple[Operator, list[Any]]] = []
+    made: dict[tuple[Any, ...], list[Any]] = {}  # one layer's, by its arrays
+    for operator in _with_bias(operators):
         write = _WRITERS.get(operator.op)
         if write is None:
-            raise operator.error("PyTorch has no module that does this")
-        modules += write(nn, operator, rank)
+            raise operator.error(
+                "it is not converted to a PyTorch module; write the model with convkit.onnx.export"
+            )
+        rank = max(ranks[name] for name in operator.inputs)
+        key = (operator.op, rank, *map(id, operator.arrays))
+        modules = made.get(key) if operator.arrays else None
+        if modules is None:
+            modules = made[key] = write(nn, operator, rank)
+        steps.append((operator, modules))
         if operator.op in ("Flatten", "Reshape"):
             rank = 1 + len(operator.attributes.get("sizes", (0,)))
-    network: torch.nn.Sequential = nn.Sequential(*modules)
-    return network.eval()
+        ranks[operator.output] = rank
+    chain = [each for _, own in steps for each in own]
+    if model.graph.as_chain() is not None and all(hasattr(nn, type(m).__name__) for m in chain):
+        sequential: torch.nn.Sequential = nn.Sequential(*chain)
+        return sequential.eval()
+    return _graph(steps, inputs, outputs)
+
+
+def _graph(
+    steps: list[tuple[Operator, list[Any]]], inputs: list[str], outputs: list[str]
+) -> torch.nn.Module:
+    """A module that calls those of the steps on each other's results."""
+    from .torch_modules import Network  # here, for it imports PyTorch
+
+    modules: dict[str, Any] = {}
+    names: dict[int, str] = {}
+    calls: list[tuple[str, tuple[str, ...], str]] = []
+    same: dict[str, str] = {}  # what passes a tensor on, to the tensor
+    for operator, own in steps:
+        read = tuple(same.get(name, name) for name in operator.inputs)
+        if not own:
+            same[operator.output] = read[0]
+        for index, module in enumerate(own):
+            title = operator.name.replace("/", "_").replace(".", "_")
+            name = names.setdefault(id(module), f"{title}_{index}" if len(own) > 1 else title)
+            modules[name] = module
+            last = index == len(own) - 1
+            result = operator.output if last else f"{operator.output}/{index}"
+            calls.append((name, read, result))
+            read = (result,)
+    results = [same.get(name, name) for name in outputs]
+    return cast("torch.nn.Module", Network(modules, calls, inputs, results).eval())
+
+
+def _with_bias(operators: Sequence[Operator]) -> Iterator[Operator]:
+    """The operators; the bias behind a product of rows is an array of the product's."""
+    waiting: Operator | None = None
+    for operator in operators:
+        is_bias = operator.op == "Add" and operator.name.endswith("/bias")
+        if waiting is not None and is_bias and operator.inputs == (waiting.output,):
+            arrays = (*waiting.arrays, *operator.arrays)
+            operator = replace(waiting, arrays=arrays, output=operator.output)
+            waiting = None
+        if waiting is not None:
+            yield waiting
+            waiting = None
+        if operator.op == "MatMul" and len(operator.arrays) == 1:
+            waiting = operator
+        else:
+            yield operator
+    if waiting is not None:
+        yield waiting
 
 
 def _to_conv2d(nn: Any, operator: Operator, rank: int) -> list[Any]:
@@ -153,13 +218,78 @@ def _to_prelu(nn: Any, operator: Operator, rank: int) -> list[Any]:
     return [module]
 
 
+def _to_conv2d_transpose(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    given, (kernel, *bias) = operator.attributes, operator.arrays
+    top, left, bottom, right = given["pads"]
+    even = (top, left) == (bottom, right)
+    module = nn.ConvTranspose2d(
+        kernel.shape[0],
+        kernel.shape[1] * given["group"],
+        given["kernel_shape"],
+        stride=given["strides"],
+        padding=(top, left) if even else 0,
+        output_padding=given["output_padding"],
+        dilation=given["dilations"],
+        groups=given["group"],
+        bias=bool(bias),
+    )
+    _assign(module, weight=kernel, bias=bias)
+    return [module] if even else [module, nn.ZeroPad2d((-left, -right, -top, -bottom))]
+
+
+def _to_layernorm(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    scale, *shift = operator.arrays
+    module = nn.LayerNorm(scale.shape, operator.attributes["epsilon"], bias=bool(shift))
+    _assign(module, weight=scale, bias=shift)
+    return [module]
+
+
+def _to_upsample(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    mode = "nearest" if operator.attributes["mode"] == "nearest" else "bilinear"
+    return [nn.Upsample(scale_factor=tuple(map(float, operator.attributes["factors"])), mode=mode)]
+
+
+def _to_combine(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    """Of a tensor and a constant, or of several tensors."""
+    from . import torch_modules  # here, for it imports PyTorch
+
+    if not operator.arrays:
+        return [torch_modules.Combine(operator.op)]
+    value = package("torch").from_numpy(np.array(operator.arrays[0], order="C"))
+    if value.ndim == 1 and rank > 2:  # one for each channel
+        value = value.reshape(-1, *(1,) * (rank - 2))
+    return [torch_modules.WithConstant(operator.op, value)]
+
+
+def _to_concatenate(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    from .torch_modules import Concatenate  # here, for it imports PyTorch
+
+    return [Concatenate(operator.attributes["axis"])]
+
+
+def _to_permute(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    from .torch_modules import Permute  # here, for it imports PyTorch
+
+    return [Permute(operator.attributes["perm"])]
+
+
+def _to_exponential(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    from .torch_modules import Exponential  # here, for it imports PyTorch
+
+    return [Exponential()]
+
+
 _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
+    "Add": _to_combine,
     "AveragePool": _to_pool2d,
     "BatchNormalization": _to_batchnorm,
     "Clip": _to_clip,
+    "Concat": _to_concatenate,
     "Conv": _to_conv2d,
+    "ConvTranspose": _to_conv2d_transpose,
     "Dropout": lambda nn, operator, rank: [nn.Dropout(operator.attributes["ratio"])],
     "Elu": lambda nn, operator, rank: [nn.ELU(operator.attributes["alpha"])],
+    "Exp": _to_exponential,
     "Flatten": lambda nn, operator, rank: [nn.Flatten()],
     "Gelu": _to_gelu,
     "Gemm": _to_linear,
@@ -168,14 +298,21 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "HardSigmoid": lambda nn, operator, rank: [nn.Hardsigmoid()],
     "HardSwish": lambda nn, operator, rank: [nn.Hardswish()],
     "Identity": lambda nn, operator, rank: [],
+    "LayerNormalization": _to_layernorm,
     "LeakyRelu": lambda nn, operator, rank: [nn.LeakyReLU(operator.attributes["alpha"])],
     "LogSoftmax": lambda nn, operator, rank: [nn.LogSoftmax(operator.attributes["axis"])],
+    "MatMul": _to_linear,
+    "Max": _to_combine,
     "MaxPool": _to_pool2d,
+    "Mean": _to_combine,
+    "Min": _to_combine,
     "Mish": lambda nn, operator, rank: [nn.Mish()],
+    "Mul": _to_combine,
     "PRelu": _to_prelu,
     "Pad": _to_zero_pad2d,
     "Relu": lambda nn, operator, rank: [nn.ReLU()],
     "Reshape": _to_unflatten,
+    "Resize": _to_upsample,
     "Selu": lambda nn, operator, rank: [nn.SELU()],
     "Sigmoid": lambda nn, operator, rank: [nn.Sigmoid()],
     "Softmax": lambda nn, operator, rank: [nn.Softmax(operator.attributes["axis"])],
@@ -183,8 +320,11 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Softsign": lambda nn, operator, rank: [nn.Softsign()],
     "Swish": lambda nn, operator, rank: [nn.SiLU()],
     "SpatialDropout2D": lambda nn, operator, rank: [nn.Dropout2d(operator.attributes["ratio"])],
+    "Sub": _to_combine,
+    "Sum": _to_combine,
     "Tanh": lambda nn, operator, rank: [nn.Tanh()],
     "ThresholdedRelu": lambda nn, operator, rank: [nn.Threshold(operator.attributes["alpha"], 0.0)],
+    "Transpose": _to_permute,
 }
 
 

@@ -89,9 +89,9 @@ def constant_array(tensor: TensorProto) -> Array:
 
 # What may be computed of constants alone, with a bound on how many values it makes of so many.
 _FOLDED: dict[str, Callable[[list[int]], int]] = {
-    **dict.fromkeys(("Add", "Div", "Gather", "Mul", "Sub"), math.prod),
+    **dict.fromkeys(("Add", "Div", "Gather", "Mod", "Mul", "Sub"), math.prod),
     **dict.fromkeys(("Cast", "Concat", "Reshape", "Slice", "Squeeze"), sum),
-    **dict.fromkeys(("Transpose", "Unsqueeze"), sum),
+    **dict.fromkeys(("ConstantOfShape", "Shape", "Transpose", "Unsqueeze"), sum),
 }
 _MOST_FOLDED = 4096  # values, but for a transposition
 
@@ -111,6 +111,10 @@ def folded(
     if bound(sizes) > _MOST_FOLDED and node.op_type != "Transpose":
         return None
     arrays = {name: constant_array(tensor) for name, tensor in given.items()}
+    if node.op_type == "ConstantOfShape":  # as many as the numbers say
+        wanted = [int(size) for array in arrays.values() for size in array.reshape(-1)]
+        if any(size < 0 for size in wanted) or math.prod(wanted) > _MOST_FOLDED:
+            return None
     if node.op_type == "Transpose":
         perm = [list(each.ints) for each in node.attribute if each.name == "perm"]
         (array,) = arrays.values()

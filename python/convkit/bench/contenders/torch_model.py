@@ -51,10 +51,10 @@ def _label(memory_format: str, bfloat16: bool) -> str:
 
 def _network(model: Sequential, memory: torch.memory_format) -> nn.Sequential:
     """Up to the logits: the softmax at its end belongs to the loss."""
-    *modules, last = to_torch(model)
-    if not isinstance(last, nn.Softmax):
+    copy = to_torch(model)
+    if not isinstance(copy, nn.Sequential) or not isinstance(copy[-1], nn.Softmax):
         raise ValueError(f"the benchmark needs a model that ends in a softmax, received {model!r}")
-    network = nn.Sequential(*modules)
+    network: nn.Sequential = nn.Sequential(*list(copy)[:-1])
     cast(Any, network).to(memory_format=memory)  # PyTorch's own annotations do not know of it
     return network
 
