@@ -322,3 +322,15 @@ def test_a_folder_of_that_name_is_not_a_package(
     monkeypatch.syspath_prepend(tmp_path)
     assert not peers._installed("a_folder_of_pictures")
     assert peers._installed("numpy")
+
+
+def test_graphs_are_measured_beside_pytorch() -> None:
+    skip_without("torch")
+    (case,) = train_cases(["resnet20"], batch_size=4, contenders=["torch"])
+    losses = {side: [loss_of(call()) for _ in range(2)] for side, call in case.calls.items()}
+    assert list(losses) == [CONVKIT, "torch nchw", "torch channels_last"]
+    for side in losses:
+        np.testing.assert_allclose(losses[side][0], losses[CONVKIT][0], rtol=1e-4)
+        assert losses[side][1] != losses[side][0], "it does not train"
+    with pytest.raises(ValueError, match="only chains of layers are unrolled for NumPy"):
+        list(train_cases(["resnet20"], batch_size=4, contenders=["numpy-tuned"]))

@@ -19,7 +19,7 @@ from .processes import memory_cases, startup_cases
 from .profile import accounts
 from .roofline import save_roofline
 from .scaling import scaling_cases
-from .shapes import MODELS, layer_shapes
+from .shapes import GRAPHS, MODELS, layer_shapes
 from .style import new_figure
 from .train import train_cases
 
@@ -82,6 +82,7 @@ class Command:
         contenders: who can take part.
         batch_sizes: the default, of one value where the command takes one; none where it has none.
         models: whether there is a choice of models.
+        graphs: whether graphs are among them, beside contenders that are not of NumPy.
     """
 
     title: str
@@ -90,6 +91,7 @@ class Command:
     contenders: tuple[str, ...] = ()
     batch_sizes: tuple[int, ...] = (32,)
     models: bool = True
+    graphs: bool = False
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -100,13 +102,16 @@ COMMANDS: Mapping[str, Command] = {
         _kernels,
         ("numpy-tuned", "torch"),
     ),
-    "train": Command("Training step", "whole training steps of the models", _train, tuple(PEERS)),
+    "train": Command(
+        "Training step", "whole training steps of the models", _train, tuple(PEERS), graphs=True
+    ),
     "infer": Command(
         "Prediction of a batch",
         "prediction of one batch: latency and images per second",
         _infer,
         tuple(PEERS),
         (1, 32, 128),
+        graphs=True,
     ),
     "profile": Command(
         "Where the time of a training step goes",
@@ -118,6 +123,7 @@ COMMANDS: Mapping[str, Command] = {
         "convkit's training step by threads and by batch size",
         _scaling,
         batch_sizes=(16, 32, 64, 128),
+        graphs=True,
     ),
     "memory": Command(
         "Peak memory of training",
@@ -228,9 +234,11 @@ def _add_options(options: argparse.ArgumentParser, command: Command) -> None:
         options.add_argument(
             "--models",
             nargs="+",
-            choices=list(MODELS),
+            choices=[*MODELS, *(GRAPHS if command.graphs else ())],
             default=list(MODELS),
-            help="which of the three (default: all)",
+            help="which of them (default: the three chains)"
+            if command.graphs
+            else "(default: all)",
         )
     if command.batch_sizes:
         several = len(command.batch_sizes) > 1

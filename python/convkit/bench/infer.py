@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from ..models import Sequential
+from ..models import Model
 from .measure import CONVKIT, Call, Case, Facts
 from .peers import NUMPY_PEERS, PEERS
 from .shapes import MODELS, PredictStep
@@ -26,7 +26,7 @@ def infer_cases(
     """A case for each model and batch size, made when its turn comes.
 
     Args:
-        models: names out of `MODELS`.
+        models: names out of `MODELS`, or `GRAPHS` where no contender is of NumPy.
         batch_sizes: each N to measure.
         threads: of PyTorch and Keras; NumPy's BLAS has those that `set_blas_threads` gave it.
         contenders: names out of `peers.PEERS`, all of which must be installed.
@@ -40,6 +40,6 @@ def infer_cases(
         yield Case(f"{name}, batch {batch_size}", "predict", calls, Facts(images=batch_size))
 
 
-def _over_images(step: PredictStep, model: Sequential, batch_size: int) -> Call:
+def _over_images(step: PredictStep, model: Model, batch_size: int) -> Call:
     batches = itertools.cycle(random_batches(sample_shape(model), batch_size))
     return lambda: step(next(batches)[0])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..models import Sequential
+from ..models import Model
 from .contenders import numpy_indexed
 from .contenders.mirror import mirror, plain_mirror
 from .shapes import PredictStep, TrainStep
@@ -35,12 +35,12 @@ class Peer:
     """
 
     about: str
-    train: Callable[[Sequential, int, int], Mapping[str, TrainStep]]
-    predict: Callable[[Sequential, int, int], Mapping[str, PredictStep]]
+    train: Callable[[Model, int, int], Mapping[str, TrainStep]]
+    predict: Callable[[Model, int, int], Mapping[str, PredictStep]]
 
 
 def _torch_train(
-    model: Sequential, batch_size: int, threads: int, *, bfloat16: bool
+    model: Model, batch_size: int, threads: int, *, bfloat16: bool
 ) -> Mapping[str, TrainStep]:
     from .contenders import torch_model
 
@@ -48,20 +48,20 @@ def _torch_train(
 
 
 def _torch_predict(
-    model: Sequential, batch_size: int, threads: int, *, bfloat16: bool
+    model: Model, batch_size: int, threads: int, *, bfloat16: bool
 ) -> Mapping[str, PredictStep]:
     from .contenders import torch_model
 
     return torch_model.predict_steps(model, threads, bfloat16=bfloat16)
 
 
-def _keras_train(model: Sequential, batch_size: int, threads: int) -> Mapping[str, TrainStep]:
+def _keras_train(model: Model, batch_size: int, threads: int) -> Mapping[str, TrainStep]:
     from .contenders import keras_model
 
     return keras_model.train_steps(model, threads)
 
 
-def _keras_predict(model: Sequential, batch_size: int, threads: int) -> Mapping[str, PredictStep]:
+def _keras_predict(model: Model, batch_size: int, threads: int) -> Mapping[str, PredictStep]:
     from .contenders import keras_model
 
     return keras_model.predict_steps(model, threads)

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from ..layers.step_context import StepContext
-from ..models import Sequential
+from ..models import Model
 from ..plan import Bound, BoundSteps, Plan, Step
 from .bounds import (
     BACKWARD,
@@ -158,7 +158,7 @@ def accounts(
         yield account(name, compiled(name), batch_size, pace or Pace())
 
 
-def account(name: str, model: Sequential, batch_size: int, pace: Pace) -> Account:
+def account(name: str, model: Model, batch_size: int, pace: Pace) -> Account:
     """Measure a compiled model, in rounds of an undisturbed run and a watched one."""
     step = over_batches(model.train_on_batch, model, batch_size)
     step()  # allocates the plan
@@ -196,14 +196,14 @@ def _part(key: Key, steps: list[dict[Key, float]], operation: str, work: Work) -
     return Part(*key, operation, Spread.of([step[key] for step in steps]), work)
 
 
-def _working_set(model: Sequential, plan: Plan) -> int:
+def _working_set(model: Model, plan: Plan) -> int:
     """The plan's buffers, parameters, gradients, and the optimizer's memory."""
     assert model.optimizer is not None
     slots = sum(slot.nbytes for slot in model.optimizer.slots.values())
     return plan.nbytes + model._engine.parameters().nbytes + slots
 
 
-def _works(model: Sequential, plan: Plan, n: int) -> Iterator[tuple[Key, str, Work]]:
+def _works(model: Model, plan: Plan, n: int) -> Iterator[tuple[Key, str, Work]]:
     """The parts that are known beforehand."""
     assert model.optimizer is not None
     yield ("gather", ""), "images into the plan", gather_work(plan, n)

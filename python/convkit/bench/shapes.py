@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import layers, zoo
 from ..core.parameters import aligned_empty
-from ..models import Sequential
+from ..models import Model
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -25,10 +25,17 @@ Calls = dict[str, Callable[[], object]]  # direction -> what to call
 TrainStep = Callable[[Array, Labels], float]  # images (N, H, W, C) and labels (N,) -> loss
 PredictStep = Callable[[Array], Array]  # images (N, H, W, C) -> probabilities (N, K)
 
-MODELS = {
+MODELS: dict[str, Callable[[], Model]] = {
     "mnist": zoo.mnist_cnn,
     "fashion_mnist": zoo.fashion_mnist_cnn,
     "cifar10": zoo.cifar10_cnn,
+}
+# Graphs of layers, which NumPy's sides do not have.
+GRAPHS: dict[str, Callable[[], Model]] = {
+    "resnet20": zoo.resnet20,
+    "resnet56": zoo.resnet56,
+    "wide_resnet_16_4": lambda: zoo.wide_resnet(16, 4),
+    "mobilenet_v2": zoo.mobilenet_v2_cifar,
 }
 
 _CAN_END_IN_RELU = (layers.Conv2D, layers.Dense, layers.BatchNormalization)
@@ -42,12 +49,14 @@ class Step:
     relu: bool = False
 
 
-def training_steps(model: Sequential) -> list[Step]:
+def training_steps(model: Model) -> list[Step]:
     """A classifier's layers up to the logits: the softmax at its end belongs to the loss.
 
     Raises:
-        ValueError: the model does not end in a softmax.
+        ValueError: the model has branches, or does not end in a softmax.
     """
+    if model.graph.as_chain() is None:
+        raise ValueError(f"only chains of layers are unrolled for NumPy, received {model!r}")
     stages = [stage for layer in model.layers for stage in layer.stages()]
     if not stages or _activation(stages[-1]) != "softmax":
         raise ValueError(f"the benchmark needs a model that ends in a softmax, received {model!r}")
@@ -147,7 +156,7 @@ class LayerArrays:
         self.b, self.gamma = normal(channels), np.ones(channels, np.float32)
 
 
-def layer_shapes(models: Iterable[Sequential], batch_size: int = 32) -> list[LayerShape]:
+def layer_shapes(models: Iterable[Model], batch_size: int = 32) -> list[LayerShape]:
     """The shapes that training these built models meets at that batch size, each named once.
 
     Dense and convolution layers that apply a ReLU also give its shape as an operation of its own.

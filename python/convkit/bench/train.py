@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..models import Sequential
+from ..models import Model
 from ..utils import clear_session, set_random_seed
 from .measure import CONVKIT, Call, Case, Facts
 from .peers import NUMPY_PEERS, PEERS
-from .shapes import MODELS, Array, Labels, TrainStep
+from .shapes import GRAPHS, MODELS, Array, Labels, TrainStep
 
 
 def train_cases(
@@ -29,7 +29,7 @@ def train_cases(
     """A case for each model, made when its turn comes.
 
     Args:
-        models: names out of `MODELS`.
+        models: names out of `MODELS`, or `GRAPHS` where no contender is of NumPy.
         batch_size: N.
         threads: of PyTorch and Keras; NumPy's BLAS has those that `set_blas_threads` gave it.
         contenders: names out of `peers.PEERS`, all of which must be installed.
@@ -44,16 +44,16 @@ def train_cases(
         yield Case(name, "step", calls, Facts(images=batch_size))
 
 
-def compiled(name: str) -> Sequential:
-    """A model out of `MODELS`, ready to train, with the same weights and names each time."""
+def compiled(name: str) -> Model:
+    """A model out of `MODELS` or `GRAPHS`, ready to train, the same each time."""
     set_random_seed(0)
     clear_session()
-    model = MODELS[name]()
+    model = (MODELS | GRAPHS)[name]()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=[])
     return model
 
 
-def sample_shape(model: Sequential) -> tuple[int, ...]:
+def sample_shape(model: Model) -> tuple[int, ...]:
     """(H, W, C) of the model's images."""
     return tuple(size or 0 for size in (model.input_shape or ())[1:])
 
@@ -72,9 +72,7 @@ def random_batches(
     ]
 
 
-def over_batches(
-    step: Callable[[Array, Labels], object], model: Sequential, batch_size: int
-) -> Call:
+def over_batches(step: Callable[[Array, Labels], object], model: Model, batch_size: int) -> Call:
     """A call that makes the step on the next random batch, round and round."""
     batches = itertools.cycle(random_batches(sample_shape(model), batch_size))
     return lambda: step(*next(batches))

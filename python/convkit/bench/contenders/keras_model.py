@@ -12,11 +12,11 @@ import keras
 import numpy as np
 
 from ...interop import to_keras
-from ...models import Sequential
+from ...models import Model
 from ..shapes import Array, Labels, PredictStep, TrainStep
 
 
-def train_steps(model: Sequential, threads: int) -> dict[str, TrainStep]:
+def train_steps(model: Model, threads: int) -> dict[str, TrainStep]:
     """A training step of the model, from its present weights, by `train_on_batch`.
 
     `threads` sets the backend's number of threads for the whole process, where it can be told.
@@ -29,13 +29,13 @@ def train_steps(model: Sequential, threads: int) -> dict[str, TrainStep]:
     return {_label(): step}
 
 
-def predict_steps(model: Sequential, threads: int) -> dict[str, PredictStep]:
+def predict_steps(model: Model, threads: int) -> dict[str, PredictStep]:
     """The probabilities of a batch by `predict_on_batch`, likewise."""
     network = _prepared(model, threads)
     return {_label(): lambda x: np.asarray(network.predict_on_batch(x))}
 
 
-def _prepared(model: Sequential, threads: int) -> Any:
+def _prepared(model: Model, threads: int) -> Any:
     _set_threads(threads)
     network = to_keras(model)
     network.compile("adam", "sparse_categorical_crossentropy")

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from ... import layers
-from ...models import Sequential
+from ...models import Model
 from ..shapes import Step, training_steps
 from . import numpy_plain as plain
 from .numpy_conv2d import Conv2D
@@ -16,7 +16,7 @@ from .numpy_model import NumpyModel, Recipe
 from .numpy_plain import PlainModel
 
 
-def mirror(model: Sequential, batch_size: int) -> NumpyModel:
+def mirror(model: Model, batch_size: int) -> NumpyModel:
     """The tuned contender's copy of a built convkit classifier that ends in a softmax.
 
     Without dropout, whose random numbers are another generator's, it gives convkit's losses and
@@ -32,7 +32,7 @@ def mirror(model: Sequential, batch_size: int) -> NumpyModel:
     return NumpyModel(recipes, (batch_size, *sample))
 
 
-def plain_mirror(model: Sequential, convolution: type[plain.Conv2D] = plain.Conv2D) -> PlainModel:
+def plain_mirror(model: Model, convolution: type[plain.Conv2D] = plain.Conv2D) -> PlainModel:
     """The same for the textbook contender, for batches of any size.
 
     Another class of convolutions makes it another contender.
@@ -88,7 +88,7 @@ def _weights(layer: layers.Layer) -> tuple[Array, ...]:
     return tuple(np.asarray(weight, np.float32) for weight in layer.get_weights())
 
 
-def _supported_steps(model: Sequential) -> list[Step]:
+def _supported_steps(model: Model) -> list[Step]:
     """The steps up to the logits, all of which the contenders have."""
     steps = training_steps(model)
     for layer in (step.layer for step in steps):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ...interop import to_torch
-from ...models import Sequential
+from ...models import Model
 from ..shapes import Array, Labels, PredictStep, TrainStep
 
 MEMORY_FORMATS = {
@@ -22,7 +22,7 @@ MEMORY_FORMATS = {
 }
 
 
-def train_steps(model: Sequential, threads: int, *, bfloat16: bool = False) -> dict[str, TrainStep]:
+def train_steps(model: Model, threads: int, *, bfloat16: bool = False) -> dict[str, TrainStep]:
     """A training step of the model for each memory format, from its present weights.
 
     `threads` sets PyTorch's number of threads for the whole process.
@@ -34,9 +34,7 @@ def train_steps(model: Sequential, threads: int, *, bfloat16: bool = False) -> d
     }
 
 
-def predict_steps(
-    model: Sequential, threads: int, *, bfloat16: bool = False
-) -> dict[str, PredictStep]:
+def predict_steps(model: Model, threads: int, *, bfloat16: bool = False) -> dict[str, PredictStep]:
     """The probabilities of a batch for each memory format, likewise."""
     torch.set_num_threads(threads)
     return {
@@ -49,12 +47,13 @@ def _label(memory_format: str, bfloat16: bool) -> str:
     return f"{memory_format} bf16" if bfloat16 else memory_format
 
 
-def _network(model: Sequential, memory: torch.memory_format) -> nn.Sequential:
+def _network(model: Model, memory: torch.memory_format) -> nn.Module:
     """Up to the logits: the softmax at its end belongs to the loss."""
-    copy = to_torch(model)
-    if not isinstance(copy, nn.Sequential) or not isinstance(copy[-1], nn.Softmax):
+    network = to_torch(model)
+    name, last = list(network.named_children())[-1]
+    if not isinstance(last, nn.Softmax):
         raise ValueError(f"the benchmark needs a model that ends in a softmax, received {model!r}")
-    network: nn.Sequential = nn.Sequential(*list(copy)[:-1])
+    setattr(network, name, nn.Identity())
     cast(Any, network).to(memory_format=memory)  # PyTorch's own annotations do not know of it
     return network
 
@@ -64,7 +63,7 @@ def _images(x: Array, memory: torch.memory_format) -> torch.Tensor:
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory)
 
 
-def _train_step(model: Sequential, memory: torch.memory_format, bfloat16: bool) -> TrainStep:
+def _train_step(model: Model, memory: torch.memory_format, bfloat16: bool) -> TrainStep:
     network = _network(model, memory).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-7)
     loss_function = nn.CrossEntropyLoss()
@@ -81,7 +80,7 @@ def _train_step(model: Sequential, memory: torch.memory_format, bfloat16: bool) 
     return step
 
 
-def _predict_step(model: Sequential, memory: torch.memory_format, bfloat16: bool) -> PredictStep:
+def _predict_step(model: Model, memory: torch.memory_format, bfloat16: bool) -> PredictStep:
     network = _network(model, memory).eval()
 
     def step(x: Array) -> Array:
