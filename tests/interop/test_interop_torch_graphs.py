@@ -104,6 +104,17 @@ def test_a_layer_that_is_called_twice_is_one_module_and_trains_as_one() -> None:
     assert_same(kernel, model.get_layer("tower").kernel.numpy())
 
 
+def test_layers_whose_names_are_those_of_others_modules() -> None:
+    """An uneven padding is a module of its own, with a number behind the layer's name."""
+    inputs = convkit.Input((8, 8, 2))
+    x = layers.Conv2D(3, 3, strides=2, padding="same", name="conv")(inputs)
+    x = layers.Conv2D(3, 1, name="conv_1")(x)
+    x = layers.Conv2D(3, 1, name="conv_0")(x)
+    model = convkit.Model(inputs, layers.Add()([x, x * 2.0]))
+    x = np.random.default_rng(4).random((2, 8, 8, 2), np.float32)
+    assert_same(predicted(to_torch(model), x)[0], model.predict_on_batch(x))
+
+
 def test_products_of_rows_train_their_bias() -> None:
     inputs = convkit.Input((5, 4))
     model = convkit.Model(inputs, layers.Add()([inputs, layers.Dense(4, name="rows")(inputs)]))

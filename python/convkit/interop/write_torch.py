@@ -100,7 +100,10 @@ def _graph(
             same[operator.output] = read[0]
         for index, module in enumerate(own):
             title = operator.name.replace("/", "_").replace(".", "_")
-            name = names.setdefault(id(module), f"{title}_{index}" if len(own) > 1 else title)
+            name = f"{title}_{index}" if len(own) > 1 else title
+            while id(module) not in names and name in modules:  # of a layer of another name
+                name += "_"
+            name = names.setdefault(id(module), name)
             modules[name] = module
             last = index == len(own) - 1
             result = operator.output if last else f"{operator.output}/{index}"
