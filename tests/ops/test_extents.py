@@ -29,7 +29,10 @@ REFUSED = (ValueError, MemoryError)
 def _in_child(statement: str, timeout: float = 300.0) -> str:
     """Run a statement of this module in a child; return what it printed."""
     program = f"import test_extents; test_extents.{statement}"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path]),
+    }
     run = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

@@ -48,7 +48,7 @@ def extreme(rng: random.Random, name: str, arguments: dict[str, Any]) -> dict[st
             y = (y[0], y[1] // 2, y[2] // 2, y[3])
     else:
         y = ops.pool2d_output_shape(x, size, **options)
-    shapes.update(y=y, dy=y, indices=y)
+    shapes.update(y=y, dy=y, indices=y, residual=y, dresidual=y)
     if np.prod(y, dtype=float) > 1e6:
         return arguments
     for key, value in arguments.items():
