@@ -27,9 +27,9 @@ namespace {
 
 enum Kind { kNothing, kAllocations, kCalls };
 
-// Of this size is a node of the map in which pybind11 writes down an object that was constructed. It
-// does so outside of its try block, so that the process ends where there is no memory for the node
-// (pybind11 3.1, `cpp_function::dispatcher`).
+// Of this size is a node of the map in which pybind11 writes down an object that was constructed.
+// It does so outside of its try block, so that the process ends where there is no memory for the
+// node (pybind11 3.1, `cpp_function::dispatcher`).
 constexpr size_t kSpared = 24;
 
 std::atomic<int> kind{kNothing};
@@ -127,7 +127,8 @@ int posix_memalign(void** memory, size_t alignment, size_t size) {
   return *memory == nullptr ? ENOMEM : 0;
 }
 
-#define REAL(name) static const auto real = reinterpret_cast<decltype(&name)>(dlsym(RTLD_NEXT, #name))
+#define REAL(name) \
+  static const auto real = reinterpret_cast<decltype(&name)>(dlsym(RTLD_NEXT, #name))
 #define FAILS(result, name, parameters, arguments) \
   result name parameters {                         \
     REAL(name);                                    \
@@ -135,25 +136,25 @@ int posix_memalign(void** memory, size_t alignment, size_t size) {
     return real arguments;                         \
   }
 
-#define OPENS(name)                                                    \
-  int name(const char* path, int flags, ...) {                         \
-    REAL(name);                                                        \
-    va_list more;                                                      \
-    va_start(more, flags);                                             \
-    const mode_t mode = (flags & O_CREAT) ? va_arg(more, mode_t) : 0;  \
-    va_end(more);                                                      \
-    if (call_fails(#name)) return -1;                                  \
-    return real(path, flags, mode);                                    \
+#define OPENS(name)                                                   \
+  int name(const char* path, int flags, ...) {                        \
+    REAL(name);                                                       \
+    va_list more;                                                     \
+    va_start(more, flags);                                            \
+    const mode_t mode = (flags & O_CREAT) ? va_arg(more, mode_t) : 0; \
+    va_end(more);                                                     \
+    if (call_fails(#name)) return -1;                                 \
+    return real(path, flags, mode);                                   \
   }
-#define OPENS_AT(name)                                                 \
-  int name(int folder, const char* path, int flags, ...) {             \
-    REAL(name);                                                        \
-    va_list more;                                                      \
-    va_start(more, flags);                                             \
-    const mode_t mode = (flags & O_CREAT) ? va_arg(more, mode_t) : 0;  \
-    va_end(more);                                                      \
-    if (call_fails(#name)) return -1;                                  \
-    return real(folder, path, flags, mode);                            \
+#define OPENS_AT(name)                                                \
+  int name(int folder, const char* path, int flags, ...) {            \
+    REAL(name);                                                       \
+    va_list more;                                                     \
+    va_start(more, flags);                                            \
+    const mode_t mode = (flags & O_CREAT) ? va_arg(more, mode_t) : 0; \
+    va_end(more);                                                     \
+    if (call_fails(#name)) return -1;                                 \
+    return real(folder, path, flags, mode);                           \
   }
 
 OPENS(open)
