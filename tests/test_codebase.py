@@ -139,6 +139,37 @@ def test_the_table_of_layers_has_no_circles() -> None:
         left = {name: below for name, below in left.items() if name not in ready}
 
 
+def modules() -> dict[str, Path]:
+    """The modules of the package by their dotted names."""
+    found = {}
+    for path in python_files():
+        parts = ["convkit", *path.relative_to(PACKAGE).with_suffix("").parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def test_modules_import_each_other_in_no_circles() -> None:
+    """Not for types, either; but in `layers` a layer and its calls are one thing in some files."""
+    known = modules()
+    left: dict[str, set[str]] = {}
+    for name, path in known.items():
+        here = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+        left[name] = set()
+        for node in all_imports(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                base = here[: len(here) - node.level + 1] if node.level else []
+                origin = ".".join([*base, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    whole = f"{origin}.{alias.name}"
+                    left[name].add(whole if whole in known else origin)
+    apart = {name for name in left if name.startswith("convkit.layers") or name == "convkit"}
+    done = set(apart)
+    while waiting := left.keys() - done:
+        ready = {name for name in waiting if (left[name] & left.keys()) - done <= {name}}
+        assert ready, f"a circle among {sorted(waiting)}"
+        done |= ready
+
+
 def test_only_ops_and_runtime_touch_the_native_module() -> None:
     users = {module_of(path) for path in python_files() if "_core" in convkit_imports(path)}
     assert users == {"ops", "runtime"}
