@@ -29,14 +29,14 @@ Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
 
-class Regularizer(Protocol):
+class ParameterRegularizer(Protocol):
     """The penalty of an array w: `l1 * sum |w| + l2 * sum w**2`."""
 
     l1: float
     l2: float
 
 
-class Constraint(Protocol):
+class ParameterConstraint(Protocol):
     """What an array must be after a step."""
 
     generation: int
@@ -107,8 +107,8 @@ class Parameter:
         *,
         path: str = "",
         trainable: bool = True,
-        regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
+        regularizer: ParameterRegularizer | None = None,
+        constraint: ParameterConstraint | None = None,
     ) -> None:
         self.name = name
         self.path = path or name
@@ -174,20 +174,20 @@ class Parameter:
         return self._trainable
 
     @property
-    def regularizer(self) -> Regularizer | None:
+    def regularizer(self) -> ParameterRegularizer | None:
         """The penalty on its size, or None. To set it, set the layer's, `kernel_regularizer`."""
         return self._regularizer
 
-    def penalize(self, regularizer: Regularizer | None) -> None:
+    def penalize(self, regularizer: ParameterRegularizer | None) -> None:
         """Have another penalty; the layer says so that has the parameter."""
         self._regularizer = regularizer
 
     @property
-    def constraint(self) -> Constraint | None:
+    def constraint(self) -> ParameterConstraint | None:
         """What it must be after a step. To set it, set the layer's, such as `kernel_constraint`."""
         return self._constraint
 
-    def constrain(self, constraint: Constraint | None) -> None:
+    def constrain(self, constraint: ParameterConstraint | None) -> None:
         """Have another constraint; the layer says so that has the parameter."""
         self._constraint = constraint
 
