@@ -10,11 +10,13 @@ import numpy as np
 
 from ..core.packages import package
 from ..core.parameters import Array
+from ..layers.graph import one_or_all
 
 
-def run(network: Any, x: Array) -> Array:
-    """The result for channels-last images, channels-last; see `compute`."""
-    return np.moveaxis(compute(network, [np.moveaxis(x, -1, 1)])[0], 1, -1)
+def run(network: Any, x: Any) -> Any:
+    """The results for channels-last arrays, one or a list, likewise; see `compute`."""
+    given = [np.moveaxis(each, -1, 1) for each in (x if isinstance(x, list) else [x])]
+    return one_or_all([np.moveaxis(each, 1, -1) for each in compute(network, given)])
 
 
 def compute(network: Any, inputs: Sequence[Array]) -> list[Array]:

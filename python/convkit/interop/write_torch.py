@@ -10,12 +10,11 @@ import numpy as np
 
 from ..core.packages import package
 from ..core.parameters import Array
-from ..layers.graph import one_or_all
 from ..models import Model
 from ..operators.decompose import decompose
 from ..operators.operator import Operator
 from ..operators.verify import verify as compare
-from .run_torch import compute
+from .run_torch import run
 
 if TYPE_CHECKING:
     import torch
@@ -45,14 +44,8 @@ def to_torch(model: Model, *, verify: bool = True) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):  # modules are made with random weights
         network = _network(model, torch.nn)
     if verify:
-        compare(model, lambda x: _results(network, x), "its copy in PyTorch")
+        compare(model, lambda x: run(network, x), "its copy in PyTorch")
     return network
-
-
-def _results(network: Any, x: Any) -> Any:
-    """What the network makes of one array or several, all channels-last, and channels-last."""
-    given = [np.moveaxis(each, -1, 1) for each in (x if isinstance(x, list) else [x])]
-    return one_or_all([np.moveaxis(each, 1, -1) for each in compute(network, given)])
 
 
 def _network(model: Model, nn: Any) -> torch.nn.Module:
