@@ -2,9 +2,8 @@
 
 Each is made by Keras with random weights, converted to convkit, and from there to PyTorch, which
 runs it in its better memory format, in eager mode. Runs alternate; the ratio is the median of
-theirs. NASNetMobile is left out, which Keras does not make on PyTorch, and so are the
-EfficientNets, whose stochastic depth `to_torch` does not write. Prints a table in Markdown. Needs
-Keras and PyTorch; takes some minutes.
+theirs. Keras does not make NASNetMobile on PyTorch, so that it is made by what Keras would call.
+Prints a table in Markdown. Needs Keras and PyTorch; takes some minutes.
 """
 
 from __future__ import annotations
@@ -23,8 +22,18 @@ from convkit.bench.measure import CONVKIT, Call, Case, Pace, measure
 
 NETWORKS = (
     *("VGG16", "ResNet50", "ResNet50V2", "MobileNet", "MobileNetV2", "MobileNetV3Small"),
-    *("DenseNet121", "InceptionV3", "InceptionResNetV2", "Xception", "ConvNeXtTiny"),
+    *("DenseNet121", "InceptionV3", "InceptionResNetV2", "Xception", "NASNetMobile"),
+    *("EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"),
 )
+# Keras's function of that name calls another one with these numbers.
+NASNET_MOBILE = {
+    "penultimate_filters": 1056,
+    "num_blocks": 4,
+    "stem_block_filters": 32,
+    "skip_reduction": False,
+    "filter_multiplier": 2,
+    "default_size": 224,
+}
 
 
 def calls_of(name: str, side: int, batch_size: int, threads: int) -> dict[str, Call]:
@@ -34,7 +43,13 @@ def calls_of(name: str, side: int, batch_size: int, threads: int) -> dict[str, C
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
-    made = getattr(keras.applications, name)(input_shape=(side, side, 3), weights=None)
+    options: dict[str, Any] = {"input_shape": (side, side, 3), "weights": None}
+    if name == "NASNetMobile":
+        from keras.src.applications.nasnet import NASNet
+
+        made = NASNet(**NASNET_MOBILE, **options)
+    else:
+        made = getattr(keras.applications, name)(**options)
     model = convkit.interop.from_keras(made, verify=False)
     network: Any = convkit.interop.to_torch(model, verify=False)
     torch.set_num_threads(threads)

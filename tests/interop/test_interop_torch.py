@@ -95,7 +95,6 @@ def test_batch_statistics_move_as_both_libraries_say() -> None:
 # Rescaling has no module, nor has a change of the order of values in memory.
 UNLIKE_TORCH = {
     "slopes of places": "PyTorch's PReLU has one slope, or one for each channel",
-    "noisy": 'GaussianNoise "gaussian_noise": it is not converted to a PyTorch module',
 }
 
 
@@ -122,6 +121,33 @@ def test_every_layer_that_pytorch_has(name: str) -> None:
         return
     back = interop.from_torch(network, (sizes[-1], *sizes[:-1]))
     np.testing.assert_allclose(back.predict(x, verbose=0), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_noise_in_training_has_the_moments_that_the_layers_say() -> None:
+    sizes, n, ones = (4, 5, 3), 4000, np.ones((4000, 4, 5, 3), np.float32)
+    made = {
+        "values": layers.GaussianNoise(0.25),
+        "factors": layers.GaussianDropout(0.2),
+        "samples": layers.Dropout(0.25, (None, 1, 1, 1)),
+        "channels": layers.Dropout(0.25, (None, 1, 1, 3)),
+    }
+    found = {}
+    for name, layer in made.items():
+        network = interop.to_torch(convkit.Sequential([layers.Input(sizes), layer]))
+        np.testing.assert_array_equal(run(network, ones), ones)
+        torch.manual_seed(0)
+        found[name] = run(network.train(), ones)
+    # Six standard errors of a mean of `found[name].size` normal numbers, and of their deviation.
+    bound = 6 / np.sqrt(n * 4 * 5 * 3)
+    for name, deviation in (("values", 0.25), ("factors", 0.5)):
+        assert abs(found[name].mean() - 1.0) < bound * deviation
+        assert abs(found[name].std() / deviation - 1.0) < bound
+    for name, axes, count in (("samples", (1, 2, 3), n), ("channels", (1, 2), 3 * n)):
+        one_fate = found[name].max(axis=axes)
+        np.testing.assert_array_equal(found[name].min(axis=axes), one_fate)
+        np.testing.assert_array_equal(np.unique(one_fate), [0.0, np.float32(1 / 0.75)])
+        assert abs((one_fate == 0.0).mean() - 0.25) < 6 * np.sqrt(0.25 * 0.75 / count)
+    assert (found["channels"].max(axis=(1, 2)).std(axis=1) > 0).any()
 
 
 MODULES: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {

@@ -5,6 +5,7 @@ This file imports PyTorch, and is imported where a model is converted to it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -83,6 +84,70 @@ class Combine(nn.Module):
     def extra_repr(self) -> str:
         """The function's name."""
         return self.op
+
+
+class SharedDropout(nn.Module):
+    """A dropout whose values have one fate along some axes, such as those of whole samples.
+
+    Args:
+        p: the share that becomes zero in training; the rest is scaled by 1 / (1 - p).
+        shared: the axes.
+    """
+
+    def __init__(self, p: float, shared: Sequence[int]) -> None:
+        super().__init__()
+        self.p = p
+        self.shared = tuple(shared)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The tensor, in training times the mask."""
+        shape = [1 if axis in self.shared else size for axis, size in enumerate(x.shape)]
+        return x * nn.functional.dropout(x.new_ones(shape), self.p, self.training)
+
+    def extra_repr(self) -> str:
+        """The share and the axes."""
+        return f"p={self.p}, shared={self.shared}"
+
+
+class GaussianDropout(nn.Module):
+    """In training, products with normal numbers of mean 1 and variance p / (1 - p).
+
+    Args:
+        p: as of a dropout with the same variance.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The tensor, in training times the noise."""
+        deviation = math.sqrt(self.p / (1.0 - self.p))
+        return x * (1.0 + deviation * torch.randn_like(x)) if self.training else x
+
+    def extra_repr(self) -> str:
+        """The share."""
+        return f"p={self.p}"
+
+
+class GaussianNoise(nn.Module):
+    """In training, sums with normal numbers of mean 0.
+
+    Args:
+        stddev: their standard deviation.
+    """
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The tensor, in training with noise."""
+        return x + self.stddev * torch.randn_like(x) if self.training else x
+
+    def extra_repr(self) -> str:
+        """The deviation."""
+        return f"stddev={self.stddev}"
 
 
 class WithConstant(nn.Module):

@@ -275,6 +275,12 @@ def _to_exponential(nn: Any, operator: Operator, rank: int) -> list[Any]:
     return [Exponential()]
 
 
+def _to_noise(nn: Any, operator: Operator, rank: int) -> list[Any]:
+    from . import torch_modules  # here, for it imports PyTorch
+
+    return [getattr(torch_modules, operator.op)(*operator.attributes.values())]
+
+
 _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Add": _to_combine,
     "AveragePool": _to_pool2d,
@@ -287,6 +293,8 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Elu": lambda nn, operator, rank: [nn.ELU(operator.attributes["alpha"])],
     "Exp": _to_exponential,
     "Flatten": lambda nn, operator, rank: [nn.Flatten()],
+    "GaussianDropout": _to_noise,
+    "GaussianNoise": _to_noise,
     "Gelu": _to_gelu,
     "Gemm": _to_linear,
     "GlobalAveragePool": lambda nn, operator, rank: [nn.AdaptiveAvgPool2d(1)],
@@ -310,6 +318,7 @@ _WRITERS: dict[str, Callable[[Any, Operator, int], list[Any]]] = {
     "Reshape": _to_unflatten,
     "Resize": _to_upsample,
     "Selu": lambda nn, operator, rank: [nn.SELU()],
+    "SharedDropout": _to_noise,
     "Sigmoid": lambda nn, operator, rank: [nn.Sigmoid()],
     "Softmax": lambda nn, operator, rank: [nn.Softmax(operator.attributes["axis"])],
     "Softplus": lambda nn, operator, rank: [nn.Softplus()],

@@ -82,7 +82,7 @@ def _(layer: layers.ELU, place: Place) -> Iterator[Operator]:
 
 @operators_of.register(layers.PReLU)
 def _(layer: layers.PReLU, place: Place) -> Iterator[Operator]:
-    yield Operator("PRelu", (place.laid_out(layer.alpha.value),), {}, layer.name)
+    yield Operator("PRelu", (place.laid_out(layer.alpha.array),), {}, layer.name)
 
 
 @operators_of.register(layers.Conv2D)
@@ -164,7 +164,7 @@ def _(layer: layers.Dense, place: Place) -> Iterator[Operator]:
 def _(layer: layers.BatchNormalization, place: Place) -> Iterator[Operator]:
     yield from place.to_first(layer.name)
     parameters = (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance)
-    arrays = tuple(place.reordered(each.value) for each in parameters)
+    arrays = tuple(place.reordered(each.array) for each in parameters)
     attributes = {"epsilon": layer.epsilon, "momentum": layer.momentum}
     yield Operator("BatchNormalization", arrays, attributes, layer.name)
 
@@ -258,10 +258,13 @@ def _(
     if isinstance(layer, layers.SpatialDropout2D):
         yield from place.to_first(layer.name)
     op = type(layer).__name__
-    # Whoever has operators for training has none whose mask has a shape of its own.
+    attributes: dict[str, object] = {"ratio": layer.rate}
     if isinstance(layer, layers.Dropout) and layer.noise_shape is not None:
-        op = "SharedDropout"
-    yield Operator(op, (), {"ratio": layer.rate}, layer.name)
+        op, shape = "SharedDropout", (*layer.noise_shape,)
+        if place.first:
+            shape = (shape[0], shape[-1], *shape[1:-1])
+        attributes["shared"] = tuple(axis for axis, size in enumerate(shape) if size == 1)
+    yield Operator(op, (), attributes, layer.name)
 
 
 @operators_of.register(layers.GaussianNoise)

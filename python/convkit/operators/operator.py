@@ -32,8 +32,9 @@ class Operator:
     - GlobalAveragePool, GlobalMaxPool: to (N, C, 1, 1).
     - Flatten: to (N, C * H * W). Reshape: sizes, of one sample. Transpose: perm.
     - Pad: pads, with zeros; negative ones cut off. Dropout: ratio.
-    - SpatialDropout2D, SharedDropout, GaussianDropout: ratio. GaussianNoise: stddev. They, and
-      Dropout, do nothing but in training; ONNX has only Dropout.
+    - SpatialDropout2D, GaussianDropout: ratio. SharedDropout: ratio, and the axes, shared, along
+      which all values have one fate. GaussianNoise: stddev. They, and Dropout, do nothing but in
+      training; ONNX has only Dropout.
     - ConvTranspose: arrays W (C, OC // group, KH, KW) and perhaps B (OC,); as Conv, and
       output_padding.
     - MatMul: array W (C, OC), along the last axis.
