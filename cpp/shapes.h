@@ -9,6 +9,10 @@
 
 namespace convkit {
 
+namespace ops {
+class KeptWeights;
+}
+
 struct ConvShape {
   std::int64_t n, h, w, c;
   std::int64_t kh, kw;
@@ -18,6 +22,7 @@ struct ConvShape {
   std::int64_t pad_top, pad_left;
   std::int64_t groups;
   bool direct;  // without Winograd's algorithm, whatever the process's setting
+  ops::KeptWeights* kept;  // where what is made of the weights is kept, or null
 };
 
 struct PoolShape {

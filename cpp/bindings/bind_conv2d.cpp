@@ -97,7 +97,9 @@ void conv2d_forward(const Floats& x, const Floats& w, const std::optional<Floats
   check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
   float* y = out_data(out);
-  run([=] { ops::conv2d_forward(s, px, pw, pb, nullptr, relu, y); }, x, w, b, out);
+  run_convolution(
+      s, [=](const ConvShape& s) { ops::conv2d_forward(s, px, pw, pb, nullptr, relu, y); }, x, w, b,
+      out);
 }
 
 void conv2d_backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,

@@ -80,8 +80,9 @@ void conv2d_batchnorm_inference(const Floats& x, const Floats& w, const std::opt
   const float *mm = moving_mean.data(), *mv = moving_variance.data();
   float* y = out_data(out);
   std::uint8_t* where = indices ? indices->mutable_data() : nullptr;
-  run(
-      [=] {
+  run_convolution(
+      s,
+      [=](const ConvShape& s) {
         ops::conv2d_batchnorm_inference(s, px, pw, pb, pg, pbeta, mm, mv, epsilon, added, relu, y,
                                         where);
       },

@@ -17,8 +17,9 @@ void conv2d_max_pool2d_forward(const Floats& x, const Floats& w, const std::opti
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
   float* y = out_data(out);
   std::uint8_t* where = indices.mutable_data();
-  run([=] { ops::conv2d_max_pool2d_forward(s, px, pw, pb, relu, y, where); }, x, w, b, out,
-      indices);
+  run_convolution(
+      s, [=](const ConvShape& s) { ops::conv2d_max_pool2d_forward(s, px, pw, pb, relu, y, where); },
+      x, w, b, out, indices);
 }
 
 void conv2d_max_pool2d_backward(const Floats& x, const Floats& w, const Floats& y,

@@ -61,6 +61,11 @@ void count_step(Number<std::uint64_t> step, Number<std::int64_t> iterations) {
   run([=] { ++*pstep, ++*piterations; }, step, iterations);
 }
 
+// Captured with the calls that change them.
+void weights_changed() {
+  run([] { ops::weights_changed(); });
+}
+
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
@@ -68,6 +73,7 @@ void bind_optimizer(py::module_& m) {
         py::arg("m").noconvert(), py::arg("v").noconvert(), py::arg("learning_rate").noconvert(),
         py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("step").noconvert(),
         py::arg("weight_decay"));
+  m.def("weights_changed", &weights_changed);
   m.def("count_step", &count_step, py::arg("step").noconvert(), py::arg("iterations").noconvert());
   m.def("sgd_update", &sgd, py::arg("w").noconvert(), py::arg("g").noconvert(),
         py::arg("velocity").noconvert(), py::arg("learning_rate").noconvert(), py::arg("momentum"),

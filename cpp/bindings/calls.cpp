@@ -56,8 +56,10 @@ Calls::Capture::~Capture() {
   calls.arrays_.clear();
 }
 
-py::object Calls::capture(const py::object& function, const py::args& arguments) {
+py::object Calls::capture(const py::object& function, bool keep_weights,
+                          const py::args& arguments) {
   const OperationScope scope;
+  keeps_weights_ = keep_weights;
   Capture capture(*this);
   try {
     return call_python(function, arguments, py::kwargs());

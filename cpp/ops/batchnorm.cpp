@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../dispatch/cpu.h"
+#include "kept_weights.h"
 #include "pack.h"
 #include "parallel.h"
 
@@ -75,6 +76,7 @@ void BatchStatistics::finish(double momentum, double epsilon, float* moving_mean
     moving_variance[j] =
         static_cast<float>(momentum * moving_variance[j] + (1.0 - momentum) * variance);
   }
+  weights_changed();
 }
 
 void scale_and_shift(std::int64_t c, const float* gamma, const float* beta, const float* mean,

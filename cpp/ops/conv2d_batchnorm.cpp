@@ -4,6 +4,7 @@
 
 #include "conv2d.h"
 #include "conv2d_max_pool2d.h"
+#include "kept_weights.h"
 #include "output_gradient.h"
 #include "pool2d.h"
 #include "scratch.h"
@@ -39,16 +40,28 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
                                 const float* moving_variance, double epsilon, const float* residual,
                                 bool relu, float* y, std::uint8_t* indices) {
   Scratch scratch;
-  float* scale = scratch.take(s.oc);
-  float* shift = scratch.take(s.oc);
-  moving_scale_and_shift(s.oc, gamma, beta, moving_mean, moving_variance, epsilon, scale, shift);
-  if (b)
-    for (std::int64_t o = 0; o < s.oc; ++o) shift[o] += b[o] * scale[o];
-  const std::int64_t rows = s.kh * s.kw * (s.c / s.groups);
-  float* scaled = scratch.take(rows, s.oc);
-  float* zeros = scratch.take(s.oc);
-  std::fill(zeros, zeros + s.oc, 0.0f);
-  batchnorm_normalise(rows, s.oc, w, scale, zeros, nullptr, false, scaled);
+  const std::int64_t rows = s.kh * s.kw * (s.c / s.groups), size = product(rows + 1, s.oc);
+  // (rows, OC) scaled weights, and the shift.
+  const auto fold = [&](float* folded) {
+    Scratch own;
+    float* scale = own.take(s.oc);
+    float* zeros = own.take(s.oc);
+    float* shift = folded + rows * s.oc;
+    moving_scale_and_shift(s.oc, gamma, beta, moving_mean, moving_variance, epsilon, scale, shift);
+    if (b)
+      for (std::int64_t o = 0; o < s.oc; ++o) shift[o] += b[o] * scale[o];
+    std::fill(zeros, zeros + s.oc, 0.0f);
+    batchnorm_normalise(rows, s.oc, w, scale, zeros, nullptr, false, folded);
+  };
+  const float* scaled = nullptr;
+  if (s.kept && KeptWeights::is_worth_keeping(size)) {
+    scaled = s.kept->get(KeptWeights::kFolded, size, fold);
+  } else {
+    float* folded = scratch.take(size);
+    fold(folded);
+    scaled = folded;
+  }
+  const float* shift = scaled + rows * s.oc;
   if (indices) {
     conv2d_max_pool2d_forward(s, x, scaled, shift, relu, y, indices);
   } else {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "../dispatch/cpu.h"
+#include "kept_weights.h"
 #include "winograd.h"
 #include "winograd_shape.h"
 
@@ -61,21 +62,33 @@ class Forward {
   }
 
  private:
-  // A thread's own: transformed weights, transformed inputs and their products.
+  // Of a thread: transformed weights, which several may share, transformed inputs and products.
   struct Memory {
-    float *u, *v, *products;
+    const float* u;
+    float *v, *products;
   };
+
+  bool keeps(std::int64_t weights) const {
+    return s_.kept && KeptWeights::is_worth_keeping(weights);
+  }
 
   // Statistics are taken of whole images, while they are in a core's cache.
   void run_by_tiles(const float* w, const BatchStatistics* statistics) const {
     Scratch scratch;
     const std::int64_t weights = weights_size(a_);
-    float* shared = weights > kOwnWeights ? scratch.take(weights) : nullptr;
-    if (shared) {
+    const auto transform = [&](float* u) {
       parallel_ranges(a_.lc, kWeightRows, a_.points * a_.points * a_.loc,
                       [&](std::int64_t begin, std::int64_t end) {
-                        kernels().winograd_weights(a_, w, s_.oc, shared, begin, end);
+                        kernels().winograd_weights(a_, w, s_.oc, u, begin, end);
                       });
+    };
+    const float* shared = nullptr;
+    if (keeps(weights)) {
+      shared = s_.kept->get(KeptWeights::kTransformed, weights, transform);
+    } else if (weights > kOwnWeights) {
+      float* u = scratch.take(weights);
+      transform(u);
+      shared = u;
     }
     const std::int64_t images =
         statistics ? std::min(ceil_div(kMinStatisticsOutputs, s_.oh * s_.ow), s_.n) : s_.n;
@@ -83,9 +96,12 @@ class Forward {
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
     const auto prepare = [&](Scratch& own) {
-      const Memory memory = {shared ? shared : own.take(weights), take_block(own, block, a_.lc),
-                             take_block(own, block, a_.loc)};
-      if (!shared) kernels().winograd_weights(a_, w, s_.oc, memory.u, 0, a_.lc);
+      Memory memory = {shared, take_block(own, block, a_.lc), take_block(own, block, a_.loc)};
+      if (!shared) {
+        float* u = own.take(weights);
+        kernels().winograd_weights(a_, w, s_.oc, u, 0, a_.lc);
+        memory.u = u;
+      }
       return memory;
     };
     parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& memory) {
@@ -107,21 +123,38 @@ class Forward {
     WinogradShape most = a_;
     most.loc = std::min(a_.loc, round_up(kOutputsOfTask, kernels().lanes));
     most.matrix = weights_stride(most.lc, most.loc);
+    const std::int64_t tasks = ceil_div(a_.loc, most.loc), weights = weights_size(most);
+    const auto part_of = [&](std::int64_t task) {
+      WinogradShape part = most;
+      part.loc = std::min(most.loc, a_.loc - task * most.loc);
+      return part;
+    };
+    const auto transform = [&](std::int64_t task, float* u) {
+      WinogradShape columns = part_of(task);
+      columns.oc = s_.oc - task * most.loc;
+      kernels().winograd_weights(columns, w + task * most.loc, s_.oc, u, 0, columns.lc);
+    };
+    const float* kept = nullptr;
+    if (keeps(tasks * weights)) {
+      kept = s_.kept->get(KeptWeights::kTransformed, tasks * weights, [&](float* u) {
+        parallel_for(tasks, work_, [&](std::int64_t task) { transform(task, u + task * weights); });
+      });
+    }
+    struct OwnMemory {
+      float *u, *v, *products;
+    };
     const auto prepare = [&](Scratch& own) {
-      const Memory memory = {own.take(weights_size(most)), take_block(own, tiles_, a_.lc),
-                             take_block(own, tiles_, most.loc)};
+      const OwnMemory memory = {kept ? nullptr : own.take(weights), take_block(own, tiles_, a_.lc),
+                                take_block(own, tiles_, most.loc)};
       kernels().winograd_inputs(a_, x_, 0, tiles_, memory.v);
       return memory;
     };
-    const std::int64_t tasks = ceil_div(a_.loc, most.loc);
-    parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& memory) {
-      const auto [u, v, products] = memory;
+    parallel_for(tasks, work_, prepare, [&](std::int64_t task, const OwnMemory& memory) {
+      const auto [own, v, products] = memory;
+      if (!kept) transform(task, own);
+      const float* u = kept ? kept + task * weights : own;
       const std::int64_t first = task * most.loc;
-      WinogradShape part = most;
-      part.loc = std::min(most.loc, a_.loc - first);
-      WinogradShape columns = part;
-      columns.oc = s_.oc - first;
-      kernels().winograd_weights(columns, w + first, s_.oc, u, 0, part.lc);
+      const WinogradShape part = part_of(task);
       const MemoryRange nothing[2] = {};
       kernels().winograd_forward(part, v, u, b_, residual_, relu_, y_, indices_, first, 0, tiles_,
                                  nothing, products);

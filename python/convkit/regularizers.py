@@ -150,5 +150,5 @@ def penalty(parameters: Sequence[Parameter], *, add_gradients: bool = False) -> 
     for parameter in parameters:
         if (of := parameter.regularizer) is not None:
             gradient = parameter.gradient if add_gradients else None
-            total += ops.regularize(parameter.value, gradient, l1=of.l1, l2=of.l2)
+            total += ops.regularize(parameter.array, gradient, l1=of.l1, l2=of.l2)
     return total

@@ -213,8 +213,8 @@ def test_replayed_calls(layer: MergeLayer, shapes: tuple[tuple[int, ...], ...]) 
     saved = tuple(np.empty(s.shape, s.dtype) for s in layer.saved_arrays([a.shape for a in x]))
 
     there = Calls(), Calls()
-    there[0].capture(layer.forward, x, y, saved, INFERENCE)
-    there[1].capture(layer.backward, x, y, dy, dx, saved, INFERENCE)
+    there[0].capture(layer.forward, False, x, y, saved, INFERENCE)
+    there[1].capture(layer.backward, False, x, y, dy, dx, saved, INFERENCE)
     assert len(there[0]) == (len(x) if isinstance(layer, layers.Concatenate) else 1)
     assert len(there[1]) == len(x)
     for array in x:

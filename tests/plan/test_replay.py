@@ -315,7 +315,7 @@ def test_a_pass_that_failed_is_not_remembered() -> None:
 
 def test_calls_keep_their_arrays() -> None:
     x, out, calls = np.full(4, -1.0, np.float32), np.empty(4, np.float32), Calls()
-    calls.capture(ours(lambda: ops.relu_forward(x, out=out)))
+    calls.capture(ours(lambda: ops.relu_forward(x, out=out)), False)
     assert len(calls) == 1
     references = sys.getrefcount(x), sys.getrefcount(out)
     del calls
@@ -332,7 +332,7 @@ def test_only_calls_of_the_same_thread_are_captured() -> None:
         assert len(calls) == 0
         ops.relu_forward(x, out=out[1])
 
-    calls.capture(ours(both))
+    calls.capture(ours(both), False)
     assert len(calls) == 1
 
 
@@ -345,10 +345,10 @@ def test_calls_within_calls_are_the_inner_ones() -> None:
 
     def around() -> None:
         ops.relu_forward(x, out=out[0])
-        inner.capture(ours(inside))
+        inner.capture(ours(inside), False)
         ops.relu_forward(x, out=out[2])
 
-    outer.capture(ours(around))
+    outer.capture(ours(around), False)
     assert (len(outer), len(inner)) == (2, 1)
     out[:] = 0.0
     inner.replay()

@@ -66,7 +66,7 @@ class AffineLayer(Layer):
 
 def flat_value(parameter: Parameter | None) -> Array | None:
     """What `forward` reads, as a vector; None where there is no such parameter."""
-    return None if parameter is None else parameter.value.reshape(-1)
+    return None if parameter is None else parameter.array.reshape(-1)
 
 
 def flat_gradient(parameter: Parameter | None) -> Array | None:

@@ -146,12 +146,12 @@ class BatchNormalization(EpilogueLayer):
         activation: str | None = None,
     ) -> None:
         """y = activation(normalised x), with the batch's statistics in training."""
-        statistics = (self.moving_mean.value, self.moving_variance.value)
+        statistics = (self.moving_mean.array, self.moving_variance.array)
         if context.training and self.trainable:
             ops.batchnorm_forward(
                 x,
-                self.gamma.value,
-                self.beta.value,
+                self.gamma.array,
+                self.beta.array,
                 *statistics,
                 momentum=self.momentum,
                 epsilon=self.epsilon,
@@ -163,8 +163,8 @@ class BatchNormalization(EpilogueLayer):
         else:
             ops.batchnorm_inference(
                 x,
-                self.gamma.value,
-                self.beta.value,
+                self.gamma.array,
+                self.beta.array,
                 *statistics,
                 epsilon=self.epsilon,
                 activation=activation,
@@ -188,8 +188,8 @@ class BatchNormalization(EpilogueLayer):
         ops.batchnorm_backward(
             dy,
             x,
-            self.gamma.value,
-            self.beta.value,
+            self.gamma.array,
+            self.beta.array,
             saved[0],
             saved[1],
             activation=activation,
@@ -208,10 +208,10 @@ class BatchNormalization(EpilogueLayer):
             ops.relu_backward(dy, y, out=dy)
         ops.batchnorm_inference(
             dy,
-            self.gamma.value,
+            self.gamma.array,
             self._zeros,
             self._zeros,
-            self.moving_variance.value,
+            self.moving_variance.array,
             epsilon=self.epsilon,
             out=dx,
         )

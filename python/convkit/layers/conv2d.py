@@ -98,7 +98,7 @@ class BaseConv2D(KernelLayer):
         activation: str | None = None,
     ) -> None:
         """y = activation(convolution of x with the kernel + bias)."""
-        w = self._grouped(self.kernel.value)
+        w = self._grouped(self.kernel.array)
         ops.conv2d_forward(x, w, self.bias_value, activation=activation, out=y, **self.geometry)
 
     def backward(
@@ -116,7 +116,7 @@ class BaseConv2D(KernelLayer):
         dw = self.kernel_gradient
         ops.conv2d_backward(
             x,
-            self._grouped(self.kernel.value),
+            self._grouped(self.kernel.array),
             dy,
             y,
             activation=activation,

@@ -90,12 +90,12 @@ class ConvBatchNorm:
         layer, norm = self.layer, self.norm
         arguments = (
             x,
-            layer.kernel.value,
+            layer.kernel.array,
             layer.bias_value,
-            norm.gamma.value,
-            norm.beta.value,
-            norm.moving_mean.value,
-            norm.moving_variance.value,
+            norm.gamma.array,
+            norm.beta.array,
+            norm.moving_mean.array,
+            norm.moving_variance.array,
         )
         options: dict[str, Any] = {
             **layer.geometry,
@@ -132,10 +132,10 @@ class ConvBatchNorm:
         layer, norm = self.layer, self.norm
         ops.conv2d_batchnorm_backward(
             x,
-            layer.kernel.value,
+            layer.kernel.array,
             saved[0],
-            norm.gamma.value,
-            norm.beta.value,
+            norm.gamma.array,
+            norm.beta.array,
             saved[1],
             saved[2],
             dy,
@@ -153,8 +153,8 @@ class ConvBatchNorm:
         norm = self.norm
         ops.batchnorm_apply(
             saved[0],
-            norm.gamma.value,
-            norm.beta.value,
+            norm.gamma.array,
+            norm.beta.array,
             *saved[1:3],
             activation=self.activation,
             out=y,

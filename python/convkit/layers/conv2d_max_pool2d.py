@@ -56,7 +56,7 @@ class ConvMaxPool:
         layer = self.layer
         ops.conv2d_max_pool2d_forward(
             x,
-            layer.kernel.value,
+            layer.kernel.array,
             layer.bias_value,
             activation=self.activation,
             out=y,
@@ -77,7 +77,7 @@ class ConvMaxPool:
         layer = self.layer
         ops.conv2d_max_pool2d_backward(
             x,
-            layer.kernel.value,
+            layer.kernel.array,
             y,
             saved[0],
             dy,

@@ -161,7 +161,7 @@ class Conv2DTranspose(BaseConv2D):
         activation: str | None = None,
     ) -> None:
         """y = activation(transposed convolution of x + bias)."""
-        ops.conv2d_backward_input(x, self.kernel.value, y.shape, out=y, **self._convolution(x))
+        ops.conv2d_backward_input(x, self.kernel.array, y.shape, out=y, **self._convolution(x))
         if self.bias is not None or activation is not None:
             ops.bias_forward(y, self.bias_value, activation=activation, out=y)
 
@@ -186,4 +186,4 @@ class Conv2DTranspose(BaseConv2D):
         if dw is not None:  # before dx, which may take the place of x
             ops.conv2d_backward_weights(dy, x, dw.shape, out=dw, **geometry)
         if dx is not None:
-            ops.conv2d_forward(dy, self.kernel.value, out=dx, **geometry)
+            ops.conv2d_forward(dy, self.kernel.array, out=dx, **geometry)

@@ -92,7 +92,7 @@ class Dense(KernelLayer):
     ) -> None:
         """y = activation(x @ kernel + bias)."""
         bias = self.bias_value
-        ops.dense_forward(_rows(x), self.kernel.value, bias, activation=activation, out=_rows(y))
+        ops.dense_forward(_rows(x), self.kernel.array, bias, activation=activation, out=_rows(y))
 
     def backward(
         self,
@@ -116,7 +116,7 @@ class Dense(KernelLayer):
         if dw is not None:
             ops.dense_backward_weights(_rows(x), _rows(dy), out=dw)
         if dx is not None:
-            ops.dense_backward_input(_rows(dy), self.kernel.value, out=_rows(dx))
+            ops.dense_backward_input(_rows(dy), self.kernel.array, out=_rows(dx))
 
 
 def _rows(array: Array) -> Array:

@@ -125,7 +125,7 @@ class KernelLayer(EpilogueLayer):
     @property
     def bias_value(self) -> Array | None:
         """What `forward` adds, or None."""
-        return None if self.bias is None else self.bias.value
+        return None if self.bias is None else self.bias.array
 
     @property
     def kernel_gradient(self) -> Array | None:

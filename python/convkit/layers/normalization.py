@@ -193,7 +193,7 @@ class Normalization(Layer):
             (self.mean, self.adapt_mean),
             (self.variance, self.adapt_variance),
         ):
-            numbers = np.asarray(given if own is None else own.value, np.float64)
+            numbers = np.asarray(given if own is None else own.array, np.float64)
             numbers = numbers.reshape((1,) * (len(kept) - numbers.ndim) + numbers.shape)
             shape = [1] * len(trailing)
             counts: tuple[int, ...] = numbers.shape

@@ -89,7 +89,7 @@ class PReLU(Layer):
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x where x > 0, else alpha * x."""
-        ops.prelu_forward(x, self.alpha.value, out=y)
+        ops.prelu_forward(x, self.alpha.array, out=y)
 
     def backward(
         self,
@@ -102,10 +102,10 @@ class PReLU(Layer):
     ) -> None:
         """The gradients of alpha, unless that is frozen, and of the input."""
         if not self.alpha.frozen:
-            shape = self.alpha.value.shape
+            shape = self.alpha.array.shape
             ops.prelu_backward_alpha(dy, x, shape, out=self.alpha.gradient)
         if dx is not None:
-            ops.prelu_backward_input(dy, x, self.alpha.value, out=dx)
+            ops.prelu_backward_input(dy, x, self.alpha.array, out=dx)
 
 
 def _axes(value: int | Sequence[int] | None, layer: Layer) -> tuple[int, ...] | None:

@@ -67,7 +67,7 @@ def verify(
             f"the model gives shape {_listed(shapes[0])} where {source} gives "
             f"{_listed(shapes[1])}; {_ADVICE}"
         )
-    tame = all(np.abs(w.value).max(initial=0.0) < _LARGE_WEIGHT for w in model.weights)
+    tame = all(np.abs(w.array).max(initial=0.0) < _LARGE_WEIGHT for w in model.weights)
     nudged: list[Array] = []
     for index, (mine, theirs) in enumerate(zip(actual, expected, strict=True)):
         distance = _distance(mine, theirs, strict=tame)
@@ -142,7 +142,7 @@ def _nudged(calls: Calls, x: Sequence[Array]) -> list[Array]:
     for layer, copy in copies.items():
         copy.weight_source = None
         for mine, theirs in zip(copy.weights, layer.weights, strict=True):
-            mine.value[...] = nudge(theirs.value)
+            mine.value = nudge(theirs.array)
     return _outputs(twin, [nudge(each) for each in x])
 
 

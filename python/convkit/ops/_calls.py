@@ -9,5 +9,7 @@ Calls = _core.Calls  # those of a pass over a plan's steps, which replays them
 refuse = Calls.refuse
 as_one_operation = _core.as_one_operation
 ModelLock = _core.ModelLock
+# Said in a training step when it has changed weights: what inference keeps of them is made anew.
+weights_changed = _core.weights_changed
 # Adds one to the counters of a model and its optimizer, both or, when interrupted, none.
 count_step = _core.count_step

@@ -18,6 +18,7 @@ from .. import ops
 from ..core.changes import Capturable
 from ..core.config import Configurable, flag, not_negative, unknown
 from ..core.parameters import Array, ParameterStore, aligned_zeros
+from ..ops._calls import weights_changed
 from . import schedules
 from .schedules import LearningRateSchedule
 
@@ -199,8 +200,7 @@ class Optimizer(Capturable, Configurable):
     def begin(self, store: ParameterStore) -> None:
         """Get ready for a step: the first part of `apply`."""
         self.bind(store)
-        # Whoever interrupted the last step may have kept it from its end, and the schedule's
-        # attributes may be others than they were then.
+        # The last step may have been interrupted, and the schedule's attributes may be others now.
         self._follow_schedule()
         ranges = store.trainable_ranges()
         if ranges is not self._ranges:
@@ -211,10 +211,12 @@ class Optimizer(Capturable, Configurable):
 
     def update_all(self) -> None:
         """Change the trainable values, in a step that was counted, and apply their constraints."""
+        weights_changed()  # for whoever finds them half changed after an interrupt
         for views in self._views:
             self.update(*views)
         if self._store is not None:
             self._store.constrain()
+        weights_changed()
 
     def end(self) -> None:
         """Take the learning rate of the next step."""

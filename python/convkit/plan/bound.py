@@ -62,7 +62,8 @@ class BoundSteps:
             self._calls.replay()
         elif self.capturable:
             count, generations, calls = changes.count, self._origin.generations(), Calls()
-            calls.capture(self.run_methods, context)
+            keep_weights = not context.training and self._origin.owns_weights()
+            calls.capture(self.run_methods, keep_weights, context)
             self._calls, self._context = calls, context
             self._count, self._generations = count, generations
         else:

@@ -46,6 +46,10 @@ class Origin:
         self._structure = structure
         return True
 
+    def owns_weights(self) -> bool:
+        """Whether nobody else has the parameters' arrays, to write into them unseen."""
+        return not any(parameter.is_handed_out for parameter in self._parameters)
+
     def generations(self) -> list[int]:
         """How often each of those was changed that captured calls of the plan depend on."""
         found = [owner.generation for owner in self._owners]

@@ -70,7 +70,7 @@ def describe_weights(model: StoredModel) -> tuple[dict[str, Any], dict[str, Arra
     """The document and the arrays of the weights alone."""
     weights = model.named_weights()
     document = {"version": VERSION, "weights": [path for path, _ in weights]}
-    return document, {path: parameter.value for path, parameter in weights}
+    return document, {path: parameter.array for path, parameter in weights}
 
 
 def describe(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -312,7 +312,7 @@ def assign_weights(
         arrays.check(name, parameter.shape)
     values = [arrays.take(n, p.shape) for n, p in zip(names, parameters, strict=True)]
     for parameter, value in zip(parameters, values, strict=True):
-        np.copyto(parameter.value, value)
+        parameter.write(value)
 
 
 def _check_version(document: Mapping[str, Any]) -> None:
