@@ -170,6 +170,15 @@ struct MergeShape {
                               // an array is broadcast; along the last axis 0 or 1
 };
 
+// What an update by FTRL takes, in the form that its loop needs.
+struct FtrlNumbers {
+  float per_rate;         // 1 / the learning rate
+  float power;            // of the sums of squared gradients
+  float l1;               // strength of the L1 penalty
+  float twice_l2;         // twice that of the L2 penalty, with beta / (2 * the learning rate) in it
+  float twice_shrinkage;  // twice that of the penalty that is taken of the loss's gradient
+};
+
 // Rows of x (rows, b, t), ld floats apart, and a slope (b,) for each b.
 struct PreluRows {
   std::int64_t rows, b, t, ld;

@@ -80,6 +80,7 @@ void bind_groupnorm(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_optimizer(py::module_& m);
+void bind_gradient(py::module_& m);
 void bind_regularizer(py::module_& m);
 void bind_gather(py::module_& m);
 void bind_rescaling(py::module_& m);

@@ -1,3 +1,4 @@
+#include "../ops/muon.h"
 #include "../ops/optimizer.h"
 #include "array.h"
 #include "calls.h"
@@ -5,30 +6,39 @@
 namespace convkit::bindings {
 namespace {
 
-void adam(Floats w, const Floats& g, Floats m, Floats v, const Number<double>& learning_rate,
-          double beta_1, double beta_2, double epsilon, const Number<std::int64_t>& step,
-          double weight_decay) {
+using Rate = Number<double>;
+using Step = Number<std::int64_t>;
+
+// What every update is given: the gradient has w's shape, and there is one learning rate.
+void check(const Floats& w, const Floats& g, const Rate& learning_rate) {
   check_shape("g", g, shape_of(w));
+  check_shape("learning_rate", learning_rate, {1});
+}
+
+void adam(Floats w, const Floats& g, Floats m, Floats v, std::optional<Floats> peak,
+          const Rate& learning_rate, double beta_1, double beta_2, double epsilon, const Step& step,
+          double weight_decay) {
+  check(w, g, learning_rate);
   check_shape("m", m, shape_of(w));
   check_shape("v", v, shape_of(w));
-  check_shape("learning_rate", learning_rate, {1});
+  if (peak) check_shape("peak", *peak, shape_of(w));
   check_shape("step", step, {1});
   const std::int64_t n = w.size(), *pstep = step.data();
   const double* rate = learning_rate.data();
   const float* pg = g.data();
-  float *pw = out_data(w), *pm = out_data(m), *pv = out_data(v);
+  float *pw = out_data(w), *pm = out_data(m), *pv = out_data(v), *ppeak = out_data(peak);
   run(
       [=] {
-        ops::adam_update(n, pw, pg, pm, pv, *rate, beta_1, beta_2, epsilon, *pstep, weight_decay);
+        ops::adam_update(n, pw, pg, pm, pv, ppeak, *rate, beta_1, beta_2, epsilon, *pstep,
+                         weight_decay);
       },
-      w, g, m, v, learning_rate, step);
+      w, g, m, v, peak, learning_rate, step);
 }
 
-void sgd(Floats w, const Floats& g, std::optional<Floats> velocity,
-         const Number<double>& learning_rate, double momentum, bool nesterov, double weight_decay) {
-  check_shape("g", g, shape_of(w));
+void sgd(Floats w, const Floats& g, std::optional<Floats> velocity, const Rate& learning_rate,
+         double momentum, bool nesterov, double weight_decay) {
+  check(w, g, learning_rate);
   if (velocity) check_shape("velocity", *velocity, shape_of(w));
-  check_shape("learning_rate", learning_rate, {1});
   const std::int64_t n = w.size();
   const double* rate = learning_rate.data();
   const float* pg = g.data();
@@ -38,18 +48,109 @@ void sgd(Floats w, const Floats& g, std::optional<Floats> velocity,
 }
 
 void rmsprop(Floats w, const Floats& g, Floats v, std::optional<Floats> momentum_buffer,
-             const Number<double>& learning_rate, double rho, double momentum, double epsilon,
-             double weight_decay) {
-  check_shape("g", g, shape_of(w));
+             std::optional<Floats> mean, const Rate& learning_rate, double rho, double momentum,
+             double epsilon, double weight_decay) {
+  check(w, g, learning_rate);
   check_shape("v", v, shape_of(w));
   if (momentum_buffer) check_shape("momentum_buffer", *momentum_buffer, shape_of(w));
-  check_shape("learning_rate", learning_rate, {1});
+  if (mean) check_shape("mean", *mean, shape_of(w));
   const std::int64_t n = w.size();
   const double* rate = learning_rate.data();
   const float* pg = g.data();
-  float *pw = out_data(w), *pv = out_data(v), *pm = out_data(momentum_buffer);
-  run([=] { ops::rmsprop_update(n, pw, pg, pv, pm, *rate, rho, momentum, epsilon, weight_decay); },
-      w, g, v, momentum_buffer, learning_rate);
+  float *pw = out_data(w), *pv = out_data(v);
+  float *pm = out_data(momentum_buffer), *pmean = out_data(mean);
+  run(
+      [=] {
+        ops::rmsprop_update(n, pw, pg, pv, pm, pmean, *rate, rho, momentum, epsilon, weight_decay);
+      },
+      w, g, v, momentum_buffer, mean, learning_rate);
+}
+
+void adagrad(Floats w, const Floats& g, Floats accumulator, const Rate& learning_rate,
+             double epsilon, double weight_decay) {
+  check(w, g, learning_rate);
+  check_shape("accumulator", accumulator, shape_of(w));
+  const std::int64_t n = w.size();
+  const double* rate = learning_rate.data();
+  const float* pg = g.data();
+  float *pw = out_data(w), *psum = out_data(accumulator);
+  run([=] { ops::adagrad_update(n, pw, pg, psum, *rate, epsilon, weight_decay); }, w, g,
+      accumulator, learning_rate);
+}
+
+void adadelta(Floats w, const Floats& g, Floats v, Floats u, const Rate& learning_rate, double rho,
+              double epsilon, double weight_decay) {
+  check(w, g, learning_rate);
+  check_shape("v", v, shape_of(w));
+  check_shape("u", u, shape_of(w));
+  const std::int64_t n = w.size();
+  const double* rate = learning_rate.data();
+  const float* pg = g.data();
+  float *pw = out_data(w), *pv = out_data(v), *pu = out_data(u);
+  run([=] { ops::adadelta_update(n, pw, pg, pv, pu, *rate, rho, epsilon, weight_decay); }, w, g, v,
+      u, learning_rate);
+}
+
+// Adamax and Nadam take the same.
+using Update = void (*)(std::int64_t n, float* w, const float* g, float* m, float* v,
+                        double learning_rate, double beta_1, double beta_2, double epsilon,
+                        std::int64_t step, double weight_decay);
+
+template <Update update>
+void moments(Floats w, const Floats& g, Floats m, Floats v, const Rate& learning_rate,
+             double beta_1, double beta_2, double epsilon, const Step& step, double weight_decay) {
+  check(w, g, learning_rate);
+  check_shape("m", m, shape_of(w));
+  check_shape("v", v, shape_of(w));
+  check_shape("step", step, {1});
+  const std::int64_t n = w.size(), *pstep = step.data();
+  const double* rate = learning_rate.data();
+  const float* pg = g.data();
+  float *pw = out_data(w), *pm = out_data(m), *pv = out_data(v);
+  run([=] { update(n, pw, pg, pm, pv, *rate, beta_1, beta_2, epsilon, *pstep, weight_decay); }, w,
+      g, m, v, learning_rate, step);
+}
+
+void lion(Floats w, const Floats& g, Floats m, const Rate& learning_rate, double beta_1,
+          double beta_2, double weight_decay) {
+  check(w, g, learning_rate);
+  check_shape("m", m, shape_of(w));
+  const std::int64_t n = w.size();
+  const double* rate = learning_rate.data();
+  const float* pg = g.data();
+  float *pw = out_data(w), *pm = out_data(m);
+  run([=] { ops::lion_update(n, pw, pg, pm, *rate, beta_1, beta_2, weight_decay); }, w, g, m,
+      learning_rate);
+}
+
+void ftrl(Floats w, const Floats& g, Floats accumulator, Floats linear, const Rate& learning_rate,
+          double power, double l1, double l2, double shrinkage, double beta, double weight_decay) {
+  check(w, g, learning_rate);
+  check_shape("accumulator", accumulator, shape_of(w));
+  check_shape("linear", linear, shape_of(w));
+  const std::int64_t n = w.size();
+  const double* rate = learning_rate.data();
+  const float* pg = g.data();
+  float *pw = out_data(w), *psum = out_data(accumulator), *plinear = out_data(linear);
+  const ops::FtrlOptions given = {power, l1, l2, shrinkage, beta};
+  run([=] { ops::ftrl_update(n, pw, pg, psum, plinear, *rate, given, weight_decay); }, w, g,
+      accumulator, linear, learning_rate);
+}
+
+void muon(Floats w, const Floats& g, Floats m, const Rate& learning_rate, double momentum,
+          bool nesterov, std::int64_t rounds, double a, double b, double c, double scale,
+          double weight_decay) {
+  check(w, g, learning_rate);
+  check_rank("w", w, 2);
+  check_shape("m", m, shape_of(w));
+  check_range("rounds", rounds, 0);
+  const std::int64_t rows = w.shape(0), columns = w.shape(1);
+  const double* rate = learning_rate.data();
+  const float* pg = g.data();
+  float *pw = out_data(w), *pm = out_data(m);
+  const ops::MuonNumbers given = {momentum, a, b, c, scale, rounds, nesterov};
+  run([=] { ops::muon_update(rows, columns, pw, pg, pm, *rate, given, weight_decay); }, w, g, m,
+      learning_rate);
 }
 
 // Both counters go one further, or none: whatever interrupts Python finds no place in between.
@@ -66,22 +167,40 @@ void weights_changed() {
   run([] { ops::weights_changed(); });
 }
 
+// An array, which is never converted.
+py::arg array(const char* name) { return py::arg(name).noconvert(); }
+
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
-  m.def("adam_update", &adam, py::arg("w").noconvert(), py::arg("g").noconvert(),
-        py::arg("m").noconvert(), py::arg("v").noconvert(), py::arg("learning_rate").noconvert(),
-        py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"), py::arg("step").noconvert(),
-        py::arg("weight_decay"));
+  m.def("adam_update", &adam, array("w"), array("g"), array("m"), array("v"), array("peak"),
+        array("learning_rate"), py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"),
+        array("step"), py::arg("weight_decay"));
   m.def("weights_changed", &weights_changed);
-  m.def("count_step", &count_step, py::arg("step").noconvert(), py::arg("iterations").noconvert());
-  m.def("sgd_update", &sgd, py::arg("w").noconvert(), py::arg("g").noconvert(),
-        py::arg("velocity").noconvert(), py::arg("learning_rate").noconvert(), py::arg("momentum"),
-        py::arg("nesterov"), py::arg("weight_decay"));
-  m.def("rmsprop_update", &rmsprop, py::arg("w").noconvert(), py::arg("g").noconvert(),
-        py::arg("v").noconvert(), py::arg("momentum_buffer").noconvert(),
-        py::arg("learning_rate").noconvert(), py::arg("rho"), py::arg("momentum"),
+  m.def("count_step", &count_step, array("step"), array("iterations"));
+  m.def("sgd_update", &sgd, array("w"), array("g"), array("velocity"), array("learning_rate"),
+        py::arg("momentum"), py::arg("nesterov"), py::arg("weight_decay"));
+  m.def("rmsprop_update", &rmsprop, array("w"), array("g"), array("v"), array("momentum_buffer"),
+        array("mean"), array("learning_rate"), py::arg("rho"), py::arg("momentum"),
         py::arg("epsilon"), py::arg("weight_decay"));
+  m.def("adagrad_update", &adagrad, array("w"), array("g"), array("accumulator"),
+        array("learning_rate"), py::arg("epsilon"), py::arg("weight_decay"));
+  m.def("adadelta_update", &adadelta, array("w"), array("g"), array("v"), array("u"),
+        array("learning_rate"), py::arg("rho"), py::arg("epsilon"), py::arg("weight_decay"));
+  m.def("adamax_update", &moments<ops::adamax_update>, array("w"), array("g"), array("m"),
+        array("u"), array("learning_rate"), py::arg("beta_1"), py::arg("beta_2"),
+        py::arg("epsilon"), array("step"), py::arg("weight_decay"));
+  m.def("nadam_update", &moments<ops::nadam_update>, array("w"), array("g"), array("m"), array("v"),
+        array("learning_rate"), py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"),
+        array("step"), py::arg("weight_decay"));
+  m.def("lion_update", &lion, array("w"), array("g"), array("m"), array("learning_rate"),
+        py::arg("beta_1"), py::arg("beta_2"), py::arg("weight_decay"));
+  m.def("ftrl_update", &ftrl, array("w"), array("g"), array("accumulator"), array("linear"),
+        array("learning_rate"), py::arg("power"), py::arg("l1"), py::arg("l2"),
+        py::arg("shrinkage"), py::arg("beta"), py::arg("weight_decay"));
+  m.def("muon_update", &muon, array("w"), array("g"), array("m"), array("learning_rate"),
+        py::arg("momentum"), py::arg("nesterov"), py::arg("rounds"), py::arg("a"), py::arg("b"),
+        py::arg("c"), py::arg("scale"), py::arg("weight_decay"));
 }
 
 }  // namespace convkit::bindings

@@ -20,6 +20,7 @@ PYBIND11_MODULE(_core, m) {
   bind_activation(m);
   bind_loss(m);
   bind_optimizer(m);
+  bind_gradient(m);
   bind_regularizer(m);
   bind_gather(m);
   bind_rescaling(m);

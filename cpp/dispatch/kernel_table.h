@@ -139,12 +139,37 @@ struct ActivationKernels {
 };
 
 struct OptimizerKernels {
-  void (*adam_update)(float* w, const float* g, float* m, float* v, std::int64_t n, float step,
-                      float one_minus_beta_1, float one_minus_beta_2, float epsilon, float decay);
+  void (*adam_update)(float* w, const float* g, float* m, float* v, float* peak, std::int64_t n,
+                      float step, float one_minus_beta_1, float one_minus_beta_2, float epsilon,
+                      float decay);
   void (*sgd_update)(float* w, const float* g, float* velocity, std::int64_t n, float rate,
                      float momentum, bool nesterov, float decay);
-  void (*rmsprop_update)(float* w, const float* g, float* v, float* momentum, std::int64_t n,
-                         float rate, float one_minus_rho, float share, float epsilon, float decay);
+  void (*rmsprop_update)(float* w, const float* g, float* v, float* momentum, float* mean,
+                         std::int64_t n, float rate, float one_minus_rho, float share,
+                         float epsilon, float decay);
+  void (*adagrad_update)(float* w, const float* g, float* sum, std::int64_t n, float rate,
+                         float epsilon, float decay);
+  void (*adadelta_update)(float* w, const float* g, float* v, float* u, std::int64_t n, float rate,
+                          float one_minus_rho, float epsilon, float decay);
+  void (*adamax_update)(float* w, const float* g, float* m, float* u, std::int64_t n, float step,
+                        float one_minus_beta_1, float beta_2, float epsilon, float decay);
+  void (*nadam_update)(float* w, const float* g, float* m, float* v, std::int64_t n, float of_m,
+                       float of_g, float of_v, float one_minus_beta_1, float one_minus_beta_2,
+                       float epsilon, float decay);
+  void (*lion_update)(float* w, const float* g, float* m, std::int64_t n, float rate, float beta_1,
+                      float beta_2, float decay);
+  void (*ftrl_update)(float* w, const float* g, float* sum, float* linear, std::int64_t n,
+                      const FtrlNumbers&, float decay);
+  void (*muon_momentum)(const float* g, float* m, float* out, std::int64_t n, float momentum,
+                        bool nesterov);
+  void (*combine)(float a, const float* x, float b, float* y, std::int64_t n);
+};
+
+struct GradientKernels {
+  void (*clip_by_value)(float* g, std::int64_t n, float limit);
+  void (*scale)(float* g, std::int64_t n, float factor);
+  void (*accumulate)(float* total, const float* g, std::int64_t n, float factor);
+  void (*moving_average)(float* average, const float* w, std::int64_t n, float momentum);
 };
 
 struct RegularizerKernels {
@@ -216,6 +241,7 @@ struct KernelTable : TileSizes,
                      GroupnormKernels,
                      ActivationKernels,
                      OptimizerKernels,
+                     GradientKernels,
                      RegularizerKernels,
                      DropoutKernels,
                      GaussianNoiseKernels,

@@ -20,6 +20,7 @@ const KernelTable* kernel_table() {
       groupnorm_kernels(),
       activation_kernels(),
       optimizer_kernels(),
+      gradient_kernels(),
       regularizer_kernels(),
       dropout_kernels(),
       gaussian_noise_kernels(),

@@ -17,6 +17,7 @@ LayernormKernels layernorm_kernels() noexcept;
 GroupnormKernels groupnorm_kernels() noexcept;
 ActivationKernels activation_kernels() noexcept;
 OptimizerKernels optimizer_kernels() noexcept;
+GradientKernels gradient_kernels() noexcept;
 RegularizerKernels regularizer_kernels() noexcept;
 DropoutKernels dropout_kernels() noexcept;
 GaussianNoiseKernels gaussian_noise_kernels() noexcept;

@@ -385,6 +385,7 @@ def adam_update(
     g: _Floats,
     m: _Floats,
     v: _Floats,
+    peak: _Floats | None,
     learning_rate: npt.NDArray[np.float64],
     beta_1: float,
     beta_2: float,
@@ -399,11 +400,101 @@ def rmsprop_update(
     g: _Floats,
     v: _Floats,
     momentum_buffer: _Floats | None,
+    mean: _Floats | None,
     learning_rate: npt.NDArray[np.float64],
     rho: float,
     momentum: float,
     epsilon: float,
     weight_decay: float,
+) -> None: ...
+def adagrad_update(
+    w: _Floats,
+    g: _Floats,
+    accumulator: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    epsilon: float,
+    weight_decay: float,
+) -> None: ...
+def adadelta_update(
+    w: _Floats,
+    g: _Floats,
+    v: _Floats,
+    u: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    rho: float,
+    epsilon: float,
+    weight_decay: float,
+) -> None: ...
+def adamax_update(
+    w: _Floats,
+    g: _Floats,
+    m: _Floats,
+    u: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: npt.NDArray[np.int64],
+    weight_decay: float,
+) -> None: ...
+def nadam_update(
+    w: _Floats,
+    g: _Floats,
+    m: _Floats,
+    v: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: npt.NDArray[np.int64],
+    weight_decay: float,
+) -> None: ...
+def lion_update(
+    w: _Floats,
+    g: _Floats,
+    m: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    beta_1: float,
+    beta_2: float,
+    weight_decay: float,
+) -> None: ...
+def ftrl_update(
+    w: _Floats,
+    g: _Floats,
+    accumulator: _Floats,
+    linear: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    power: float,
+    l1: float,
+    l2: float,
+    shrinkage: float,
+    beta: float,
+    weight_decay: float,
+) -> None: ...
+def muon_update(
+    w: _Floats,
+    g: _Floats,
+    m: _Floats,
+    learning_rate: npt.NDArray[np.float64],
+    momentum: float,
+    nesterov: bool,
+    rounds: int,
+    a: float,
+    b: float,
+    c: float,
+    scale: float,
+    weight_decay: float,
+) -> None: ...
+def clip_by_value(g: _Floats, limit: float) -> None: ...
+def sum_of_squares(g: _Floats, squares: npt.NDArray[np.float64], add: bool) -> None: ...
+def clip_by_norm(g: _Floats, squares: npt.NDArray[np.float64], max_norm: float) -> None: ...
+def accumulate(total: _Floats, g: _Floats, factor: float) -> None: ...
+def moving_average(
+    average: _Floats,
+    w: _Floats,
+    momentum: float,
+    step: npt.NDArray[np.int64],
+    overwrite_every: int,
 ) -> None: ...
 def regularize(w: _Floats, g: _Floats | None, l1: float, l2: float) -> float: ...
 def gather(

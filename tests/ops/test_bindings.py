@@ -116,7 +116,7 @@ def test_empty_dimensions(name: str, key: str) -> None:
                 result = call(name, **{key: empty})
             except WRONG:
                 continue
-            assert result.size == 0
+            assert result is None or result.size == 0
         else:
             with pytest.raises(WRONG):
                 call(name, **{key: empty})
@@ -217,6 +217,8 @@ def test_arrays_that_must_not_be_copied(name: str) -> None:
     """What changes in place, or is as large as a data set, is taken as it is or refused."""
     for key in (*IN_PLACE.get(name, ()), *BORROWED.get(name, ())):
         array = valid_arguments(name)[key]
+        if array.size == 1:  # one number is in order, however it is sliced
+            continue
         doubled = np.repeat(array, 2, axis=0)
         read_only = array.copy()
         read_only.flags.writeable = False

@@ -63,8 +63,8 @@ def test_convolutions_refuse_steps(name: str, key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "key"),
     [
-        ("adam_update", "step"),
-        *((f"{n}_update", "learning_rate") for n in ("sgd", "adam", "rmsprop")),
+        *((f"{n}_update", "step") for n in ("adam", "adamax", "nadam")),
+        *((f"{n}_update", "learning_rate") for n in ("sgd", "adam", "rmsprop", "lion", "muon")),
     ],
 )
 def test_numbers_beyond_their_type(name: str, key: str, value: int) -> None:

@@ -34,6 +34,11 @@ RMSPROP_OPTIONS: tuple[dict[str, Any], ...] = (
     {"momentum": 0.9},
     {"momentum": 0.5, "weight_decay": 0.01},
 )
+FTRL_OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"l1": 0.05, "l2": 0.1, "shrinkage": 0.2, "beta": 0.3},
+    {"power": 0.75, "weight_decay": 0.1},
+)
 ADAM_OPTIONS: tuple[dict[str, Any], ...] = (
     {},
     {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
@@ -239,3 +244,107 @@ def test_wrong_steps(step: Any) -> None:
     w, m, v = (np.ones(3, np.float32) for _ in range(3))
     with pytest.raises((ValueError, TypeError), match=r"step|integer"):
         ops.adam_update(w, w.copy(), m, v, learning_rate=0.1, step=step)
+
+
+# Each with its slots, their first value, and some options.
+OTHERS: tuple[tuple[str, tuple[str, ...], float, dict[str, Any]], ...] = (
+    ("adagrad", ("accumulator",), 0.1, {}),
+    ("adagrad", ("accumulator",), 0.0, {"epsilon": 1e-3, "weight_decay": 0.1}),
+    ("adadelta", ("v", "u"), 0.0, {}),
+    ("adadelta", ("v", "u"), 0.0, {"rho": 0.5, "epsilon": 1e-3, "weight_decay": 0.1}),
+    ("adamax", ("m", "u"), 0.0, {}),
+    ("adamax", ("m", "u"), 0.0, {"beta_1": 0.5, "beta_2": 0.9, "weight_decay": 0.1}),
+    ("nadam", ("m", "v"), 0.0, {}),
+    ("nadam", ("m", "v"), 0.0, {"beta_1": 0.5, "epsilon": 1e-3, "weight_decay": 0.1}),
+    ("lion", ("m",), 0.0, {}),
+    ("lion", ("m",), 0.0, {"beta_1": 0.5, "beta_2": 0.5, "weight_decay": 0.1}),
+    *(("ftrl", ("accumulator", "linear"), 0.1, options) for options in FTRL_OPTIONS),
+    ("adam", ("m", "v", "peak"), 0.0, {"beta_2": 0.5, "weight_decay": 0.1}),
+    ("rmsprop", ("v", "momentum_buffer", "mean"), 0.0, {"momentum": 0.5, "rho": 0.6}),
+)
+COUNTED = ("adam", "adamax", "nadam")
+
+
+def update(module: Any, name: str, step: int, options: dict[str, Any], **arrays: Array) -> None:
+    counted = {"step": step} if name in COUNTED else {}
+    getattr(module, f"{name}_update")(**arrays, learning_rate=0.01, **counted, **options)
+
+
+@pytest.mark.parametrize(("name", "slots", "first", "options"), OTHERS, ids=str)
+@pytest.mark.usefixtures("isa", "threads")
+def test_others(name: str, slots: tuple[str, ...], first: float, options: dict[str, Any]) -> None:
+    for shape in SHAPES:
+        start = 0.0 if name == "ftrl" else 1.0  # a proximal step forgets where it began
+        own = {"w": random_array("w", shape) * np.float32(start)}
+        own |= {slot: np.full(shape, first, np.float32) for slot in slots}
+        if "linear" in own:
+            own["linear"][...] = 0.0
+        wanted = {key: float64(array) for key, array in own.items()}
+        for step, g in enumerate(gradients(shape), start=1):
+            given = g.copy()
+            update(ops, name, step, options, g=g, **own)
+            update(reference, name, step, options, g=g, **wanted)
+            np.testing.assert_array_equal(g, given)
+        for key in own:
+            # Differences of neighbouring numbers (of means and squares, of powers) lose some bits,
+            # and their roots are divided by.
+            assert_elementwise(own[key], wanted[key], floor=0.1, ulps=40 * STEPS)
+
+
+@pytest.mark.parametrize("options", [{}, {"nesterov": False, "rounds": 3, "weight_decay": 0.1}])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 17), (17, 3), (64, 64), (130, 70), (70, 300)])
+@pytest.mark.usefixtures("isa", "threads")
+def test_muon(shape: tuple[int, int], options: dict[str, Any]) -> None:
+    w, m = random_array("w", shape), np.zeros(shape, np.float32)
+    wanted_w, wanted_m = all_float64(w, m)
+    for g in gradients(shape):
+        ops.muon_update(w, g, m, learning_rate=0.1, scale=2.0, **options)
+        reference.muon_update(wanted_w, g, wanted_m, learning_rate=0.1, scale=2.0, **options)
+    # Small singular values grow by 3.4 in a round, and their roundings with them: by up to 500.
+    np.testing.assert_allclose(w, wanted_w, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(m, wanted_m, rtol=1e-5, atol=1e-6)
+
+
+def test_muon_makes_steps_orthogonal() -> None:
+    w, g = np.zeros((20, 50), np.float32), random_array("g", (20, 50))
+    ops.muon_update(w, g, np.zeros_like(w), learning_rate=1.0)
+    # Five rounds of the polynomial take singular values to 0.7 .. 1.2 (Jordan et al., 2024).
+    values = np.linalg.svd(w, compute_uv=False)
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+    with pytest.raises(ValueError, match="matrix"):
+        ops.muon_update(w[0], g[0], w[0].copy(), learning_rate=1.0)
+
+
+@pytest.mark.usefixtures("isa")
+def test_others_give_the_same_bits_for_all_threads() -> None:
+    def everything() -> tuple[Array, ...]:
+        found: list[Array] = []
+        for name, slots, first, options in OTHERS:
+            own = {"w": random_array("w", (70_001,))}
+            own |= {slot: np.full((70_001,), first, np.float32) for slot in slots}
+            for step, g in enumerate(gradients((70_001,)), start=1):
+                update(ops, name, step, options, g=g, **own)
+            found += own.values()
+        w, m = random_array("w", (300, 170)), np.zeros((300, 170), np.float32)
+        for g in gradients(w.shape):
+            ops.muon_update(w, g, m, learning_rate=0.1)
+        return (*found, w, m)
+
+    assert_threads_agree(everything)
+
+
+@pytest.mark.usefixtures("isa")
+def test_lost_gradients_are_seen() -> None:
+    for name, slots, first, options in OTHERS:
+        own = {slot: np.full(5, first, np.float32) for slot in ("w", *slots)}
+        g = np.array([1.0, np.nan, 1.0, 1.0, 1.0], np.float32)
+        update(ops, name, 1, options, g=g, **own)
+        assert np.isnan(own["w"]).tolist() == [False, True, False, False, False], name
+
+
+@pytest.mark.usefixtures("isa")
+def test_ftrl_without_gradients_gives_zeros() -> None:
+    w, zeros = np.ones(21, np.float32), np.zeros(21, np.float32)
+    ops.ftrl_update(w, zeros, zeros.copy(), zeros.copy(), learning_rate=0.1)
+    np.testing.assert_array_equal(w, zeros)

@@ -226,6 +226,30 @@ def _losses() -> dict[str, dict[str, Any]]:
     }
 
 
+def _other_updates(w: Any, g: Any) -> dict[str, dict[str, Any]]:
+    def given(*names: str, **options: Any) -> dict[str, Any]:
+        return {"w": w.copy(), "g": g, **{n: w.copy() for n in names}, **options}
+
+    matrix = _ones_to_three(3, 2)
+    return {
+        "adagrad_update": given("accumulator", learning_rate=0.5),
+        "adadelta_update": given("v", "u", learning_rate=0.5),
+        "adamax_update": given("m", "u", learning_rate=0.5, step=1),
+        "nadam_update": given("m", "v", learning_rate=0.5, step=1),
+        "lion_update": given("m", learning_rate=0.5),
+        "ftrl_update": given("accumulator", "linear", learning_rate=0.5),
+        "muon_update": {
+            **{"w": matrix.copy(), "g": matrix, "m": matrix.copy()},
+            "learning_rate": 0.5,
+        },
+        "clip_by_value": {"g": g.copy(), "limit": 1.5},
+        "sum_of_squares": {"g": g, "squares": np.ones(1), "add": True},
+        "clip_by_norm": {"g": g.copy(), "squares": np.full(1, 9.0), "max_norm": 1.5},
+        "accumulate": {"total": w.copy(), "g": g, "factor": 0.5},
+        "moving_average": {"average": w.copy(), "w": g.copy(), "momentum": 0.5, "step": 2},
+    }
+
+
 def _updates() -> dict[str, dict[str, Any]]:
     w, g = _ones_to_three(6), _ones_to_three(6)
     return {
@@ -252,6 +276,7 @@ def _updates() -> dict[str, dict[str, Any]]:
             "learning_rate": 0.5,
             "step": 1,
         },
+        **_other_updates(w, g),
         "constrain_norms": {"w": w.copy(), "axis": 0, "max_norm": 1.5, "rate": 0.5},
         "regularize": {"w": w, "g": g.copy(), "l1": 0.5, "l2": 0.25},
         "gather": {"source": _ones_to_three(5, 3), "indices": np.array([3, 0])},
@@ -290,6 +315,18 @@ IN_PLACE = {
     "sgd_update": ("w", "velocity"),
     "rmsprop_update": ("w", "v", "momentum_buffer"),
     "adam_update": ("w", "m", "v"),
+    "adagrad_update": ("w", "accumulator"),
+    "adadelta_update": ("w", "v", "u"),
+    "adamax_update": ("w", "m", "u"),
+    "nadam_update": ("w", "m", "v"),
+    "lion_update": ("w", "m"),
+    "ftrl_update": ("w", "accumulator", "linear"),
+    "muon_update": ("w", "m"),
+    "clip_by_value": ("g",),
+    "sum_of_squares": ("squares",),
+    "clip_by_norm": ("g",),
+    "accumulate": ("total",),
+    "moving_average": ("average", "w"),
     "constrain_norms": ("w",),
     "regularize": ("g",),
     "conv2d_backward": ("dx", "dw", "db"),
@@ -306,6 +343,15 @@ BORROWED = {
     "sgd_update": ("g",),
     "adam_update": ("g",),
     "rmsprop_update": ("g",),
+    "adagrad_update": ("g",),
+    "adadelta_update": ("g",),
+    "adamax_update": ("g",),
+    "nadam_update": ("g",),
+    "lion_update": ("g",),
+    "ftrl_update": ("g",),
+    "muon_update": ("g",),
+    "sum_of_squares": ("g",),
+    "accumulate": ("g",),
     "gather": ("source",),
 }
 
@@ -337,6 +383,18 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "sgd_update": (),
     "rmsprop_update": (),
     "adam_update": (),
+    "adagrad_update": (),
+    "adadelta_update": (),
+    "adamax_update": (),
+    "nadam_update": (),
+    "lion_update": (),
+    "ftrl_update": (),
+    "muon_update": (),
+    "clip_by_value": (),
+    "sum_of_squares": (),
+    "clip_by_norm": (),
+    "accumulate": (),
+    "moving_average": (),
     "constrain_norms": (),
     "regularize": (),
 }
@@ -357,6 +415,7 @@ ANY_RANK = {
     ("normalization_forward", "x"),
     ("normalization_backward", "dy"),
     ("constrain_norms", "w"),
+    *((name, "g") for name in ("clip_by_value", "sum_of_squares", "clip_by_norm")),
     ("batchnorm_forward", "x"),
     ("batchnorm_inference", "x"),
     ("batchnorm_apply", "x"),
@@ -374,6 +433,7 @@ MAY_BE_EMPTY = {*(ANY_RANK - _NOT_EMPTY), ("gather", "source"), ("permute", "x")
 
 # (op, argument) -> axes along which another size is as valid as the one in the table.
 FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
+    **{(name, "g"): (0,) for name in ("clip_by_value", "sum_of_squares", "clip_by_norm")},
     ("conv2d_forward", "x"): (0, 1, 2),
     ("conv2d_forward", "w"): (0, 1),
     ("conv2d_batchnorm_forward", "x"): (0, 1, 2),

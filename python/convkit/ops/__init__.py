@@ -86,6 +86,13 @@ from convkit.ops.global_pool2d import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
+from convkit.ops.gradient import (
+    accumulate,
+    clip_by_norm,
+    clip_by_value,
+    moving_average,
+    sum_of_squares,
+)
 from convkit.ops.groupnorm import groupnorm_backward, groupnorm_forward
 from convkit.ops.layernorm import layernorm_backward, layernorm_forward
 from convkit.ops.loss import (
@@ -108,7 +115,18 @@ from convkit.ops.merge import (
     subtract,
 )
 from convkit.ops.normalization import normalization_backward, normalization_forward
-from convkit.ops.optimizer import adam_update, rmsprop_update, sgd_update
+from convkit.ops.optimizer import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    adamax_update,
+    ftrl_update,
+    lion_update,
+    muon_update,
+    nadam_update,
+    rmsprop_update,
+    sgd_update,
+)
 from convkit.ops.permute import permute
 from convkit.ops.pool2d import (
     average_pool2d_backward,
@@ -126,7 +144,11 @@ from convkit.ops.upsampling2d import upsampling2d_backward, upsampling2d_forward
 from convkit.ops.zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
+    "accumulate",
+    "adadelta_update",
+    "adagrad_update",
     "adam_update",
+    "adamax_update",
     "add",
     "add_backward",
     "average",
@@ -140,6 +162,8 @@ __all__ = [
     "bias_forward",
     "bias_relu_backward",
     "binary_cross_entropy",
+    "clip_by_norm",
+    "clip_by_value",
     "concatenate",
     "concatenate_backward",
     "constrain_norms",
@@ -165,6 +189,7 @@ __all__ = [
     "elu_forward",
     "exponential_backward",
     "exponential_forward",
+    "ftrl_update",
     "gather",
     "gaussian_dropout_backward",
     "gaussian_dropout_forward",
@@ -186,6 +211,7 @@ __all__ = [
     "layernorm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "lion_update",
     "log_softmax_backward",
     "log_softmax_forward",
     "max_pool2d_backward",
@@ -198,8 +224,11 @@ __all__ = [
     "minimum",
     "mish_backward",
     "mish_forward",
+    "moving_average",
     "multiply",
     "multiply_backward",
+    "muon_update",
+    "nadam_update",
     "normalization_backward",
     "normalization_forward",
     "permute",
@@ -230,6 +259,7 @@ __all__ = [
     "spatial_dropout2d_backward",
     "spatial_dropout2d_forward",
     "subtract",
+    "sum_of_squares",
     "tanh_backward",
     "tanh_forward",
     "upsampling2d_backward",

@@ -89,6 +89,13 @@ from .global_pool2d import (
     global_max_pool2d_backward,
     global_max_pool2d_forward,
 )
+from .gradient import (
+    accumulate,
+    clip_by_norm,
+    clip_by_value,
+    moving_average,
+    sum_of_squares,
+)
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .loss import (
@@ -111,7 +118,18 @@ from .merge import (
     subtract,
 )
 from .normalization import normalization_backward, normalization_forward
-from .optimizer import adam_update, rmsprop_update, sgd_update
+from .optimizer import (
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    adamax_update,
+    ftrl_update,
+    lion_update,
+    muon_update,
+    nadam_update,
+    rmsprop_update,
+    sgd_update,
+)
 from .permute import permute
 from .pool2d import (
     average_pool2d_backward,
@@ -128,7 +146,11 @@ from .upsampling2d import upsampling2d_backward, upsampling2d_forward
 from .zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
 __all__ = [
+    "accumulate",
+    "adadelta_update",
+    "adagrad_update",
     "adam_update",
+    "adamax_update",
     "add",
     "add_backward",
     "average",
@@ -142,6 +164,8 @@ __all__ = [
     "bias_forward",
     "bias_relu_backward",
     "binary_cross_entropy",
+    "clip_by_norm",
+    "clip_by_value",
     "concatenate",
     "concatenate_backward",
     "constrain_norms",
@@ -166,6 +190,7 @@ __all__ = [
     "elu_forward",
     "exponential_backward",
     "exponential_forward",
+    "ftrl_update",
     "gather",
     "gaussian_dropout_backward",
     "gaussian_dropout_forward",
@@ -187,6 +212,7 @@ __all__ = [
     "layernorm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "lion_update",
     "log_softmax_backward",
     "log_softmax_forward",
     "max_pool2d_backward",
@@ -198,8 +224,11 @@ __all__ = [
     "minimum",
     "mish_backward",
     "mish_forward",
+    "moving_average",
     "multiply",
     "multiply_backward",
+    "muon_update",
+    "nadam_update",
     "normalization_backward",
     "normalization_forward",
     "permute",
@@ -230,6 +259,7 @@ __all__ = [
     "spatial_dropout2d_backward",
     "spatial_dropout2d_forward",
     "subtract",
+    "sum_of_squares",
     "tanh_backward",
     "tanh_forward",
     "upsampling2d_backward",
