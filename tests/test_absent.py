@@ -77,9 +77,8 @@ def test_importing_convkit_does_not_read_the_table() -> None:
     [
         (lambda: optimizers.Adam(lr=0.1), "'lr'; take learning_rate"),
         (lambda: optimizers.SGD(decay=0.1), "'decay'; take learning_rate=.*ExponentialDecay"),
-        (lambda: optimizers.RMSprop(clipnorm=1.0), "'clipnorm'; take a smaller learning_rate"),
         (lambda: optimizers.Adam().lr, "no attribute 'lr'; take learning_rate"),
-        (lambda: optimizers.get("nadam"), "unknown optimizer 'nadam'.*nearest: `Adam`"),
+        (lambda: optimizers.get("adafactor"), "unknown optimizer 'adafactor'.*`Adam`: what"),
         (lambda: metrics.get("Precision"), "unknown metric 'Precision'.*scikit-learn's"),
         (lambda: losses.get("huber"), "unknown loss 'huber'.*a class of one's own"),
         (lambda: layers.LeakyReLU(alpha=0.1), "'alpha'; take negative_slope"),

@@ -202,6 +202,28 @@ def test_no_public_name_is_missing(module: str) -> None:
             assert f"{module}.{name}" in listed, f"say in {TABLE.name} how {module}.{name} compares"
 
 
+def _options(row: Row) -> set[str]:
+    """What optimizers take through **options, by keyword."""
+    if not row.name.startswith("optimizers.") or not inspect.isclass(resolve("convkit", row.name)):
+        return set()
+    return set(arguments(convkit.optimizers.Optimizer) or ())
+
+
+@needs_keras
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Muon"])
+def test_options_of_optimizers(name: str) -> None:
+    """Those that `test_arguments` leaves out are taken, with Keras's defaults."""
+    theirs = arguments(importlib.import_module("keras").optimizers.Optimizer)
+    ours = arguments(convkit.optimizers.Optimizer)
+    assert theirs is not None
+    assert ours is not None
+    assert list(ours) == list(theirs)
+    for key, parameter in theirs.items():
+        assert ours[key].default == parameter.default, key
+        if key not in ("learning_rate", "weight_decay"):
+            getattr(convkit.optimizers, name)(**{key: parameter.default})
+
+
 @needs_keras
 @pytest.mark.parametrize("row", rows("same", "different"), ids=ids)
 def test_arguments(row: Row) -> None:
@@ -211,7 +233,7 @@ def test_arguments(row: Row) -> None:
         assert not row.without
         return
     # Some of Keras's classes take these through **kwargs, and all of ours.
-    missing = theirs.keys() - ours.keys() - COMMON
+    missing = theirs.keys() - ours.keys() - COMMON - _options(row)
     assert row.without - COMMON == missing, f"the row says without {sorted(row.without)}"
     if row.kind == "different":
         return

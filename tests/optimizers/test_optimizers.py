@@ -136,6 +136,11 @@ def test_names() -> None:
     assert type(optimizers.get("SGD")) is optimizers.SGD
     own = optimizers.SGD()
     assert optimizers.get(own) is own
-    for name in ("adagrad", None, optimizers.Adam):
-        with pytest.raises(ValueError, match=r"unknown optimizer.*adam, adamw, rmsprop, sgd"):
+    assert type(optimizers.get("Nadam")) is optimizers.Nadam
+    described = optimizers.serialize(optimizers.Lion(0.25, global_clipnorm=2.0))
+    again = optimizers.get(described)
+    assert type(again) is optimizers.Lion
+    assert again.get_config() == described["config"]
+    for name in ("adafactor", None, optimizers.Adam, {"class_name": "Dense"}):
+        with pytest.raises(ValueError, match=r"unknown optimizer.*adam, adamax, adamw, ftrl, lion"):
             optimizers.get(name)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -330,20 +330,30 @@ class ParameterStore:
         The same tuple object is returned until a parameter is frozen or released.
         """
         if self._ranges is None:
-            self._ranges = self._find_ranges()
+            self._ranges = tuple(run for _, run, _ in self.runs(lambda parameter: None))
         return self._ranges
 
-    def _find_ranges(self) -> tuple[slice, ...]:
-        runs: list[slice] = []
+    def runs(self, kind: Callable[[Parameter], Any]) -> list[tuple[Any, slice, list[Parameter]]]:
+        """The contiguous runs of `values` that an optimizer may change, of one kind each.
+
+        Args:
+            kind: of a parameter; neighbours of equal kinds are in one run.
+
+        Returns:
+            Of each run its kind, its place, padding included, and its parameters.
+        """
+        found: list[tuple[Any, slice, list[Parameter]]] = []
         for parameter, place in zip(self.parameters, self._places, strict=True):
             if not parameter.trainable or parameter.frozen:
                 continue
-            stop = place.start + _padded(parameter.size)
-            if runs and runs[-1].stop == place.start:
-                runs[-1] = slice(runs[-1].start, stop)
+            own, stop = kind(parameter), place.start + _padded(parameter.size)
+            if found and found[-1][0] == own and found[-1][1].stop == place.start:
+                _, run, parameters = found[-1]
+                parameters.append(parameter)
+                found[-1] = own, slice(run.start, stop), parameters
             else:
-                runs.append(slice(place.start, stop))
-        return tuple(runs)
+                found.append((own, slice(place.start, stop), [parameter]))
+        return found
 
 
 def _padded(size: int) -> int:

@@ -1,96 +1,135 @@
-"""Optimizers: how gradients change the parameters. Keras 3's formulas, names and defaults.
+"""What all optimizers share: options, slots, and the parts of a step around the update itself.
 
 An optimizer works on the flat buffers of a `ParameterStore`: a training step is one call of an op
-for each contiguous run of trainable parameters, which is one call unless layers are frozen. Its
-own memory (the slots) has the layout of the parameters and is allocated once.
+for each contiguous run of trainable parameters, which is one call unless layers are frozen or kept
+from weight decay. Its own memory (the slots) has the layout of the parameters and is allocated
+once.
 """
 
 from __future__ import annotations
 
-import functools
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import ops
 from ..core.changes import Capturable
-from ..core.config import Configurable, flag, not_negative, unknown
-from ..core.parameters import Array, ParameterStore, aligned_zeros
+from ..core.config import Configurable, flag, not_negative
+from ..core.parameters import Array, Parameter, ParameterStore, aligned_zeros
 from ..ops._calls import weights_changed
 from . import schedules
+from .arguments import count, with_advice
+from .clipping import Clipping, checked_limits
+from .rate import LearningRate
 from .schedules import LearningRateSchedule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-def _with_advice(init: Callable[..., None]) -> Callable[..., None]:
-    """The constructor, which says what to write for arguments that only Keras's has."""
-
-    @functools.wraps(init)
-    def checked(self: Any, *args: Any, **options: Any) -> None:
-        try:
-            init(self, *args, **options)
-        except TypeError as error:
-            from ..absent import renamed  # here: only for an error
-
-            for name in options:
-                if f"unexpected keyword argument {name!r}" in str(error):
-                    raise TypeError(f"{error}{renamed(name)}") from None
-            raise
-
-    return checked
-
-
 class Optimizer(Capturable, Configurable):
-    """Base class of the optimizers.
+    """Base class of the optimizers, and the options that all of them take.
 
     Args:
         learning_rate: a number, or a schedule of `convkit.optimizers.schedules`.
         weight_decay: subtract learning_rate * weight_decay * w at each step.
-        name: of the optimizer.
+        clipnorm: the largest norm of each weight's gradient; larger ones are scaled down to it.
+        clipvalue: the largest absolute value in a gradient; what lies outside is cut off.
+        global_clipnorm: the largest norm of all gradients together. Only one of the three may be
+            given.
+        use_ema: keep an exponential moving average of the weights, which `fit` gives to the model
+            at its end.
+        ema_momentum: how much of the average stays at each step.
+        ema_overwrite_frequency: after every so many steps the weights become the average; None for
+            the end of `fit` alone.
+        loss_scale_factor: taken as Keras takes it, and of no effect: the gradients of a loss times
+            the factor, over the factor, are the same in float32.
+        gradient_accumulation_steps: update the weights at every so many steps, at least 2, by the
+            mean of the gradients since the last update. Schedules follow the steps, `iterations`
+            counts the updates.
+        name: of the optimizer, by default that of its class in lower case.
 
     Attributes:
         learning_rate: that of the next step.
-        iterations: how many steps were made.
+        iterations: how many updates were made.
         slots: the optimizer's memory by name, flat arrays in the layout of `store.values`.
         capturable: `update` is a native call that depends on nothing but the arrays and the
             attributes, so that a plan may capture it. Not inherited.
     """
 
-    slot_names: tuple[str, ...] = ()
-    read_at_replay = frozenset({"iterations", "learning_rate", "_learning_rate"})
+    slot_names: tuple[str, ...] = ()  # of what `update` is given
+    slot_values: ClassVar[Mapping[str, str]] = {}  # the attributes that slots begin with, unless 0
+    read_at_replay = frozenset({"iterations", "learning_rate", "_learning_rate", "_decay"})
     _unsettable: ClassVar[Mapping[str, str]] = {
-        "schedule": "set learning_rate to a schedule, or make a new optimizer"
+        "schedule": "set learning_rate to a schedule, or make a new optimizer",
+        "gradient_accumulation_steps": "make a new optimizer",
     }
 
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule,
-        weight_decay: float | None,
-        name: str,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
     ) -> None:
-        self.name = name
+        self.name = type(self).__name__.lower() if name is None else name
         self.schedule: LearningRateSchedule | None = None
         # Where a replayed call counts the step that it makes.
         self.steps_made = np.zeros(1, np.int64)
+        self.gradient_accumulation_steps = count(
+            gradient_accumulation_steps, "gradient_accumulation_steps", 2, self
+        )
         self.learning_rate = learning_rate
         self.weight_decay = 0.0
         if weight_decay is not None:
             self.weight_decay = not_negative(weight_decay, "weight_decay", self)
+        given = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        self.clipnorm, self.clipvalue, self.global_clipnorm = checked_limits(given, self)
+        self.use_ema = flag(use_ema, "use_ema", self)
+        self.ema_momentum = not_negative(ema_momentum, "ema_momentum", self)
+        if self.ema_momentum > 1.0:
+            raise self._error(f"ema_momentum must lie in 0 .. 1, received {ema_momentum!r}")
+        self.ema_overwrite_frequency = count(
+            ema_overwrite_frequency, "ema_overwrite_frequency", 1, self
+        )
+        self.loss_scale_factor = None
+        if loss_scale_factor is not None:
+            self.loss_scale_factor = not_negative(loss_scale_factor, "loss_scale_factor", self)
+        if self.gradient_accumulation_steps is not None:
+            self.capturable = False  # its steps differ from one another
+        self._begin()
+
+    def _begin(self) -> None:
+        """Be an optimizer without a model."""
         self.slots: dict[str, Array] = {}
+        self._undecayed: frozenset[Parameter] = frozenset()
+        self._undecayed_names: re.Pattern[str] | None = None
         self._store: ParameterStore | None = None
         self._ranges: tuple[slice, ...] = ()
-        self._views: list[list[Array]] = []
+        self._runs: list[tuple[Any, list[Array]]] = []
+        self._clip = Clipping()
         # Of the step that is being made, where a replayed call finds them.
         self._rate, self._step = np.empty(1, np.float64), np.empty(1, np.int64)
+        self._decay = 0.0  # of the run that is being updated
+
+    def _error(self, message: str) -> ValueError:
+        """A ValueError that names this optimizer."""
+        return ValueError(f"{type(self).__name__}: {message}")
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "__init__" in vars(cls):
-            cls.__init__ = _with_advice(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = with_advice(cls.__init__)  # type: ignore[method-assign]
 
     if not TYPE_CHECKING:  # to type checkers, every attribute would be there
 
@@ -101,14 +140,16 @@ class Optimizer(Capturable, Configurable):
             raise AttributeError(f"{kind!r} object has no attribute {name!r}{renamed(name)}")
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> LearningRate:
         """The step size of the next step. It can be set, to a number or a schedule, at any time.
+
+        It is a float that also has Keras's `numpy()` and `assign(value)`.
 
         Raises:
             ValueError: set to a negative or infinite number.
             TypeError: set to a number while a schedule decides it, as in Keras.
         """
-        return self._learning_rate
+        return LearningRate(self._learning_rate, self)
 
     @learning_rate.setter
     def learning_rate(self, value: float | LearningRateSchedule) -> None:
@@ -126,14 +167,14 @@ class Optimizer(Capturable, Configurable):
 
     @property
     def iterations(self) -> int:
-        """How many steps were made; in `update`, the one that is being made among them.
+        """How many updates were made; in `update`, the one that is being made among them.
 
         It can be set, which also sets the learning rate by a schedule.
 
         Raises:
             ValueError: set to what is no integer of at least 0.
         """
-        return int(self.steps_made[0])
+        return int(self.steps_made[0]) // (self.gradient_accumulation_steps or 1)
 
     @iterations.setter
     def iterations(self, value: int) -> None:
@@ -143,22 +184,64 @@ class Optimizer(Capturable, Configurable):
                 f"{type(self).__name__}: iterations must be an integer of at least 0, received "
                 f"{value!r}"
             )
-        self.steps_made[0] = number
+        self.count_from(number * (self.gradient_accumulation_steps or 1))
+
+    def count_from(self, steps: int) -> None:
+        """Be where so many steps were made, of which several may make an update."""
+        self.steps_made[0] = steps
         self._follow_schedule()
+
+    @property
+    def variables(self) -> list[Parameter]:
+        """The slots by weights, as views into the memory that training works on."""
+        if self._store is None:
+            return []
+        split = {name: self._store.split(slot) for name, slot in self.slots.items()}
+        return [
+            Parameter(
+                name, views[weight], path=f"{self.name}/{weight.path}/{name}", trainable=False
+            )
+            for weight in self._store.parameters
+            if weight.trainable
+            for name, views in split.items()
+        ]
 
     def _arguments(self, kind: type[Any]) -> dict[str, Any]:
         own = super()._arguments(kind)
-        if self.schedule is not None and "learning_rate" in own:
-            own["learning_rate"] = self.schedule
+        if "learning_rate" in own:
+            own["learning_rate"] = self.schedule or self._learning_rate
         return own
 
     def _set(self, name: str, value: Any) -> None:
         super()._set(name, value)
-        if self._store is not None and tuple(self.slots) != self.slot_names:
+        if name in self.read_at_replay:
+            return
+        self._forget_runs()
+        store = self._store
+        if store is not None and tuple(self.slots) != self.memory_names:
             # It has more or less to remember now; what is new begins as it does in a new optimizer.
-            size, old = self._store.values.size, self.slots
-            self.slots = {n: old[n] if n in old else aligned_zeros(size) for n in self.slot_names}
-            self._ranges, self._views = (), []
+            old = self.slots
+            self.slots = {
+                each: old[each] if each in old else self._new_slot(each, store)
+                for each in self.memory_names
+            }
+
+    # Whose parameters it changes.
+
+    @property
+    def memory_names(self) -> tuple[str, ...]:
+        """The names of all slots: those that `update` is given, and those of the options."""
+        average = ("average",) if self.use_ema else ()
+        gradients = ("gradient_accumulator",) if self.gradient_accumulation_steps else ()
+        return (*self.slot_names, *average, *gradients)
+
+    def _new_slot(self, name: str, store: ParameterStore) -> Array:
+        slot = aligned_zeros(store.values.size)
+        if name == "average":
+            np.copyto(slot, store.values)
+        elif name in self.slot_values:
+            slot.fill(getattr(self, self.slot_values[name]))
+        return slot
 
     def bind(self, store: ParameterStore) -> None:
         """Work for the model whose parameters live in `store`.
@@ -173,7 +256,7 @@ class Optimizer(Capturable, Configurable):
             )
         if self._store is None:
             self._store = store
-            self.slots = {name: aligned_zeros(store.values.size) for name in self.slot_names}
+            self.slots = {name: self._new_slot(name, store) for name in self.memory_names}
 
     def is_bound_to(self, store: ParameterStore) -> bool:
         """Whether the slots are those of that store's parameters."""
@@ -183,12 +266,48 @@ class Optimizer(Capturable, Configurable):
         """Leave that store, because its model got other layers; the slots begin anew."""
         if store is not None and self._store is store:
             self._store = None
-            self.slots, self._ranges, self._views = {}, (), []
+            self.slots = {}
+            self._forget_runs()
             self.iterations = 0
+
+    def exclude_from_weight_decay(
+        self,
+        var_list: Iterable[Parameter] | None = None,
+        var_names: Iterable[str] | None = None,
+    ) -> None:
+        """Keep some weights from the decay; a later call takes the place of an earlier one.
+
+        Args:
+            var_list: weights of the model.
+            var_names: patterns, of which one is found in the name of such a weight, as in "bias".
+
+        Raises:
+            TypeError: something in a list is no weight, or no text.
+            ValueError: a pattern is no regular expression.
+        """
+        weights = frozenset(() if var_list is None else var_list)
+        names = [] if var_names is None else list(var_names)
+        if wrong := [each for each in weights if not isinstance(each, Parameter)]:
+            raise TypeError(f"var_list must be weights of a model, received {wrong[0]!r}")
+        if isinstance(var_names, str) or not all(isinstance(each, str) for each in names):
+            raise TypeError(f"var_names must be a list of texts, received {var_names!r}")
+        try:
+            pattern = re.compile("|".join(names)) if names else None
+        except re.error as error:
+            raise self._error(f"var_names must be regular expressions: {error}") from None
+        self._undecayed, self._undecayed_names = weights, pattern
+        self._forget_runs()
+
+    def decays(self, parameter: Parameter) -> bool:
+        """Whether weight decay is meant for a parameter."""
+        names = self._undecayed_names
+        return parameter not in self._undecayed and not (names and names.search(parameter.name))
+
+    # A step.
 
     def _follow_schedule(self) -> None:
         if self.schedule is not None:
-            self._learning_rate = float(self.schedule(self.iterations))
+            self._learning_rate = float(self.schedule(int(self.steps_made[0])))
 
     def apply(self, store: ParameterStore) -> None:
         """Make one step. A model makes its parts by themselves: a subclass defines `update`."""
@@ -204,19 +323,73 @@ class Optimizer(Capturable, Configurable):
         self._follow_schedule()
         ranges = store.trainable_ranges()
         if ranges is not self._ranges:
-            arrays = (store.values, store.gradients, *self.slots.values())
-            self._views = [[array[run] for array in arrays] for run in ranges]
+            self._find_runs(store)
             self._ranges = ranges
         self._rate[0], self._step[0] = self._learning_rate, self.iterations + 1
 
+    def _forget_runs(self) -> None:
+        """The layout changed of what a step works on."""
+        self._ranges, self._runs, self._clip = (), [], Clipping()
+
+    def _find_runs(self, store: ParameterStore) -> None:
+        """The arrays of a step: those of each update, and those of each norm."""
+        accumulated = self.slots.get("gradient_accumulator")
+        gradients = store.gradients if accumulated is None else accumulated
+        arrays = (store.values, gradients, *(self.slots[name] for name in self.slot_names))
+        self._runs = [
+            (kind, [self._view(array[run], weights) for array in arrays])
+            for kind, run, weights in store.runs(self._kind)
+        ]
+        self._clip = Clipping(self.clipnorm, self.clipvalue, self.global_clipnorm)
+        self._clip.find(store, gradients)
+
+    def _kind(self, parameter: Parameter) -> Any:
+        """What neighbours must have in common to be updated together: the weight decay."""
+        return self.weight_decay if self.decays(parameter) else 0.0
+
+    def _view(self, array: Array, weights: list[Parameter]) -> Array:
+        """A run of an array in the form that `update` takes it."""
+        return array
+
     def update_all(self) -> None:
         """Change the trainable values, in a step that was counted, and apply their constraints."""
+        store, steps = self._store, self.gradient_accumulation_steps
         weights_changed()  # for whoever finds them half changed after an interrupt
-        for views in self._views:
-            self.update(*views)
-        if self._store is not None:
-            self._store.constrain()
+        if store is not None and (steps is None or self._accumulate(store, steps)):
+            self._clip()
+            for kind, views in self._runs:
+                self._update_run(kind, views)
+            if steps is not None:
+                self.slots["gradient_accumulator"].fill(0.0)
+        if store is not None:
+            if self.use_ema:
+                self._average(store)
+            store.constrain()
         weights_changed()
+
+    def _accumulate(self, store: ParameterStore, steps: int) -> bool:
+        """Add the gradients to those of earlier steps; return whether to update by their mean."""
+        is_last = int(self.steps_made[0]) % steps == 0
+        total = self.slots["gradient_accumulator"]
+        for run in self._ranges:
+            factor = 1.0 / steps if is_last else 1.0
+            ops.accumulate(total[run], store.gradients[run], factor=factor)
+        return is_last
+
+    def _update_run(self, kind: Any, views: list[Array]) -> None:
+        self._decay = kind
+        self.update(*views)
+
+    def _average(self, store: ParameterStore) -> None:
+        average, every = self.slots["average"], self.ema_overwrite_frequency or 0
+        for run in self._ranges:
+            ops.moving_average(
+                average[run],
+                store.values[run],
+                momentum=self.ema_momentum,
+                step=self._step,
+                overwrite_every=every,
+            )
 
     def end(self) -> None:
         """Take the learning rate of the next step."""
@@ -226,6 +399,19 @@ class Optimizer(Capturable, Configurable):
         """Change w in place, given its gradient and the slots; `iterations` counts from 1."""
         raise NotImplementedError
 
+    def finalize_variable_values(self, var_list: Iterable[Parameter]) -> None:
+        """Give weights their moving averages, as `fit` does at its end; nothing without `use_ema`.
+
+        Args:
+            var_list: weights of the model; those that do not learn stay as they are.
+        """
+        if self._store is None or "average" not in self.slots or not self.steps_made[0]:
+            return
+        averages = self._store.split(self.slots["average"])
+        for weight in var_list:
+            if weight in averages and not weight.frozen:
+                weight.write(averages[weight])
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """A new optimizer from what `get_config` returned."""
@@ -233,188 +419,3 @@ class Optimizer(Capturable, Configurable):
         if isinstance(rate, Mapping):
             config = {**config, "learning_rate": schedules.get(rate)}
         return cls(**config)
-
-
-class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if asked for.
-
-    Args:
-        learning_rate: the step size, or a schedule of it.
-        momentum: how much of the last step is repeated.
-        nesterov: look ahead by the momentum (Y. Nesterov, 1983).
-        weight_decay: subtract learning_rate * weight_decay * w at each step.
-        name: by default `SGD`.
-    """
-
-    capturable = True
-    _derived = ("slot_names",)
-
-    def __init__(
-        self,
-        learning_rate: float | LearningRateSchedule = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float | None = None,
-        *,
-        name: str = "SGD",
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, name)
-        self.momentum = _share(momentum, "momentum", self)
-        self.nesterov = flag(nesterov, "nesterov", self)
-        self.slot_names = ("velocity",) if self.momentum else ()
-
-    def update(self, w: Array, g: Array, *slots: Array) -> None:
-        """velocity = momentum * velocity - learning_rate * g; w += velocity."""
-        ops.sgd_update(
-            w,
-            g,
-            slots[0] if slots else None,
-            learning_rate=self._rate,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
-
-
-class Adam(Optimizer):
-    """Adam (D. Kingma and J. Ba, "Adam: a method for stochastic optimization", 2015).
-
-    Args:
-        learning_rate: the step size, or a schedule of it.
-        beta_1, beta_2: how much of the mean gradient, and of its mean square, stays at each step.
-        epsilon: added to the root of the mean square.
-        weight_decay: if not 0, AdamW's decoupled decay.
-        name: by default `adam`.
-    """
-
-    slot_names = ("momentum", "velocity")
-    capturable = True
-
-    def __init__(
-        self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        weight_decay: float | None = None,
-        name: str = "adam",
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, name)
-        self.beta_1 = _share(beta_1, "beta_1", self)
-        self.beta_2 = _share(beta_2, "beta_2", self)
-        self.epsilon = not_negative(epsilon, "epsilon", self)
-
-    def update(self, w: Array, g: Array, *slots: Array) -> None:
-        """One step with the bias-corrected moments."""
-        ops.adam_update(
-            w,
-            g,
-            slots[0],
-            slots[1],
-            learning_rate=self._rate,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-            step=self._step,
-            weight_decay=self.weight_decay,
-        )
-
-
-class RMSprop(Optimizer):
-    """Steps divided by a moving root mean square of the gradients (T. Tieleman, G. Hinton, 2012).
-
-    Args:
-        learning_rate: the step size.
-        rho: how much of the moving mean of the squared gradients stays at each step.
-        momentum: how much of the last step is repeated.
-        epsilon: added to the mean square, under the root, as Keras does.
-        weight_decay: subtract learning_rate * weight_decay * w at each step.
-        name: by default `rmsprop`.
-    """
-
-    capturable = True
-    _derived = ("slot_names",)
-
-    def __init__(
-        self,
-        learning_rate: float = 0.001,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        *,
-        weight_decay: float | None = None,
-        name: str = "rmsprop",
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, name)
-        self.rho = _share(rho, "rho", self)
-        self.momentum = _share(momentum, "momentum", self)
-        self.epsilon = not_negative(epsilon, "epsilon", self)
-        self.slot_names = ("velocity", "momentum") if self.momentum else ("velocity",)
-
-    def update(self, w: Array, g: Array, *slots: Array) -> None:
-        """w -= learning_rate * g / sqrt(velocity + epsilon), with momentum if asked for."""
-        ops.rmsprop_update(
-            w,
-            g,
-            slots[0],
-            slots[1] if self.momentum else None,
-            learning_rate=self._rate,
-            rho=self.rho,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            weight_decay=self.weight_decay,
-        )
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay (I. Loshchilov and F. Hutter, 2019).
-
-    Args:
-        learning_rate: the step size, or a schedule of it.
-        weight_decay: subtract learning_rate * weight_decay * w at each step.
-        beta_1, beta_2, epsilon: as of `Adam`.
-        name: by default `adamw`.
-    """
-
-    capturable = True
-
-    def __init__(
-        self,
-        learning_rate: float | LearningRateSchedule = 0.001,
-        weight_decay: float = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        name: str = "adamw",
-    ) -> None:
-        super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, weight_decay=weight_decay, name=name
-        )
-
-
-def _share(value: float, what: str, owner: Optimizer) -> float:
-    number = not_negative(value, what, owner)
-    if number >= 1.0:
-        raise ValueError(
-            f"{type(owner).__name__}: {what} must be at least 0 and below 1, received {value!r}"
-        )
-    return number
-
-
-_BY_NAME: dict[str, Callable[[], Optimizer]] = {
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-    "sgd": SGD,
-}
-
-
-def get(identifier: str | Optimizer) -> Optimizer:
-    """The optimizer of that name, or the object itself; ValueError names the known ones."""
-    if isinstance(identifier, Optimizer):
-        return identifier
-    if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
-        return _BY_NAME[identifier.lower()]()
-    raise unknown("optimizer", identifier, _BY_NAME)

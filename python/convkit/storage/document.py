@@ -21,7 +21,7 @@ _SLOTS = "optimizer"  # the slot `velocity` of `conv2d/kernel` is `optimizer/vel
 # A hostile file shall not keep the machine busy.
 _MOST_METRICS = 1_000
 _ENTRIES = ("version", "weights", "model", "compile", "training")
-_TRAINING = ("steps", "seed", "iterations", "slots")
+_TRAINING = ("steps", "seed", "iterations", "slots", "undecayed")
 _MODELS = (("convkit.models", "Sequential"), ("convkit.models", "Model"))
 _LARGEST_STEP = 2**48  # as far as random numbers can count training steps
 
@@ -120,12 +120,16 @@ def _describe_metric(metric: Metric) -> dict[str, Any]:
 def _describe_optimizer(
     model: StoredModel, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
 ) -> None:
-    training["iterations"] = optimizer.iterations
+    training["iterations"] = int(optimizer.steps_made[0])
     training["slots"] = []
+    weights = model.named_weights() if model.built else []
+    undecayed = [path for path, weight in weights if not optimizer.decays(weight)]
+    if undecayed:
+        training["undecayed"] = undecayed
     store = model._engine.store
     if store is not None and optimizer.is_bound_to(store):
         training["slots"] = list(optimizer.slots)
-        paths = {parameter: path for path, parameter in model.named_weights()}
+        paths = {parameter: path for path, parameter in weights}
         for name, slot in optimizer.slots.items():
             for parameter, view in store.split(slot).items():
                 arrays[f"{_SLOTS}/{name}/{paths[parameter]}"] = view
@@ -143,7 +147,7 @@ def describe_training(model: StoredModel) -> tuple[dict[str, Any], dict[str, Arr
     document["input_sizes"] = [list(tensor.sizes) for tensor in model.graph.inputs]
     document["optimizer"] = {
         "class_name": type(optimizer).__name__,
-        "learning_rate": optimizer.learning_rate,
+        "learning_rate": float(optimizer.learning_rate),
     }
     document["training"] = {"steps": model._engine.steps}
     _describe_optimizer(model, optimizer, document["training"], arrays)
@@ -248,7 +252,7 @@ def _restore_optimizer(
 ) -> None:
     slots = _entry(training, "slots", list)
     if slots:
-        if slots != list(optimizer.slot_names):
+        if slots != list(optimizer.memory_names):
             raise ValueError(f"its slots {slots} are not those of {type(optimizer).__name__}")
         store = model._engine.parameters()
         optimizer.bind(store)
@@ -257,7 +261,13 @@ def _restore_optimizer(
             for parameter, view in store.split(slot).items():
                 path = f"{_SLOTS}/{name}/{paths[parameter]}"
                 np.copyto(view, arrays.take(path, view.shape))
-    optimizer.iterations = _count(training, "iterations")
+    optimizer.count_from(_count(training, "iterations"))
+    if "undecayed" in training:
+        weights = dict(model.named_weights())
+        undecayed = _entry(training, "undecayed", list)
+        if not all(isinstance(path, str) and path in weights for path in undecayed):
+            raise ValueError("it keeps weights from the weight decay that the model does not have")
+        optimizer.exclude_from_weight_decay([weights[path] for path in undecayed])
 
 
 def restore_training(model: StoredModel, document: Mapping[str, Any], arrays: Arrays) -> None:

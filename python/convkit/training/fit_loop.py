@@ -81,6 +81,9 @@ class FitLoop:
             if batches is None:
                 break
             self._run_epoch(batches)
+        if self._epochs and (optimizer := self._model.optimizer) is not None:
+            weights = self._model.weights
+            self._engine.lock.write(optimizer.finalize_variable_values, weights)
         self._callbacks.call("on_train_end", logs=self._logs)
 
     def _begin_epoch(self) -> Iterator[Batch] | None:

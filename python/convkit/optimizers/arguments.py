@@ -1,0 +1,64 @@
+"""The arguments of optimizers: those that all take, and how they are checked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from ..core.config import Configurable, as_number, not_negative
+
+
+class OptimizerOptions(TypedDict, total=False):
+    """The keyword arguments that every optimizer takes; `Optimizer` says what they are."""
+
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
+    loss_scale_factor: float | None
+    gradient_accumulation_steps: int | None
+    name: str | None
+
+
+def with_advice(init: Callable[..., None]) -> Callable[..., None]:
+    """The constructor, which says what to write for arguments that only Keras's has."""
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **options: Any) -> None:
+        try:
+            init(self, *args, **options)
+        except TypeError as error:
+            from ..absent import renamed  # here: only for an error
+
+            for name in options:
+                if f"unexpected keyword argument {name!r}" in str(error):
+                    raise TypeError(f"{error}{renamed(name)}") from None
+            raise
+
+    return checked
+
+
+def share(value: float, what: str, owner: Configurable) -> float:
+    """Return an argument as a float; ValueError unless it is at least 0 and below 1."""
+    number = not_negative(value, what, owner)
+    if number >= 1.0:
+        raise ValueError(
+            f"{type(owner).__name__}: {what} must be at least 0 and below 1, received {value!r}"
+        )
+    return number
+
+
+def count(value: int | None, what: str, least: int, owner: Configurable) -> int | None:
+    """None, or an integer of at least that; Keras takes 0 for None."""
+    number = as_number(value)
+    if value is None or number == 0:
+        return None
+    if number is None or number != int(number) or number < least:
+        raise ValueError(
+            f"{type(owner).__name__}: {what} must be None or an integer of at least {least}, "
+            f"received {value!r}"
+        )
+    return int(number)
