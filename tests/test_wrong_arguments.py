@@ -232,6 +232,8 @@ def methods() -> Iterator[tuple[str, Case]]:
             yield of(kind, "__call__", shape=(3, 4))
     for schedule in (schedules.ExponentialDecay(0.1, 2, 0.5), schedules.CosineDecay(0.1, 3),
                      schedules.PiecewiseConstantDecay([1], [0.1, 0.2]),
+                     schedules.CosineDecayRestarts(0.1, 3), schedules.PolynomialDecay(0.1, 3),
+                     schedules.InverseTimeDecay(0.1, 3, 0.5),
                      schedules.OneCycle(0.1, 3)):  # fmt: skip
         yield of(lambda schedule=schedule: schedule, "__call__", step=1)
 

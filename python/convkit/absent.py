@@ -79,9 +79,6 @@ ABSENT: dict[str, str] = {
     "optimizers.Adafactor": (
         "`Adam`: what Adafactor saves is memory, which the weights of a CNN hardly take"
     ),
-    "optimizers.schedules.PolynomialDecay": "nearest: `CosineDecay`",
-    "optimizers.schedules.InverseTimeDecay": "nearest: `ExponentialDecay`",
-    "optimizers.schedules.CosineDecayRestarts": "a `LearningRateScheduler`",
     "initializers.Identity": "`set_weights`",
     "regularizers.OrthogonalRegularizer": "the initializer `Orthogonal`",
     "callbacks.TensorBoard": "`History`, and `convkit.plots.history`",

@@ -11,15 +11,21 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ..core.config import Configurable, as_number, flag
+from ..core import custom
+from ..core.config import Configurable, as_number, flag, serialize
 
 __all__ = [
     "CosineDecay",
+    "CosineDecayRestarts",
     "ExponentialDecay",
+    "InverseTimeDecay",
     "LearningRateSchedule",
     "OneCycle",
     "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "deserialize",
     "get",
+    "serialize",
 ]
 
 
@@ -94,6 +100,76 @@ class ExponentialDecay(LearningRateSchedule):
         if self.staircase:
             times = math.floor(times)
         return float(self.initial_learning_rate * self.decay_rate**times)
+
+
+class InverseTimeDecay(LearningRateSchedule):
+    """initial_learning_rate / (1 + decay_rate * step / decay_steps).
+
+    Args:
+        initial_learning_rate: the learning rate of step 0.
+        decay_steps: how often to decay.
+        decay_rate: how much the divisor grows in so many steps.
+        staircase: decay at once every `decay_steps` steps, rather than a little at each step.
+        name: by default `InverseTimeDecay`.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "InverseTimeDecay",
+    ) -> None:
+        self.initial_learning_rate = self.number(initial_learning_rate, "initial_learning_rate")
+        self.decay_steps = self.number(decay_steps, "decay_steps", True)
+        self.decay_rate = self.number(decay_rate, "decay_rate")
+        self.staircase = flag(staircase, "staircase", self)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """The decayed learning rate."""
+        times = self.number(step, "step") / self.decay_steps
+        if self.staircase:
+            times = math.floor(times)
+        return self.initial_learning_rate / (1.0 + self.decay_rate * times)
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """From one learning rate to another, along a power of the share of the steps that are left.
+
+    Args:
+        initial_learning_rate: the learning rate of step 0.
+        decay_steps: the length of the decay; later steps keep the last learning rate.
+        end_learning_rate: that of its end.
+        power: 1 for a straight line.
+        cycle: begin a decay of twice, three times ... the length after each, rather than keep the
+            last learning rate.
+        name: by default `PolynomialDecay`.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str = "PolynomialDecay",
+    ) -> None:
+        self.initial_learning_rate = self.number(initial_learning_rate, "initial_learning_rate")
+        self.decay_steps = self.number(decay_steps, "decay_steps", True)
+        self.end_learning_rate = self.number(end_learning_rate, "end_learning_rate")
+        self.power = self.number(power, "power")
+        self.cycle = flag(cycle, "cycle", self)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """The learning rate on the way."""
+        done = self.number(step, "step") / self.decay_steps
+        done = done / max(math.ceil(done), 1) if self.cycle else min(done, 1.0)
+        way = self.initial_learning_rate - self.end_learning_rate
+        return float(way * (1.0 - done) ** self.power + self.end_learning_rate)
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -175,6 +251,59 @@ class CosineDecay(LearningRateSchedule):
         return highest * ((1.0 - self.alpha) * share + self.alpha)
 
 
+class CosineDecayRestarts(LearningRateSchedule):
+    """Half a wave of the cosine again and again, each longer than the one before.
+
+    (I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.)
+
+    Args:
+        initial_learning_rate: where the first decay begins.
+        first_decay_steps: its length.
+        t_mul: each decay is so many times as long as the one before. With less than 1 they end.
+        m_mul: each begins at so many times the rate of the one before.
+        alpha: the share of the initial rate that remains at the end of each.
+        name: by default `SGDRDecay`.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        first_decay_steps: float,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+        name: str = "SGDRDecay",
+    ) -> None:
+        self.initial_learning_rate = self.number(initial_learning_rate, "initial_learning_rate")
+        self.first_decay_steps = self.number(first_decay_steps, "first_decay_steps", True)
+        self.t_mul = self.number(t_mul, "t_mul", True)
+        self.m_mul = self.number(m_mul, "m_mul")
+        self.alpha = self.number(alpha, "alpha")
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        """The learning rate of the decay that the step is in."""
+        restarts, done = self._place(self.number(step, "step") / self.first_decay_steps)
+        share = self.m_mul**restarts * _cosine(done)
+        return float(self.initial_learning_rate * ((1.0 - self.alpha) * share + self.alpha))
+
+    def _place(self, lengths: float) -> tuple[int, float]:
+        """After so many lengths of the first decay: the restarts, and the share of the last one."""
+        growth = self.t_mul
+        if growth == 1.0:
+            restarts = math.floor(lengths)
+            return restarts, lengths - restarts
+        left = 1.0 - lengths * (1.0 - growth)
+        if left <= 0.0:  # decays that become shorter are over
+            return 0, 1.0
+        restarts = math.floor(math.log(left) / math.log(growth))
+        for number in (restarts + 1, restarts, restarts - 1):  # the logarithms were rounded
+            done = (lengths - (1.0 - growth**number) / (1.0 - growth)) / growth**number
+            if done >= 0.0:
+                return number, min(done, 1.0)
+        return 0, lengths
+
+
 class OneCycle(LearningRateSchedule):
     """Up to a large learning rate and down to almost nothing, both along half a wave of the cosine.
 
@@ -235,9 +364,12 @@ def _cosine(done: float) -> float:
 
 _CLASSES: tuple[type[LearningRateSchedule], ...] = (
     CosineDecay,
+    CosineDecayRestarts,
     ExponentialDecay,
+    InverseTimeDecay,
     OneCycle,
     PiecewiseConstantDecay,
+    PolynomialDecay,
 )
 
 
@@ -245,10 +377,28 @@ def get(config: Mapping[str, Any]) -> LearningRateSchedule:
     """The schedule that `serialize` described; ValueError for an unknown class."""
     if not isinstance(config, Mapping) or not isinstance(config.get("config", {}), Mapping):
         raise TypeError(f"a schedule is described by a dictionary, received {config!r}")
-    for each in _CLASSES:
-        if config.get("class_name") == each.__name__:
-            return each.from_config(config.get("config", {}))
+    name = config.get("class_name")
+    own = custom.find(str(name))
+    for kind in (*_CLASSES, *([] if own is None else [own])):
+        if issubclass(kind, LearningRateSchedule) and (name == kind.__name__ or kind is own):
+            made: LearningRateSchedule = kind.from_config(config.get("config", {}))
+            return made
     raise ValueError(
-        f"unknown schedule {config.get('class_name')!r}: use one of "
-        f"{', '.join(each.__name__ for each in _CLASSES)}"
+        f"unknown schedule {name!r}: use one of {', '.join(each.__name__ for each in _CLASSES)}"
     )
+
+
+def deserialize(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> LearningRateSchedule:
+    """The schedule that `serialize` described, made anew.
+
+    Args:
+        config: its class_name and config.
+        custom_objects: classes of your own by their names, besides those that are registered.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    with custom.custom_object_scope(custom_objects):
+        return get(config)
