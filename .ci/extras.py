@@ -66,7 +66,23 @@ def sklearn() -> None:
     assert scores.min() > 0.8, scores
 
 
-USES = {"diagrams": diagrams, "examples": examples, "onnx": onnx, "sklearn": sklearn}
+def tensorboard() -> None:
+    model = convkit.Sequential([convkit.Input((3,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    with tempfile.TemporaryDirectory() as folder:
+        board = convkit.callbacks.TensorBoard(folder)
+        model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0, callbacks=[board])
+        (events,) = Path(folder, "train").iterdir()
+        assert events.stat().st_size > 100
+
+
+USES = {
+    "diagrams": diagrams,
+    "examples": examples,
+    "onnx": onnx,
+    "sklearn": sklearn,
+    "tensorboard": tensorboard,
+}
 # What no extra brings, so that none of them needs it.
 ELSEWHERE = ("keras", "onnxruntime", "torch")
 

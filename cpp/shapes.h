@@ -21,7 +21,7 @@ struct ConvShape {
   std::int64_t dilation_h, dilation_w;
   std::int64_t pad_top, pad_left;
   std::int64_t groups;
-  bool direct;  // without Winograd's algorithm, whatever the process's setting
+  bool direct;             // without Winograd's algorithm, whatever the process's setting
   ops::KeptWeights* kept;  // where what is made of the weights is kept, or null
 };
 

@@ -81,8 +81,6 @@ ABSENT: dict[str, str] = {
     ),
     "initializers.Identity": "`set_weights`",
     "regularizers.OrthogonalRegularizer": "the initializer `Orthogonal`",
-    "callbacks.TensorBoard": "`History`, and `convkit.plots.history`",
-    "callbacks.ProgbarLogger": "`fit(verbose=...)`",
     "callbacks.RemoteMonitor": "a callback of one's own",
     "datasets.cifar100": "files of one's own, as arrays",
     "datasets.imdb": "images only",

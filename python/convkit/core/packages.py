@@ -8,6 +8,7 @@ from typing import Any
 _COMMANDS = {
     "keras": "pip install keras, and one of its backends: tensorflow, torch or jax",
     "onnx": 'pip install "convkit[onnx]"',
+    "tensorboardX": 'pip install "convkit[tensorboard]"',
     "torch": "pip install torch",
 }
 

@@ -180,10 +180,7 @@ class Optimizer(Capturable, Configurable):
     def iterations(self, value: int) -> None:
         number = -1 if isinstance(value, bool) else operator.index(value)
         if number < 0:
-            raise ValueError(
-                f"{type(self).__name__}: iterations must be an integer of at least 0, received "
-                f"{value!r}"
-            )
+            raise self._error(f"iterations must be an integer of at least 0, received {value!r}")
         self.count_from(number * (self.gradient_accumulation_steps or 1))
 
     def count_from(self, steps: int) -> None:
@@ -400,17 +397,18 @@ class Optimizer(Capturable, Configurable):
         raise NotImplementedError
 
     def finalize_variable_values(self, var_list: Iterable[Parameter]) -> None:
-        """Give weights their moving averages, as `fit` does at its end; nothing without `use_ema`.
-
-        Args:
-            var_list: weights of the model; those that do not learn stay as they are.
-        """
-        if self._store is None or "average" not in self.slots or not self.steps_made[0]:
-            return
-        averages = self._store.split(self.slots["average"])
+        """Give weights their moving averages, if there are any, as `fit` does at its end."""
+        averages = dict(self.averages())
         for weight in var_list:
-            if weight in averages and not weight.frozen:
+            if weight in averages:
                 weight.write(averages[weight])
+
+    def averages(self) -> list[tuple[Parameter, Array]]:
+        """The weights that learn, with their moving averages; none before the first step."""
+        if self._store is None or "average" not in self.slots or not self.steps_made[0]:
+            return []
+        split = self._store.split(self.slots["average"])
+        return [(weight, average) for weight, average in split.items() if not weight.frozen]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
