@@ -11,12 +11,6 @@ from types import FrameType
 from typing import NoReturn
 
 ABSENT: dict[str, str] = {
-    "models.model_from_json": "`models.Sequential.from_config`, or `models.load_model`",
-    "models.save_model": "`model.save`",
-    "Sequential.reset_metrics": "every epoch, and every call, begins anew",
-    "Sequential.to_json": "`json.dumps(model.get_config())`",
-    "Sequential.trainable_variables": "`trainable_weights`",
-    "Sequential.variables": "`weights`",
     "Sequential.train_step": "subclassing the training loop; `train_on_batch` is a step",
     "Sequential.export": "`convkit.onnx.export(model, path)`",
     "Dense.call": "call the layer itself",
@@ -87,7 +81,6 @@ ABSENT: dict[str, str] = {
     "datasets.boston_housing": "images only",
     "datasets.reuters": "images only",
     "datasets.california_housing": "images only",
-    "saving.save_model": "`model.save`",
     "utils.normalize": "`x / numpy.linalg.norm(x, axis=-1, keepdims=True)`; for pixels `x / 255`",
     "utils.image_dataset_from_directory": "read the files with Pillow into one array",
     "utils.Progbar": "tqdm",

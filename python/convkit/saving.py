@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import storage
 from .core.config import Configurable, serialize
 from .core.custom import custom_object_scope, get_custom_objects, register_keras_serializable
-from .models import load_model
+from .models import load_model, save_model
 
 CustomObjectScope = custom_object_scope
 serialize_keras_object = serialize
@@ -23,6 +23,7 @@ __all__ = [
     "get_custom_objects",
     "load_model",
     "register_keras_serializable",
+    "save_model",
     "serialize_keras_object",
 ]
 

@@ -13,7 +13,7 @@ from .model import Model
 from .sequential import Sequential
 from .structure import CLASSES
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
 CLASSES.update({"Model": Model, "Sequential": Sequential})
 
@@ -41,6 +41,37 @@ def clone_model(model: Model) -> Model:
         raise TypeError(f"clone_model takes a model, received {model!r}")
     with custom_object_scope(_own_classes(model)):
         return type(model).from_config(model.get_config())
+
+
+def save_model(model: Model, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write a model into a file, as `model.save` does."""
+    if not isinstance(model, Model):
+        raise TypeError(f"save_model takes a model, received {model!r}")
+    model.save(filepath, overwrite=overwrite)
+
+
+def model_from_json(
+    json_string: str, custom_objects: Mapping[str, type[Any]] | None = None
+) -> Model:
+    """A new model, with new weights, from what `model.to_json` returned. It runs no code.
+
+    Args:
+        json_string: the text.
+        custom_objects: classes of your own by their names, besides those that are registered.
+
+    Raises:
+        ValueError: it is damaged, or not convkit's.
+    """
+    if not isinstance(json_string, str):
+        raise TypeError(f"model_from_json takes a text, received {json_string!r}")
+    described = storage.parse(json_string)
+    kind = CLASSES.get(str(described.get("class_name")))
+    config = described.get("config")
+    if kind is None or described.get("module") != "convkit.models" or not isinstance(config, dict):
+        raise ValueError("it describes no model of convkit; model.to_json() makes such a text")
+    with custom_object_scope(custom_objects):
+        model: Model = kind.from_config(config)
+        return model
 
 
 def load_model(

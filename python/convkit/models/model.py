@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import storage, summary
+from .. import storage
 from ..core.config import flag
 from ..core.parameters import Array, Parameter, assign
-from ..core.warn import say
 from ..layers.base import WeightSource
 from ..layers.calling import check_phase
 from ..layers.composite import attributes_of
@@ -17,7 +16,9 @@ from ..layers.graph import Graph, Node, Tensor, symbolic
 from ..layers.naming import model_name
 from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
+from ..training.objective import Objective
 from ..training.trainer import Trainer
+from .description import Described
 from .structure import (
     check_config,
     check_places,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Model(Subclassable, Trainer):
+class Model(Described, Subclassable, Trainer):
     """The layers between some inputs and outputs, which need not be a chain.
 
     Args:
@@ -275,20 +276,15 @@ class Model(Subclassable, Trainer):
         self._build_for([])
         return sum(parameter.size for parameter in self.weights)
 
-    def summary(self, print_fn: Callable[[str], object] | None = None) -> None:
-        """Print the layers, their output shapes and parameter counts, and the totals.
-
-        Args:
-            print_fn: what to do with the text instead of printing it.
-        """
-        (print_fn or say)(summary.model_table(self.name, self.layers, self._engine.connected))
-
     def _build_for(self, images: Sequence[Array]) -> Graph:
         """The graph; a model that has none yet is built for the images."""
         if images and not self.built and self._is_traced:
             shapes = [(None, *each.shape[1:]) for each in images]
             self.build(shapes if len(shapes) > 1 else shapes[0])
         return self.graph
+
+    def _objective(self) -> Objective:
+        return self._engine.objective
 
     def _target_names(self) -> list[str]:
         return super()._target_names() if self.built or not self._is_traced else [""]

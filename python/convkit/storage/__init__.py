@@ -24,11 +24,12 @@ if TYPE_CHECKING:
         restore_training,
     )
     from .file import reading, write
+    from .header import parse
     from .registry import revive
     from .state import pack, unpack
 
 # Imported when first used, because not every program saves a model.
-_MODULES = ("document", "file", "registry", "state")
+_MODULES = ("document", "file", "header", "registry", "state")
 
 __all__ = [
     "Arrays",
@@ -37,6 +38,7 @@ __all__ = [
     "describe_training",
     "describe_weights",
     "pack",
+    "parse",
     "reading",
     "refuse_unknown",
     "restore",
