@@ -1,123 +1,165 @@
 #include "../ops/loss.h"
+
+#include <pybind11/native_enum.h>
+
+#include "../ops/row_loss.h"
 #include "array.h"
 #include "calls.h"
 
 namespace convkit::bindings {
 namespace {
 
-// Class numbers (N) or distributions (N, K), told apart by type.
-ops::Targets targets_of(const py::array& y, const py::array& targets) {
-  check_rank("the output", y, 2);
+using Weights = std::optional<Floats>;
+
+// The shape of the rows: all axes but the last.
+Sizes rows_of(const py::array& y) {
+  const Sizes shape = shape_of(y);
+  return Sizes(shape.begin(), shape.end() - 1);
+}
+
+void check_output(const py::array& y) {
+  if (y.ndim() < 2) {
+    throw std::invalid_argument("the output must have shape (N, ..., K), but its shape is " +
+                                to_string(shape_of(y)));
+  }
   check_not_empty("the output", y);
-  const std::int64_t n = y.shape(0), k = y.shape(1);
+}
+
+// (N, ..., K) with the positions between the first axis and the last as one.
+ops::LossShape loss_shape(const Floats& y, const Weights& weights, ops::Reduction reduction,
+                          const Floats& gradient, const Floats& losses) {
+  const std::int64_t n = y.shape(0), k = y.shape(y.ndim() - 1);
+  check_shape("the gradient", gradient, shape_of(y));
+  check_shape("losses", losses, {n});
+  const bool by_row = weights && weights->ndim() != 1;
+  if (weights) check_shape("sample_weight", *weights, by_row ? rows_of(y) : Sizes{n});
+  return {n, y.size() / (n * k), k, in_data(weights), by_row, reduction};
+}
+
+// Class numbers (N, ...) or distributions (N, ..., K), told apart by type.
+ops::Targets targets_of(const py::array& y, const py::array& targets, double smoothing = 0.0,
+                        const std::optional<std::int64_t>& ignored = std::nullopt) {
+  check_output(y);
   if (!(targets.flags() & py::array::c_style))
     throw py::type_error("labels must be contiguous in C order");
+  ops::Targets found{
+      nullptr, nullptr, nullptr, smoothing, ignored.has_value(), ignored.value_or(0)};
   if (py::isinstance<py::array_t<float>>(targets)) {
-    check_shape("one-hot labels", targets, {n, k});
-    return {nullptr, static_cast<const float*>(targets.data())};
+    check_shape("one-hot labels", targets, shape_of(y));
+    found.distribution = static_cast<const float*>(targets.data());
+    return found;
   }
-  if (!py::isinstance<py::array_t<std::int64_t>>(targets)) {
-    throw py::type_error("labels must be int64 or one-hot float32, but are " +
+  if (py::isinstance<py::array_t<std::int64_t>>(targets)) {
+    found.labels = static_cast<const std::int64_t*>(targets.data());
+  } else if (py::isinstance<py::array_t<std::uint8_t>>(targets)) {
+    found.bytes = static_cast<const std::uint8_t*>(targets.data());
+  } else {
+    throw py::type_error("labels must be int64, uint8 or one-hot float32, but are " +
                          std::string(py::str(targets.dtype())));
   }
-  check_shape("labels", targets, {n});
-  return {static_cast<const std::int64_t*>(targets.data()), nullptr};
+  check_shape("labels", targets, rows_of(y));
+  return found;
 }
 
-void check_results(const Floats& y, const std::optional<Floats>& weights, const Floats& gradient,
-                   const Floats& losses) {
-  if (weights) check_shape("sample_weight", *weights, {y.shape(0)});
-  check_shape("the gradient", gradient, shape_of(y));
-  check_shape("losses", losses, {y.shape(0)});
-}
-
-void softmax_cross_entropy(const Floats& logits, const py::array& labels,
-                           const std::optional<Floats>& weights, Floats probs, Floats dlogits,
-                           Floats losses) {
-  const ops::Targets targets = targets_of(logits, labels);
-  check_results(logits, weights, dlogits, losses);
+void softmax_cross_entropy(const Floats& logits, const py::array& labels, double smoothing,
+                           const std::optional<std::int64_t>& ignored, const Weights& weights,
+                           ops::Reduction reduction, Floats probs, Floats dlogits, Floats losses) {
+  const ops::Targets targets = targets_of(logits, labels, smoothing, ignored);
+  const ops::LossShape s = loss_shape(logits, weights, reduction, dlogits, losses);
   check_shape("probs", probs, shape_of(logits));
-  const std::int64_t n = logits.shape(0), k = logits.shape(1);
-  const float *x = logits.data(), *pw = in_data(weights);
+  const float* x = logits.data();
   float *p = out_data(probs), *d = out_data(dlogits), *l = out_data(losses);
-  run([=] { ops::softmax_cross_entropy(n, k, x, targets, pw, p, d, l); }, logits, labels, weights,
-      probs, dlogits, losses);
+  run([=] { ops::softmax_cross_entropy(s, x, targets, p, d, l); }, logits, labels, weights, probs,
+      dlogits, losses);
 }
 
-void cross_entropy(const Floats& probs, const py::array& labels,
-                   const std::optional<Floats>& weights, Floats dprobs, Floats losses) {
-  const ops::Targets targets = targets_of(probs, labels);
-  check_results(probs, weights, dprobs, losses);
-  const std::int64_t n = probs.shape(0), k = probs.shape(1);
-  const float *p = probs.data(), *pw = in_data(weights);
+void cross_entropy(const Floats& probs, const py::array& labels, double smoothing,
+                   const std::optional<std::int64_t>& ignored, const Weights& weights,
+                   ops::Reduction reduction, Floats dprobs, Floats losses) {
+  const ops::Targets targets = targets_of(probs, labels, smoothing, ignored);
+  const ops::LossShape s = loss_shape(probs, weights, reduction, dprobs, losses);
+  const float* p = probs.data();
   float *d = out_data(dprobs), *l = out_data(losses);
-  run([=] { ops::cross_entropy(n, k, p, targets, pw, d, l); }, probs, labels, weights, dprobs,
-      losses);
+  run([=] { ops::cross_entropy(s, p, targets, d, l); }, probs, labels, weights, dprobs, losses);
 }
 
-void check_values(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
-                  const Floats& dy, const Floats& losses) {
-  check_rank("y", y, 2);
-  check_not_empty("y", y);
+void categorical_focal_cross_entropy(const Floats& y, const py::array& labels, const Floats& alpha,
+                                     double gamma, double smoothing, const Weights& weights,
+                                     ops::Reduction reduction, std::optional<Floats> probs,
+                                     Floats dy, Floats losses) {
+  const ops::Targets targets = targets_of(y, labels, smoothing);
+  const ops::LossShape s = loss_shape(y, weights, reduction, dy, losses);
+  const bool by_class = alpha.size() != 1;
+  check_shape("alpha", alpha, {by_class ? s.k : 1});
+  if (probs) check_shape("probs", *probs, shape_of(y));
+  const ops::Focus focus{alpha.data(), by_class, gamma};
+  const float* x = y.data();
+  float *p = out_data(probs), *d = out_data(dy), *l = out_data(losses);
+  run([=] { ops::categorical_focal_cross_entropy(s, x, targets, focus, p, d, l); }, y, labels,
+      alpha, weights, probs, dy, losses);
+}
+
+void row_loss(ops::RowLoss kind, const Floats& y, const Floats& target, double delta,
+              double smoothing, double alpha, double gamma, bool from_logits, bool balanced,
+              const Weights& weights, ops::Reduction reduction, Floats dy, Floats losses) {
+  check_output(y);
   check_shape("target", target, shape_of(y));
-  check_results(y, weights, dy, losses);
-}
-
-void mean_squared_error(const Floats& y, const Floats& target, const std::optional<Floats>& weights,
-                        Floats dy, Floats losses) {
-  check_values(y, target, weights, dy, losses);
-  const std::int64_t n = y.shape(0), k = y.shape(1);
-  const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
+  const ops::LossShape s = loss_shape(y, weights, reduction, dy, losses);
+  const ops::RowLossParameters given{delta, smoothing, alpha, gamma, from_logits, balanced};
+  const float *x = y.data(), *t = target.data();
   float *d = out_data(dy), *l = out_data(losses);
-  run([=] { ops::mean_squared_error(n, k, py_, t, pw, d, l); }, y, target, weights, dy, losses);
-}
-
-void mean_absolute_error(const Floats& y, const Floats& target,
-                         const std::optional<Floats>& weights, Floats dy, Floats losses) {
-  check_values(y, target, weights, dy, losses);
-  const std::int64_t n = y.shape(0), k = y.shape(1);
-  const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
-  float *d = out_data(dy), *l = out_data(losses);
-  run([=] { ops::mean_absolute_error(n, k, py_, t, pw, d, l); }, y, target, weights, dy, losses);
-}
-
-void binary_cross_entropy(const Floats& y, const Floats& target, bool from_logits,
-                          double label_smoothing, const std::optional<Floats>& weights, Floats dy,
-                          Floats losses) {
-  check_values(y, target, weights, dy, losses);
-  const std::int64_t n = y.shape(0), k = y.shape(1);
-  const float *py_ = y.data(), *t = target.data(), *pw = in_data(weights);
-  float *d = out_data(dy), *l = out_data(losses);
-  run([=] { ops::binary_cross_entropy(n, k, py_, t, from_logits, label_smoothing, pw, d, l); }, y,
-      target, weights, dy, losses);
+  run([=] { ops::row_loss(kind, s, x, t, given, d, l); }, y, target, weights, dy, losses);
 }
 
 std::int64_t count_correct(const Floats& y, const py::array& labels) {
   const ops::Targets targets = targets_of(y, labels);
-  const std::int64_t n = y.shape(0), k = y.shape(1);
+  const std::int64_t k = y.shape(y.ndim() - 1), rows = y.size() / k;
   const float* py_ = y.data();
-  return without_gil([=] { return ops::count_correct(n, k, py_, targets); });
+  return without_gil([=] { return ops::count_correct(rows, k, py_, targets); });
 }
 
 }  // namespace
 
 void bind_loss(py::module_& m) {
+  using ops::Reduction, ops::RowLoss;
+  py::native_enum<Reduction>(m, "Reduction", "enum.Enum")
+      .value("sum_over_batch_size", Reduction::kMean)
+      .value("sum", Reduction::kSum)
+      .value("mean_with_sample_weight", Reduction::kWeightedMean)
+      .finalize();
+  py::native_enum<RowLoss>(m, "RowLoss", "enum.Enum")
+      .value("squared_error", RowLoss::kSquaredError)
+      .value("absolute_error", RowLoss::kAbsoluteError)
+      .value("absolute_percentage_error", RowLoss::kAbsolutePercentageError)
+      .value("squared_logarithmic_error", RowLoss::kSquaredLogarithmicError)
+      .value("huber", RowLoss::kHuber)
+      .value("log_cosh", RowLoss::kLogCosh)
+      .value("hinge", RowLoss::kHinge)
+      .value("squared_hinge", RowLoss::kSquaredHinge)
+      .value("poisson", RowLoss::kPoisson)
+      .value("binary_cross_entropy", RowLoss::kBinaryCrossEntropy)
+      .value("binary_focal_cross_entropy", RowLoss::kBinaryFocalCrossEntropy)
+      .value("kl_divergence", RowLoss::kKlDivergence)
+      .value("cosine_similarity", RowLoss::kCosineSimilarity)
+      .value("categorical_hinge", RowLoss::kCategoricalHinge)
+      .finalize();
   m.def("softmax_cross_entropy", &softmax_cross_entropy, py::arg("logits").noconvert(),
-        py::arg("labels").noconvert(), py::arg("sample_weight").noconvert(),
-        py::arg("probs").noconvert(), py::arg("dlogits").noconvert(),
-        py::arg("losses").noconvert());
+        py::arg("labels").noconvert(), py::arg("smoothing"), py::arg("ignored"),
+        py::arg("sample_weight").noconvert(), py::arg("reduction"), py::arg("probs").noconvert(),
+        py::arg("dlogits").noconvert(), py::arg("losses").noconvert());
   m.def("cross_entropy", &cross_entropy, py::arg("probs").noconvert(),
-        py::arg("labels").noconvert(), py::arg("sample_weight").noconvert(),
-        py::arg("dprobs").noconvert(), py::arg("losses").noconvert());
-  m.def("mean_squared_error", &mean_squared_error, py::arg("y").noconvert(),
-        py::arg("target").noconvert(), py::arg("sample_weight").noconvert(),
-        py::arg("dy").noconvert(), py::arg("losses").noconvert());
-  m.def("mean_absolute_error", &mean_absolute_error, py::arg("y").noconvert(),
-        py::arg("target").noconvert(), py::arg("sample_weight").noconvert(),
-        py::arg("dy").noconvert(), py::arg("losses").noconvert());
-  m.def("binary_cross_entropy", &binary_cross_entropy, py::arg("y").noconvert(),
-        py::arg("target").noconvert(), py::arg("from_logits"), py::arg("label_smoothing"),
-        py::arg("sample_weight").noconvert(), py::arg("dy").noconvert(),
+        py::arg("labels").noconvert(), py::arg("smoothing"), py::arg("ignored"),
+        py::arg("sample_weight").noconvert(), py::arg("reduction"), py::arg("dprobs").noconvert(),
+        py::arg("losses").noconvert());
+  m.def("categorical_focal_cross_entropy", &categorical_focal_cross_entropy,
+        py::arg("y").noconvert(), py::arg("labels").noconvert(), py::arg("alpha").noconvert(),
+        py::arg("gamma"), py::arg("smoothing"), py::arg("sample_weight").noconvert(),
+        py::arg("reduction"), py::arg("probs").noconvert(), py::arg("dy").noconvert(),
+        py::arg("losses").noconvert());
+  m.def("row_loss", &row_loss, py::arg("kind"), py::arg("y").noconvert(),
+        py::arg("target").noconvert(), py::arg("delta"), py::arg("smoothing"), py::arg("alpha"),
+        py::arg("gamma"), py::arg("from_logits"), py::arg("balanced"),
+        py::arg("sample_weight").noconvert(), py::arg("reduction"), py::arg("dy").noconvert(),
         py::arg("losses").noconvert());
   m.def("count_correct", &count_correct, py::arg("y").noconvert(), py::arg("labels").noconvert());
 }

@@ -11,144 +11,170 @@
 namespace convkit::ops {
 namespace {
 
-double target_at(const Targets& targets, std::int64_t i, std::int64_t j, std::int64_t k) {
-  if (targets.labels) return targets.labels[i] == j ? 1.0 : 0.0;
-  return targets.distribution[i * k + j];
-}
-
-double weight_at(const float* weights, std::int64_t i) { return weights ? weights[i] : 1.0; }
-
 std::int64_t first_maximum(const float* y, std::int64_t k) {
   return std::max_element(y, y + k) - y;
 }
 
+bool has_labels(const Targets& t) { return t.labels || t.bytes; }
+
+std::int64_t label_of(const Targets& t, std::int64_t row) {
+  return t.labels ? t.labels[row] : t.bytes[row];
+}
+
+bool is_ignored(const Targets& t, std::int64_t row) {
+  return t.ignores && has_labels(t) && label_of(t, row) == t.ignored;
+}
+
+// The targets of one row.
+struct RowTarget {
+  const float* distribution;
+  std::int64_t label;
+  double share, rest;
+
+  RowTarget(const Targets& t, std::int64_t row, std::int64_t k)
+      : distribution(has_labels(t) ? nullptr : t.distribution + row * k),
+        label(has_labels(t) ? label_of(t, row) : -1),
+        share(t.smoothing / static_cast<double>(k)),
+        rest(1.0 - t.smoothing) {}
+
+  double operator[](std::int64_t j) const {
+    const double t = distribution ? distribution[j] : label == j ? 1.0 : 0.0;
+    return share == 0.0 ? t : t * rest + share;
+  }
+};
+
+// each_row() for rows with targets, of which those of the ignored class have neither loss nor
+// gradient.
+template <class Row>
+void each_target(const LossShape& s, const Targets& targets, float* gradient, float* losses,
+                 const Row& row) {
+  const auto skips = [&](std::int64_t r) { return is_ignored(targets, r); };
+  const double divisor = divisor_of(s, targets.ignores, skips);
+  each_row(s, divisor, losses, [&](std::int64_t r, double scale) {
+    if (is_ignored(targets, r)) {
+      std::fill_n(gradient + r * s.k, s.k, 0.0f);
+      return 0.0;
+    }
+    return static_cast<double>(row(r, scale, RowTarget(targets, r, s.k)));
+  });
+}
+
+// -t alpha (1 - q)^gamma log q, and q times its slope in q.
+Point focal(double t, double alpha, double gamma, double q, double log_q) {
+  const double rest = 1.0 - q, focus = std::pow(rest, gamma);
+  const double dfocus =
+      rest == 0.0 || gamma == 0.0 ? 0.0 : gamma * std::pow(rest, gamma - 1.0) * q * log_q;
+  return {-t * alpha * focus * log_q, t * alpha * (dfocus - focus)};
+}
+
 }  // namespace
 
-void check_labels(std::int64_t n, std::int64_t k, Targets targets) {
-  for (std::int64_t i = 0; targets.labels && i < n; ++i) {
-    const std::int64_t label = targets.labels[i];
-    if (label >= 0 && label < k) continue;
+void check_labels(std::int64_t rows, std::int64_t k, const Targets& targets) {
+  for (std::int64_t i = 0; has_labels(targets) && i < rows; ++i) {
+    const std::int64_t label = label_of(targets, i);
+    if ((label >= 0 && label < k) || is_ignored(targets, i)) continue;
     throw std::invalid_argument("label " + std::to_string(label) + " of sample " +
                                 std::to_string(i) + " is not in [0, " + std::to_string(k) +
                                 "), the classes of the output");
   }
 }
 
-void softmax_cross_entropy(std::int64_t n, std::int64_t k, const float* logits, Targets targets,
-                           const float* weights, float* probs, float* dlogits, float* losses) {
-  check_labels(n, k, targets);
+void softmax_cross_entropy(const LossShape& s, const float* logits, const Targets& targets,
+                           float* probs, float* dlogits, float* losses) {
+  const std::int64_t rows = product(s.n, s.p), k = s.k;
+  check_labels(rows, k, targets);
   Scratch scratch;
-  float* peak = scratch.take(n);
-  float* sum = scratch.take(n);
-  softmax_forward(logits, probs, n, k, peak, sum);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double weight = weight_at(weights, i), scale = weight / static_cast<double>(n);
-    const double log_sum_exp = peak[i] + std::log(static_cast<double>(sum[i]));
+  float* peak = scratch.take(rows);
+  float* sum = scratch.take(rows);
+  softmax_forward(logits, probs, rows, k, peak, sum);
+  each_target(s, targets, dlogits, losses, [&](std::int64_t r, double scale, const RowTarget& t) {
+    const float *x = logits + r * k, *p = probs + r * k;
+    const double log_sum_exp = peak[r] + std::log(static_cast<double>(sum[r]));
     double loss = 0.0, mass = 0.0;
     for (std::int64_t j = 0; j < k; ++j) {
-      const double t = target_at(targets, i, j, k);
-      mass += t;
-      if (t != 0.0) loss += t * (log_sum_exp - logits[i * k + j]);
+      mass += t[j];
+      if (t[j] != 0.0) loss += t[j] * (log_sum_exp - x[j]);
     }
-    for (std::int64_t j = 0; j < k; ++j) {
-      const double d = mass * probs[i * k + j] - target_at(targets, i, j, k);
-      dlogits[i * k + j] = static_cast<float>(scale * d);
-    }
-    losses[i] = static_cast<float>(weight * loss);
-  }
+    for (std::int64_t j = 0; j < k; ++j)
+      dlogits[r * k + j] = static_cast<float>(scale * (mass * p[j] - t[j]));
+    return loss;
+  });
 }
 
-void cross_entropy(std::int64_t n, std::int64_t k, const float* probs, Targets targets,
-                   const float* weights, float* dprobs, float* losses) {
-  check_labels(n, k, targets);
-  constexpr double kLow = 1e-7, kHigh = 1.0 - 1e-7;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float* p = probs + i * k;
-    const double weight = weight_at(weights, i), scale = weight / static_cast<double>(n);
+void cross_entropy(const LossShape& s, const float* probs, const Targets& targets, float* dprobs,
+                   float* losses) {
+  const std::int64_t k = s.k;
+  check_labels(product(s.n, s.p), k, targets);
+  each_target(s, targets, dprobs, losses, [&](std::int64_t r, double scale, const RowTarget& t) {
+    const float* p = probs + r * k;
     double sum = 0.0;
     for (std::int64_t j = 0; j < k; ++j) sum += p[j];
     // loss = -sum t log(clip(p / sum)); inside the clip's range d/dp_j = -t_j / p_j + mass / sum,
     // mass being what the unclipped targets add up to.
     double loss = 0.0, mass = 0.0;
     for (std::int64_t j = 0; j < k; ++j) {
-      const double t = target_at(targets, i, j, k), q = p[j] / sum;
-      if (t == 0.0) continue;
-      loss -= t * std::log(std::isnan(q) ? q : std::clamp(q, kLow, kHigh));
-      if (q >= kLow && q <= kHigh) mass += t;
+      const double q = p[j] / sum;
+      if (t[j] == 0.0) continue;
+      loss -= t[j] * std::log(clip(q, kLow, kHigh));
+      if (q >= kLow && q <= kHigh) mass += t[j];
     }
     for (std::int64_t j = 0; j < k; ++j) {
-      const double t = target_at(targets, i, j, k), q = p[j] / sum;
-      const double own = t != 0.0 && q >= kLow && q <= kHigh ? t / p[j] : 0.0;
-      dprobs[i * k + j] = static_cast<float>(scale * (mass / sum - own));
+      const double q = p[j] / sum;
+      const double own = t[j] != 0.0 && q >= kLow && q <= kHigh ? t[j] / p[j] : 0.0;
+      dprobs[r * k + j] = static_cast<float>(scale * (mass / sum - own));
     }
-    losses[i] = static_cast<float>(weight * loss);
-  }
+    return loss;
+  });
 }
 
-void mean_squared_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
-                        const float* weights, float* dy, float* losses) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double weight = weight_at(weights, i);
-    const double scale = 2.0 * weight / (static_cast<double>(n) * static_cast<double>(k));
-    double sum = 0.0;
-    for (std::int64_t j = i * k; j < (i + 1) * k; ++j) {
-      const double d = static_cast<double>(y[j]) - target[j];
-      sum += d * d;
-      dy[j] = static_cast<float>(scale * d);
+void categorical_focal_cross_entropy(const LossShape& s, const float* y, const Targets& targets,
+                                     const Focus& focus, float* probs, float* dy, float* losses) {
+  const std::int64_t rows = product(s.n, s.p), k = s.k;
+  check_labels(rows, k, targets);
+  Scratch scratch;
+  float* peak = scratch.take(rows);
+  float* sum = scratch.take(rows);
+  if (probs) softmax_forward(y, probs, rows, k, peak, sum);
+  each_target(s, targets, dy, losses, [&](std::int64_t r, double scale, const RowTarget& t) {
+    const float* v = y + r * k;
+    const double log_sum_exp = probs ? peak[r] + std::log(static_cast<double>(sum[r])) : 0.0;
+    double total = 0.0;
+    for (std::int64_t j = 0; !probs && j < k; ++j) total += v[j];
+    const auto at = [&](std::int64_t j, double* share) {
+      const double alpha = focus.alpha[focus.by_class ? j : 0];
+      const double q = probs ? std::exp(v[j] - log_sum_exp) : v[j] / total;
+      *share = q;
+      if (t[j] == 0.0) return Point{0.0, 0.0};
+      if (probs) return focal(t[j], alpha, focus.gamma, q, v[j] - log_sum_exp);
+      const double c = clip(q, kLow, kHigh);
+      Point point = focal(t[j], alpha, focus.gamma, c, std::log(c));
+      point.slope = within(q, kLow, kHigh, point.slope);
+      return point;
+    };
+    // With a_j = q_j dloss/dq_j, a softmax has the gradient a_j - q_j sum(a), and a division by the
+    // sum the same over y_j, where q_j / y_j is 1 / sum.
+    double loss = 0.0, mass = 0.0, q;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const Point point = at(j, &q);
+      loss += point.loss;
+      mass += point.slope;
     }
-    losses[i] = static_cast<float>(weight * sum / static_cast<double>(k));
-  }
+    for (std::int64_t j = 0; j < k; ++j) {
+      const double slope = at(j, &q).slope;
+      const double own = slope == 0.0 || probs ? slope : slope / v[j];
+      dy[r * k + j] = static_cast<float>(scale * (own - mass * (probs ? q : 1.0 / total)));
+    }
+    return loss;
+  });
 }
 
-void mean_absolute_error(std::int64_t n, std::int64_t k, const float* y, const float* target,
-                         const float* weights, float* dy, float* losses) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double weight = weight_at(weights, i);
-    const double scale = weight / (static_cast<double>(n) * static_cast<double>(k));
-    double sum = 0.0;
-    for (std::int64_t j = i * k; j < (i + 1) * k; ++j) {
-      const double d = static_cast<double>(y[j]) - target[j];
-      sum += std::abs(d);
-      // NaN stays NaN.
-      dy[j] = static_cast<float>(scale * (d > 0.0 ? 1.0 : d < 0.0 ? -1.0 : d));
-    }
-    losses[i] = static_cast<float>(weight * sum / static_cast<double>(k));
-  }
-}
-
-void binary_cross_entropy(std::int64_t n, std::int64_t k, const float* y, const float* target,
-                          bool from_logits, double label_smoothing, const float* weights, float* dy,
-                          float* losses) {
-  constexpr double kLow = 1e-7, kHigh = 1.0 - 1e-7;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double weight = weight_at(weights, i);
-    const double scale = weight / (static_cast<double>(n) * static_cast<double>(k));
-    double sum = 0.0;
-    for (std::int64_t j = i * k; j < (i + 1) * k; ++j) {
-      const double v = y[j], t = target[j] * (1.0 - label_smoothing) + 0.5 * label_smoothing;
-      double slope;
-      if (from_logits) {
-        // log(1 + e^v) - t v, written so that e never overflows; its slope is sigmoid(v) - t.
-        const double e = std::exp(-std::abs(v));
-        sum += (v > 0.0 ? v : 0.0) - t * v + std::log1p(e);
-        slope = (v >= 0.0 ? 1.0 : e) / (1.0 + e) - t;
-      } else {
-        const double p = std::isnan(v) ? v : std::clamp(v, kLow, kHigh);
-        sum -= t * std::log(p) + (1.0 - t) * std::log1p(-p);
-        slope = v >= kLow && v <= kHigh ? (p - t) / (p * (1.0 - p)) : p == p ? 0.0 : p;
-      }
-      dy[j] = static_cast<float>(scale * slope);
-    }
-    losses[i] = static_cast<float>(weight * sum / static_cast<double>(k));
-  }
-}
-
-std::int64_t count_correct(std::int64_t n, std::int64_t k, const float* y, Targets targets) {
-  check_labels(n, k, targets);
+std::int64_t count_correct(std::int64_t rows, std::int64_t k, const float* y,
+                           const Targets& targets) {
+  check_labels(rows, k, targets);
   std::int64_t correct = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
+  for (std::int64_t i = 0; i < rows; ++i) {
     const std::int64_t label =
-        targets.labels ? targets.labels[i] : first_maximum(targets.distribution + i * k, k);
+        has_labels(targets) ? label_of(targets, i) : first_maximum(targets.distribution + i * k, k);
     if (first_maximum(y + i * k, k) == label) ++correct;
   }
   return correct;

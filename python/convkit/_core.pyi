@@ -38,6 +38,27 @@ class Merge(enum.Enum):
     maximum = 3
     minimum = 4
 
+class Reduction(enum.Enum):
+    sum_over_batch_size = 0
+    sum = 1
+    mean_with_sample_weight = 2
+
+class RowLoss(enum.Enum):
+    squared_error = 0
+    absolute_error = 1
+    absolute_percentage_error = 2
+    squared_logarithmic_error = 3
+    huber = 4
+    log_cosh = 5
+    hinge = 6
+    squared_hinge = 7
+    poisson = 8
+    binary_cross_entropy = 9
+    binary_focal_cross_entropy = 10
+    kl_divergence = 11
+    cosine_similarity = 12
+    categorical_hinge = 13
+
 class Calls:
     """The native calls that a thread makes while `capture` calls a function, to be replayed.
 
@@ -335,7 +356,10 @@ def dropout(
 def softmax_cross_entropy(
     logits: _Floats,
     labels: npt.NDArray[Any],
+    smoothing: float,
+    ignored: int | None,
     sample_weight: _Floats | None,
+    reduction: Reduction,
     probs: _Floats,
     dlogits: _Floats,
     losses: _Floats,
@@ -343,30 +367,37 @@ def softmax_cross_entropy(
 def cross_entropy(
     probs: _Floats,
     labels: npt.NDArray[Any],
+    smoothing: float,
+    ignored: int | None,
     sample_weight: _Floats | None,
+    reduction: Reduction,
     dprobs: _Floats,
     losses: _Floats,
 ) -> None: ...
-def mean_squared_error(
+def categorical_focal_cross_entropy(
     y: _Floats,
-    target: _Floats,
+    labels: npt.NDArray[Any],
+    alpha: _Floats,
+    gamma: float,
+    smoothing: float,
     sample_weight: _Floats | None,
+    reduction: Reduction,
+    probs: _Floats | None,
     dy: _Floats,
     losses: _Floats,
 ) -> None: ...
-def mean_absolute_error(
+def row_loss(
+    kind: RowLoss,
     y: _Floats,
     target: _Floats,
-    sample_weight: _Floats | None,
-    dy: _Floats,
-    losses: _Floats,
-) -> None: ...
-def binary_cross_entropy(
-    y: _Floats,
-    target: _Floats,
+    delta: float,
+    smoothing: float,
+    alpha: float,
+    gamma: float,
     from_logits: bool,
-    label_smoothing: float,
+    balanced: bool,
     sample_weight: _Floats | None,
+    reduction: Reduction,
     dy: _Floats,
     losses: _Floats,
 ) -> None: ...

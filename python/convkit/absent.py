@@ -15,8 +15,8 @@ ABSENT: dict[str, str] = {
     "Sequential.export": "`convkit.onnx.export(model, path)`",
     "Dense.call": "call the layer itself",
     "Dense.add_weight": (
-        "attributes that are layers, connected in `call`; or `add_parameter`, `forward` and "
-        "`backward`"
+        "attributes that are layers, connected in `call`; or `add_parameter`, `forward` "
+        "and `backward`"
     ),
     "Dense.add_loss": "a regularizer of a weight, or another output with a loss",
     "layers.Conv1D": "`Conv2D` with one row",
@@ -40,22 +40,11 @@ ABSENT: dict[str, str] = {
     "activations.log_sigmoid": 'nearest: `"softplus"`, of -x and with the other sign',
     "activations.sparsemax": 'nearest: `"softmax"`',
     "activations.squareplus": 'nearest: `"softplus"`',
-    "losses.sparse_categorical_crossentropy": (
-        '`loss="sparse_categorical_crossentropy"`, or the class'
+    "losses.Circle": (
+        "a classifier with one of the cross-entropies; `predict` of its layer before "
+        "the last"
     ),
-    "losses.categorical_crossentropy": '`loss="categorical_crossentropy"`, or the class',
-    "losses.binary_crossentropy": '`loss="binary_crossentropy"`, or the class',
-    "losses.mean_squared_error": '`loss="mean_squared_error"`, or the class',
-    "losses.mean_absolute_error": '`loss="mean_absolute_error"`, or the class',
-    "losses.Huber": "a class of one's own, from `losses.Loss`",
-    "losses.LogCosh": "a class of one's own, from `losses.Loss`",
-    "losses.KLDivergence": "a class of one's own, from `losses.Loss`",
-    "losses.Poisson": "a class of one's own, from `losses.Loss`",
-    "losses.Hinge": "a class of one's own, from `losses.Loss`",
-    "losses.CategoricalHinge": "a class of one's own, from `losses.Loss`",
-    "losses.CosineSimilarity": "a class of one's own, from `losses.Loss`",
-    "losses.BinaryFocalCrossentropy": "nearest: the cross-entropy without focus",
-    "losses.CategoricalFocalCrossentropy": "nearest: the cross-entropy without focus",
+    "losses.CTC": "images only",
     "metrics.Accuracy": "`numpy.mean(y_true == y_pred)`",
     "metrics.Precision": "scikit-learn's, on what `predict` gives",
     "metrics.Recall": "scikit-learn's, on what `predict` gives",

@@ -222,6 +222,14 @@ def _losses() -> dict[str, dict[str, Any]]:
             "label_smoothing": 0.25,
             "sample_weight": weights,
         },
+        "categorical_focal_cross_entropy": {
+            "y": y,
+            "labels": labels,
+            "alpha": _ones_to_three(4),
+            "from_logits": True,
+            "sample_weight": weights,
+        },
+        "row_loss": {"y": y, "target": y[::-1].copy(), "kind": "huber", "sample_weight": weights},
         "count_correct": {"y": y, "labels": labels},
     }
 
@@ -379,6 +387,8 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "mean_squared_error": ("losses", "dy"),
     "mean_absolute_error": ("losses", "dy"),
     "binary_cross_entropy": ("losses", "dy"),
+    "categorical_focal_cross_entropy": ("losses", "dy"),
+    "row_loss": ("losses", "dy"),
     "count_correct": (),
     "sgd_update": (),
     "rmsprop_update": (),

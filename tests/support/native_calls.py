@@ -20,6 +20,8 @@ OTHERS = {
     "Activation",
     "Calls",
     "Merge",
+    "Reduction",
+    "RowLoss",
     "ModelLock",
     "as_one_operation",
     "available_isas",

@@ -97,10 +97,12 @@ from convkit.ops.groupnorm import groupnorm_backward, groupnorm_forward
 from convkit.ops.layernorm import layernorm_backward, layernorm_forward
 from convkit.ops.loss import (
     binary_cross_entropy,
+    categorical_focal_cross_entropy,
     count_correct,
     cross_entropy,
     mean_absolute_error,
     mean_squared_error,
+    row_loss,
     softmax_cross_entropy,
 )
 from convkit.ops.merge import (
@@ -162,6 +164,7 @@ __all__ = [
     "bias_forward",
     "bias_relu_backward",
     "binary_cross_entropy",
+    "categorical_focal_cross_entropy",
     "clip_by_norm",
     "clip_by_value",
     "concatenate",
@@ -242,6 +245,7 @@ __all__ = [
     "rescaling_backward",
     "rescaling_forward",
     "rmsprop_update",
+    "row_loss",
     "selu_backward",
     "selu_forward",
     "sgd_update",

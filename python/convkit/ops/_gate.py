@@ -205,28 +205,36 @@ def as_integers(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.require(array, dtype=_INT64, requirements=["C", "A"])
 
 
-def as_labels(labels: npt.ArrayLike, n: int) -> npt.NDArray[Any]:
-    """Labels as the native losses take them: int64 (n,), or float32 (n, K) distributions.
+def as_labels(labels: npt.ArrayLike, rows: Shape) -> npt.NDArray[Any]:
+    """Labels as the native losses take them: int64 or uint8 rows, or float32 (*rows, K).
 
-    Integers of shape (n,) or (n, 1) are class numbers; floating-point arrays of two dimensions are
-    one-hot labels or distributions.
+    Integers of the shape of the rows, or with a last axis of one, are class numbers;
+    floating-point arrays of one dimension more are one-hot labels or distributions.
     """
     array = as_array("labels", labels)
-    if array.dtype.kind in "bui" and (array.ndim == 1 or array.shape == (n, 1)):
-        return as_integers(array if array.ndim == 1 else array.reshape(-1))
-    if array.ndim == 2 and array.dtype.kind in "biuf":
+    single = array.ndim == len(rows) + 1 and array.shape[-1] == 1
+    if array.dtype.kind in "bui" and (array.ndim == len(rows) or single):
+        if single:
+            array = array.reshape(array.shape[:-1])
+        return in_c_order(array) if array.dtype == np.uint8 else as_integers(array)
+    if array.ndim == len(rows) + 1 and array.dtype.kind in "biuf":
         return as_floats("labels", array)
+    shape = ", ".join(["N", *map(str, rows[1:])])
+    plain = f"({shape})" if rows[1:] else "(N,)"
     raise ValueError(
-        "labels must be integers of shape (N,) or (N, 1), or one-hot of shape (N, K), but are "
-        f"{array.dtype} of shape {array.shape}"
+        f"labels must be integers of shape {plain} or ({shape}, 1), or one-hot of shape "
+        f"({shape}, K), but are {array.dtype} of shape {array.shape}"
     )
 
 
-def as_weights(sample_weight: npt.ArrayLike | None, n: int) -> Floats | None:
-    """Per-sample weights as float32 (n,), or None."""
+def as_weights(sample_weight: npt.ArrayLike | None, rows: Shape) -> Floats | None:
+    """Weights of samples or of rows as float32, of shape rows[:1] or rows; or None."""
     if sample_weight is None:
         return None
-    weights = as_floats("sample_weight", sample_weight, 1)
-    if weights.shape != (n,):
-        raise ValueError(f"sample_weight must have shape {(n,)}, but its shape is {weights.shape}")
+    weights = as_floats("sample_weight", sample_weight)
+    if weights.shape not in (rows[:1], rows):
+        wanted = f"{rows[:1]} or {rows}" if rows[1:] else f"{rows}"
+        raise ValueError(
+            f"sample_weight must have shape {wanted}, but its shape is {weights.shape}"
+        )
     return weights

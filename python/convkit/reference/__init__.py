@@ -100,10 +100,12 @@ from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .loss import (
     binary_cross_entropy,
+    categorical_focal_cross_entropy,
     count_correct,
     cross_entropy,
     mean_absolute_error,
     mean_squared_error,
+    row_loss,
     softmax_cross_entropy,
 )
 from .merge import (
@@ -164,6 +166,7 @@ __all__ = [
     "bias_forward",
     "bias_relu_backward",
     "binary_cross_entropy",
+    "categorical_focal_cross_entropy",
     "clip_by_norm",
     "clip_by_value",
     "concatenate",
@@ -242,6 +245,7 @@ __all__ = [
     "rescaling_backward",
     "rescaling_forward",
     "rmsprop_update",
+    "row_loss",
     "selu_backward",
     "selu_forward",
     "sgd_update",

@@ -36,8 +36,9 @@ class Samples:
 
     Attributes:
         inputs: float32 or uint8, each (n, ...), C-contiguous.
-        targets: each int64 (n,) or float32 (n, ...).
-        weights: each float32 (n,), the factors of the samples' losses, or None for ones.
+        targets: each as its loss has prepared them, (n, ...).
+        weights: each float32, the factors of the samples' losses, (n,), or of the positions' of
+            every sample, (n, ...); or None for ones.
     """
 
     __slots__ = ("inputs", "targets", "weights")
@@ -104,8 +105,8 @@ def samples(
         inputs: for each input of the model the samples, (n, ...).
         targets: for each output, or None.
         expected: what the model takes.
-        sample_weight: the factors of the samples' losses, (n,) or (n, 1), or None; one for each
-            output, or None.
+        sample_weight: the factors of the samples' losses, as `as_weights` takes them, or None; one
+            for each output, or None.
 
     Raises:
         ValueError: empty, of the wrong shape, of different lengths, labels out of range, or a
@@ -141,7 +142,7 @@ def samples(
                     f"target for each sample"
                 )
             own = None if sample_weight is None else sample_weight[i]
-            weights.append(None if own is None else as_weights(own, count))
+            weights.append(None if own is None else as_weights(own, count, sizes[:-1]))
         except (TypeError, ValueError) as error:
             if len(expected.outputs) < 2:
                 raise
@@ -149,8 +150,13 @@ def samples(
     return Samples(arrays, prepared, weights)
 
 
-def as_weights(sample_weight: ArrayLike, count: int) -> Array:
-    """Return the weights of `count` samples, (n,) or (n, 1), as float32 (n,).
+def as_weights(sample_weight: ArrayLike, count: int, positions: tuple[int, ...] = ()) -> Array:
+    """Return the weights of `count` samples, or of each of their positions, as float32.
+
+    Args:
+        sample_weight: (n,) or (n, 1), or (n, *positions).
+        count: n.
+        positions: the sizes of the output without its first and last axis, as those of an image.
 
     Raises:
         TypeError: not real numbers.
@@ -159,17 +165,24 @@ def as_weights(sample_weight: ArrayLike, count: int) -> Array:
     array = as_array("sample_weight", sample_weight)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"sample_weight must be numbers, received dtype {array.dtype}")
-    if array.shape not in ((count,), (count, 1)):
-        raise ValueError(
-            f"sample_weight must have shape ({count},), one number for each sample, received "
-            f"{array.shape}"
-        )
-    weights = np.ascontiguousarray(array.reshape(count), np.float32)
+    shape = array.shape
+    if shape == (count, *positions, 1) and positions:
+        shape = shape[:-1]
+    if shape != (count, *positions):
+        if shape[:1] != (count,) or set(shape[1:]) - {1}:
+            each = f", or {(count, *positions)}, one for each position" if positions else ""
+            raise ValueError(
+                f"sample_weight must have shape ({count},), one number for each sample{each}, "
+                f"received {array.shape}"
+            )
+        shape = (count,)
+    weights = np.ascontiguousarray(array.reshape(shape), np.float32)
     finite = np.isfinite(weights)
     if not finite.all():
         position = int(finite.argmin())
         raise ValueError(
-            f"sample_weight must be finite, received {weights[position]} at position {position}"
+            f"sample_weight must be finite, received {weights.flat[position]} at position "
+            f"{position}"
         )
     return weights
 
@@ -180,7 +193,7 @@ def weighted_by_class(
     """Weight each sample by its class, as Keras does: a class that is not named counts 1.
 
     The class is the label; of one-hot labels it is the place of the largest, of other numbers the
-    nearest integer.
+    nearest integer. Where every position of a sample has a class, each has its weight.
 
     Args:
         samples: with targets.
@@ -205,13 +218,17 @@ def weighted_by_class(
     if len(samples.targets) != 1:
         raise ValueError("class_weight is for models with one output; give sample_weight instead")
     (targets,) = samples.targets
-    rows = targets.reshape(len(samples), -1)
-    labels = rows.argmax(axis=1) if rows.shape[1] > 1 else np.rint(rows[:, 0])
-    weights = np.ones(len(samples), np.float32)
+    are_labels = targets.dtype.kind in "iu"
+    one_hot = not are_labels and targets.ndim > 1 and targets.shape[-1] > 1
+    if one_hot:
+        labels = targets.argmax(axis=-1)
+    else:
+        labels = np.rint(targets if are_labels or targets.ndim == 1 else targets[..., 0])
+    weights = np.ones(labels.shape, np.float32)
     for label, weight in class_weight.items():
         if isinstance(label, bool | str) or not hasattr(label, "__index__"):
             raise TypeError(f"class_weight must have integers as keys, received {label!r}")
-        if not 0 <= label < classes and (rows.shape[1] > 1 or targets.dtype == np.int64):
+        if not 0 <= label < classes and (are_labels or one_hot):
             raise ValueError(
                 f"class_weight names the class {label}, but the model's output has the classes "
                 f"0 .. {classes - 1}"
@@ -269,7 +286,7 @@ def _classes(data: Samples) -> set[int]:
     if len(data.targets) != 1:
         return set()
     (targets,) = data.targets
-    if targets.dtype == np.int64:
+    if targets.dtype.kind in "iu":
         return set(np.unique(targets).tolist())
     if targets.ndim == 2 and targets.shape[1] > 1 and _is_one_hot(targets):
         return set(np.flatnonzero(targets.any(axis=0)).tolist())

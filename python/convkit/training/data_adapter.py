@@ -11,13 +11,14 @@ from ..core.parameters import Array
 from ..core.warn import warn
 from ..layers.graph import Graph
 from ..layers.structure import Structure
-from ..losses import BinaryCrossentropy, Loss
+from ..losses import BinaryCrossentropy, BinaryFocalCrossentropy, Loss
 from . import data
 from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
 from .data import Expected, Samples
 from .images import as_images, check_images
 
 _PROBABILITIES = ("softmax", "sigmoid")
+_BINARY = (BinaryCrossentropy, BinaryFocalCrossentropy)
 
 
 class TakesData(Protocol):
@@ -162,11 +163,11 @@ class DataAdapter:
                 x = x[self._model.input_names[0]]
             if isinstance(x, list | tuple) and len(x) == 1 and self._is_batch(x[0]):
                 x = x[0]  # as Keras takes the inputs of a model, of which there is one
-                if isinstance(y, list | tuple) and len(y) == 1 and hasattr(y[0], "shape"):
-                    y = y[0]
         if isinstance(y, Mapping) and list(y) == self._model.output_names:
             y = y[self._model.output_names[0]]
         images = as_images(x)
+        if isinstance(y, list | tuple) and len(y) == 1 and np.shape(y[0])[:1] == images.shape[:1]:
+            y = y[0]  # the only output's
         graph = self._graph or self._model._build_for([images])
         sizes = graph.inputs[0].sizes
         if y is None:
@@ -214,7 +215,7 @@ def _check_end(loss: Loss, end: str | None, width: int | None) -> None:
     from_logits = getattr(loss, "from_logits", None)
     if from_logits is None or end is None:
         return
-    kind, binary = type(loss).__name__, isinstance(loss, BinaryCrossentropy)
+    kind, binary = type(loss).__name__, isinstance(loss, _BINARY)
     if from_logits and end in _PROBABILITIES:
         warn(
             f"{kind}(from_logits=True) expects an output without softmax or sigmoid, and the "

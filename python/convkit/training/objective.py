@@ -47,7 +47,7 @@ class Objective:
         if not names:
             return
         self.losses = [
-            None if each is None else losses.get(each)
+            None if each is None else losses.for_training(each)
             for each in per_output(loss, names, "loss", alike=True)
         ]
         self.loss_weights = [
