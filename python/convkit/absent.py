@@ -41,24 +41,9 @@ ABSENT: dict[str, str] = {
     "activations.sparsemax": 'nearest: `"softmax"`',
     "activations.squareplus": 'nearest: `"softplus"`',
     "losses.Circle": (
-        "a classifier with one of the cross-entropies; `predict` of its layer before "
-        "the last"
+        "a classifier with one of the cross-entropies; `predict` of its layer before the last"
     ),
     "losses.CTC": "images only",
-    "metrics.Accuracy": "`numpy.mean(y_true == y_pred)`",
-    "metrics.Precision": "scikit-learn's, on what `predict` gives",
-    "metrics.Recall": "scikit-learn's, on what `predict` gives",
-    "metrics.AUC": "scikit-learn's, on what `predict` gives",
-    "metrics.F1Score": "scikit-learn's, on what `predict` gives",
-    "metrics.TruePositives": "`sklearn.metrics.confusion_matrix`",
-    "metrics.FalsePositives": "`sklearn.metrics.confusion_matrix`",
-    "metrics.TrueNegatives": "`sklearn.metrics.confusion_matrix`",
-    "metrics.FalseNegatives": "`sklearn.metrics.confusion_matrix`",
-    "metrics.MeanIoU": "classification only",
-    "metrics.SparseCategoricalCrossentropy": "the loss of that name is reported as `loss`",
-    "metrics.CategoricalCrossentropy": "the loss of that name is reported as `loss`",
-    "metrics.BinaryCrossentropy": "the loss of that name is reported as `loss`",
-    "metrics.RootMeanSquaredError": "the root of `MeanSquaredError`",
     "optimizers.Adafactor": (
         "`Adam`: what Adafactor saves is memory, which the weights of a CNN hardly take"
     ),

@@ -10,8 +10,9 @@ import numpy as np
 from ..core import random
 from ..core.config import serialize
 from ..core.parameters import Array, Parameter
+from ..core.warn import warn
 from ..losses import Loss
-from ..metrics import Metric
+from ..metrics import MeanMetricWrapper, Metric
 from ..optimizers import Optimizer
 from .registry import DESCRIPTION, check_known, revive
 from .stored_model import StoredModel
@@ -94,9 +95,7 @@ def describe(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     document["compile"] = {
         "optimizer": check_known(serialize(optimizer), "the optimizer"),
         "loss": _of_outputs(model, [_describe_loss(loss) for loss in objective.losses]),
-        "metrics": _of_outputs(
-            model, [[_describe_metric(each) for each in wanted] for wanted in objective.metrics]
-        ),
+        "metrics": _of_outputs(model, [_describe_metrics(wanted) for wanted in objective.metrics]),
     }
     if any(weight != 1.0 for weight in objective.loss_weights):
         document["compile"]["loss_weights"] = objective.loss_weights
@@ -113,8 +112,18 @@ def _describe_loss(loss: Loss | None) -> dict[str, Any] | None:
     return None if loss is None else check_known(serialize(loss), "the loss")
 
 
-def _describe_metric(metric: Metric) -> dict[str, Any]:
-    return check_known(serialize(metric), f"the metric {metric.name}")
+def _describe_metrics(wanted: Sequence[Metric]) -> list[dict[str, Any]]:
+    """All but functions, without which a model trains and predicts alike."""
+    if functions := [each.name for each in wanted if isinstance(each, MeanMetricWrapper)]:
+        warn(
+            f"the metrics {', '.join(functions)} are functions, which a file cannot hold: the "
+            f"model is saved without them; give them to compile again after loading"
+        )
+    return [
+        check_known(serialize(metric), f"the metric {metric.name}")
+        for metric in wanted
+        if not isinstance(metric, MeanMetricWrapper)
+    ]
 
 
 def _describe_optimizer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import metrics
@@ -28,11 +28,11 @@ class Scores:
         self.losses = [metrics.Mean(name=f"{name}_loss") for name, _ in heads if several]
         self._of = [[copy.deepcopy(metric) for metric in own] for _, own in heads]
         self.metrics = [metric for own in self._of for metric in own]
-        self._titles = [
+        self._titles = _unique(
             f"{name}_{metric.name}" if several else metric.name
             for name, own in heads
             for metric in own
-        ]
+        )
         for metric in self.metrics:
             metric.reset_state()
 
@@ -73,6 +73,17 @@ class Scores:
         return [*(each.name for each in (self.loss, *self.losses)), *self._titles]
 
     def logs(self, prefix: str = "") -> Logs:
-        """The means by name, as plain floats."""
-        means = (float(each.result()) for each in self._all())
+        """The means by name, as plain floats; of metrics of several numbers as arrays."""
+        means = (metrics.plain(each.result()) for each in self._all())
         return {prefix + name: mean for name, mean in zip(self.names(), means, strict=True)}
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """The names, of which a second and a third of the same have numbers, as in Keras."""
+    counts: dict[str, int] = {}
+    found = []
+    for name in names:
+        number = counts.get(name, 0)
+        counts[name] = number + 1
+        found.append(f"{name}_{number}" if number else name)
+    return found
