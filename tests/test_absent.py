@@ -80,11 +80,11 @@ def test_importing_convkit_does_not_read_the_table() -> None:
         (lambda: optimizers.Adam().lr, "no attribute 'lr'; take learning_rate"),
         (lambda: optimizers.get("adafactor"), "unknown optimizer 'adafactor'.*`Adam`: what"),
         (lambda: losses.get("circle"), "unknown loss 'circle'.*one of the cross-entropies"),
-        (lambda: layers.LeakyReLU(alpha=0.1), "'alpha'; take negative_slope"),
+        (lambda: layers.PReLU(alpha=0.1), "'alpha'; take negative_slope"),
         (lambda: layers.Dense(4, input_dim=10), r"'input_dim'; take input_shape=\(input_dim,\)"),
         (lambda: layers.Flatten(batch_input_shape=(None, 4)), "take input_shape, without"),
         (lambda: layers.Dense(3, activation="celu"), "unknown activation 'celu'.*nearest"),
-        (lambda: layers.Dense(3, activation=layers.LeakyReLU()), "put that layer behind this one"),
+        (lambda: layers.Dense(3, activation=layers.PReLU()), "put that layer behind this one"),
         (lambda: layers.Conv2D(3, 3)(None), "it is called on a symbolic tensor.*or on one batch"),
     ],
 )

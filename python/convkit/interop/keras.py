@@ -221,6 +221,8 @@ def write_layer(layer: layers.Layer, theirs: Any) -> Any:
                 raise layer.error(f"{name}: {ours!r} has no counterpart in Keras")
             kind = getattr(getattr(theirs, module), type(ours).__name__)
             wanted[name] = kind(**ours.get_config())
+    if isinstance(behind := getattr(layer, "activation", None), layers.Activation):
+        wanted["activation"] = write_layer(behind, theirs)
     return getattr(theirs.layers, type(layer).__name__)(name=layer.name, **wanted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from .. import ops
 from ..activations import NAMES, Function, name_of
@@ -51,14 +51,29 @@ _FUNCTIONS: dict[str, _Function] = {
 }
 
 ACTIVATIONS = NAMES
+# The arguments that an activation has where it is given by its name.
+_DEFAULTS: dict[str | None, dict[str, float | None]] = {
+    "leaky_relu": {"negative_slope": 0.2},
+    "elu": {"alpha": 1.0},
+}
 
 
-def check_activation(activation: str | Function | None, layer: Layer) -> str | None:
-    """Return the activation's name, None for "linear"; ValueError names the known ones."""
+def check_activation(
+    activation: str | Function | Layer | None, layer: Layer
+) -> str | Activation | None:
+    """The activation's name, None for "linear", or a layer with arguments that a name has not.
+
+    Raises:
+        ValueError: there is no such activation; the message names the known ones.
+    """
+    if isinstance(activation, Activation):
+        if not activation._options or activation._options == _DEFAULTS.get(activation.activation):
+            return activation.activation
+        return type(activation).from_config(activation.get_config())
     if isinstance(activation, Layer):
         raise layer.error(
-            f"activation must be a name, received {activation!r}; put that layer behind this one"
-            f"{suggestion(activation, ACTIVATIONS)}"
+            f"activation must be a name, or a layer such as LeakyReLU(), received {activation!r}; "
+            f"put that layer behind this one{suggestion(activation, ACTIVATIONS)}"
         )
     try:
         name = name_of(activation)
@@ -93,7 +108,7 @@ class Activation(Layer):
 
     def __init__(self, activation: str | Function, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
-        self.activation = check_activation(activation, self)
+        self.activation = self._checked(activation)
         function = _FUNCTIONS[self.activation] if self.activation else None
         self._function = function
         if function is not None:
@@ -101,6 +116,12 @@ class Activation(Layer):
             self.keeps_output = not function.reads_input
             self.in_place = function.elementwise
         self._options: dict[str, float | None] = {}  # what the ops take besides the arrays
+
+    def _checked(self, activation: str | Function | None) -> str | None:
+        checked = check_activation(activation, self)
+        if isinstance(checked, Activation):
+            raise self.error(f"{checked!r} is a layer itself: add it to the model as it is")
+        return checked
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
@@ -192,17 +213,29 @@ class ReLU(_OneActivation):
         return f"relu({', '.join(given)})" if given else "relu"
 
 
+class LeakyReLUOptions(LayerOptions, total=False):
+    """What LeakyReLU takes besides.
+
+    Attributes:
+        alpha: the negative slope, by its name of old.
+    """
+
+    alpha: float
+
+
 class LeakyReLU(_OneActivation):
     """x where it is positive, else negative_slope * x, as a layer of its own.
 
     Args:
         negative_slope: at least 0; 0.3 by default, unlike the activation "leaky_relu" with its 0.2.
+            `alpha` is its name of old.
 
     Input: (N, ...). Output: the same shape.
     """
 
-    def __init__(self, negative_slope: float = 0.3, **options: Unpack[LayerOptions]) -> None:
-        super().__init__("leaky_relu", **options)
+    def __init__(self, negative_slope: float = 0.3, **options: Unpack[LeakyReLUOptions]) -> None:
+        negative_slope = options.pop("alpha", negative_slope)
+        super().__init__("leaky_relu", **cast(LayerOptions, options))
         self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
         self._options = {"negative_slope": self.negative_slope}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
 from ..core.parameters import Array, Shape
-from .base import LayerOptions
+from .base import Layer, LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
 from .epilogue import KernelLayer, KernelOptions
 from .step_context import StepContext
@@ -139,7 +139,7 @@ class Conv2D(BaseConv2D):
         data_format: None or "channels_last", the only layout there is.
         dilation_rate: distance of the kernel's elements, (rows, columns) or one integer.
         groups: into how many groups the channels are cut; each output group sees one of them.
-        activation: a name such as "relu", applied to the result.
+        activation: a name such as "relu", or a layer such as LeakyReLU(), applied to the result.
         use_bias: whether to add a learnt bias to each output channel.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.
@@ -168,7 +168,7 @@ class Conv2D(BaseConv2D):
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
         groups: int = 1,
-        activation: str | Function | None = None,
+        activation: str | Function | Layer | None = None,
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",

@@ -35,7 +35,7 @@ class Conv2DTranspose(BaseConv2D):
         data_format: None or "channels_last", the only layout there is.
         dilation_rate: distance of the kernel's elements, (rows, columns) or one integer, where the
             strides are 1. The sizes above then are those with KH = (KH - 1) * dilation + 1.
-        activation: a name such as "relu", applied to the result.
+        activation: a name such as "relu", or a layer such as LeakyReLU(), applied to the result.
         use_bias: whether to add a learnt bias to each output channel.
         kernel_initializer, bias_initializer: names or objects of `convkit.initializers`.
         kernel_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or None.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
 from ..core.parameters import Array, Shape
-from .base import LayerOptions
+from .base import Layer, LayerOptions
 from .checks import positive
 from .epilogue import KernelLayer
 from .step_context import StepContext
@@ -42,7 +42,7 @@ class Dense(KernelLayer):
     def __init__(
         self,
         units: int,
-        activation: str | Function | None = None,
+        activation: str | Function | Layer | None = None,
         use_bias: bool = True,
         kernel_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, regularizers
 from ..activations import Function
 from ..core.parameters import Array, Parameter, Shape
-from .base import LayerOptions
+from .base import Layer, LayerOptions
 from .checks import positive
 from .conv2d import BaseConv2D
 
@@ -29,7 +29,7 @@ class DepthwiseConv2D(BaseConv2D):
         depth_multiplier: M, the kernels of each channel.
         data_format: None or "channels_last", the only layout there is.
         dilation_rate: distance of the kernel's elements, (rows, columns) or one integer.
-        activation: a name such as "relu", applied to the result.
+        activation: a name such as "relu", or a layer such as LeakyReLU(), applied to the result.
         use_bias: whether to add a learnt bias to each output channel.
         depthwise_initializer, bias_initializer: names or objects of `convkit.initializers`.
         depthwise_regularizer, bias_regularizer: names or objects of `convkit.regularizers`, or
@@ -55,7 +55,7 @@ class DepthwiseConv2D(BaseConv2D):
         depth_multiplier: int = 1,
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
-        activation: str | Function | None = None,
+        activation: str | Function | Layer | None = None,
         use_bias: bool = True,
         depthwise_initializer: str | initializers.Initializer | dict[str, Any] = "glorot_uniform",
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",

@@ -57,7 +57,7 @@ class EpilogueLayer(Layer):
 class KernelOptions(LayerOptions, total=False):
     """The keyword arguments that every layer with a kernel takes."""
 
-    activation: str | Function | None
+    activation: str | Function | Layer | None
     use_bias: bool
     bias_initializer: str | initializers.Initializer | dict[str, Any]
     bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None
@@ -68,7 +68,8 @@ class KernelLayer(EpilogueLayer):
     """A layer with a kernel, perhaps a bias, and perhaps an activation behind them.
 
     Args:
-        activation: a name, a function of `convkit.activations`, or None.
+        activation: a name, a function of `convkit.activations`, a layer such as LeakyReLU(0.1), or
+            None.
         use_bias: whether there is a bias.
         bias_initializer, bias_regularizer, bias_constraint: of the bias. The kernel's have other
             names in other layers, so that they are the subclasses' affair.
@@ -81,7 +82,7 @@ class KernelLayer(EpilogueLayer):
     def __init__(
         self,
         *,
-        activation: str | Function | None = None,
+        activation: str | Function | Layer | None = None,
         use_bias: bool = True,
         bias_initializer: str | initializers.Initializer | dict[str, Any] = "zeros",
         bias_regularizer: str | regularizers.Regularizer | dict[str, Any] | None = None,
@@ -120,6 +121,9 @@ class KernelLayer(EpilogueLayer):
         """What the kernel does, then the activation if there is one."""
         if self.activation is None:
             return (self,)
+        if isinstance(self.activation, Activation):
+            config = {**self.activation.get_config(), "name": self.name}
+            return (self, type(self.activation).from_config(config))
         return (self, Activation(self.activation, name=self.name))
 
     @property

@@ -30,7 +30,7 @@ class SeparableConv2D(BaseConv2D):
         data_format: None or "channels_last", the only layout there is.
         dilation_rate: distance of the kernel's elements, (rows, columns) or one integer.
         depth_multiplier: M, the kernels of each channel.
-        activation: a name such as "relu", applied to the result.
+        activation: a name such as "relu", or a layer such as LeakyReLU(), applied to the result.
         use_bias: whether to add a learnt bias to each output channel.
         depthwise_initializer, pointwise_initializer, bias_initializer: names or objects of
             `convkit.initializers`.

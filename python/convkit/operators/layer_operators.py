@@ -332,8 +332,13 @@ def _(layer: layers.Normalization, place: Place) -> Iterator[Operator]:
         yield Operator(op, (place.laid_out(numbers),), {}, f"{layer.name}/{op.lower()}")
 
 
-def _activation(activation: str | None, name: str, place: Place) -> Iterator[Operator]:
-    if activation is not None:
+def _activation(
+    activation: str | layers.Activation | None, name: str, place: Place
+) -> Iterator[Operator]:
+    if isinstance(activation, layers.Activation):
+        config = {**activation.get_config(), "name": name.partition("/")[0] + "_activation"}
+        yield from operators_of(type(activation).from_config(config), place)
+    elif activation is not None:
         op, attributes = ACTIVATIONS[activation]
         if "axis" in attributes:
             attributes = {"axis": place.channels if len(place.result) > 1 else 1}
