@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"callbacks", "core", "storage", "summary", "training", *_PARTS},
     "saving": {"core", "models", "storage"},
     "diagram": {"core", "models"},
-    "utils": {"core", "diagram", "layers", "ops"},
+    "utils": {"core", "data", "diagram", "layers", "ops"},
     "zoo": {"models", "layers"},
     "operators": {"activations", "core", "layers", "models", "ops"},
     "onnx": {"core", "layers", "models", "operators", "ops", "__version__"},
@@ -60,7 +60,9 @@ ALLOWED: dict[str, set[str]] = {
         "ops",
         "regularizers",
     },
+    "data": {"core", "datasets", "ops"},
     "datasets": {"core"},
+    "preprocessing": {"data"},
     "plots": {"models", "layers"},
     "sklearn": {"callbacks", "core", "models", "runtime", *_PARTS},
 }

@@ -6,8 +6,8 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`datasets`, `plots`, `interop`, `onnx`, `sklearn`, `bench` and `reference` are imported when they
-are first used.
+`data`, `datasets`, `plots`, `preprocessing`, `interop`, `onnx`, `sklearn`, `bench` and `reference`
+are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -41,9 +41,29 @@ from .layers import Input
 from .models import Model, Sequential
 
 if TYPE_CHECKING:
-    from . import bench, datasets, interop, onnx, plots, reference, sklearn
+    from . import (
+        bench,
+        data,
+        datasets,
+        interop,
+        onnx,
+        plots,
+        preprocessing,
+        reference,
+        sklearn,
+    )
 
-_LAZY = ("bench", "datasets", "interop", "onnx", "plots", "reference", "sklearn")
+_LAZY = (
+    "bench",
+    "data",
+    "datasets",
+    "interop",
+    "onnx",
+    "plots",
+    "preprocessing",
+    "reference",
+    "sklearn",
+)
 
 __all__ = [
     "Input",
@@ -53,6 +73,7 @@ __all__ = [
     "bench",
     "callbacks",
     "constraints",
+    "data",
     "datasets",
     "initializers",
     "interop",
@@ -64,6 +85,7 @@ __all__ = [
     "ops",
     "optimizers",
     "plots",
+    "preprocessing",
     "reference",
     "regularizers",
     "runtime",

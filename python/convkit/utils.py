@@ -1,8 +1,12 @@
-"""Small helpers: the seed, one-hot labels, automatic names, pictures of models."""
+"""Helpers: the seed, one-hot labels, automatic names, pictures of models, and images from files.
+
+What reads images needs Pillow: `pip install "convkit[images]"`.
+"""
 
 from __future__ import annotations
 
 import operator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +18,43 @@ from .diagram import model_to_dot, plot_model
 from .layers import naming
 from .ops._gate import as_array
 
+if TYPE_CHECKING:
+    from .data.arrays import normalize, split_dataset
+    from .data.downloads import get_file
+    from .data.folders import image_dataset_from_directory
+    from .data.images import array_to_img, img_to_array, load_img, save_img
+    from .data.py_dataset import PyDataset
+    from .data.py_dataset import PyDataset as Sequence
+
+# Imported when first used, because not every program reads files.
+_MODULES = {
+    "PyDataset": "py_dataset",
+    "Sequence": "py_dataset",
+    "array_to_img": "images",
+    "get_file": "downloads",
+    "image_dataset_from_directory": "folders",
+    "img_to_array": "images",
+    "load_img": "images",
+    "normalize": "arrays",
+    "save_img": "images",
+    "split_dataset": "arrays",
+}
+
 __all__ = [
+    "PyDataset",
+    "Sequence",
+    "array_to_img",
     "clear_session",
+    "get_file",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
     "model_to_dot",
+    "normalize",
     "plot_model",
+    "save_img",
     "set_random_seed",
+    "split_dataset",
     "to_categorical",
 ]
 
@@ -32,6 +68,8 @@ if not TYPE_CHECKING:  # to type checkers, every name would be there
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):  # asked for by Python's own imports
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in _MODULES:
+            return getattr(import_module(f"convkit.data.{_MODULES[name]}"), name)
         from convkit.absent import missing  # here: only for an error
 
         missing(__name__, name)

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import Any
 
 _COMMANDS = {
+    "PIL": 'pip install "convkit[images]"',
+    "h5py": 'pip install "convkit[keras]"',
     "keras": "pip install keras, and one of its backends: tensorflow, torch or jax",
     "onnx": 'pip install "convkit[onnx]"',
     "tensorboardX": 'pip install "convkit[tensorboard]"',
@@ -14,11 +16,12 @@ _COMMANDS = {
 
 
 def package(name: str) -> Any:
-    """The package of that name; ImportError says how to install it where it is missing."""
+    """The package of that name, or a module in one; ImportError says how to install it."""
+    root = name.partition(".")[0]
     try:
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"this needs the package {name}, which cannot be imported ({error}); install it with: "
-            f"{_COMMANDS[name]}"
+            f"this needs the package {root}, which cannot be imported ({error}); install it with: "
+            f"{_COMMANDS[root]}"
         ) from error

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import random
 from ..core.parameters import Array
 from ..core.warn import warn
 from . import data
@@ -227,13 +228,22 @@ class IterableBatches(Batches):
             With `__len__`, a pass has so many batches at most, also of an iterator that has more.
         convert: makes `Samples` of x, y and sample_weight.
         steps: the batches of an epoch.
+        seed: of the order, where the iterable is one of convkit's own data sets, which make each
+            pass a function of it, the epoch and the training step.
+        order: as of `ArrayBatches`, of batches that such a data set has by their numbers.
     """
 
     def __init__(
-        self, iterable: Any, convert: Callable[[Any, Any, Any], Samples], steps: int | None = None
+        self,
+        iterable: Any,
+        convert: Callable[[Any, Any, Any], Samples],
+        steps: int | None = None,
+        seed: int | None = None,
+        order: Callable[[int, int, int], Array] | None = None,
     ) -> None:
         super().__init__(steps)
         self.source, self._convert = iterable, convert
+        self._seed, self._order = seed, order
         # Asked for steps, an iterator goes on from epoch to epoch, even if it has a length.
         endless = steps is None and self.length is not None
         self.repeats = endless or not hasattr(iterable, "__next__")
@@ -245,7 +255,10 @@ class IterableBatches(Batches):
 
     def _begin(self, epoch: int, step: int) -> Iterator[Batch]:
         source, length = self.source, self.length if self.steps is None else None
-        if not hasattr(source, "__iter__"):
+        if hasattr(source, "_begin_pass"):
+            seed = random.seed() if self._seed is None else self._seed
+            source = source._begin_pass(seed, epoch, step, self._order)
+        elif not hasattr(source, "__iter__"):
             source = map(source.__getitem__, range(len(source)))
         source = source if length is None else islice(source, length)
         return _converted(source, self._convert)

@@ -74,10 +74,12 @@ class DataAdapter:
         *,
         class_weight: Mapping[int, float] | None = None,
         order: Callable[[int, int, int], Array] | None = None,
+        seed: int | None = None,
     ) -> Batches:
         """Batches of arrays, of `Samples` or of an iterable.
 
-        `what` is who asks: it needs targets unless it is empty.
+        `what` is who asks: it needs targets unless it is empty. `seed` is that of the order of an
+        iterable which leaves it to the model.
         """
 
         def convert(x: Any, y: Any, sample_weight: Any) -> Samples:
@@ -101,7 +103,7 @@ class DataAdapter:
                     f"{what}: x is an iterable of batches, so {name} must not be given; let each "
                     f"batch be (x, y) or (x, y, sample_weight)"
                 )
-        return IterableBatches(x, convert, steps)
+        return IterableBatches(x, convert, steps, seed, order)
 
     def weighted(self, samples: Samples, class_weight: Mapping[int, float] | None) -> Samples:
         """The samples with weights by their classes, if those are given."""

@@ -228,9 +228,8 @@ class Trainer(TakesData, FittedModel):
         found = Backup.find([each.path for each in backups])
         seed = self._seed_in_use() if found is None else found.seed
         order = partial(_shuffled, seed) if flag(shuffle, "shuffle", "fit") else None
-        training = adapter.batches(
-            "fit", source, y, sample_weight, size, steps, class_weight=class_weight, order=order
-        )
+        what = (source, y, sample_weight, size, steps)
+        training = adapter.batches("fit", *what, class_weight=class_weight, order=order, seed=seed)
         first, last = integer(initial_epoch, "initial_epoch", 0), integer(epochs, "epochs")
         validates = should_validate(validation_freq)
         check_ends(self._engine.objective.losses, self._ends())

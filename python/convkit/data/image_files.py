@@ -1,0 +1,109 @@
+"""Files of images as a source of batches, decoded by threads ahead of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.parameters import Array
+from ..core.warn import warn
+from .parallel import cores, ordered
+from .pictures import check_mode, decode
+from .resize import crop_to, pad_to, resize
+from .stages import Source
+
+_CHUNK = 32  # images that a thread reads in one go where single ones are asked for
+_LISTED = 5  # names in a warning
+
+
+class Reader(NamedTuple):
+    """How a file becomes an image of float32.
+
+    Attributes:
+        color_mode: "rgb", "rgba" or "grayscale".
+        size: (height, width).
+        interpolation: of `resize`.
+        fit: "stretch", "crop" or "pad".
+        skips: whether files that cannot be read are left out.
+    """
+
+    color_mode: str
+    size: tuple[int, int]
+    interpolation: str
+    fit: str
+    skips: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of an image."""
+        return (*self.size, check_mode(self.color_mode))
+
+    def read(self, path: str) -> Array:
+        """The pixels of a file, of the reader's size."""
+        pixels = decode(path, self.color_mode)
+        if self.fit == "crop":
+            pixels = crop_to(pixels, self.size)
+        elif self.fit == "pad":
+            pixels = pad_to(pixels, self.size)
+        return resize(pixels, self.size, self.interpolation)
+
+
+class ImageFiles(Source):
+    """Images, with labels or without.
+
+    Args:
+        reader: how they are read.
+        paths: of the files.
+        labels: (n, ...), or None.
+    """
+
+    def __init__(self, reader: Reader, paths: Sequence[str], labels: Array | None) -> None:
+        self._reader, self._paths, self._labels = reader, paths, labels
+        self._told: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def elements(self, numbers: Iterator[int]) -> Iterator[Any]:
+        def chunks() -> Iterator[Array]:
+            while chunk := list(islice(numbers, _CHUNK)):
+                yield np.array(chunk)
+
+        for batch in self.batches(chunks()):
+            yield from batch if self._labels is None else zip(*batch, strict=True)
+
+    def batches(self, chunks: Iterator[Array]) -> Iterator[Any]:
+        workers = cores()
+        for images, kept, problems in ordered(self._read, chunks, workers, workers + 2):
+            if problems:
+                self._tell(problems)
+            if len(kept):
+                yield images if self._labels is None else (images, self._labels[kept])
+
+    def _read(self, numbers: Array) -> tuple[Array, Array, list[tuple[str, str]]]:
+        """The images of those numbers, the numbers of those that could be read, and the others."""
+        images: Array = np.empty((len(numbers), *self._reader.shape), np.float32)
+        kept: list[int] = []
+        problems = []
+        for number in numbers:
+            path = self._paths[number]
+            try:
+                images[len(kept)] = self._reader.read(path)
+                kept.append(number)
+            except (OSError, ValueError) as error:
+                if not self._reader.skips:
+                    raise
+                problems.append((path, str(error)))
+        return images[: len(kept)], np.array(kept, np.int64), problems
+
+    def _tell(self, problems: Sequence[tuple[str, str]]) -> None:
+        """Warn of files that were left out, of each once."""
+        new = [(path, problem) for path, problem in problems if path not in self._told]
+        self._told.update(path for path, _ in new)
+        if new:
+            more = f"; and {len(new) - _LISTED} more" if len(new) > _LISTED else ""
+            listed = "; ".join(problem for _, problem in new[:_LISTED])
+            warn(f"left out, for they cannot be read: {listed}{more}")
