@@ -50,16 +50,8 @@ ALLOWED: dict[str, set[str]] = {
     "zoo": {"models", "layers"},
     "operators": {"activations", "core", "layers", "models", "ops"},
     "onnx": {"core", "layers", "models", "operators", "ops", "__version__"},
-    "interop": {
-        "constraints",
-        "core",
-        "layers",
-        "models",
-        "onnx",
-        "operators",
-        "ops",
-        "regularizers",
-    },
+    "interop": {"activations", "constraints", "models", "onnx", "operators", "storage"}
+    | {"core", "ops", *_PARTS},
     "data": {"core", "datasets", "ops"},
     "datasets": {"core"},
     "preprocessing": {"data"},

@@ -38,7 +38,7 @@ from . import (
     zoo,
 )
 from .layers import Input
-from .models import Model, Sequential
+from .models import Model, Sequential, files
 
 if TYPE_CHECKING:
     from . import (
@@ -64,6 +64,9 @@ _LAZY = (
     "reference",
     "sklearn",
 )
+
+files.register(lambda: import_module(f"{__name__}.interop.keras_files"))
+del files
 
 __all__ = [
     "Input",

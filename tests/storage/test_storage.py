@@ -215,8 +215,8 @@ def test_random_damage(tmp_path: Path) -> None:
         (b"hello world, this is text", "no safetensors file"),
         (b"\0" * 100, "no safetensors file"),
         (b"\xff" * 100, "no safetensors file"),
-        (b"PK\x03\x04" + b"\x14\0" * 50, r"a zip archive, as Keras's own \.keras files"),
-        (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, r"an HDF5 file, as Keras's own \.h5"),
+        (b"PK\x03\x04" + b"\x14\0" * 50, "damaged, or no model of Keras"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "a damaged HDF5 file"),
         (b"\x93NUMPY" + b"\1\0v\0" * 20, r"a NumPy \.npy file"),
         (pickle.dumps(list(range(40))), "a pickle"),
     ],
@@ -234,14 +234,3 @@ def test_real_files_of_others(tmp_path: Path) -> None:
     assert_refused(tmp_path / "b", few_weights(), "a safetensors file that convkit did not write")
     os.mkfifo(tmp_path / "pipe")
     assert_refused(tmp_path / "pipe", few_weights(), "no regular file")
-
-
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
-def test_real_files_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras", reason="Keras is not installed")
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.save(tmp_path / "m.keras")
-    assert_refused(tmp_path / "m.keras", few_weights(), "a zip archive, as Keras's own")
-    model.save_weights(tmp_path / "m.weights.h5")
-    assert_refused(tmp_path / "m.weights.h5", few_weights(), "an HDF5 file, as Keras's own")

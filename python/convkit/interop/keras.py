@@ -70,7 +70,7 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.UpSampling2D: ("size", "interpolation"),
     layers.ZeroPadding2D: ("padding",),
 }
-_BY_NAME = {kind.__name__: kind for kind in _ARGUMENTS}
+KNOWN = {kind.__name__: kind for kind in _ARGUMENTS}
 # Arguments of Keras that say nothing about a trained layer, or that convkit has fixed.
 _IGNORED = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape")
 
@@ -87,16 +87,14 @@ def read_layer(layer: Any, rank: int, theirs: Any) -> layers.Layer:
         ValueError: it, or an argument of it, has no counterpart in convkit.
     """
     name = type(layer).__name__
-    kind = _BY_NAME.get(name)
+    kind = KNOWN.get(name)
     if kind is None or type(layer) is not getattr(theirs.layers, name):
-        raise error(
-            layer, f"it has no counterpart in convkit; these have: {', '.join(sorted(_BY_NAME))}"
-        )
+        raise no_counterpart(layer.name, name)
     check_layer(layer)
     if hasattr(layer, "activation"):
         _check_activation(layer, theirs)
     config = layer.get_config()
-    wanted = {name: _plain(config[name]) for name in _ARGUMENTS[kind]}
+    wanted = {name: _plain(config[name]) for name in _ARGUMENTS[kind] if name in config}
     for name, value in config.items():
         if name in wanted or name in _IGNORED or name.endswith("_initializer"):
             continue
@@ -197,7 +195,18 @@ def _plain(value: Any) -> Any:
 
 def error(layer: Any, message: str) -> ValueError:
     """A ValueError that names a layer of Keras."""
-    return ValueError(f'Keras layer "{layer.name}" ({type(layer).__name__}): {message}')
+    return fault(layer.name, type(layer).__name__, message)
+
+
+def fault(name: str, kind: str, message: str) -> ValueError:
+    """A ValueError that names a layer of Keras of that name and class."""
+    return ValueError(f'Keras layer "{name}" ({kind}): {message}')
+
+
+def no_counterpart(name: str, kind: str) -> ValueError:
+    """The error for a class of layers that convkit has not."""
+    known = ", ".join(sorted(KNOWN))
+    return fault(name, kind, f"it has no counterpart in convkit; these have: {known}")
 
 
 def write_layer(layer: layers.Layer, theirs: Any) -> Any:
@@ -208,9 +217,7 @@ def write_layer(layer: layers.Layer, theirs: Any) -> Any:
     """
     arguments = _ARGUMENTS.get(type(layer))
     if arguments is None:
-        raise layer.error(
-            f"it has no counterpart in Keras; these have: {', '.join(sorted(_BY_NAME))}"
-        )
+        raise layer.error(f"it has no counterpart in Keras; these have: {', '.join(sorted(KNOWN))}")
     config = layer.get_config()
     wanted = {name: config[name] for name in arguments}
     for name in wanted:

@@ -37,7 +37,7 @@ class _Call:
             for place, value in enumerate(given)
             if not isinstance(value, list | tuple) and not hasattr(value, "_keras_history")
         }
-        self.shape: Shape = tuple(node.outputs[0].shape)
+        self.shape: Shape = tuple(node.outputs[0].shape or ())
 
     def apply(self, kind: Callable[..., Any], *arguments: Any, **options: Any) -> Tensor:
         """What a layer of the operation's name makes of the tensor, or of all of a merging one."""

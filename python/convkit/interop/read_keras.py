@@ -10,6 +10,7 @@ import numpy as np
 from .. import layers
 from ..core.packages import package
 from ..core.parameters import Array, Shape
+from ..layers.base import WeightSource
 from ..layers.graph import Tensor
 from ..models import Model, Sequential
 from ..operators.verify import verify as compare
@@ -48,7 +49,7 @@ def from_keras(model: keras.Model, *, verify: bool = True) -> Model:
             f"expected a keras.Sequential, or a keras.Model made of inputs and outputs, received "
             f"{type(model).__name__}"
         )
-    reader = _Reader(theirs)
+    reader = Reader(theirs)
     ours = reader.model(model)
     reader.copy_weights(model)
     if verify:
@@ -69,13 +70,13 @@ def _nothing(path: str, shape: tuple[int, ...]) -> Array:
     return np.zeros(shape, np.float32)  # until the weights are copied
 
 
-class _Reader:
+class Reader:
     """Makes convkit's layers of Keras's, one of each, however often it is called."""
 
     def __init__(self, theirs: Any) -> None:
         self.theirs = theirs
         self._copies: dict[int, layers.Layer | Model] = {}  # by the id of Keras's
-        self._pairs: list[tuple[Any, layers.Layer]] = []
+        self.pairs: list[tuple[Any, layers.Layer]] = []
 
     def model(self, network: Any) -> Model:
         """A copy of a model, without its weights; ValueError if a part has no counterpart."""
@@ -89,9 +90,13 @@ class _Reader:
             return self._sequential(network)
         return self._graph(network)
 
+    def _weights_of(self, layer: Any) -> WeightSource:
+        """What a copy takes its weights from when it is built; `copy_weights` gives it Keras's."""
+        return _nothing
+
     def copy_weights(self, network: Any) -> None:
         """Give all copies the weights, and freeze those that the model does not train."""
-        for layer, copy in self._pairs:
+        for layer, copy in self.pairs:
             copy.weight_source = None
             given = layer.get_weights()[: len(copy.weights)]  # a Normalization also counts
             copy.set_weights(
@@ -150,8 +155,8 @@ class _Reader:
                 copy = self.model(layer)
             else:
                 copy = of_applications(layer, shape) or read_layer(layer, len(shape), self.theirs)
-                copy.weight_source = _nothing
-                self._pairs.append((layer, copy))
+                copy.weight_source = self._weights_of(layer)
+                self.pairs.append((layer, copy))
             self._copies[id(layer)] = copy
         return copy
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import storage
 from ..core.config import flag
 from ..core.custom import custom_object_scope
+from . import files
 from .model import Model
 from .sequential import Sequential
 from .structure import CLASSES
@@ -79,7 +80,11 @@ def load_model(
     custom_objects: Mapping[str, type[Any]] | None = None,
     compile: bool = True,
 ) -> Model:
-    """The model that `model.save` wrote.
+    """The model that `model.save` wrote, or Keras's.
+
+    Of Keras's own files, `.keras` and `.h5`, a Sequential and a model of inputs and outputs are
+    read whose layers convkit has (extra `keras`): with their weights, and with what they were
+    compiled with, but without the optimizer's memory.
 
     Loading runs no code of the file and imports nothing: layers, optimizers, losses and the rest
     are looked up in a closed list, and among the classes that you have registered. Names, shapes,
@@ -93,9 +98,10 @@ def load_model(
         compile: whether the model gets its optimizer, loss and metrics, if it had them.
 
     Raises:
-        ValueError: the file is truncated, damaged or not one of convkit's; the message names it
-            and says what it is.
+        ValueError: the file is truncated, damaged, or has what convkit has not; the message names
+            it and says what it is.
         OSError: the file cannot be read.
+        ImportError: h5py is missing, for a file of Keras; the message says how to install it.
 
     Example:
         >>> model.save("mnist.safetensors")
@@ -105,6 +111,9 @@ def load_model(
     if not isinstance(filepath, str | os.PathLike):
         raise TypeError(f"load_model takes the path of a file, received {filepath!r}")
     compile = flag(compile, "compile", "load_model")
+    if (reader := files.reader_of(filepath)) is not None:
+        loaded: Model = reader.load_model(filepath, compile)
+        return loaded
     with (
         custom_object_scope(custom_objects),
         storage.reading(filepath) as (document, arrays),

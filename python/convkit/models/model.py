@@ -18,6 +18,7 @@ from ..layers.structure import Structure, shapes_of
 from ..training.engine import changes_model, unique_parameters
 from ..training.objective import Objective
 from ..training.trainer import Trainer
+from . import files
 from .description import Described
 from .structure import (
     check_config,
@@ -327,7 +328,7 @@ class Model(Described, Subclassable, Trainer):
 
     @changes_model
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Take the weights of a file that `save_weights` or `save` wrote, all or none.
+        """Take the weights of a file that `save_weights` or `save` wrote, or Keras, all or none.
 
         They go to the weights of this model in order, whatever the layers are called.
 
@@ -338,8 +339,7 @@ class Model(Described, Subclassable, Trainer):
             RuntimeError: another thread is training this model.
         """
         self._build_for([])
-        with storage.reading(filepath) as (document, arrays):
-            storage.assign_weights(self.weights, document, arrays)
+        files.load_weights(self, filepath)
 
     def get_config(self) -> dict[str, Any]:
         """Name, layers and connections, as a dictionary that JSON can hold; without weights.
