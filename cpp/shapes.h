@@ -184,4 +184,27 @@ struct PreluRows {
   std::int64_t rows, b, t, ld;
 };
 
+// What stands for the pixels around an image: a constant, the nearest pixel, the image reflected
+// about the edge of its last pixel, or the image again.
+enum class FillMode { kConstant, kNearest, kReflect, kWrap };
+
+// Images (h, w, c) become (oh, ow, c): output (x, y) is the input at (m[0] x + m[1] y + m[2],
+// m[3] x + m[4] y + m[5]), between four pixels or at the nearest.
+struct AffineShape {
+  std::int64_t h, w, c;
+  std::int64_t oh, ow;
+  FillMode fill_mode;
+  const float* fill;  // the constant of each channel
+  bool bilinear;
+};
+
+// One axis of a resampling: output i is the sum of `taps` inputs times weights, (out, taps) each.
+struct ResampledAxis {
+  std::int64_t size, out, taps;
+  const std::int32_t* indices;
+  const float* weights;
+};
+
+constexpr std::int64_t kPatternLanes = 16;  // pixels whose channels are a pattern's numbers
+
 }  // namespace convkit

@@ -83,6 +83,7 @@ void bind_optimizer(py::module_& m);
 void bind_gradient(py::module_& m);
 void bind_regularizer(py::module_& m);
 void bind_gather(py::module_& m);
+void bind_transform_images(py::module_& m);
 void bind_rescaling(py::module_& m);
 void bind_upsampling2d(py::module_& m);
 void bind_permute(py::module_& m);

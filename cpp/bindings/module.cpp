@@ -23,6 +23,7 @@ PYBIND11_MODULE(_core, m) {
   bind_gradient(m);
   bind_regularizer(m);
   bind_gather(m);
+  bind_transform_images(m);
   bind_rescaling(m);
   bind_upsampling2d(m);
   bind_permute(m);

@@ -194,6 +194,26 @@ struct GatherKernels {
   void (*gather_floats)(const float* source, float scale, float* out, std::int64_t n);
 };
 
+// Of one image, but for `uniform`.
+struct TransformImagesKernels {
+  void (*affine_transform_bytes)(const AffineShape&, const float* matrix, const std::uint8_t* image,
+                                 float* out, float* floats, std::int32_t* integers);
+  void (*affine_transform_floats)(const AffineShape&, const float* matrix, const float* image,
+                                  float* out, float* floats, std::int32_t* integers);
+  void (*resample_bytes)(const ResampledAxis& rows, const ResampledAxis& columns, std::int64_t c,
+                         const std::uint8_t* image, float* out, float* scratch);
+  void (*resample_floats)(const ResampledAxis& rows, const ResampledAxis& columns, std::int64_t c,
+                          const float* image, float* out, float* scratch);
+  void (*scale_image)(float* x, std::int64_t n, const float* mean, const float* scale,
+                      const float* offset, std::int64_t period, float low, float high);
+  void (*channel_means)(const float* x, std::int64_t n, std::int64_t c, float* pattern,
+                        double* means);
+  void (*bounded_noise)(float* y, std::int64_t n, std::uint64_t counter, std::uint64_t seed,
+                        std::uint64_t offset, float deviation, float low, float high);
+  void (*uniform)(float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,
+                  std::uint64_t offset);
+};
+
 struct MergeKernels {
   void (*merge)(const MergeShape&, Merge, float divisor, std::int64_t begin, std::int64_t end,
                 float* y, std::uint8_t* indices);
@@ -246,6 +266,7 @@ struct KernelTable : TileSizes,
                      DropoutKernels,
                      GaussianNoiseKernels,
                      GatherKernels,
+                     TransformImagesKernels,
                      MergeKernels,
                      TransposeKernels,
                      Upsampling2dKernels,

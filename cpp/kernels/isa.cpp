@@ -25,6 +25,7 @@ const KernelTable* kernel_table() {
       dropout_kernels(),
       gaussian_noise_kernels(),
       gather_kernels(),
+      transform_images_kernels(),
       merge_kernels(),
       transpose_kernels(),
       upsampling2d_kernels(),

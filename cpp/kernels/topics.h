@@ -22,6 +22,7 @@ RegularizerKernels regularizer_kernels() noexcept;
 DropoutKernels dropout_kernels() noexcept;
 GaussianNoiseKernels gaussian_noise_kernels() noexcept;
 GatherKernels gather_kernels() noexcept;
+TransformImagesKernels transform_images_kernels() noexcept;
 MergeKernels merge_kernels() noexcept;
 TransposeKernels transpose_kernels() noexcept;
 Upsampling2dKernels upsampling2d_kernels() noexcept;

@@ -27,6 +27,8 @@ FREE_AXES: dict[tuple[str, int], tuple[int, ...]] = {
     ("constrain_norms", 0): (0,),
     ("count_correct", 0): (1,),
     ("gather", 0): (0,),
+    ("transform_images", 0): (0, 1, 2),  # of an affine transform, whose outputs have their size
+    ("uniform", 3): (0,),
     # A part may be larger, as long as it is inside, and so may the whole.
     **{(f"concatenate_{way}", place): (1,) for way in ("forward", "backward") for place in (0, 3)},
 }
@@ -41,7 +43,8 @@ ROUNDED_AXES: dict[tuple[str, int], tuple[int, ...]] = {
 
 # (function, argument) whose array has nothing to disagree with: any shape but () will do.
 ALONE = {
-    (name, 0) for name in ("constrain_norms", "clip_by_value", "sum_of_squares", "clip_by_norm")
+    *((name, 0) for name in ("constrain_norms", "clip_by_value", "sum_of_squares", "clip_by_norm")),
+    ("uniform", 3),
 }
 
 # Functions of one array, for which it may be of no elements.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convkit import ops, reference
+from convkit.ops._image_steps import Scale
 
 _MERGES = ("add", "subtract", "multiply", "average", "maximum", "minimum")
 _OF_Y = ("relu", "sigmoid", "tanh", "softmax", "elu", "selu", "softplus", "softsign")
@@ -291,6 +292,18 @@ def _updates() -> dict[str, dict[str, Any]]:
     }
 
 
+def _image_transforms() -> dict[str, dict[str, Any]]:
+    x, at = _ones_to_three(3, 4, 5, 2), np.array([1, 0])
+    transform = np.array([[1, 0, 1, 0, 1, -2], [-1, 0, 4, 1, 1, 0]], np.float32)
+    scale = Scale(*np.ones((3, 2), np.float32))
+    return {
+        "affine_transform": {"images": x, "transform": transform, "indices": at},
+        "resize": {"images": x, "size": (3, 7)},
+        "transform_images": {"images": x, "steps": [scale], "indices": at},
+        "uniform": {"count": 7, "seed": 3, "step": 2, "offset": 1},
+    }
+
+
 def valid_calls() -> dict[str, dict[str, Any]]:
     """Return op name -> keyword arguments, with new arrays at every call."""
     return {
@@ -299,6 +312,7 @@ def valid_calls() -> dict[str, dict[str, Any]]:
         **_frames(),
         **_merges(),
         **_arrangements(),
+        **_image_transforms(),
         **_batchnorms(),
         **_normalisations(),
         **_denses(),
@@ -466,6 +480,9 @@ FREE_AXES: dict[tuple[str, str], tuple[int, ...]] = {
     ("cross_entropy", "probs"): (1,),
     ("count_correct", "y"): (1,),
     ("gather", "source"): (0, 1),
+    ("affine_transform", "images"): (0, 1, 2, 3),
+    ("resize", "images"): (0, 1, 2, 3),
+    ("transform_images", "images"): (0, 1, 2),
     ("zero_padding2d_forward", "x"): (0, 1, 2, 3),
     ("zero_padding2d_backward", "dy"): (0, 1, 2, 3),
     ("add_backward", "dy"): (0,),

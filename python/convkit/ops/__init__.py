@@ -142,6 +142,12 @@ from convkit.ops.prelu import prelu_backward_alpha, prelu_backward_input, prelu_
 from convkit.ops.regularizer import regularize
 from convkit.ops.rescaling import rescaling_backward, rescaling_forward
 from convkit.ops.spatial_dropout2d import spatial_dropout2d_backward, spatial_dropout2d_forward
+from convkit.ops.transform_images import (
+    affine_transform,
+    resize,
+    transform_images,
+    uniform,
+)
 from convkit.ops.upsampling2d import upsampling2d_backward, upsampling2d_forward
 from convkit.ops.zero_padding2d import zero_padding2d_backward, zero_padding2d_forward
 
@@ -153,6 +159,7 @@ __all__ = [
     "adamax_update",
     "add",
     "add_backward",
+    "affine_transform",
     "average",
     "average_pool2d_backward",
     "average_pool2d_forward",
@@ -244,6 +251,7 @@ __all__ = [
     "relu_forward",
     "rescaling_backward",
     "rescaling_forward",
+    "resize",
     "rmsprop_update",
     "row_loss",
     "selu_backward",
@@ -266,6 +274,8 @@ __all__ = [
     "sum_of_squares",
     "tanh_backward",
     "tanh_forward",
+    "transform_images",
+    "uniform",
     "upsampling2d_backward",
     "upsampling2d_forward",
     "zero_padding2d_backward",

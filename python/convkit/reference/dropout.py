@@ -36,13 +36,13 @@ def _philox4x32(counter: tuple[Array, Array, Array, Array], key: tuple[int, int]
     return np.stack([c0, c1, c2, c3], axis=-1)
 
 
-def words_of(count: int, seed: int, offset: int) -> Array:
-    """Return `count` random words, uint64 below 2**32.
+def words_of(count: int, seed: int, offset: int, first: int = 0) -> Array:
+    """Return `count` random words, uint64 below 2**32, from element `first` on, a multiple of 4.
 
     Element i is word i % 4 of the block with counter (i // 4, offset) and key seed.
     """
     seed, offset = operator.index(seed) % 2**64, operator.index(offset) % 2**64
-    blocks = np.arange(-(-count // 4), dtype=np.uint64)
+    blocks = np.arange(-(-count // 4), dtype=np.uint64) + np.uint64(first // 4)
     counter = (
         blocks & np.uint64(_LOW),
         blocks >> np.uint64(32),

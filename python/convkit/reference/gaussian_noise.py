@@ -15,13 +15,13 @@ from ._arguments import Array, deliver, floating
 from .dropout import check_rate, words_of
 
 
-def _normal(count: int, seed: int, offset: int) -> Array:
+def normal_numbers(count: int, seed: int, offset: int, first: int = 0) -> Array:
     """Return `count` numbers, float64, of mean 0 and standard deviation 1.
 
     Of the words a, b, c, d of a block come four: the cosine's and the sine's of (a, b), then those
     of (c, d). Only the upper 23 bits of each count.
     """
-    parts = words_of(-(-count // 2) * 2, seed, offset).reshape(-1, 2) >> np.uint64(9)
+    parts = words_of(-(-count // 2) * 2, seed, offset, first).reshape(-1, 2) >> np.uint64(9)
     share = parts.astype(np.float64) / 2**23
     radius = np.sqrt(-2 * np.log(1 - share[:, 0]))
     angle = 2 * np.pi * (share[:, 1] - 0.5)
@@ -42,7 +42,7 @@ def gaussian_noise_forward(
     x = floating(x, "x")
     if not 0 <= stddev < math.inf:
         raise ValueError(f"stddev must be at least 0, received {stddev!r}")
-    noise = stddev * _normal(x.size, seed, step + offset).reshape(x.shape)
+    noise = stddev * normal_numbers(x.size, seed, step + offset).reshape(x.shape)
     return deliver((x + noise).astype(x.dtype), out)
 
 
@@ -63,7 +63,9 @@ def gaussian_dropout_forward(
     """Return x * (1 + sqrt(rate / (1 - rate)) * z), z normal."""
     x = floating(x, "x")
     check_rate(rate)
-    noise = math.sqrt(rate / (1 - rate)) * _normal(x.size, seed, step + offset).reshape(x.shape)
+    noise = math.sqrt(rate / (1 - rate)) * normal_numbers(x.size, seed, step + offset).reshape(
+        x.shape
+    )
     return deliver((x * (1 + noise)).astype(x.dtype), out)
 
 
