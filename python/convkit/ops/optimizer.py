@@ -195,7 +195,7 @@ def adamax_update(
     """Adamax (Kingma and Ba, 2015, section 7.1) as Keras computes it; updates w, m and u.
 
     w -= learning_rate * weight_decay * w; m += (g - m) * (1 - beta_1);
-    u = max(beta_2 * u, |g|); w -= learning_rate / (1 - beta_1^step) * m / (u + epsilon). `step`
+    u = max(beta_2 * u, abs(g)); w -= learning_rate / (1 - beta_1^step) * m / (u + epsilon). `step`
     counts from 1.
     """
     _check_like(w, g=g, m=m, u=u)

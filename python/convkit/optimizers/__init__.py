@@ -12,6 +12,7 @@ from .adam import Adam, Adamax, AdamW, Nadam
 from .adaptive import Adadelta, Adagrad, Ftrl, RMSprop
 from .muon import Muon
 from .optimizer import Optimizer
+from .rate import LearningRate
 from .sgd import SGD, Lion
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Ftrl",
+    "LearningRate",
     "Lion",
     "Muon",
     "Nadam",

@@ -211,7 +211,7 @@ def adamax_update(
     """Update w, m and u (any shape, all equal) from the gradient g; `step` counts from 1.
 
     Kingma and Ba, "Adam", 2014, algorithm 2, with an epsilon: m = beta_1 * m + (1 - beta_1) * g,
-    u = max(beta_2 * u, |g|), w -= learning_rate / (1 - beta_1**step) * m / (u + epsilon).
+    u = max(beta_2 * u, abs(g)), w -= learning_rate / (1 - beta_1**step) * m / (u + epsilon).
     """
     g = _checked(w, g, m=m, u=u)
     _check_step(step)
@@ -322,7 +322,7 @@ def muon_update(
     """Update w and m (rows, columns) from the gradient g.
 
     K. Jordan et al., "Muon", 2024: m = momentum * m + g, X = g + momentum * m with Nesterov's form,
-    else m; X /= |X| + 1e-7 (Frobenius); `rounds` times X = a X + b X X^T X + c X (X^T X)**2;
+    else m; X /= norm(X) + 1e-7 (Frobenius); `rounds` times X = a X + b X X^T X + c X (X^T X)**2;
     w -= learning_rate * scale * X.
     """
     g = _checked(w, g, m=m)
