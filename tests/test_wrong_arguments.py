@@ -94,7 +94,9 @@ NEEDED: dict[str, Any] = {
     "n": 1, "name": "auto", "padding": 1, "params": {}, "pool_size": 2, "rate": 0.5, "rounds": 1,
     "scale": 0.5, "schedule": lambda epoch: 0.1, "seed": 1, "shape": (4, 4, 1),
     "target_shape": (16,), "total_steps": 10, "units": 2, "value": None, "values": [1.0, 2.0, 3.0],
-    "weight_decay": 0.1, "x": [0, 1],
+    "weight_decay": 0.1, "x": [0, 1], "y_true": [[0.0, 1.0]], "y_pred": [[0.25, 0.75]], "q": 0.5,
+    "fn": max, "num_classes": 2, "precision": 0.5, "recall": 0.5, "sensitivity": 0.5,
+    "specificity": 0.5, "target_class_ids": [0, 1],
 }  # fmt: skip
 SIZES = (6, 6, 2)
 
@@ -222,10 +224,13 @@ def methods() -> Iterator[tuple[str, Case]]:
         )
     for kind in (metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.MeanSquaredError,
                  metrics.SparseCategoricalAccuracy, metrics.TopKCategoricalAccuracy,
-                 metrics.SparseTopKCategoricalAccuracy, metrics.MeanAbsoluteError,
-                 metrics.Mean):  # fmt: skip
+                 metrics.SparseTopKCategoricalAccuracy, metrics.MeanAbsoluteError, metrics.AUC,
+                 metrics.Precision, metrics.F1Score, metrics.R2Score, metrics.BinaryIoU,
+                 metrics.Hinge):  # fmt: skip
         arrays = {"y_true": np.ones((2, 2)), "y_pred": np.ones((2, 2)), "sample_weight": None}
         yield of(kind, "update_state", **arrays)
+    for kind in (metrics.Mean, metrics.Sum):
+        yield of(kind, "update_state", values=np.ones(2), sample_weight=None)
     for name in initializers.__all__:
         kind = getattr(initializers, name)
         if isinstance(kind, type) and kind is not initializers.Initializer and name[0].isupper():

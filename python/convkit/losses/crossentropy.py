@@ -98,7 +98,7 @@ class SparseCategoricalCrossentropy(_CrossEntropy):
         self.ignore_class = None
         if ignore_class is not None:
             number = as_number(ignore_class)
-            if number is None or number != int(number):
+            if number is None or not abs(number) < 2**53 or number != int(number):
                 raise ValueError(
                     f"{self.name}: ignore_class must be an integer or None, received "
                     f"{ignore_class!r}"

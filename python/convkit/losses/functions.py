@@ -149,6 +149,7 @@ def sparse_categorical_crossentropy(
     """
     loss = crossentropy.SparseCategoricalCrossentropy(from_logits, ignore_class)
     labels, predicted = as_array("y_true", y_true), as_floats("y_pred", y_pred)
+    check_axis(predicted, axis)
     if labels.ndim == predicted.ndim and labels.shape[axis] == 1:
         labels = np.squeeze(labels, axis=axis)
     if predicted.ndim == 1:
@@ -166,19 +167,20 @@ def categorical_generalized_cross_entropy(y_true: ArrayLike, y_pred: ArrayLike, 
 
 def dice(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = None) -> Array:
     """1 - 2 * sum(y_true * y_pred) / (sum(y_true) + sum(y_pred)), of some axes or all."""
-    return _values(overlap.Dice(axis=axis), y_true, as_floats("y_pred", y_pred))
+    return _of_regions(overlap.Dice(axis=axis), y_true, y_pred)
 
 
 def tversky(
     y_true: ArrayLike, y_pred: ArrayLike, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
 ) -> Array:
     """1 - c / (c + alpha * a + beta * b), of some axes or all; see the class."""
-    return _values(overlap.Tversky(alpha, beta, axis=axis), y_true, as_floats("y_pred", y_pred))
+    return _of_regions(overlap.Tversky(alpha, beta, axis=axis), y_true, y_pred)
 
 
 def _by_row(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> Array:
     """The losses along an axis, of targets that have it as well."""
     true, predicted = as_array("y_true", y_true), as_floats("y_pred", y_pred)
+    check_axis(predicted, axis)
     if predicted.ndim == true.ndim - 1 and true.shape[-1] == 1:
         true = true[..., 0]
     if predicted.ndim == 1 and true.ndim == 1:
@@ -187,6 +189,21 @@ def _by_row(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) ->
     if true.ndim == predicted.ndim:
         true = np.moveaxis(true, axis, -1)
     return _values(loss, true, np.moveaxis(predicted, axis, -1))
+
+
+def check_axis(y_pred: Array, axis: Any) -> None:
+    """ValueError unless predictions have an axis of that number."""
+    inside = isinstance(axis, int) and -y_pred.ndim <= axis < y_pred.ndim
+    if not inside or isinstance(axis, bool):
+        raise ValueError(f"y_pred of shape {y_pred.shape} has no axis {axis!r}")
+
+
+def _of_regions(loss: overlap.Tversky, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
+    predicted = as_floats("y_pred", y_pred)
+    if loss.axis is not None:
+        for axis in [loss.axis] if isinstance(loss.axis, int) else loss.axis:
+            check_axis(predicted, axis)
+    return _values(loss, y_true, predicted)
 
 
 def _values(loss: Loss, y_true: ArrayLike, y_pred: Array) -> Array:

@@ -140,6 +140,8 @@ class CategoricalGeneralizedCrossEntropy(Loss):
 
     def prepare(self, targets: ArrayLike, output_shape: tuple[int, ...]) -> Array:
         """Return the labels as int64 (N, ...), each in 0 .. K-1."""
+        if not output_shape:
+            raise ValueError(f"{self.name} needs predictions (N, ..., classes), received (N,)")
         return check_labels(targets, output_shape[-1], output_shape[:-1])
 
     def call(self, y_true: Array, y_pred: Array) -> Any:
@@ -162,6 +164,6 @@ def _axes(axis: Any, name: str) -> int | list[int] | None:
     """Axes as a configuration holds them; TypeError for what is neither an integer nor several."""
     if axis is None or (isinstance(axis, int) and not isinstance(axis, bool)):
         return axis
-    if isinstance(axis, Sequence) and all(type(each) is int for each in axis):
+    if isinstance(axis, list | tuple) and axis and all(type(each) is int for each in axis):
         return list(axis)
     raise TypeError(f"{name}: axis must be None, an integer or several, received {axis!r}")

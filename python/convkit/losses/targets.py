@@ -136,14 +136,14 @@ def checked_smoothing(value: Any, name: str) -> float:
 
 def checked_reduction(value: Any, name: str) -> str | None:
     """A reduction; ValueError names those that there are."""
-    if not any(value is each or (each is not None and value == each) for each in REDUCTIONS):
+    if not isinstance(value, str | None) or value not in REDUCTIONS:
         raise ValueError(f"{name}: reduction must be one of {[*REDUCTIONS]}, received {value!r}")
     return None if value is None else str(value)
 
 
 def checked_axis(value: Any, name: str) -> int:
     """The axis along which classes or values lie; ValueError unless it is the last one."""
-    if isinstance(value, bool) or value != -1:
+    if not isinstance(value, int) or value != -1:
         raise ValueError(
             f"{name}: axis must be -1, for outputs have their classes last, received {value!r}"
         )

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from .. import losses, ops
 from ..core.config import flag, real
 from ..core.parameters import Array
-from ..ops._gate import as_array
 from .metric import MeanOfValues, shaped
 
 
@@ -207,5 +206,8 @@ def sparse_top_k_categorical_accuracy(
 
 
 def _floats(metric: MeanOfValues, y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-    values = metric.values(as_array("y_true", y_true), as_array("y_pred", y_pred))
+    true, predicted = metric.numbers(y_true, "y_true"), metric.numbers(y_pred, "y_pred")
+    if not true.size or not predicted.size:
+        raise ValueError(f"{metric.name}: y_true and y_pred must not be empty")
+    values = metric.values(true, predicted)
     return np.asarray(values, np.float32)

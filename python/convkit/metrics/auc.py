@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..core.config import flag
+from ..core.config import as_number, flag
 from ..core.parameters import Array
-from .confusion import Confusion, count, even_thresholds
+from .confusion import Confusion, _index, count, even_thresholds
 from .metric import divided
 
 _CURVES = ("ROC", "PR", "PRGAIN")
@@ -53,21 +53,25 @@ class AUC(Confusion):
         label_weights: Sequence[float] | None = None,
         from_logits: bool = False,
     ) -> None:
-        title = name or type(self).name
+        title = name if isinstance(name, str) else type(self).name
         if thresholds is None:
             inner = even_thresholds(num_thresholds, 2, title)[1:-1]
         else:
-            inner = sorted(float(each) for each in thresholds)
+            inner = sorted(_numbers(thresholds, "thresholds", title))
             num_thresholds = len(inner) + 2
         super().__init__(np.array([-_EPSILON, *inner, 1.0 + _EPSILON]), name)
         self.num_thresholds, self.thresholds = num_thresholds, thresholds
         self.curve = _one_of(curve, _CURVES, "curve", title)
         self.summation_method = _one_of(summation_method, _METHODS, "summation_method", title)
         self.multi_label = flag(multi_label, "multi_label", self)
+        if num_labels is not None:
+            num_labels = _index(num_labels, "num_labels", 0, title)
         if num_labels and not self.multi_label:
             raise ValueError(f"{title}: num_labels is needed only with multi_label=True")
         self.num_labels = num_labels
-        self.label_weights = None if label_weights is None else [float(w) for w in label_weights]
+        self.label_weights = None
+        if label_weights is not None:
+            self.label_weights = _numbers(label_weights, "label_weights", title)
         self.from_logits = flag(from_logits, "from_logits", self)
 
     def gather(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
@@ -145,6 +149,16 @@ class AUC(Confusion):
         both = (positive[:-1] > 0.0) & (positive[1:] > 0.0)
         ratio = np.where(both, divided(positive[:-1], np.maximum(positive[1:], 0.0)), 1.0)
         return divided(slope * (dtp + intercept * np.log(ratio)), np.maximum(tp[1:] + fn[1:], 0.0))
+
+
+def _numbers(values: Any, what: str, title: str) -> list[float]:
+    several = isinstance(values, list | tuple) or (
+        isinstance(values, np.ndarray) and values.ndim == 1
+    )
+    numbers = [as_number(each) for each in values] if several else [None]
+    if None in numbers:
+        raise ValueError(f"{title}: {what} must be a list of numbers, received {values!r}")
+    return [number for number in numbers if number is not None]
 
 
 def _one_of(value: Any, names: Sequence[str], what: str, title: str) -> str:

@@ -13,6 +13,7 @@ from ..core.parameters import Array
 from .metric import Metric, divided, plain, shaped
 
 _BELOW_ALL = -1e10  # of what is not among the k largest
+_MOST = 10_000  # thresholds, and classes, of which there may be a square
 
 
 def count(
@@ -270,9 +271,10 @@ def _index(value: Any, what: str, least: int, name: str) -> int:
         number = operator.index(value)
     except TypeError:
         number = least - 1
-    if isinstance(value, bool) or number < least:
+    if isinstance(value, bool) or not least <= number <= _MOST:
         raise ValueError(
-            f"{name}: {what} must be an integer of at least {least}, received {value!r}"
+            f"{name}: {what} must be an integer of at least {least} and at most {_MOST}, received "
+            f"{value!r}"
         )
     return number
 

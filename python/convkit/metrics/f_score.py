@@ -39,7 +39,7 @@ class FBetaScore(Metric):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if average not in _AVERAGES:
+        if not isinstance(average, str | None) or average not in _AVERAGES:
             raise ValueError(
                 f"{self.name}: average must be one of {[*_AVERAGES]}, received {average!r}"
             )

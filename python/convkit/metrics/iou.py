@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.config import flag, real
+from ..core.config import as_number, flag, real
 from ..core.parameters import Array
 from .confusion import _index
 from .metric import Metric
@@ -46,11 +46,14 @@ class IoU(Metric):
     ) -> None:
         super().__init__(name)
         self.num_classes = _index(num_classes, "num_classes", 1, self.name)
-        self.target_class_ids = [int(each) for each in target_class_ids]
-        if not all(0 <= each < self.num_classes for each in self.target_class_ids):
+        several = isinstance(target_class_ids, Sequence | range | np.ndarray)
+        numbers = [as_number(each) for each in target_class_ids] if several else []
+        self.target_class_ids = [int(n) for n in numbers if n is not None and 0 <= n < 2**31]
+        inside = all(each < self.num_classes for each in self.target_class_ids)
+        if not inside or not numbers or len(self.target_class_ids) != len(numbers):
             raise ValueError(
                 f"{self.name}: target_class_ids must lie in 0 .. {self.num_classes - 1}, received "
-                f"{self.target_class_ids}"
+                f"{target_class_ids!r}"
             )
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true = flag(sparse_y_true, "sparse_y_true", self)
@@ -137,7 +140,7 @@ class MeanIoU(IoU):
         sparse_y_pred: bool = True,
         axis: int = -1,
     ) -> None:
-        ids = range(_index(num_classes, "num_classes", 1, name or type(self).name))
+        ids = range(_index(num_classes, "num_classes", 1, type(self).name))
         super().__init__(
             num_classes,
             ids,

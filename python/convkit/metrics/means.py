@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.parameters import Array
+from ..ops._gate import as_floats
 from .metric import MeanOfValues, Metric, by_samples
 
 
@@ -35,8 +36,11 @@ class Mean(Metric):
     def _add_weighted(
         self, values: ArrayLike, sample_weight: ArrayLike | None, reduce: Callable[..., Any]
     ) -> None:
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
-        samples, weights = by_samples(np.asarray(values, np.float64), weights, reduce)
+        numbers = as_floats(f"metric {self.name}: values", values)
+        weights: Array | None = None
+        if sample_weight is not None:
+            weights = as_floats(f"metric {self.name}: sample_weight", sample_weight)
+        samples, weights = by_samples(numbers, weights, reduce)
         count = float(samples.size if weights is None else weights.sum())
         self._add(total=float(samples.sum()), count=count)
 
@@ -78,7 +82,10 @@ class MeanMetricWrapper(MeanOfValues):
     name = "mean_metric_wrapper"
 
     def __init__(self, fn: Callable[..., Any], name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(name or getattr(fn, "__name__", type(fn).__name__))
+        if not callable(fn):
+            raise TypeError(f"fn must be a function of (y_true, y_pred), received {fn!r}")
+        own = getattr(fn, "__name__", type(fn).__name__)
+        super().__init__(own if name is None else name)
         self.fn, self._options = fn, kwargs
 
     def values(self, y_true: Array, y_pred: Array) -> Any:

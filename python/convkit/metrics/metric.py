@@ -57,10 +57,10 @@ class Metric(Configurable):
         Raises:
             ValueError: the arrays do not have the same number of samples.
         """
-        true, predicted = self._numbers(y_true, "y_true"), self._numbers(y_pred, "y_pred")
+        true, predicted = self.numbers(y_true, "y_true"), self.numbers(y_pred, "y_pred")
         weights = None
         if sample_weight is not None:
-            weights = self._numbers(sample_weight, "sample_weight").astype(np.float64)
+            weights = self.numbers(sample_weight, "sample_weight").astype(np.float64)
         lengths = {len(a) for a in (true, predicted, weights) if a is not None}
         if len(lengths) != 1:
             raise ValueError(
@@ -81,7 +81,8 @@ class Metric(Configurable):
         for name, part in parts.items():
             state[name] = state[name] + part
 
-    def _numbers(self, values: ArrayLike, what: str) -> Array:
+    def numbers(self, values: ArrayLike, what: str) -> Array:
+        """An argument as an array; TypeError unless it holds real numbers."""
         array = as_array(f"metric {self.name}: {what}", values)
         if array.dtype.kind not in "fiub" or array.ndim == 0:
             raise TypeError(
@@ -136,7 +137,13 @@ def by_samples(
             weights = weights[..., 0]
         if values.ndim > weights.ndim:
             values = reduce(values, axis=tuple(range(weights.ndim, values.ndim)))
-        weights = np.broadcast_to(weights, values.shape)
+        try:
+            weights = np.broadcast_to(weights, values.shape).astype(np.float64)
+        except ValueError:
+            raise ValueError(
+                f"sample_weight of shape {weights.shape} does not fit values of shape "
+                f"{values.shape}"
+            ) from None
         values = values * weights
         if weights.ndim > 1:
             weights = reduce(weights, axis=tuple(range(1, weights.ndim)))

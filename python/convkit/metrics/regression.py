@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike
 
 from ..core.parameters import Array
 from ..core.warn import warn
+from ..losses.functions import check_axis
 from ..ops._gate import as_floats
+from .confusion import _index
 from .metric import MeanOfValues, Metric, plain, shaped
 
 _AGGREGATIONS = (None, "uniform_average", "variance_weighted_average")
@@ -56,16 +58,14 @@ class R2Score(Metric):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if class_aggregation not in _AGGREGATIONS:
+        known = isinstance(class_aggregation, str | None) and class_aggregation in _AGGREGATIONS
+        if not known:
             raise ValueError(
                 f"{self.name}: class_aggregation must be one of {[*_AGGREGATIONS]}, received "
                 f"{class_aggregation!r}"
             )
-        if num_regressors < 0:
-            raise ValueError(
-                f"{self.name}: num_regressors must be at least 0, received {num_regressors}"
-            )
-        self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
+        self.class_aggregation = class_aggregation
+        self.num_regressors = _index(num_regressors, "num_regressors", 0, self.name)
 
     def gather(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         """Count in the arrays of a batch that is not empty."""
@@ -142,7 +142,7 @@ class ConcordanceCorrelation(MeanOfValues):
 
 def pearson_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> Array:
     """The covariance of targets and predictions along an axis, over their deviations' product."""
-    true, predicted = (_centred(each, axis) for each in (y_true, y_pred))
+    true, predicted = _pair(y_true, y_pred, axis)
     spread = np.sqrt(np.square(true).mean(axis=axis) * np.square(predicted).mean(axis=axis))
     with np.errstate(invalid="ignore"):
         return np.asarray((true * predicted).mean(axis=axis) / spread, np.float32)
@@ -150,7 +150,7 @@ def pearson_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) ->
 
 def concordance_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> Array:
     """Twice the covariance along an axis, over both variances and the means' squared distance."""
-    true, predicted = (_centred(each, axis) for each in (y_true, y_pred))
+    true, predicted = _pair(y_true, y_pred, axis)
     both_means = (
         as_floats("values", each).mean(axis=axis, dtype=np.float64) for each in (y_true, y_pred)
     )
@@ -158,6 +158,18 @@ def concordance_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1
     norm = np.square(true).mean(axis=axis) + np.square(predicted).mean(axis=axis)
     both = 2.0 * (true * predicted).mean(axis=axis)
     return np.asarray(both / (norm + np.square(distance) + 1e-7), np.float32)
+
+
+def _pair(y_true: ArrayLike, y_pred: ArrayLike, axis: int) -> tuple[Array, Array]:
+    """Both less their means along an axis."""
+    true, predicted = as_floats("y_true", y_true), as_floats("y_pred", y_pred)
+    check_axis(predicted, axis)
+    if true.shape != predicted.shape or not true.size:
+        raise ValueError(
+            f"y_true and y_pred must have the same shape, and not be empty, received {true.shape} "
+            f"and {predicted.shape}"
+        )
+    return _centred(true, axis), _centred(predicted, axis)
 
 
 def _centred(values: ArrayLike, axis: int) -> Array:

@@ -129,8 +129,8 @@ def categorical_focal_cross_entropy(
         ``(losses, dy)`` of shapes (N,) and y's.
     """
     y = _rows("y", y)
-    weights = as_floats("alpha", alpha).reshape(-1)
-    if weights.size not in (1, y.shape[-1]):
+    weights = as_floats("alpha", alpha)
+    if weights.ndim > 1 or weights.size not in (1, y.shape[-1]):
         raise ValueError(f"alpha must be one number, or one for each of the {y.shape[-1]} classes")
     probs = output("probs", probs, y.shape) if truth("from_logits", from_logits) else None
     dy = output("dy", dy, y.shape)
@@ -138,7 +138,7 @@ def categorical_focal_cross_entropy(
     _core.categorical_focal_cross_entropy(
         y,
         as_labels(labels, y.shape[:-1]),
-        weights,
+        weights.reshape(-1),
         real("gamma", gamma),
         _smoothing(label_smoothing),
         as_weights(sample_weight, y.shape[:-1]),
