@@ -281,14 +281,17 @@ def test_algorithm_directions(direction: str) -> None:
 
 
 def test_labels_and_indices_are_checked_natively() -> None:
+    mean = _core.Reduction.sum_over_batch_size
     y = np.ones((3, 4), np.float32)
     three, rows = np.ones(3, np.float32), np.ones((3, 4), np.float32)
     for wrong in (-1, 4, -(2**63), 2**63 - 1):
         labels = np.array([0, wrong, 1])
         with pytest.raises(ValueError, match=str(wrong)):
-            _core.softmax_cross_entropy(y, labels, None, rows.copy(), rows.copy(), three)
+            _core.softmax_cross_entropy(
+                y, labels, 0.0, None, None, mean, rows.copy(), rows.copy(), three
+            )
         with pytest.raises(ValueError, match=str(wrong)):
-            _core.cross_entropy(y, labels, None, rows.copy(), three)
+            _core.cross_entropy(y, labels, 0.0, None, None, mean, rows.copy(), three)
         with pytest.raises(ValueError, match=str(wrong)):
             _core.count_correct(y, labels)
         with pytest.raises(ValueError, match=str(wrong)):
