@@ -85,19 +85,29 @@ NEEDED: dict[str, Any] = {
     "activation": "relu", "alpha": 0.5, "axis": -1, "boundaries": [1, 2], "callbacks": [],
     "config": {"module": "convkit.optimizers", "class_name": "OneCycle",
                "config": {"max_learning_rate": 0.1, "total_steps": 3}},
-    "cropping": 1, "dims": (2, 1, 3), "size": 2, "stddev": 0.5,
+    "cropping": 1, "dataset": np.arange(6.0), "dims": (2, 1, 3), "directory": "no such folder",
+    "size": 2, "stddev": 0.5,
     "backup_dir": "backup", "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv",
     "filepath": "file",
-    "filters": 2, "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
+    "filters": 2, "img": np.ones((2, 2, 3)),
+    "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
     "initial_learning_rate": 0.1, "kernel_size": 3,
     "learning_rate": 0.1, "max_learning_rate": 0.1, "model": None, "monitor": "val_loss",
-    "n": 1, "name": "auto", "padding": 1, "params": {}, "pool_size": 2, "rate": 0.5, "rounds": 1,
+    "n": 1, "name": "auto", "padding": 1, "params": {},
+    "path": "x.png", "pool_size": 2, "rate": 0.5, "rounds": 1,
     "scale": 0.5, "schedule": lambda epoch: 0.1, "seed": 1, "shape": (4, 4, 1),
     "target_shape": (16,), "total_steps": 10, "units": 2, "value": None, "values": [1.0, 2.0, 3.0],
     "weight_decay": 0.1, "x": [0, 1], "y_true": [[0.0, 1.0]], "y_pred": [[0.25, 0.75]], "q": 0.5,
     "fn": max, "num_classes": 2, "precision": 0.5, "recall": 0.5, "sensitivity": 0.5,
     "specificity": 0.5, "target_class_ids": [0, 1],
 }  # fmt: skip
+# What some must be given instead.
+INSTEAD: dict[str, dict[str, Any]] = {
+    "array_to_img": {"x": np.ones((2, 2, 3))},
+    "get_file": {"origin": "http://127.0.0.1:9/a.txt", "cache_dir": "cache"},
+    "save_img": {"x": np.ones((2, 2, 3))},
+    "split_dataset": {"left_size": 0.5},
+}
 SIZES = (6, 6, 2)
 
 
@@ -156,6 +166,7 @@ def constructors() -> Iterator[tuple[str, Case]]:
                 call["name"] = None
                 if not issubclass(made, layers.InputLayer):
                     call |= {"input_shape": None, "trainable": True}
+            call |= INSTEAD.get(name, {})
             kind = module.__name__.removeprefix("convkit.")
             yield f"{kind}.{name}", (functools.partial(getattr, module, name), call)
 

@@ -193,7 +193,7 @@ def test_files_that_cannot_be_read_are_named_or_left_out(folder: Path) -> None:
     assert len(images) == len(labels) == 18
     text = " ".join(str(each.message) for each in found)
     assert sum(path in text for path in kept) >= 5
-    with pytest.raises(ValueError, match='"raise" or "skip"'):
+    with pytest.raises(ValueError, match="one of 'raise', 'skip'"):
         read(folder, unreadable="ignore")
 
 

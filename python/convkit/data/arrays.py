@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from ..core import random
 from ..core.config import as_number, flag
 from ..core.parameters import Array
-from ..ops._gate import as_array
 from . import nested
+from .arguments import real_array
 from .dataset import Dataset
+from .stages import Slices
 
 
 def normalize(x: Any, axis: int = -1, order: float = 2) -> Array:
@@ -22,8 +24,13 @@ def normalize(x: Any, axis: int = -1, order: float = 2) -> Array:
         axis: along which the vectors lie.
         order: of the norm; 2 is the Euclidean.
     """
-    array = as_array("x", x)
-    norm: Array = np.linalg.norm(array, order, axis, keepdims=True)
+    array = real_array(x, "x")
+    number = as_number(order)
+    if number is None or math.isnan(number):
+        raise TypeError(f"order must be a number, received {order!r}")
+    if not isinstance(axis, int) or not -array.ndim <= axis < array.ndim:
+        raise ValueError(f"axis must be one of those of shape {array.shape}, received {axis!r}")
+    norm: Array = np.linalg.norm(array, number, axis, keepdims=True)
     return array / np.where(norm == 0, 1, norm)
 
 
@@ -58,7 +65,7 @@ def split_dataset(
         size = dataset.batch_size
         dataset = dataset if size is None else dataset.unbatch()
     element = _gathered(dataset)
-    total = len(next(nested.leaves(element)))
+    total = len(Slices(element))
     if left_size is None and right_size is None:
         raise ValueError("split_dataset needs left_size or right_size")
     left, right = _size(left_size, "left_size", total), _size(right_size, "right_size", total)
@@ -73,7 +80,9 @@ def split_dataset(
         )
     numbers = np.arange(total)
     if flag(shuffle, "shuffle", "split_dataset"):
-        numbers = random.permutation(total, random.seed() if seed is None else seed, 0, 0)
+        numbers = random.permutation(
+            total, random.seed() if seed is None else random.check_seed(seed), 0, 0
+        )
     first, second = (
         Dataset.from_tensor_slices(nested.map_leaves(lambda leaf, rows=rows: leaf[rows], element))
         for rows in (numbers[:left], numbers[total - right :])
@@ -90,6 +99,8 @@ def _gathered(dataset: Any) -> Any:
     if isinstance(dataset, tuple | np.ndarray):
         return nested.as_element(dataset)
     if not hasattr(dataset, "__iter__"):
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+            raise TypeError(f"split_dataset takes arrays or elements, received {dataset!r}")
         dataset = map(dataset.__getitem__, range(len(dataset)))
     elements = [nested.as_element(each) for each in dataset]
     if not elements:

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ..core.config import flag
 from ..core.warn import say
 from ..datasets.cache import data_folder
+from .arguments import choice, path_of, text_of
 
 _HASHES = {32: "md5", 64: "sha256"}  # by their hexadecimal digits
 _TIMEOUT = (10.0, 60.0)  # seconds for a connection, and for the next bytes
@@ -69,15 +70,18 @@ def get_file(
     """
     if not isinstance(origin, str) or not origin:
         raise ValueError(f"get_file needs origin, the address of the file, received {origin!r}")
-    if archive_format not in _ARCHIVES:
-        raise ValueError(
-            f'archive_format must be "auto", "tar" or "zip", received {archive_format!r}'
-        )
+    choice(archive_format, list(_ARCHIVES), "archive_format")
+    choice(hash_algorithm, ("auto", "md5", "sha256"), "hash_algorithm")
     extract = flag(extract, "extract", "get_file") or flag(untar, "untar", "get_file")
-    name = os.path.basename(unquote(urlsplit(origin).path)) if fname is None else os.fspath(fname)
+    name = (
+        os.path.basename(unquote(urlsplit(origin).path))
+        if fname is None
+        else path_of(fname, "fname")
+    )
     if not name or name in (os.curdir, os.pardir) or os.path.basename(name) != name:
         raise ValueError(f"fname must be the name of a file and no path, received {name!r}")
-    folder = Path(data_folder() if cache_dir is None else cache_dir).expanduser() / cache_subdir
+    folder = Path(data_folder() if cache_dir is None else path_of(cache_dir, "cache_dir"))
+    folder = folder.expanduser() / path_of(cache_subdir, "cache_subdir")
     folder.mkdir(parents=True, exist_ok=True)
     target, extracted = _places(folder, name, fname is not None, extract)
     known = _known_hash(md5_hash, file_hash, hash_algorithm)
@@ -104,6 +108,7 @@ def _known_hash(md5_hash: str | None, file_hash: str | None, algorithm: str) -> 
         file_hash, algorithm = md5_hash, "md5"
     if file_hash is None:
         return None
+    text_of(file_hash, "file_hash")
     if algorithm == "auto":
         algorithm = _HASHES.get(len(file_hash), "")
     if algorithm not in _HASHES.values():

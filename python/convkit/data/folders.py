@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core import random
 from ..core.config import as_number, flag
 from ..core.parameters import Array
 from ..core.warn import say
+from .arguments import choice, count_of, path_of, size_of
 from .dataset import Dataset
 from .image_files import ImageFiles, Reader
 from .index import Index
@@ -104,24 +106,27 @@ def image_dataset_from_directory(
     )
     _check_labels(labels, label_mode, class_names)
     _check_split(validation_split, subset, flag(shuffle, "shuffle", _WHERE), seed)
-    if data_format not in (None, "channels_last") or format not in ("tf", "grain"):
-        raise ValueError(
-            f'data_format must be "channels_last" and format "tf" or "grain", received '
-            f"{data_format!r} and {format!r}"
-        )
+    choice(data_format, (None, "channels_last"), "data_format")
+    choice(format, ("tf", "grain"), "format")
+    own = None if seed is None else random.check_seed(seed, bits=32)
+    size = None if batch_size is None else count_of(batch_size, "batch_size")
+    shows = flag(verbose, "verbose", _WHERE)
     if label_mode is None:
         labels = None
     index = Index(
-        os.fsdecode(directory), labels, class_names, flag(follow_links, "follow_links", _WHERE)
+        path_of(directory, "directory"),
+        labels,
+        class_names,
+        flag(follow_links, "follow_links", _WHERE),
     )
-    if verbose:
+    if shows:
         index.tell()
     if shuffle:
-        index.shuffle(np.random.randint(10**6) if seed is None else seed)  # noqa: NPY002 - as Keras
+        index.shuffle(np.random.randint(10**6) if own is None else own)  # noqa: NPY002 - as Keras
     made = []
     for part in ("training", "validation") if subset == "both" else (subset,):
         chosen = index.part(validation_split, part)
-        if part is not None and verbose:
+        if part is not None and shows:
             say(f"Using {len(chosen)} files for {part}.")
         each_pass = bool(shuffle) and not (subset == "both" and part == "validation")
         # What each pass puts into an order of its own shall not depend on another random order.
@@ -131,8 +136,8 @@ def image_dataset_from_directory(
         )
         stage: Stage = FromSource(source)
         if each_pass:
-            stage = Shuffled(stage, len(source), seed, again=True)
-        dataset = Dataset(stage if batch_size is None else Batched(stage, batch_size, False))
+            stage = Shuffled(stage, len(source), own, again=True)
+        dataset = Dataset(stage if size is None else Batched(stage, size, False))
         dataset.class_names = index.class_names
         dataset.file_paths = [index.paths[i] for i in chosen]
         made.append(dataset)
@@ -162,15 +167,8 @@ def _labels(index: Index, numbers: Array, label_mode: str | None) -> Array | Non
 
 def _checked_size(image_size: Any, color_mode: str) -> tuple[int, int]:
     check_mode(color_mode)
-    size = (image_size, image_size) if hasattr(image_size, "__index__") else image_size
-    whole = isinstance(size, list | tuple) and all(
-        hasattr(each, "__index__") and not isinstance(each, bool) and each > 0 for each in size
-    )
-    if not whole or len(size) != 2:
-        raise ValueError(
-            f"image_size must be two positive integers, (height, width), received {image_size!r}"
-        )
-    return int(size[0]), int(size[1])
+    is_one = hasattr(image_size, "__index__") and not isinstance(image_size, np.ndarray)
+    return size_of((image_size, image_size) if is_one else image_size, "image_size")
 
 
 def _fit(crops: bool, pads: bool) -> str:
@@ -184,23 +182,24 @@ def _fit(crops: bool, pads: bool) -> str:
 
 
 def _skips(unreadable: str) -> bool:
-    if unreadable not in ("raise", "skip"):
-        raise ValueError(f'unreadable must be "raise" or "skip", received {unreadable!r}')
+    choice(unreadable, ("raise", "skip"), "unreadable")
     return unreadable == "skip"
 
 
 def _check_labels(labels: Any, label_mode: Any, class_names: Any) -> None:
-    if label_mode not in _LABEL_MODES:
-        raise ValueError(
-            f'label_mode must be "int", "categorical", "binary" or None, received {label_mode!r}'
-        )
+    choice(label_mode, _LABEL_MODES, "label_mode")
     if labels is None:
         if class_names is not None:
             raise ValueError("class_names are those of labels, and there are none: labels=None")
         return
     if isinstance(labels, str) and labels == "inferred":
+        if class_names is not None and not _are_names(class_names):
+            raise TypeError(f"class_names must be a list of folders, received {class_names!r}")
         return
-    if not isinstance(labels, list | tuple | np.ndarray):
+    kinds = (int, np.integer)
+    if not isinstance(labels, list | tuple | np.ndarray) or not all(
+        isinstance(label, kinds) for label in labels
+    ):
         raise ValueError(
             f'labels must be "inferred", None, or a list of integers, received {labels!r}'
         )
@@ -208,15 +207,18 @@ def _check_labels(labels: Any, label_mode: Any, class_names: Any) -> None:
         raise ValueError('class_names are for labels="inferred"; those of given labels are sorted')
 
 
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
 def _check_split(fraction: Any, subset: Any, shuffle: bool, seed: Any) -> None:
-    share = None if fraction is None else as_number(fraction)
-    if fraction and (share is None or not 0.0 < share < 1.0):
+    share = 0.0 if fraction is None else as_number(fraction)
+    if share is None or not 0.0 <= share < 1.0:
         raise ValueError(f"validation_split must lie between 0 and 1, received {fraction!r}")
-    if subset not in _SUBSETS:
-        raise ValueError(f'subset must be "training", "validation" or "both", received {subset!r}')
-    if bool(fraction) != (subset is not None):
+    choice(subset, _SUBSETS, "subset")
+    if bool(share) != (subset is not None):
         raise ValueError("give both validation_split and subset, or neither")
-    if fraction and shuffle and seed is None:
+    if share and shuffle and seed is None:
         raise ValueError(
             "with validation_split and shuffle, give a seed, or an image may be in both subsets"
         )

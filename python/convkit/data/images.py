@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..core.config import flag
+from ..core.files import open_regular
 from ..core.parameters import Array
 from ..core.warn import warn
-from ..ops._gate import as_array
-from .pictures import check_mode, in_mode, opened, path_name, pillow
+from .arguments import choice, path_of, real_array, size_of, text_of
+from .pictures import check_mode, in_mode, opened, pillow
 from .resize import check_interpolation, crop_to, resize
 
 _RESAMPLING = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
@@ -43,28 +44,24 @@ def load_img(
         ImportError: Pillow is missing; the message says how to install it.
     """
     check_mode(color_mode)
+    choice(interpolation, _RESAMPLING, "interpolation")
+    size = None if target_size is None else size_of(target_size, "target_size")
     if isinstance(path, io.BytesIO):
         file, name = path, "the image"
-    elif isinstance(path, str | bytes | os.PathLike):
-        name = path_name(path)
-        with open(name, "rb") as handle:
-            file = io.BytesIO(handle.read())
     else:
-        raise TypeError(f"path must be a path or io.BytesIO, received {type(path).__name__}")
+        name = path_of(path, "path")
+        with open_regular(name) as handle:
+            file = io.BytesIO(handle.read())
     image = opened(file, name, formats=None)
     try:
         image = in_mode(image, color_mode)
         image.load()
     except Exception as error:  # whatever the decoders of damaged files raise
         raise ValueError(f"{name}: it is damaged or truncated: {error}") from error
-    if target_size is None or image.size == (target_size[1], target_size[0]):
+    if size is None or image.size == size[::-1]:
         return image
-    if interpolation not in _RESAMPLING:
-        raise ValueError(
-            f"interpolation must be one of {', '.join(_RESAMPLING)}, received {interpolation!r}"
-        )
     resample = pillow().Resampling[interpolation.upper()]
-    height, width = target_size
+    height, width = size
     box = None
     if flag(keep_aspect_ratio, "keep_aspect_ratio", "load_img"):
         rows = min(image.height, image.width * height // width)
@@ -86,7 +83,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) ->
         ValueError: it has another number of axes.
     """
     first = _is_channels_first(data_format)
-    pixels: Array = np.asarray(img, np.float32 if dtype is None else dtype)
+    pixels = real_array(img, "img", np.float32 if dtype is None else dtype)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if pixels.ndim != 3:
@@ -110,8 +107,8 @@ def array_to_img(
         ImportError: Pillow is missing; the message says how to install it.
     """
     library = pillow()
-    pixels: Array = np.asarray(as_array("x", x), np.float32 if dtype is None else dtype)
-    if pixels.ndim != 3:
+    pixels = real_array(x, "x", np.float32 if dtype is None else dtype)
+    if pixels.ndim != 3 or not pixels.size:
         raise ValueError(f"array_to_img takes one image, (H, W, C), received shape {pixels.shape}")
     if _is_channels_first(data_format):
         pixels = pixels.transpose(1, 2, 0)
@@ -145,11 +142,15 @@ def save_img(
         file_format: by default what the name of the file ends with.
         kwargs: for Pillow's `save`, such as `quality=95`.
     """
-    is_path = isinstance(path, str | os.PathLike)
-    if file_format is None and is_path:
-        file_format = os.path.splitext(path)[1][1:]
-    if file_format is not None:
-        file_format = {"jpg": "jpeg"}.get(file_format.lower(), file_format.lower())
+    if not hasattr(path, "write"):
+        path = path_of(path, "path")
+        file_format = os.path.splitext(path)[1][1:] if file_format is None else file_format
+    file_format = text_of(file_format, "file_format").lower()
+    file_format = {"jpg": "jpeg"}.get(file_format, file_format)
+    library = pillow()
+    library.init()
+    if file_format.upper() not in library.SAVE:
+        raise ValueError(f"Pillow writes no files of the format {file_format!r}")
     image = array_to_img(x, data_format, scale)
     if image.mode == "RGBA" and file_format == "jpeg":
         warn("JPEG has no transparency: the image is written without it")
@@ -176,7 +177,8 @@ def smart_resize(
     """
     if _is_channels_first(data_format):
         raise ValueError('data_format must be "channels_last"; move the axis by numpy.moveaxis')
-    images, method = as_array("x", x), check_interpolation(interpolation)
+    images, method = real_array(x, "x"), check_interpolation(interpolation)
+    size = size_of(size, "size")
     if images.ndim not in (3, 4):
         raise ValueError(
             f"smart_resize takes (H, W, C) or (N, H, W, C), received shape {images.shape}"
@@ -187,8 +189,5 @@ def smart_resize(
 
 
 def _is_channels_first(data_format: str | None) -> bool:
-    if data_format not in (None, "channels_last", "channels_first"):
-        raise ValueError(
-            f'data_format must be "channels_last" or "channels_first", received {data_format!r}'
-        )
+    choice(data_format, (None, "channels_last", "channels_first"), "data_format")
     return data_format == "channels_first"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import IO, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from ..core.files import open_regular
 from ..core.packages import package
 from ..core.parameters import Array
+from .arguments import choice
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _SIGNATURES = (b"BM", b"GIF8", b"\xff\xd8", b"\x89PNG")
@@ -29,10 +29,7 @@ def pillow() -> Any:
 
 def check_mode(color_mode: Any) -> int:
     """The channels of a colour mode; ValueError if there is no such mode."""
-    if color_mode not in _MODES:
-        raise ValueError(
-            f'color_mode must be "grayscale", "rgb" or "rgba", received {color_mode!r}'
-        )
+    choice(color_mode, list(_MODES), "color_mode")
     return _MODES[color_mode][2]
 
 
@@ -101,8 +98,3 @@ def decode(path: str, color_mode: str) -> Array:
         except Exception as error:  # whatever the decoders of damaged files raise
             raise ValueError(f"{path}: it is damaged or truncated: {error}") from error
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-
-
-def path_name(path: str | bytes | os.PathLike[Any]) -> str:
-    """A path as text."""
-    return os.fsdecode(path)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
+from ..core.config import flag
 from ..core.parameters import Array
 from ..core.warn import warn
 from .parallel import ordered
@@ -44,7 +45,7 @@ class PyDataset:
         self.workers = workers
         self.use_multiprocessing = use_multiprocessing
         self.max_queue_size = max_queue_size
-        if use_multiprocessing:
+        if flag(use_multiprocessing, "use_multiprocessing", type(self).__name__):
             warn(
                 "use_multiprocessing=True: batches are made by threads of this process all the same"
             )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..core.parameters import Array
+from .arguments import choice
 
 
 def _keys(x: Array) -> Array:
@@ -54,12 +55,9 @@ _SMOOTHING = ("gaussian", "mitchellcubic")  # they change an image that has the 
 
 def check_interpolation(name: Any) -> str:
     """The name in lower case; ValueError if there is no such interpolation."""
-    lower = name.lower() if isinstance(name, str) else name
-    if lower not in INTERPOLATIONS:
-        raise ValueError(
-            f"interpolation must be one of {', '.join(INTERPOLATIONS)}, received {name!r}"
-        )
-    found: str = lower
+    found: str = choice(
+        name.lower() if isinstance(name, str) else name, INTERPOLATIONS, "interpolation"
+    )
     return found
 
 

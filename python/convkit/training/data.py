@@ -19,7 +19,7 @@ from ..core.parameters import Array
 from ..core.warn import warn
 from ..losses import Loss
 from ..ops._gate import as_array
-from .images import as_images, check_images
+from .images import arranged, as_images, check_images
 
 Data = ArrayLike | Iterable[Any]  # what `as_images` takes, or batches of it
 
@@ -116,7 +116,7 @@ def samples(
     arrays = []
     for i, (given, sizes) in enumerate(zip(inputs, expected.inputs, strict=True)):
         try:
-            arrays.append(as_images(given))
+            arrays.append(arranged(as_images(given), given, sizes))
             check_images(arrays[-1], sizes)
         except (TypeError, ValueError) as error:
             if len(expected.inputs) < 2:

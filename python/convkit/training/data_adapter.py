@@ -13,9 +13,16 @@ from ..layers.graph import Graph
 from ..layers.structure import Structure
 from ..losses import BinaryCrossentropy, BinaryFocalCrossentropy, Loss
 from . import data
-from .batches import ArrayBatches, Batches, IterableBatches, is_iterable_of_batches
+from .batches import (
+    DEFAULT_BATCH_SIZE,
+    ArrayBatches,
+    Batches,
+    IterableBatches,
+    is_iterable_of_batches,
+)
 from .data import Expected, Samples
-from .images import as_images, check_images
+from .images import arranged, as_images, check_images
+from .items import as_item_batches
 
 _PROBABILITIES = ("softmax", "sigmoid")
 _BINARY = (BinaryCrossentropy, BinaryFocalCrossentropy)
@@ -88,6 +95,10 @@ class DataAdapter:
             samples = x if isinstance(x, Samples) else self.samples(x, y, sample_weight, what)
             return self.weighted(samples, class_weight)
 
+        if y is None and sample_weight is None:
+            names = self._model.input_names if self._model.built else ()
+            items = as_item_batches(x, batch_size or DEFAULT_BATCH_SIZE, names, bool(what))
+            x = x if items is None else items
         if callable(x) and not is_iterable_of_batches(x) and not hasattr(x, "__array__"):
             name = getattr(x, "__name__", type(x).__name__)
             kind = "class" if isinstance(x, type) else "function"
@@ -172,6 +183,7 @@ class DataAdapter:
             y = y[0]  # the only output's
         graph = self._graph or self._model._build_for([images])
         sizes = graph.inputs[0].sizes
+        images = arranged(images, x, sizes)
         if y is None:
             check_images(images, sizes)
             return Samples([images])

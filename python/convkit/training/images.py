@@ -83,6 +83,29 @@ def _remedy(x: Any, array: Array) -> str:
     return ""
 
 
+def arranged(images: Array, given: Any, sizes: tuple[int, ...]) -> Array:
+    """Samples in the shape that a model takes, where what they were given as says how.
+
+    A table of numbers, such as a frame of pandas, has a sample in each row; tensors of PyTorch may
+    have the channels in front.
+
+    Args:
+        images: what `as_images` made.
+        given: of this.
+        sizes: of a sample.
+    """
+    received = images.shape[1:]
+    if received == sizes:
+        return images
+    if len(received) == 1 and hasattr(given, "columns") and math.prod(sizes) == received[0]:
+        return images.reshape(-1, *sizes)
+    first = given[0] if isinstance(given, list | tuple) and len(given) else given
+    is_tensor = type(first).__module__.partition(".")[0] == "torch"
+    if is_tensor and len(received) == 3 and (*received[1:], received[0]) == sizes:
+        return np.ascontiguousarray(np.moveaxis(images, 1, -1))
+    return images
+
+
 def _is_array(value: Any) -> bool:
     """Whether a member of a list is an array or a picture, and not a number or a list of them."""
     protocols = ("__array__", "__dlpack__", "__array_interface__")
