@@ -89,6 +89,7 @@ NEEDED: dict[str, Any] = {
     "size": 2, "stddev": 0.5,
     "backup_dir": "backup", "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv",
     "filepath": "file",
+    "factor": 0.5, "height": 4, "height_factor": 0.2, "width": 4, "width_factor": 0.2,
     "filters": 2, "img": np.ones((2, 2, 3)),
     "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
     "initial_learning_rate": 0.1, "kernel_size": 3,

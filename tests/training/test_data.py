@@ -111,15 +111,6 @@ def test_batches_cover_every_sample_once() -> None:
     np.testing.assert_array_equal(np.concatenate(list(samples.batches(3, order))), order)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
-def test_load_gathers_rows_as_float32(dtype: type) -> None:
-    x = np.arange(30).reshape(10, 3).astype(dtype)
-    samples = Samples([x], [np.arange(10)])
-    out = np.empty((2, 3), np.float32)
-    samples.load(np.array([7, 2]), [out])
-    np.testing.assert_array_equal(out, [[21, 22, 23], [6, 7, 8]])
-
-
 @pytest.mark.parametrize(
     ("count", "fraction", "kept"),
     [(10, 0.3, 7), (60000, 0.3, 42000), (50000, 0.3, 35000), (7, 0.5, 3), (3, 0.1, 2)],

@@ -33,11 +33,12 @@ class Stream(IntEnum):
 
 
 class _Process:
-    """The seed of this process, and how many variables it has initialised."""
+    """The seed of this process, how many variables it has initialised, and calls on arrays."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.variables = itertools.count()
+        self.calls = itertools.count()
 
 
 _process = _Process(int.from_bytes(os.urandom(8), "little"))
@@ -86,6 +87,11 @@ def seed() -> int:
 def next_variable() -> int:
     """A number for the next variable to be initialised, counted since the seed was set."""
     return next(_current().variables)
+
+
+def next_call() -> int:
+    """A number for the next call of a random layer on arrays, counted since the seed was set."""
+    return next(_current().calls)
 
 
 def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:

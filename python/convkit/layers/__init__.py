@@ -44,8 +44,18 @@ from .normalization import Normalization
 from .permute import Permute
 from .pool2d import AveragePooling2D, MaxPooling2D
 from .prelu import PReLU
+from .random_affine import (
+    RandomFlip,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+from .random_color import RandomBrightness, RandomContrast, RandomInvert
+from .random_erasing import RandomErasing
 from .rescaling import Rescaling
 from .reshape import Reshape
+from .resizing import CenterCrop, RandomCrop, Resizing
 from .separable_conv2d import SeparableConv2D
 from .upsampling2d import UpSampling2D
 from .zero_padding2d import ZeroPadding2D
@@ -67,6 +77,7 @@ __all__ = [
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv2D",
     "Conv2DTranspose",
@@ -98,9 +109,20 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomInvert",
+    "RandomRotation",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",

@@ -247,6 +247,10 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
         """The arrays that `forward` writes for `backward`, besides y."""
         return ()
 
+    def next_step(self) -> int:
+        """What a call on arrays, as in training, counts as among the training steps."""
+        return 0
+
     def describe(self, input_shape: tuple[int, ...], training: bool) -> str:
         """The operation that runs, and its algorithm where there is a choice."""
         return self.operation

@@ -96,7 +96,7 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
     _build(layer, [(None, *array.shape[1:]) for array in arrays])
     if layer._composition is not None:
         return layer._composition.compute(arrays, training)
-    context = StepContext(training, random.seed())
+    context = StepContext(training, random.seed(), layer.next_step() if training else 0)
     stage: Any
     for stage in layer.stages():
         x: Any = tuple(arrays) if stage.merges else arrays[0]

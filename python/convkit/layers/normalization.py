@@ -12,6 +12,7 @@ from .. import ops
 from ..core.config import flag
 from ..core.parameters import Array, Parameter, Shape
 from ..initializers import Ones, Zeros
+from ..ops._image_steps import ImageStep, Scale
 from .base import Layer, LayerOptions
 from .moments import Moments, first_of_batches
 from .step_context import StepContext
@@ -44,6 +45,7 @@ class Normalization(Layer):
 
     operation = "normalization"
     in_place = True
+    transforms_images = True
     shaping = Layer.shaping | {"axis"}
 
     def __init__(
@@ -201,6 +203,19 @@ class Normalization(Layer):
                 shape[axis - first] = count
             found.append(np.broadcast_to(numbers.reshape(shape), trailing))
         return found[0], np.maximum(np.sqrt(found[1]), _LEAST_DEVIATION)
+
+    def image_steps(
+        self, count: int, sizes: tuple[int, ...], context: StepContext
+    ) -> list[ImageStep]:
+        """The same of images, as they are gathered."""
+        mean, deviation = self.statistics(sizes)
+        if mean.ndim > 1:
+            mean, deviation = (np.broadcast_to(each, sizes) for each in (mean, deviation))
+        mean, deviation = (each.reshape(-1) for each in (mean, deviation))
+        numbers = (
+            (0.0 * mean, deviation, mean) if self.invert else (mean, 1 / deviation, -0.0 * mean)
+        )
+        return [Scale(*(each.astype(np.float32) for each in numbers))]
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the normalised x, or the way back."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..core.parameters import Array, Shape
+from ..ops._image_steps import ImageStep, Scale
 from .base import Layer, LayerOptions
 from .step_context import StepContext
 
@@ -32,6 +33,7 @@ class Rescaling(Layer):
 
     operation = "rescaling"
     in_place = True
+    transforms_images = True
 
     def __init__(
         self,
@@ -64,6 +66,13 @@ class Rescaling(Layer):
     def create_parameters(self, input_shape: Shape) -> None:
         """None. Nor any other memory yet: a file may claim any number of channels."""
         self._scale, self._offset = None, None
+
+    def image_steps(
+        self, count: int, sizes: tuple[int, ...], context: StepContext
+    ) -> list[ImageStep]:
+        """The same of images, as they are gathered."""
+        scale, offset = self._factors(sizes[-1])
+        return [Scale(np.zeros_like(scale), scale, offset)]
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = x * scale + offset."""

@@ -19,6 +19,7 @@ from ..training.engine import changes_model, unique_parameters
 from ..training.objective import Objective
 from ..training.trainer import Trainer
 from . import files
+from .calling import compute
 from .description import Described
 from .structure import (
     check_config,
@@ -214,14 +215,13 @@ class Model(Described, Subclassable, Trainer):
 
         Args:
             inputs: arrays, as `predict_on_batch` takes them; or symbolic tensors.
-            training: of arrays it must not be True: `fit` trains. Of tensors it is what a layer's
-                `call` was given as `training`, or None.
+            training: of arrays it must not be True, for `fit` trains; but a model of layers that
+                transform images does what it does in training, unless it is False. Of tensors it
+                is what a layer's `call` was given as `training`, or None.
         """
         values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
         if symbolic(values) is None:
-            if training is not None and flag(training, "training", f'model "{self.name}"'):
-                raise ValueError("a model computes as in inference when it is called; fit trains")
-            return self.predict_on_batch(inputs)
+            return compute(self, inputs, training)
         if not self.built:
             shapes = [tensor.shape for tensor in symbolic(values) or ()]
             self.build(shapes[0] if isinstance(inputs, Tensor) else shapes)

@@ -211,8 +211,7 @@ class Sequential(Model):
 
         Args:
             inputs: an array, as `predict_on_batch` takes it; or a symbolic tensor.
-            training: of arrays it must not be True: `fit` trains. Of tensors it is what a layer's
-                `call` was given as `training`, or None.
+            training: as of `Model`.
         """
         if isinstance(inputs, Tensor) and not self.built:
             self.build(inputs.shape)

@@ -116,7 +116,7 @@ def resample(
     size: Sequence[int], out: Sequence[int], interpolation: str, antialias: bool
 ) -> Resample:
     """The step that gives images (H, W) the size `out`, as :func:`resize`."""
-    if interpolation not in _INTERPOLATIONS:
+    if not isinstance(interpolation, str) or interpolation not in _INTERPOLATIONS:
         raise ValueError(
             f"interpolation must be one of {_INTERPOLATIONS}, but is {interpolation!r}"
         )
@@ -148,6 +148,8 @@ def transform_images(
         TypeError: not numbers.
     """
     source = _images(images)
+    if not isinstance(steps, list | tuple):
+        raise TypeError(f"steps must be a list of steps, but is {steps!r}")
     at = None
     if indices is not None:
         at = as_array("indices", indices)
@@ -189,8 +191,8 @@ def uniform(
         seed, step, offset: as :func:`dropout_forward`.
         out: float32 (count,) to write into.
     """
-    if integer("count", count) < 1:
-        raise ValueError(f"count must be at least 1, but is {count!r}")
+    if not 1 <= integer("count", count) < 2**48:
+        raise ValueError(f"count must be at least 1 and below 2**48, but is {count!r}")
     out = output("out", out, (int(count),))
     place = integer("offset", offset) & MASK
     _core.uniform(word("seed", seed), word("step", step), place, out)
@@ -220,7 +222,7 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
 
 
 def _of_channels(name: str, value: Any, channels: int) -> Floats:
-    numbers = as_floats(name, np.asarray(value))
+    numbers = as_floats(name, as_array(name, value))
     if numbers.shape not in ((), (channels,)):
         raise ValueError(
             f"{name} must be a number, or one for each of {channels} channels, but its shape is "
@@ -232,11 +234,11 @@ def _of_channels(name: str, value: Any, channels: int) -> Floats:
 def _native(step: ImageStep, channels: int) -> tuple[Any, ...]:
     """A step as the native function takes it, which checks the shapes."""
     if isinstance(step, Affine):
-        if step.interpolation not in INTERPOLATIONS:
+        if not isinstance(step.interpolation, str) or step.interpolation not in INTERPOLATIONS:
             raise ValueError(
                 f"interpolation must be one of {INTERPOLATIONS}, but is {step.interpolation!r}"
             )
-        if step.fill_mode not in FILL_MODES:
+        if not isinstance(step.fill_mode, str) or step.fill_mode not in FILL_MODES:
             raise ValueError(f"fill_mode must be one of {FILL_MODES}, but is {step.fill_mode!r}")
         mode = FILL_MODES.index(step.fill_mode)
         return (

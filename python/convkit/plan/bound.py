@@ -14,6 +14,7 @@ import numpy as np
 from .. import ops, regularizers
 from ..core import changes
 from ..core.parameters import Array, Parameter
+from ..layers.image_layer import TransformsImages, transform
 from ..layers.step_context import StepContext
 from ..ops._calls import Calls, as_one_operation, count_step
 from ..optimizers import Optimizer
@@ -130,6 +131,7 @@ class BindablePlan(Protocol):
     regularized: list[Parameter]
     optimizer: Optimizer | None
     origin: Origin
+    gathered: list[tuple[TransformsImages, ...]]
 
 
 class Bound:
@@ -150,6 +152,7 @@ class Bound:
         self.outputs = tuple(buffer.view((n, *sizes)) for buffer, sizes in plan.outputs)
         self.heads = tuple(BoundHead(head, n) for head in plan.heads)
         self.penalty = 0.0
+        self._gathered = plan.gathered
         runs: list[RunSteps] = []
         for step in plan.steps:
             if not step.stage.is_view(plan.training):
@@ -181,6 +184,20 @@ class Bound:
         """The only output, with its right answers."""
         (head,) = self.heads
         return head
+
+    def gather(self, inputs: Sequence[Array], indices: Array, context: StepContext) -> None:
+        """Bring a batch's samples, rows of all of each input, through the layers in front.
+
+        Args:
+            inputs: float32 or uint8, (n, ...) each.
+            indices: of the batch's samples.
+            context: of the pass that comes next.
+        """
+        for samples, out, stages in zip(inputs, self.inputs, self._gathered, strict=True):
+            if stages:
+                transform(stages, samples, context, indices, out)
+            else:
+                ops.gather(samples, indices, out=out)
 
     def take(
         self, targets: Sequence[Array], weights: Sequence[Array | None], indices: Array

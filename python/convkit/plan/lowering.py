@@ -58,6 +58,7 @@ def lower(
     loss: Loss | Sequence[Target] | None = None,
     optimizer: Optimizer | None = None,
     fuse: bool = True,
+    gather: bool = False,
 ) -> Plan:
     """Turn a graph of built layers into a plan.
 
@@ -68,6 +69,8 @@ def lower(
         loss: of the only output, or one target for each; without it, the plan only predicts.
         optimizer: in training, whose update ends a step; without it, gradients do.
         fuse: False takes every stage by itself, as the tests do to check the fusions.
+        gather: whether `Bound.gather` brings the batches, and does on the way what the layers in
+            front do to single images.
 
     Raises:
         ValueError: the batch size is not positive, or training is asked for without a loss.
@@ -80,6 +83,7 @@ def lower(
         raise ValueError("a plan for training needs a loss")
     layers = graph.all_layers()
     trace = Trace(graph)
+    gathered = trace.take_leading() if gather else None
     heads: list[LossHead | None] = []
     for output, target in enumerate(targets if wanted else ()):
         if target.loss is None:
@@ -90,6 +94,7 @@ def lower(
     if fuse:
         fusion.fuse(trace, training)
     plan = _Lowering(trace, heads, batch_size, training).plan()
+    plan.gathered = gathered or plan.gathered
     trace.release()
     if training:
         plan.regularized, plan.optimizer = regularizers.regularized(layers), optimizer

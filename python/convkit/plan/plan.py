@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .. import runtime
 from ..core.parameters import Parameter
+from ..layers.image_layer import TransformsImages
 from ..optimizers import Optimizer
 from .bound import Bound
 from .memory import Memory
@@ -22,6 +23,7 @@ class Plan:
     Attributes:
         inputs, outputs: the arrays of the model's inputs and outputs, with their sizes.
         heads: the outputs that have a loss.
+        gathered: of each input the layers that are done while a batch is gathered.
         memory: of all arrays.
         regularized: the parameters whose penalties training adds to the loss.
         optimizer: what changes the parameters in the end, if that is part of the plan.
@@ -46,6 +48,7 @@ class Plan:
         self.steps = steps
         self.heads = heads
         self.memory = memory
+        self.gathered: list[tuple[TransformsImages, ...]] = [()] * len(inputs)
         self.regularized: list[Parameter] = []
         self.optimizer: Optimizer | None = None
         self.origin = Origin()
@@ -80,13 +83,19 @@ def _table(plan: Plan) -> str:
     number of threads that they would run with now.
     """
     rows = [("step", "layers", "operation", "output", "bytes")]
-    for number, step in enumerate(plan.steps):
+    for (_, sizes), stages in zip(plan.inputs, plan.gathered, strict=True):
+        if stages:
+            titles = [name for stage in stages for name in stage.names]
+            operation = " + ".join(["gather", *(stage.operation for stage in stages)])
+            whole = str((plan.batch_size, *sizes))
+            rows.append((str(len(rows) - 1), "+".join(titles), operation, whole, ""))
+    for step in plan.steps:
         shapes = step.shapes(plan.batch_size)
         shape = shapes if step.stage.merges else shapes[0]
         view = step.stage.is_view(plan.training)
         rows.append(
             (
-                str(number),
+                str(len(rows) - 1),
                 "+".join(step.stage.names),
                 "view" if view else step.stage.describe(shape, plan.training),
                 str((plan.batch_size, *step.output_sizes)),

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..core.parameters import Array, Parameter
 from ..layers.graph import Graph, Tensor
+from ..layers.image_layer import TransformsImages
 from ..layers.step_context import SavedArray, StepContext
 
 Sizes = tuple[int, ...]
@@ -165,6 +166,26 @@ class Trace:
         self.outputs = self._follow(graph, self.inputs)
         for value in self.outputs:
             value.is_output = True
+
+    def take_leading(self) -> list[tuple[TransformsImages, ...]]:
+        """Take from each input the layers in front that transform images one by one.
+
+        They are done where images are gathered; what the last of them gives is the input then.
+        """
+        taken: list[tuple[TransformsImages, ...]] = []
+        for index, value in enumerate(self.inputs):
+            stages: list[Any] = []
+            while len(value.sizes) == 3 and (op := value.follower) is not None:
+                if not vars(type(op.stage)).get("transforms_images"):
+                    break
+                stages.append(op.stage)
+                self.ops.remove(op)
+                value.release()
+                value = op.output
+                value.producer = None
+            self.inputs[index] = value
+            taken.append(tuple(stages))
+        return taken
 
     def release(self) -> None:
         """Take the graph apart, whose values and ops hold each other and the layers."""

@@ -1,7 +1,7 @@
 """From what the user has to what a batch needs.
 
 Everything is checked and converted here once, before training. uint8 images stay uint8 until
-`gather` writes a batch into the plan's buffer, which spares three quarters of the memory.
+a batch is gathered into the plan's buffer, which spares three quarters of the memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import ops
 from ..core.config import as_number
 from ..core.parameters import Array
 from ..core.warn import warn
@@ -69,11 +68,6 @@ class Samples:
         indices = np.arange(len(self), dtype=np.int64) if order is None else order
         for start in range(0, len(indices), batch_size):
             yield indices[start : start + batch_size]
-
-    def load(self, indices: Array, inputs: Sequence[Array]) -> None:
-        """Write a batch into the arrays of the inputs as float32."""
-        for own, out in zip(self.inputs, inputs, strict=True):
-            ops.gather(own, indices, out=out)
 
 
 class Expected(NamedTuple):

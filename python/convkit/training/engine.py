@@ -28,9 +28,9 @@ from .objective import Objective
 from .scores import Scores
 
 
-def _load(bound: Bound, samples: Samples, indices: Array) -> None:
+def _load(bound: Bound, samples: Samples, indices: Array, context: StepContext) -> None:
     """Bring a batch to where the plan's steps find it."""
-    samples.load(indices, bound.inputs)
+    bound.gather(samples.inputs, indices, context)
     if samples.targets:
         bound.take(samples.targets, samples.weights, indices)
 
@@ -173,8 +173,8 @@ class Engine:
             self.training_plan = None  # its memory goes first
             plan = self.training_plan = self._lower("train", len(indices))
         bound = plan.bind(len(indices))
-        _load(bound, samples, indices)
         self._run.seed[0] = seed
+        _load(bound, samples, indices, self._run)
         bound(self._run)
         optimizer.end()
         scores.add(bound, bound.penalty)
@@ -250,7 +250,7 @@ class Engine:
             del plan  # its memory goes first
             plan = self._lower(purpose, len(indices))
         bound = plan.bind(len(indices))
-        _load(bound, samples, indices)
+        _load(bound, samples, indices, INFERENCE)
         self.lock.read(bound, INFERENCE)
         result = use(bound)
         idle.append(plan)
@@ -266,7 +266,7 @@ class Engine:
         training = purpose == "train"
         optimizer = self.objective.optimizer if training else None
         targets = None if purpose == "predict" else self.objective.targets()
-        return lower(self.graph, n, training, loss=targets, optimizer=optimizer)
+        return lower(self.graph, n, training, loss=targets, optimizer=optimizer, gather=True)
 
 
 def unique_parameters(layers: list[Any], kind: str) -> list[Parameter]:

@@ -397,7 +397,8 @@ class Trainer(TakesData, FittedModel):
         size, graph = integer(batch_size, "batch_size"), self.graph
         if size >= 2**31:
             raise ValueError(f"batch_size must be below 2**31, received {batch_size!r}")
-        return str(lower(graph, size, training, loss=targets, optimizer=objective.optimizer))
+        optimizer = objective.optimizer
+        return str(lower(graph, size, training, loss=targets, optimizer=optimizer, gather=True))
 
 
 def _shuffled(seed: int, count: int, epoch: int, step: int) -> Array:

@@ -1,0 +1,175 @@
+"""Layers that transform images, beside Keras's with the same parameters."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare import Array
+from convkit import layers, ops
+from convkit.ops._image_steps import FILL_MODES, INTERPOLATIONS
+from peer_keras import WITH_KERAS, keras
+
+pytestmark = WITH_KERAS
+
+SHAPES = ((5, 9, 12, 3), (4, 16, 16, 1))
+BORDERS = [*product(FILL_MODES, INTERPOLATIONS)]
+
+
+def keras_layer(name: str, *arguments: Any, **options: Any) -> Any:
+    return getattr(keras.layers, name)(*arguments, **options)
+
+
+def as_numpy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: as_numpy(each) for key, each in value.items()}
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
+def images(shape: tuple[int, ...], seed: int = 0) -> Array:
+    return np.random.default_rng(seed).uniform(0, 1, shape).astype(np.float32)
+
+
+def beside(name: str, x: Array, *arguments: Any, **options: Any) -> tuple[Any, Any, dict[str, Any]]:
+    """Our layer, what Keras's makes of images, and the parameters that it drew."""
+    theirs = keras_layer(name, *arguments, seed=3, **options)
+    drawn = theirs.get_random_transformation(x, training=True)
+    parameters = as_numpy(drawn)
+    if isinstance(parameters, dict):  # its matrices are changed by their use
+        parameters = {key: np.array(value) for key, value in parameters.items()}
+    made = theirs.transform_images(keras.ops.convert_to_tensor(x), drawn, training=True)
+    return getattr(layers, name)(*arguments, **options), as_numpy(made), parameters
+
+
+def transformed(layer: Any, x: Array, parameters: dict[str, Any]) -> Array:
+    return ops.transform_images(x, layer.steps_of(parameters, x.shape[1:]))
+
+
+@pytest.mark.parametrize("mode", ["horizontal", "vertical", "horizontal_and_vertical"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_flips(shape: tuple[int, ...], mode: str) -> None:
+    x = images((16, *shape[1:]))
+    ours, made, parameters = beside("RandomFlip", x, mode)
+    flips = parameters["flips"].reshape(-1)
+    assert 0 < flips.sum() < 16
+    np.testing.assert_array_equal(transformed(ours, x, {"flips": flips}), made)
+
+
+@pytest.mark.parametrize(("fill_mode", "interpolation"), BORDERS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("name", "factors"),
+    [
+        ("RandomTranslation", (0.4, (-0.9, 0.3))),
+        ("RandomRotation", (0.3,)),
+        ("RandomZoom", (0.5,)),
+        ("RandomZoom", ((-0.6, 0.9), 0.4)),
+        ("RandomShear", (0.7, (0.1, 0.4))),
+    ],
+)
+def test_affine_transforms(
+    name: str, factors: Any, shape: tuple[int, ...], fill_mode: str, interpolation: str
+) -> None:
+    x = images(shape)
+    borders = {"fill_mode": fill_mode, "interpolation": interpolation, "fill_value": 0.25}
+    ours, made, parameters = beside(name, x, *factors, **borders)
+    y = transformed(ours, x, parameters)
+    if interpolation == "nearest":  # of pixels in the middle between two, rounding decides
+        assert (np.abs(y - made) > 1e-5).mean() < 0.01
+    else:
+        np.testing.assert_allclose(y, made, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("value_range", [(0, 1), (0, 255), (-1.0, 1.0)])
+@pytest.mark.parametrize("name", ["RandomBrightness", "RandomContrast", "RandomInvert"])
+@pytest.mark.parametrize("factor", [0.3, (0.2, 0.9)])
+def test_colors(name: str, factor: Any, value_range: tuple[float, float]) -> None:
+    low, high = value_range
+    x = images(SHAPES[0]) * (high - low) + low
+    ours, made, parameters = beside(name, x, factor, value_range=value_range)
+    (key,) = parameters
+    y = transformed(ours, x, {key: parameters[key].reshape(-1)})
+    np.testing.assert_allclose(y, made, rtol=0, atol=1e-5 * (high - low))
+    theirs = keras_layer(name, factor, value_range=value_range)
+    assert ours.get_config()["factor"] == list(theirs.factor)
+
+
+@pytest.mark.parametrize("fill_value", [0.5, 2.0, (0.1, 0.2, 0.3), None])
+def test_erasing(fill_value: Any) -> None:
+    x = images((40, 12, 11, 3))
+    options = {"fill_value": fill_value, "value_range": (0, 1), "scale": (0.1, 0.6)}
+    ours, made, parameters = beside("RandomErasing", x, (0.3, 0.9), **options)
+    masks, chosen = parameters["batch_masks"][..., 0], parameters["apply_erasing"]
+    assert 0 < chosen.sum() < len(x)
+    boxes = np.zeros((len(x), 4), np.int64)
+    for i in np.flatnonzero(chosen):
+        for axis, at in ((1, 0), (0, 2)):
+            inside = np.flatnonzero(masks[i].any(axis=axis))
+            boxes[i, at : at + 2] = inside[0], inside[-1] + 1
+    y = transformed(ours, x, {"boxes": boxes, "noise": (1, 2)})
+    if fill_value is not None:
+        np.testing.assert_allclose(y, made, rtol=0, atol=1e-6)
+        return
+    erased = masks & chosen[:, None, None]
+    np.testing.assert_array_equal(y[~erased], made[~erased])
+    # Of both, half of the noise is at the lower bound and a sixth at the upper one.
+    for noise in (y[erased], made[erased]):
+        assert abs((noise == 0).mean() - 0.5) < 0.05
+        assert abs((noise == 1).mean() - 0.1587) < 0.05
+
+
+def test_crops() -> None:
+    x = images((4, 20, 17, 3))
+    ours, made, (top, left) = beside("RandomCrop", x, 9, 6)
+    parameters = {"top": np.full(4, int(top)), "left": np.full(4, int(left))}
+    np.testing.assert_array_equal(transformed(ours, x, parameters), made)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (24, 30), (9, 12), (4, 31)], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("kind", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("way", ["stretched", "cropped", "padded"])
+def test_resizing(
+    shape: tuple[int, ...], size: tuple[int, int], kind: str, antialias: bool, way: str
+) -> None:
+    x = images(shape)
+    options: dict[str, Any] = {
+        "antialias": antialias,
+        "crop_to_aspect_ratio": way == "cropped",
+        "pad_to_aspect_ratio": way == "padded",
+        "fill_value": 0.5,
+    }
+    made = as_numpy(keras_layer("Resizing", *size, kind, **options)(x))
+    y = layers.Resizing(*size, kind, **options)(x)
+    np.testing.assert_allclose(y, made, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (24, 30), (9, 12), (4, 31), (9, 4)], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_center_crop(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    x = images(shape)
+    made = as_numpy(keras_layer("CenterCrop", *size)(x))
+    np.testing.assert_allclose(layers.CenterCrop(*size)(x), made, rtol=0, atol=1e-5)
+    # So is a random crop that is no random one.
+    theirs = as_numpy(keras_layer("CenterCrop", *size)(x))
+    if size[0] > shape[1] or size[1] > shape[2]:
+        crop = layers.RandomCrop(*size)
+        np.testing.assert_allclose(crop(x, training=False), theirs, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(crop(x, training=True), theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["RandomFlip", "RandomBrightness", "RandomInvert"])
+def test_a_call_on_arrays_is_one_of_training(name: str) -> None:
+    x = images((30, 6, 6, 3))
+    arguments = () if name == "RandomFlip" else (0.9,)
+    for make in (keras_layer, lambda name, *given: getattr(layers, name)(*given)):
+        layer = make(name, *arguments)
+        assert not np.allclose(as_numpy(layer(x)), x)
+        np.testing.assert_allclose(as_numpy(layer(x, training=False)), x)
+        one = as_numpy(layer({"images": x, "labels": np.arange(30)}))
+        np.testing.assert_array_equal(as_numpy(one["labels"]), np.arange(30))
+        assert as_numpy(layer(x[0])).shape == x[0].shape
