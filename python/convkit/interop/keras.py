@@ -23,12 +23,14 @@ _SCALES = ("epsilon", "center", "scale", "beta_regularizer", "gamma_regularizer"
 _BIAS = ("use_bias", "bias_regularizer", "bias_constraint")
 _KERNEL = ("kernel_regularizer", "kernel_constraint")
 _CONVOLUTION = ("kernel_size", *_WINDOW, "dilation_rate", "activation", *_BIAS)
+_FILLED = ("fill_mode", "interpolation", "fill_value")
 _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Activation: ("activation",),
     layers.Add: (),
     layers.Average: (),
     layers.AveragePooling2D: ("pool_size", *_WINDOW),
     layers.BatchNormalization: ("momentum", *_SCALES, "beta_constraint", "gamma_constraint"),
+    layers.CenterCrop: ("height", "width"),
     layers.Concatenate: ("axis",),
     layers.Conv2D: ("filters", "groups", *_CONVOLUTION, *_KERNEL),
     layers.Conv2DTranspose: ("filters", "output_padding", *_CONVOLUTION, *_KERNEL),
@@ -55,9 +57,23 @@ _ARGUMENTS: dict[type[layers.Layer], tuple[str, ...]] = {
     layers.Normalization: ("axis", "mean", "variance", "invert"),
     layers.Permute: ("dims",),
     layers.PReLU: ("alpha_regularizer", "shared_axes"),
+    layers.RandomBrightness: ("factor", "value_range", "seed"),
+    layers.RandomContrast: ("factor", "value_range", "seed"),
+    layers.RandomCrop: ("height", "width", "seed"),
+    layers.RandomErasing: ("factor", "scale", "fill_value", "value_range", "seed"),
+    layers.RandomFlip: ("mode", "seed"),
+    layers.RandomInvert: ("factor", "value_range", "seed"),
+    layers.RandomRotation: ("factor", "seed", *_FILLED),
+    layers.RandomShear: ("x_factor", "y_factor", "seed", *_FILLED),
+    layers.RandomTranslation: ("height_factor", "width_factor", "seed", *_FILLED),
+    layers.RandomZoom: ("height_factor", "width_factor", "seed", *_FILLED),
     layers.ReLU: ("max_value", "negative_slope", "threshold"),
     layers.Rescaling: ("scale", "offset"),
     layers.Reshape: ("target_shape",),
+    layers.Resizing: (
+        *("height", "width", "interpolation", "antialias", "fill_mode", "fill_value"),
+        *("crop_to_aspect_ratio", "pad_to_aspect_ratio"),
+    ),
     layers.SeparableConv2D: (
         *("filters", "depth_multiplier"),
         *_CONVOLUTION,
@@ -230,6 +246,11 @@ def write_layer(layer: layers.Layer, theirs: Any) -> Any:
             wanted[name] = kind(**ours.get_config())
     if isinstance(behind := getattr(layer, "activation", None), layers.Activation):
         wanted["activation"] = write_layer(behind, theirs)
+    if isinstance(layer, layers.RandomShear):  # Keras takes no number below 0, but means -f .. f
+        wanted |= {
+            name: pair[1] if pair[0] == -pair[1] else pair
+            for name, pair in (("x_factor", layer.x_factor), ("y_factor", layer.y_factor))
+        }
     return getattr(theirs.layers, type(layer).__name__)(name=layer.name, **wanted)
 
 

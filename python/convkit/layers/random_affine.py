@@ -289,17 +289,19 @@ class RandomShear(_RandomAffine):
             data_format=data_format,
             **options,
         )
-        self.x_factor, self.y_factor = x_factor, y_factor
-        self._ranges()
+        self.x_factor = self._signed(x_factor, "x_factor")
+        self.y_factor = self._signed(y_factor, "y_factor")
 
-    def _ranges(self) -> list[Range]:
-        given = ((self.x_factor, "x_factor"), (self.y_factor, "y_factor"))
-        ranges = [(factor, self.check_range(factor, what, 0.0, 1.0)) for factor, what in given]
-        return [(low, high) if np.ndim(factor) else (-high, high) for factor, (low, high) in ranges]
+    def _signed(self, factor: Any, what: str) -> Range:
+        """-f .. f of one number, 0 to 1; two may be below 0, as these are in a configuration."""
+        if np.ndim(factor):
+            return self.check_range(factor, what, -1.0, 1.0)
+        _, high = self.check_range(factor, what, 0.0, 1.0)
+        return -high, high
 
     def draw(self, count: int, sizes: tuple[int, ...], context: StepContext) -> dict[str, Any]:
         """`shear_factor`: of x and of y, (n, 2)."""
-        sign, x, y = self.uniform(count, context, (0.0, 1.0), *self._ranges())
+        sign, x, y = self.uniform(count, context, (0.0, 1.0), self.x_factor, self.y_factor)
         factors = np.stack([x, y], axis=-1)
         return {"shear_factor": np.where(sign[:, np.newaxis] > 0.5, -factors, factors)}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .. import layers
 from ..models import Model
+from . import image_operators as _image_operators  # noqa: F401 (which fills the table)
 from . import merge_operators as _merge_operators  # noqa: F401 (which fills the table)
 from .calls import Call, Calls
 from .layer_operators import BLIND, operators_of, unknown

@@ -22,8 +22,8 @@ BLIND = (
 )
 
 
-# The table: a layer with a counterpart among the operators has one function here or in
-# `merge_operators`, and its way back in `assemble`.
+# The table: a layer with a counterpart among the operators has one function here, in
+# `image_operators` or in `merge_operators`, and its way back in `assemble`.
 
 
 @singledispatch

@@ -203,7 +203,8 @@ def _filter(distance: npt.NDArray[Any], reach: int, a: float) -> npt.NDArray[Any
     """The linear filter, or the cubic one."""
     x = np.abs(distance)
     if reach == 1:
-        return np.maximum(1.0 - x, 0.0)
+        linear: npt.NDArray[Any] = np.maximum(1.0 - x, 0.0)
+        return linear
     near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
     far = (((x - 5.0) * x + 8.0) * x - 4.0) * a
     made: npt.NDArray[Any] = np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))

@@ -72,7 +72,8 @@ def _folded(at: Array, size: int, fill_mode: str) -> Array:
     if fill_mode == "wrap":
         return at % size
     if fill_mode == "reflect":
-        return np.minimum(at % (2 * size), 2 * size - 1 - at % (2 * size))
+        folded: Array = np.minimum(at % (2 * size), 2 * size - 1 - at % (2 * size))
+        return folded
     raise ValueError(f"fill_mode is unknown: {fill_mode!r}")
 
 
