@@ -173,3 +173,52 @@ def test_a_call_on_arrays_is_one_of_training(name: str) -> None:
         one = as_numpy(layer({"images": x, "labels": np.arange(30)}))
         np.testing.assert_array_equal(as_numpy(one["labels"]), np.arange(30))
         assert as_numpy(layer(x[0])).shape == x[0].shape
+
+
+@pytest.mark.parametrize(("name", "value"), [("MixUp", 0.4), ("CutMix", 0.7), ("CutMix", (0.3, 1))])
+def test_mixing(name: str, value: Any) -> None:
+    x, y = images((12, 9, 8, 3)), np.eye(4, dtype=np.float32)[np.arange(12) % 4]
+    theirs = keras_layer(name, value, seed=3)
+    drawn = theirs.get_random_transformation({"images": x, "labels": y}, training=True)
+    made = [
+        as_numpy(getattr(theirs, f"transform_{what}")(keras.ops.convert_to_tensor(given), drawn))
+        for what, given in (("images", x), ("labels", y))
+    ]
+    parameters = as_numpy(drawn)
+    if name == "CutMix":
+        masks, boxes = parameters["batch_masks"][..., 0], np.zeros((12, 4), np.int64)
+        for i in np.flatnonzero(masks.any(axis=(1, 2))):
+            for axis, at in ((1, 0), (0, 2)):
+                inside = np.flatnonzero(masks[i].any(axis=axis))
+                boxes[i, at : at + 2] = inside[0], inside[-1] + 1
+        parameters["boxes"] = boxes
+    ours = getattr(layers, name)(value)
+    mixed = ours.mix({"images": x, "labels": y}, parameters)
+    np.testing.assert_allclose(mixed["images"], made[0], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(mixed["labels"], made[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_mixed_batches(name: str) -> None:
+    x, y = images((300, 9, 8, 3)), np.eye(4, dtype=np.float32)[np.arange(300) % 4]
+    layer = getattr(layers, name)(seed=5)
+    one, other = layer({"images": x, "labels": y}), layer({"images": x, "labels": y})
+    assert (one["images"] != other["images"]).any()
+    np.testing.assert_allclose(one["labels"].sum(axis=1), 1.0, atol=1e-6)
+    assert layer(x).shape == x.shape
+    np.testing.assert_array_equal(layer(x, training=False), x)
+    # Of both distributions the mean is a half: each image gives as much as it takes.
+    share = (one["labels"] * y).sum(axis=1).mean()
+    assert 0.5 < share < 0.75
+    for wrong in (
+        {"images": x, "labels": np.arange(300)},
+        {"labels": y},
+        x[0],
+        {"images": x, 1: y},
+    ):
+        with pytest.raises(ValueError, match=r"labels|images"):
+            layer(wrong)
+    import convkit
+
+    with pytest.raises(ValueError, match="no part of a model"):
+        convkit.Sequential([convkit.Input((9, 8, 3)), layer])

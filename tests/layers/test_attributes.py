@@ -141,6 +141,8 @@ LAYERS = sorted(
     key=lambda kind: kind.__name__,
 )
 LAYERS.remove(layers.InputLayer)
+for mixing in (layers.CutMix, layers.MixUp):  # of batches, and no part of a model
+    LAYERS.remove(mixing)
 # These have no place in a chain; what is set on them is tested in test_merge_layers.
 MERGING = [
     layers.Add,

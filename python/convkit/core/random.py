@@ -29,6 +29,7 @@ class Stream(IntEnum):
 
     INITIALIZER = 1
     SHUFFLE = 2
+    MIXING = 3
     DATASET = 7
 
 

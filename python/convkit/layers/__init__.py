@@ -40,6 +40,7 @@ from .merge import (
     multiply,
     subtract,
 )
+from .mixing import CutMix, MixUp
 from .normalization import Normalization
 from .permute import Permute
 from .pool2d import AveragePooling2D, MaxPooling2D
@@ -84,6 +85,7 @@ __all__ = [
     "Convolution2D",
     "Convolution2DTranspose",
     "Cropping2D",
+    "CutMix",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
@@ -105,6 +107,7 @@ __all__ = [
     "MaxPooling2D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
