@@ -591,3 +591,16 @@ def test_a_separable_convolution_is_its_two_layers() -> None:
     models[0].fit(x, y, batch_size=3, epochs=1, verbose=0)
     for old, new in zip(before[:3], models[0].get_weights()[:3], strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+class Named(np.ndarray[Any, Any]):
+    """A subclass of NumPy's arrays."""
+
+
+def test_results_are_of_the_class_of_arrays_that_a_layer_is_called_on() -> None:
+    x = np.ones((2, 3), np.float32)
+    assert type(layers.Rescaling(2.0)(x)) is np.ndarray
+    made = layers.Rescaling(2.0)(x.view(Named))
+    assert type(made) is Named
+    np.testing.assert_array_equal(made, 2 * x)
+    assert type(layers.Add()([x.view(Named), x])) is Named

@@ -95,7 +95,7 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
         raise layer.error("it needs a batch of samples, received a single number")
     _build(layer, [(None, *array.shape[1:]) for array in arrays])
     if layer._composition is not None:
-        return layer._composition.compute(arrays, training)
+        return _as_given(layer._composition.compute(arrays, training), inputs)
     context = StepContext(training, random.seed(), layer.next_step() if training else 0)
     stage: Any
     for stage in layer.stages():
@@ -110,4 +110,12 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
             saved = tuple(np.empty(each.shape, each.dtype) for each in stage.saved_arrays(given))
             stage.forward(x, y, saved, context)
         arrays = [y]
-    return np.array(arrays[0])
+    return _as_given(np.array(arrays[0]), inputs)
+
+
+def _as_given(result: Any, inputs: Any) -> Any:
+    """The result as NumPy's functions give it: of a subclass of arrays, as one of that class."""
+    first = inputs[0] if isinstance(inputs, list | tuple) else inputs
+    if type(first) is np.ndarray or not isinstance(first, np.ndarray):
+        return result
+    return first.__array_wrap__(result) if isinstance(result, np.ndarray) else result
