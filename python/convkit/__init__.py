@@ -6,8 +6,8 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`data`, `datasets`, `plots`, `preprocessing`, `interop`, `onnx`, `sklearn`, `bench` and `reference`
-are imported when they are first used.
+`compat`, `data`, `datasets`, `plots`, `preprocessing`, `interop`, `onnx`, `sklearn`, `bench` and
+`reference` are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from .models import Model, Sequential, files
 if TYPE_CHECKING:
     from . import (
         bench,
+        compat,
         data,
         datasets,
         interop,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 _LAZY = (
     "bench",
+    "compat",
     "data",
     "datasets",
     "interop",
@@ -75,6 +77,7 @@ __all__ = [
     "activations",
     "bench",
     "callbacks",
+    "compat",
     "constraints",
     "data",
     "datasets",

@@ -103,12 +103,12 @@ def missing(module: str, name: str) -> NoReturn:
     """
     inside = module.partition(".")[2]
     hint = advice(f"{inside}.{name}" if inside else name)
-    if hint and _is_import(sys._getframe(2)):
+    if hint and is_import(sys._getframe(2)):
         raise ImportError(f"cannot import name {name!r} from {module!r}{hint}", name=name)
     raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
 
 
-def _is_import(frame: FrameType) -> bool:
+def is_import(frame: FrameType) -> bool:
     """Whether a frame's current instruction is that of `from module import name`."""
     from dis import opmap  # here: only for an error
 

@@ -1,0 +1,71 @@
+"""`keras.applications`: Keras's own models, where Keras is installed, as convkit's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MODELS = (
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "DenseNet169",
+    "DenseNet201",
+    "EfficientNetB0",
+    "EfficientNetB1",
+    "EfficientNetB2",
+    "EfficientNetB3",
+    "EfficientNetB4",
+    "EfficientNetV2B0",
+    "EfficientNetV2S",
+    "InceptionResNetV2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Large",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet101",
+    "ResNet152",
+    "ResNet50",
+    "ResNet50V2",
+    "VGG16",
+    "VGG19",
+    "Xception",
+)
+__all__ = ["decode_predictions"]
+LAZY = _MODELS
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODELS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()[name] = _maker(name)
+    return made
+
+
+def _maker(name: str) -> Any:
+    def make(*arguments: Any, **options: Any) -> Any:
+        from ..interop import from_keras
+        from .models import older
+        from .serving import aside
+
+        with aside():
+            try:
+                import keras
+            except ImportError as error:
+                raise ImportError(
+                    f"{name}: the model is Keras's, which is not installed: pip install keras "
+                    f"torch; or take one of convkit.zoo"
+                ) from error
+            made = getattr(keras.applications, name)(*arguments, **options)
+            return older(from_keras(made))
+
+    make.__name__ = name
+    return make
+
+
+def decode_predictions(preds: Any, top: int = 5) -> Any:
+    """The names of ImageNet's classes, which would have to be downloaded."""
+    raise ValueError(
+        f"decode_predictions: the names of ImageNet's classes are not here; the numbers of the "
+        f"{top} most likely ones are numpy.argsort(-preds)[:, :{top}]"
+    )

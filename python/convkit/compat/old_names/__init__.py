@@ -1,0 +1,1 @@
+"""Initializers, regularizers and constraints by the names of Keras 1 and 2."""

@@ -1,0 +1,161 @@
+"""The modules of Keras and TensorFlow as a tree of names, built from a table of where they live.
+
+There are many module paths and few modules: `keras.layers.core`, `tensorflow.python.keras.layers`
+and `tensorflow.keras.layers` are one. `canonical` says which, and `table.SOURCES` from which Python
+modules each takes its names. A module is made when it is first asked for, and so is a name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NoReturn
+
+from . import notes
+from .advice import advice
+from .table import OLD_PATHS, PREFIXES, SOURCES
+
+ROOTS = frozenset({*(path.partition(".")[0] for path in (*SOURCES, *OLD_PATHS, *PREFIXES))})
+
+_made: dict[str, Namespace] = {}
+
+
+class Namespace(ModuleType):
+    """A module whose names come from one or more modules of convkit.
+
+    Args:
+        path: of the module, canonical: `keras.layers`.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, f"The names of `{path}`, on convkit.")
+        self.__path__: list[str] = []
+        self.__dict__["_sources"] = SOURCES[path]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in ("__version__",):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        found = self._find(name)
+        if found is None:
+            self._refuse(name)
+        self.__dict__[name] = found[0]
+        return found[0]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # An import of a submodule sets it, also where a function of that name is what users want.
+        if isinstance(value, Namespace) and self._find(name) is not None:
+            return
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        names = {*self.__dict__}
+        for source in self._sources:
+            names.update(dir(import_module(source)))
+        below = f"{self.__name__}."
+        names.update(path[len(below) :].partition(".")[0] for path in SOURCES if below in path)
+        return sorted(name for name in names if not name.startswith("_"))
+
+    def _find(self, name: str) -> tuple[Any] | None:
+        """What has that name here, in a tuple, or None."""
+        below = space(f"{self.__name__}.{name}")
+        for source in self._sources:
+            module = import_module(source)
+            if name not in getattr(module, "__all__", ()) and name not in _lazy(module):
+                continue
+            with suppress(AttributeError):  # of what convkit itself has not
+                found = getattr(module, name)
+                if below is None or not isinstance(found, ModuleType):
+                    return (found,)
+        return None if below is None else (below,)
+
+    def _refuse(self, name: str) -> NoReturn:
+        hint = advice(f"{self.__name__}.{name}")
+        notes.missing(f"{self.__name__}.{name}", hint)
+        if _is_import(3):
+            raise ImportError(
+                f"cannot import name {name!r} from {self.__name__!r}{hint}", name=name
+            )
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{hint}")
+
+
+def _lazy(module: ModuleType) -> Sequence[str]:
+    """The names that a module makes when they are asked for."""
+    found: Sequence[str] = getattr(module, "LAZY", ())
+    return found
+
+
+def _is_import(depth: int) -> bool:
+    from ..absent import is_import  # here: only for an error
+
+    return is_import(sys._getframe(depth))
+
+
+def canonical(path: str) -> str:
+    """The one name of a module that has several."""
+    for old, new in PREFIXES.items():
+        if path == old or path.startswith(f"{old}."):
+            return canonical(new + path[len(old) :])
+    parent, _, last = path.rpartition(".")
+    if path in OLD_PATHS:
+        return canonical(OLD_PATHS[path])
+    if parent:
+        above = canonical(parent)
+        whole = f"{above}.{last}"
+        return whole if whole == path else canonical(whole)
+    return path
+
+
+def space(path: str) -> Namespace | None:
+    """The module of that path, None if there is none."""
+    path = canonical(path)
+    if path not in SOURCES:
+        return None
+    if path not in _made:
+        _made[path] = Namespace(path)
+    return _made[path]
+
+
+class Finder:
+    """Finds the modules of the tree below a prefix, or as modules at the top for none.
+
+    Args:
+        prefix: before their names, such as `"convkit.compat."`.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The specification of a module of the tree; ModuleNotFoundError if it has none such."""
+        if not name.startswith(self._prefix):
+            return None
+        inner = name[len(self._prefix) :]
+        if inner.partition(".")[0] not in ROOTS:
+            return None
+        found = space(inner)
+        if found is None:
+            hint = advice(inner)
+            notes.missing(inner, hint)
+            raise ModuleNotFoundError(f"No module named {name!r}{hint}", name=name)
+        return ModuleSpec(name, _Made(found), is_package=True)
+
+
+class _Made(Loader):
+    """Gives a module that is there already."""
+
+    def __init__(self, module: Namespace) -> None:
+        self._module = module
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module."""
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is left to do."""
