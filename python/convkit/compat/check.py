@@ -1,0 +1,103 @@
+"""Which names a script asks Keras and TensorFlow for that convkit has not; nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from .advice import advice
+from .run import parts_of
+from .tree import ROOTS, Namespace, space
+
+
+def missing_names(path: str) -> list[str]:
+    """A line for each name of a script or a notebook that is missing: where, which, and what to do.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no script and no notebook.
+        SyntaxError: it is no Python.
+    """
+    found: dict[str, str] = {}
+    names: dict[str, Any] = {}
+    for part in parts_of(path):
+        reader = _Reader(names, part.name, found)
+        reader.visit(ast.parse(part.text))
+    return list(found.values())
+
+
+class _Reader(ast.NodeVisitor):
+    """Follows the names that modules of Keras and TensorFlow have in a script.
+
+    Args:
+        names: what they stand for, by name.
+        where: the part of the script.
+        found: the lines so far, by the missing name.
+    """
+
+    def __init__(self, names: dict[str, Any], where: str, found: dict[str, str]) -> None:
+        self._names, self._where, self._found = names, where, found
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """`import keras.layers`, and `import tensorflow as tf`."""
+        for alias in node.names:
+            if alias.name.partition(".")[0] not in ROOTS:
+                continue
+            module = space(alias.name)
+            if module is None:
+                self._missing(alias.name, node)
+            elif alias.asname:
+                self._names[alias.asname] = module
+            else:
+                root = alias.name.partition(".")[0]
+                self._names[root] = space(root)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """`from keras.layers import Dense`."""
+        if node.level or (node.module or "").partition(".")[0] not in ROOTS:
+            return
+        module = space(node.module or "")
+        if module is None:
+            self._missing(node.module or "", node)
+            return
+        for alias in node.names:
+            value = None if alias.name == "*" else self._get(module, alias.name, node)
+            self._names[alias.asname or alias.name] = value
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """`mnist = tf.keras.datasets.mnist`, or another value of the name."""
+        self.visit(node.value)
+        value = self._value(node.value, quiet=True)
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self._names[target.id] = value if isinstance(value, Namespace) else None
+            else:
+                self.visit(target)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """`tf.keras.layers.Dense`."""
+        if self._value(node) is None:
+            self.generic_visit(node)
+
+    def _value(self, node: ast.AST, quiet: bool = False) -> Any:
+        """What a name or a chain of attributes stands for, None if that is not known."""
+        if isinstance(node, ast.Name):
+            return self._names.get(node.id)
+        if not isinstance(node, ast.Attribute):
+            return None
+        owner = self._value(node.value, quiet)
+        if not isinstance(owner, Namespace):
+            return None
+        return self._get(owner, node.attr, node, quiet)
+
+    def _get(self, module: Namespace, name: str, node: Any, quiet: bool = False) -> Any:
+        try:
+            return getattr(module, name)
+        except (AttributeError, ImportError):
+            if not quiet:
+                self._missing(f"{module.__name__}.{name}", node)
+            return None
+
+    def _missing(self, name: str, node: Any) -> None:
+        line = f"{self._where}:{node.lineno}: {name} is not available{advice(name)}"
+        self._found.setdefault(name, line)
