@@ -250,6 +250,18 @@ def test_what_the_progress_shows_of_a_resumed_epoch(
     assert lines[0].startswith("Epoch 2/2")
 
 
+def test_layers_whose_names_have_been_numbered_on(
+    undisturbed: Callable[[str], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook's cell that is run again makes its layers in the same process."""
+    expected = undisturbed("arrays")
+    monkeypatch.setattr(convkit.utils, "clear_session", lambda: None)
+    assert model().layers[0].name != model().layers[0].name
+    with pytest.raises(Interruption):
+        train(tmp_path, "arrays", [Interrupt("batch_end", 1, 2)], 1)
+    assert train(tmp_path, "arrays", [Interrupt("", -1)], 1) == expected
+
+
 def test_a_random_seed_is_kept(tmp_path: Path) -> None:
     """Where the script sets none, the resumed process has another."""
 

@@ -246,7 +246,7 @@ def _restore_compiled(
         if several
         else [revive(each, Metric) for each in metrics],
     )
-    _restore_optimizer(model, optimizer, training, arrays)
+    _restore_optimizer(model, optimizer, training, arrays, dict(model.named_weights()))
 
 
 def _revive_loss(loss: Any) -> Loss | None:
@@ -257,22 +257,26 @@ def _revive_loss(loss: Any) -> Loss | None:
 
 
 def _restore_optimizer(
-    model: StoredModel, optimizer: Optimizer, training: Mapping[str, Any], arrays: Arrays
+    model: StoredModel,
+    optimizer: Optimizer,
+    training: Mapping[str, Any],
+    arrays: Arrays,
+    weights: Mapping[str, Parameter],
 ) -> None:
+    """What the optimizer remembers of the model's weights, which are given by the file's names."""
     slots = _entry(training, "slots", list)
     if slots:
         if slots != list(optimizer.memory_names):
             raise ValueError(f"its slots {slots} are not those of {type(optimizer).__name__}")
         store = model._engine.parameters()
         optimizer.bind(store)
-        paths = {parameter: path for path, parameter in model.named_weights()}
+        paths = {parameter: path for path, parameter in weights.items()}
         for name, slot in optimizer.slots.items():
             for parameter, view in store.split(slot).items():
                 path = f"{_SLOTS}/{name}/{paths[parameter]}"
                 np.copyto(view, arrays.take(path, view.shape))
     optimizer.count_from(_count(training, "iterations"))
     if "undecayed" in training:
-        weights = dict(model.named_weights())
         undecayed = _entry(training, "undecayed", list)
         if not all(isinstance(path, str) and path in weights for path in undecayed):
             raise ValueError("it keeps weights from the weight decay that the model does not have")
@@ -301,7 +305,9 @@ def restore_training(model: StoredModel, document: Mapping[str, Any], arrays: Ar
     model._engine.steps = _count(training, "steps")
     if optimizer.schedule is None:
         optimizer.learning_rate = _entry(described, "learning_rate", float)
-    _restore_optimizer(model, optimizer, training, arrays)
+    # A script that is run again in the same process, as in a notebook, names its layers anew.
+    weights = dict(zip(_entry(document, "weights", list), model.weights, strict=True))
+    _restore_optimizer(model, optimizer, training, arrays, weights)
 
 
 def assign_weights(
