@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from contextlib import redirect_stdout
+import sys
 from functools import cache
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+
+sys.path.insert(0, str(Path(__file__).parent))
+import pages
 
 project = "convkit"
 author = "The convkit developers"
@@ -59,38 +63,59 @@ def _plain_aliases(*arguments: Any) -> tuple[str | None, ...]:
 
 
 @cache
-def _namespace(text: str) -> dict[str, Any]:
-    """The names after a page's blocks of Python code, which print into the void."""
-    names: dict[str, Any] = {}
-    with redirect_stdout(StringIO()):
-        for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-            exec(block, names)
-    return names
+def _run(source: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What the code of a page makes, and what each of its blocks prints."""
+    return pages.run(Path(source).read_text(encoding="utf-8"))
 
 
 class Picture(Directive):
-    """The picture of a model that the page's code has made; its summary where dot is not there."""
+    """A model or a figure that the page's code has made; a model's summary where dot is missing."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        from convkit.utils import model_to_dot
-
-        source = self.state.document.current_source or self.state.document["source"]
-        with open(source, encoding="utf-8") as file:
-            model = _namespace(file.read())[self.arguments[0]]
-        if shutil.which("dot") is None:
+        made = _run(_source(self))[0][self.arguments[0]]
+        drawn = _drawn_figure(made) if hasattr(made, "savefig") else _drawn_model(made)
+        if drawn is None:
             lines: list[str] = []
-            model.summary(print_fn=lines.append)
+            made.summary(print_fn=lines.append)
             return [nodes.literal_block("", "\n".join(lines), language="text")]
-        few = len(model.layers) <= 8
-        text = model_to_dot(model, show_shapes=few, dpi=72).to_string()
-        command = ["dot", "-Tsvg"]
-        drawn = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
-        picture = drawn.stdout.decode()
-        return [nodes.raw("", picture[picture.index("<svg") :], format="html")]
+        return [nodes.raw("", drawn[drawn.index("<svg") :], format="html")]
+
+
+class Output(Directive):
+    """What the block of Python before it printed, on the machine that builds the documentation."""
+
+    def run(self) -> list[nodes.Node]:
+        source = _source(self)
+        lines = Path(source).read_text(encoding="utf-8").splitlines()[: self.lineno]
+        printed = _run(source)[1][lines.count("```python") - 1][1]
+        return [nodes.literal_block("", printed.rstrip(), language="text")]
+
+
+def _source(directive: Directive) -> str:
+    return str(directive.state.document.current_source or directive.state.document["source"])
+
+
+def _drawn_model(model: Any) -> str | None:
+    from convkit.utils import model_to_dot
+
+    if shutil.which("dot") is None:
+        return None
+    text = model_to_dot(model, show_shapes=len(model.layers) <= 8, dpi=72).to_string()
+    command = ["dot", "-Tsvg"]
+    return subprocess.run(
+        command, input=text.encode(), capture_output=True, check=True
+    ).stdout.decode()
+
+
+def _drawn_figure(figure: Any) -> str:
+    drawn = StringIO()
+    figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return drawn.getvalue().replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
 
 def setup(app: Any) -> None:
     app.add_directive("picture", Picture)
+    app.add_directive("output", Output)
     app.connect("autodoc-process-signature", _plain_aliases)

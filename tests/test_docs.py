@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 import re
 from pathlib import Path
@@ -18,29 +19,56 @@ pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the source tree is no
 TITLES = re.findall(r"^## (.+)$", (DOCS / "data.md").read_text(), re.M) if DOCS.is_dir() else []
 
 
-def blocks(page: str) -> list[str]:
-    text = (DOCS / page).read_text()
-    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+# What the code of pages needs besides convkit and NumPy.
+NEEDS = {
+    "guide/augmentation.md": ("matplotlib", "sklearn"),
+    "guide/callbacks.md": ("matplotlib", "sklearn", "tensorboardX"),
+    "guide/first_model.md": ("matplotlib", "sklearn"),
+    "guide/images.md": ("PIL",),
+    "guide/onnx.md": ("onnx", "onnxruntime", "sklearn"),
+    "guide/reproducibility.md": ("sklearn",),
+    "guide/saving.md": ("h5py", "keras", "sklearn"),
+}
 
 
-def test_from_a_chain_to_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
+def pages() -> list[str]:
+    """The pages whose code runs as a whole."""
+    guide = sorted(path.name for path in DOCS.glob("guide/*.md"))
+    return ["graphs.md", *(f"guide/{name}" for name in guide if name != "index.md")]
+
+
+def run(text: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """By the module with which the documentation is built."""
+    spec = importlib.util.spec_from_file_location("pages", DOCS / "pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    made: tuple[dict[str, Any], list[tuple[str, str]]] = runner.run(text)
+    return made
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_code_of_a_page(page: str) -> None:
     """Block after block; a comment behind a print is what it prints, up to a colon."""
+    for package in NEEDS.get(page, ()):
+        pytest.importorskip(package, reason=f"the page needs {package}")
+    text = (DOCS / page).read_text()
     registered = dict(convkit.saving.get_custom_objects())
     convkit.utils.clear_session()
-    names: dict[str, Any] = {}
-    found = blocks("graphs.md")
-    assert len(found) == 10
-    for block in found:
-        exec(block, names)
-        printed = capsys.readouterr().out
-        for expected in re.findall(r"^print\(.*\)  # (.*?)(?::.*)?$", block, re.MULTILINE):
-            assert f"{expected}\n" in printed, block
-    assert "block" in names
-    pictures = re.findall(r"^```{picture} (\w+)$", (DOCS / "graphs.md").read_text(), re.MULTILINE)
-    assert pictures
-    assert all(isinstance(names[each], convkit.Model) for each in pictures)
-    convkit.saving.get_custom_objects().clear()
-    convkit.saving.get_custom_objects().update(registered)
+    try:
+        names, printed = run(text)
+    finally:
+        convkit.saving.get_custom_objects().clear()
+        convkit.saving.get_custom_objects().update(registered)
+    assert len(printed) == text.count("```python") > 0
+    for block, output in printed:
+        for expected in re.findall(r"^ *print\(.*\)  # (.*?)(?:: .*)?$", block, re.MULTILINE):
+            assert f"{expected}\n" in output, block
+    for name in re.findall(r"^```{picture} (\w+)$", text, re.MULTILINE):
+        assert isinstance(names[name], convkit.Model) or hasattr(names[name], "savefig")
+    for place in re.finditer(r"^```{output}$", text, re.MULTILINE):
+        assert printed[text[: place.start()].count("```python") - 1][1].strip(), "prints nothing"
 
 
 @pytest.mark.parametrize("title", TITLES)
