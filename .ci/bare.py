@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 import convkit
 
-for optional in ("keras", "matplotlib", "onnx", "sklearn", "torch"):
+for optional in ("PIL", "h5py", "keras", "matplotlib", "onnx", "sklearn", "tensorboardX", "torch"):
     assert importlib.util.find_spec(optional) is None, f"{optional} is installed"
 
 convkit.runtime.set_num_threads(2)
@@ -20,6 +21,9 @@ x = np.random.default_rng(0).random((64, 28, 28, 1), np.float32)
 history = model.fit(x, np.arange(64) % 10, epochs=2, verbose=0)
 assert np.isfinite(history.history["loss"]).all()
 
+h5 = Path(tempfile.mkdtemp()) / "model.h5"
+h5.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600))
+
 # What needs a package that is not here says how to install it.
 NEEDS = {
     'pip install "convkit[examples]"': (
@@ -27,6 +31,9 @@ NEEDS = {
         lambda: convkit.plots.confusion_matrix([0, 1], [0, 1]),
         lambda: convkit.datasets.digits.load_data(),
     ),
+    'pip install "convkit[images]"': (lambda: convkit.utils.load_img("image.png"),),
+    'pip install "convkit[keras]"': (lambda: convkit.models.load_model(h5),),
+    'pip install "convkit[tensorboard]"': (lambda: convkit.callbacks.TensorBoard("logs"),),
     'pip install "convkit[onnx]"': (
         lambda: convkit.onnx.export(model, "model.onnx"),
         lambda: convkit.onnx.load("model.onnx"),

@@ -6,6 +6,7 @@ Without a name, print the names: all extras that users install for what they do 
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,46 @@ def examples() -> None:
     assert convkit.datasets.digits.load_data()[0][0].shape == (1442, 8, 8)
 
 
+def images() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for label in ("bright", "dark"):
+            Path(folder, label).mkdir()
+            for i in range(3):
+                pixels = np.full((6, 5, 3), 250 if label == "bright" else 5 * i, np.uint8)
+                convkit.utils.save_img(Path(folder, label, f"{i}.png"), pixels, scale=False)
+        read = convkit.utils.image_dataset_from_directory(
+            folder, image_size=(6, 5), batch_size=6, shuffle=False, verbose=False
+        )
+        assert read.class_names == ["bright", "dark"]
+        ((x, y),) = read
+    assert x.shape == (6, 6, 5, 3)
+    assert (x[np.asarray(y) == 0] == 250).all()
+
+
+def keras() -> None:
+    import h5py
+
+    dense = {"name": "dense", "units": 2, "activation": "linear", "use_bias": True}
+    start = {"name": "input", "batch_input_shape": [None, 3], "dtype": "float32"}
+    described = (("InputLayer", start), ("Dense", dense))
+    stack = [{"class_name": kind, "config": config} for kind, config in described]
+    config = {"class_name": "Sequential", "config": {"name": "model", "layers": stack}}
+    kernel, bias = np.arange(6.0, dtype=np.float32).reshape(3, 2), np.ones(2, np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.h5"  # as Keras 2 writes it
+        with h5py.File(path, "w") as file:
+            file.attrs.update(
+                {"keras_version": "2.15.0", "backend": "jax", "model_config": json.dumps(config)}
+            )
+            weights = file.create_group("model_weights")
+            weights.attrs["layer_names"] = [b"dense"]
+            group = weights.create_group("dense")
+            group.attrs["weight_names"] = [b"dense/kernel:0", b"dense/bias:0"]
+            group["dense/kernel:0"], group["dense/bias:0"] = kernel, bias
+        model = convkit.models.load_model(path)
+    np.testing.assert_allclose(model.predict_on_batch(np.eye(3)), kernel + bias)
+
+
 def onnx() -> None:
     model = convkit.Sequential(
         [convkit.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)]
@@ -79,6 +120,8 @@ def tensorboard() -> None:
 USES = {
     "diagrams": diagrams,
     "examples": examples,
+    "images": images,
+    "keras": keras,
     "onnx": onnx,
     "sklearn": sklearn,
     "tensorboard": tensorboard,
