@@ -74,23 +74,41 @@ def resize(image: Array, size: tuple[int, int], interpolation: str = "bilinear")
     """
     # The axis that leaves less work for the other comes first.
     rows_first = size[0] * image.shape[1] <= image.shape[0] * size[1]
+    image = image if interpolation == "nearest" else image.astype(np.float32, copy=False)
     for axis in (0, 1) if rows_first else (1, 0):
-        if image.shape[axis] != size[axis] or interpolation in _SMOOTHING:
-            taps = _taps(image.shape[axis], size[axis], interpolation)
-            image = _weighted(image, *taps, axis)
+        before, after = image.shape[axis], size[axis]
+        if before == after and interpolation not in _SMOOTHING:
+            continue
+        if axis == 0:
+            places, weights = _taps(before, after, interpolation)
+            image = _weighted(
+                [image[place] for place in places], weights[:, :, np.newaxis, np.newaxis]
+            )
+        else:
+            # Rows without the channels: NumPy is slow where the last axis is short.
+            places, weights = _flat_taps(before, after, interpolation, image.shape[2])
+            flat = image.reshape(len(image), -1)
+            image = _weighted([flat.take(place, 1) for place in places], weights)
+            image = image.reshape(len(image), after, -1)
     return image.astype(np.float32, copy=False)
 
 
-def _weighted(image: Array, places: Array, weights: Array, axis: int) -> Array:
-    """The weighted sums of an axis's taps, (K, n)."""
-    if len(places) == 1:
-        whole: Array = np.take(image, places[0], axis)
-        return whole
-    shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)
-    total: Array = np.take(image, places[0], axis) * weights[0].reshape(shape)
-    for place, weight in zip(places[1:], weights[1:], strict=True):
-        total += np.take(image, place, axis) * weight.reshape(shape)
+def _weighted(taken: list[Array], weights: Array) -> Array:
+    """The sum of arrays times weights."""
+    if len(taken) == 1:
+        return taken[0]
+    total: Array = np.multiply(taken[0], weights[0], dtype=np.float32)
+    for part, weight in zip(taken[1:], weights[1:], strict=True):
+        total += np.multiply(part, weight, dtype=np.float32)
     return total
+
+
+@lru_cache(maxsize=4096)
+def _flat_taps(before: int, after: int, interpolation: str, channels: int) -> tuple[Array, Array]:
+    """As `_taps`, of columns whose channels lie behind each other in a row."""
+    places, weights = _taps(before, after, interpolation)
+    flat = places[:, :, np.newaxis] * channels + np.arange(channels)
+    return flat.reshape(len(places), -1), np.repeat(weights, channels, axis=1)
 
 
 @lru_cache(maxsize=4096)
