@@ -15,7 +15,6 @@ __all__ = [
     "confusion_matrix",
     "cumsum",
     "in_top_k",
-    "shuffle",
     "sort",
     "top_k",
     "unique",
@@ -87,10 +86,3 @@ def confusion_matrix(labels: Any, predictions: Any, num_classes: Any = None, **o
     matrix = np.zeros((count, count), np.int32)
     np.add.at(matrix, (true, found), 1)
     return as_tensor(matrix)
-
-
-def shuffle(value: Any, seed: Any = None, name: Any = None) -> Any:
-    """The parts along the first axis in another order."""
-    from .random import generator
-
-    return as_tensor(np.asarray(value)[generator(seed).permutation(len(value))])

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..core import random as own
-from .ordering import shuffle
 from .tensor import as_tensor, dtype_of
 
 __all__ = [
@@ -124,6 +123,11 @@ def stateless_normal(
 def randint(shape: Any, minval: Any, maxval: Any, dtype: Any = np.int32, seed: Any = None) -> Any:
     """Whole numbers from `minval` to below `maxval`."""
     return uniform(shape, minval, maxval, dtype, seed)
+
+
+def shuffle(value: Any, seed: Any = None, name: Any = None) -> Any:
+    """The parts along the first axis in another order."""
+    return as_tensor(np.asarray(value)[generator(seed).permutation(len(value))])
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = np.int64, seed: Any = None) -> Any:
