@@ -64,6 +64,35 @@ def test_importing_an_absent_module(name: str) -> None:
         importlib.import_module(f"convkit.{name}")
 
 
+@pytest.mark.parametrize(
+    ("statement", "advice"),
+    [
+        ("from convkit.applications.vgg16 import VGG16", "Keras has it.*interop.from_keras"),
+        ("import convkit.backend as K", "Keras has it.*clear_session"),
+        ("from convkit.config import floatx", "Keras has it.*everything is float32"),
+        ("from convkit.export import ExportArchive", "Keras has it.*convkit.onnx.export"),
+        ("from convkit.preprocessing import text", "Keras has it.*images alone"),
+        ("from convkit.layers.core import Dense", "older versions.*take `convkit.layers`"),
+        ("from convkit.optimizers.legacy import Adam", "older versions.*convkit.optimizers"),
+        ("from convkit.wrappers.scikit_learn import KerasClassifier", "older.*convkit.sklearn"),
+        ("from convkit.utils import np_utils", "older versions.*take `convkit.utils`"),
+        (
+            "from convkit.preprocessing.image import ImageDataGenerator",
+            "cannot import name 'ImageDataGenerator'.*older versions of Keras.*RandomFlip",
+        ),
+    ],
+)
+def test_statements_that_import_what_is_absent(statement: str, advice: str) -> None:
+    with pytest.raises(ImportError, match=advice):
+        exec(statement)
+
+
+@pytest.mark.parametrize("name", ["fit_generator", "predict_classes", "predict_proba"])
+def test_methods_of_older_versions(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"'{name}'; older versions of Keras have it, take"):
+        getattr(convkit.Sequential(), name)
+
+
 def test_importing_convkit_does_not_read_the_table() -> None:
     code = "import sys, convkit; print('convkit.absent' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -78,6 +107,8 @@ def test_importing_convkit_does_not_read_the_table() -> None:
         (lambda: optimizers.Adam().lr, "no attribute 'lr'; take learning_rate"),
         (lambda: optimizers.get("adafactor"), "unknown optimizer 'adafactor'.*`Adam`: what"),
         (lambda: losses.get("circle"), "unknown loss 'circle'.*one of the cross-entropies"),
+        (lambda: layers.Conv2D(3, 3, border_mode="same"), "'border_mode'; take padding"),
+        (lambda: layers.Dense(3, init="uniform"), "'init'; take kernel_initializer"),
         (lambda: layers.PReLU(alpha=0.1), "'alpha'; take negative_slope"),
         (lambda: layers.Dense(4, input_dim=10), r"'input_dim'; take input_shape=\(input_dim,\)"),
         (lambda: layers.Flatten(batch_input_shape=(None, 4)), "take input_shape, without"),

@@ -57,12 +57,34 @@ ABSENT: dict[str, str] = {
 MODULES: dict[str, str] = {
     "applications": "`convkit.interop.from_keras` of Keras's; `convkit.zoo` for small images",
     "backend": "`utils.clear_session`, and NumPy",
+    "config": "`convkit.runtime`; everything is float32 with the channels last",
     "distribute": "everything runs on this machine's cores",
+    "distribution": "everything runs on this machine's cores",
+    "dtype_policies": "everything is float32",
+    "export": "`convkit.onnx.export`",
     "mixed_precision": "everything is float32",
     "ops": "NumPy",
     "preprocessing": "images alone: `preprocessing.image`",
+    "quantizers": "everything is float32",
     "random": "`numpy.random`",
     "src": "the public names",
+    "tree": "Python's own lists and dictionaries",
+}
+# Names of older versions of Keras, and what to take.
+OLDER: dict[str, str] = {
+    "Sequential.evaluate_generator": "`evaluate`, which takes generators",
+    "Sequential.fit_generator": "`fit`, which takes generators",
+    "Sequential.predict_classes": "`predict(x).argmax(axis=-1)`",
+    "Sequential.predict_generator": "`predict`, which takes generators",
+    "Sequential.predict_proba": "`predict`",
+    "layers.advanced_activations": "`convkit.layers`",
+    "layers.convolutional": "`convkit.layers`",
+    "layers.core": "`convkit.layers`",
+    "layers.pooling": "`convkit.layers`",
+    "optimizers.legacy": "`convkit.optimizers`",
+    "preprocessing.image.ImageDataGenerator": "layers such as `RandomFlip` in front of the model",
+    "utils.np_utils": "`convkit.utils`",
+    "wrappers": "`convkit.sklearn`",
 }
 # Arguments and attributes of Keras, or of older versions of it, and what they are here.
 ARGUMENTS: dict[str, str] = {
@@ -70,16 +92,22 @@ ARGUMENTS: dict[str, str] = {
     "batch_input_shape": "input_shape, without the batch",
     "batch_shape": "shape, without the batch",
     "batch_size": "shape alone: batches may be of any size",
+    "border_mode": "padding",
     "decay": "learning_rate=optimizers.schedules.ExponentialDecay(...)",
     "dtype": "nothing: everything is float32",
+    "init": "kernel_initializer",
     "input_dim": "input_shape=(input_dim,)",
     "lr": "learning_rate",
+    "subsample": "strides",
     "weights": "set_weights after building",
 }
 
 
 def advice(name: str) -> str:
     """What to do instead of a name of Keras below `keras.`: the end of a message, or ""."""
+    older = next((OLDER[old] for old in OLDER if f"{name}.".startswith(f"{old}.")), None)
+    if older is not None:
+        return f"; older versions of Keras have it, take {older}"
     found = ABSENT.get(name) or MODULES.get(name.partition(".")[0])
     names = list(ABSENT)
     while found == "likewise":  # as the name above it
