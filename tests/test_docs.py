@@ -25,9 +25,10 @@ NEEDS = {
     "guide/callbacks.md": ("matplotlib", "sklearn", "tensorboardX"),
     "guide/first_model.md": ("matplotlib", "sklearn"),
     "guide/images.md": ("PIL",),
+    "guide/old_scripts.md": ("PIL", "sklearn"),
     "guide/onnx.md": ("onnx", "onnxruntime", "sklearn"),
     "guide/reproducibility.md": ("sklearn",),
-    "guide/saving.md": ("h5py", "keras", "sklearn"),
+    "guide/saving.md": ("h5py", "torch", "keras", "sklearn"),
 }
 
 
@@ -49,8 +50,10 @@ def run(text: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
 
 
 @pytest.mark.parametrize("page", pages())
-def test_the_code_of_a_page(page: str) -> None:
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of other libraries
+def test_the_code_of_a_page(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Block after block; a comment behind a print is what it prints, up to a colon."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     for package in NEEDS.get(page, ()):
         pytest.importorskip(package, reason=f"the page needs {package}")
     text = (DOCS / page).read_text()
