@@ -41,6 +41,7 @@ autodoc_type_aliases = {
         "Array",
         "ArrayLike",
         "Floats",
+        "ImageStep",
         "Logs",
         "Shape",
         "Validation",
