@@ -82,7 +82,9 @@ OLDER: dict[str, str] = {
     "layers.core": "`convkit.layers`",
     "layers.pooling": "`convkit.layers`",
     "optimizers.legacy": "`convkit.optimizers`",
-    "preprocessing.image.ImageDataGenerator": "layers such as `RandomFlip` in front of the model",
+    "preprocessing.image.ImageDataGenerator": (
+        "layers such as `RandomFlip` in front of the model, or that of `convkit.compat`"
+    ),
     "utils.np_utils": "`convkit.utils`",
     "wrappers": "`convkit.sklearn`",
 }
