@@ -1,5 +1,7 @@
 #include "../ops/transform_images.h"
 
+#include <pybind11/typing.h>
+
 #include <cmath>
 #include <limits>
 
@@ -15,6 +17,8 @@ using Kind = ImageStep::Kind;
 using Integers = py::array_t<std::int32_t, py::array::c_style>;
 
 constexpr std::int64_t kLargestSide = 1 << 21;  // a float has the place of every half pixel
+
+using Steps = py::typing::List<py::typing::Tuple<py::object, py::ellipsis>>;
 
 // Reads steps as tuples: a name, then what the functions below take. The tuples hold the arrays.
 class Reader {
@@ -175,7 +179,7 @@ class Reader {
 };
 
 void transform_images(const py::array& source, const std::optional<Labels>& indices,
-                      const py::list& steps, Floats out) {
+                      const Steps& steps, Floats out) {
   if (source.ndim() != 4 || !(source.flags() & py::array::c_style))
     throw py::type_error("source must be images (N, H, W, C), contiguous in C order");
   check_not_empty("source", source);

@@ -592,7 +592,7 @@ def concatenate_backward(dy: _Floats, axis: int, begin: int, out: _Floats) -> No
 def transform_images(
     source: npt.NDArray[Any],
     indices: npt.NDArray[np.int64] | None,
-    steps: list[tuple[Any, ...]],
+    steps: list[tuple[object, ...]],
     out: _Floats,
 ) -> None: ...
 def uniform(

@@ -297,7 +297,6 @@ def test_a_wrong_initializer_is_noticed() -> None:
         (lambda: layers.Conv2D(4, 3, kernel_initializer="glorot"), "unknown initializer"),
         (lambda: layers.Conv2D(4, 3, activation="ReLU1"), r"or None; did you mean 'relu'\?"),
         (lambda: layers.Dense(4, activation=np.tanh), r"did you mean 'tanh'\?"),
-        (lambda: layers.Dense(4, activation=layers.ReLU()), r"did you mean 'relu'\?"),
         (lambda: layers.Dense(0), "units must be a positive integer"),
         (lambda: layers.Dense(3, activation="swissh"), "linear, relu, softmax, sigmoid, tanh"),
         (lambda: layers.Activation("nothing"), "unknown activation 'nothing'"),
@@ -521,7 +520,7 @@ def test_a_model_that_lacks_its_flatten_is_told_so() -> None:
     )
     assert model.output_shape == (None, 4, 4, 3)
     model.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match=r"\(None, 4, 4, 3\); end it with Flatten\(\) and Dense"):
+    with pytest.raises(ValueError, match=r"\(None, 4, 4, 3\).*end it with Flatten\(\) and Dense"):
         model.fit(np.ones((4, 6, 6, 1), np.float32), np.zeros(4, int), verbose=0)
 
 

@@ -34,6 +34,7 @@ OTHERS = {
     "select_isa",
     "set_conv2d_direct",
     "set_num_threads",
+    "weights_changed",
 }
 
 

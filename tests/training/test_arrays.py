@@ -178,9 +178,6 @@ def test_tensors_that_cannot_be_read() -> None:
         model().fit(tensor, labels, sample_weight=weights.requires_grad_(), verbose=0)
     with pytest.raises(TypeError, match=r"x is a Tensor .*detach"):
         ops.relu_forward(tensor.clone().requires_grad_())
-    channels_first = tensor.permute(0, 3, 1, 2)
-    with pytest.raises(ValueError, match="move the channels to the end"):
-        model().predict(channels_first, verbose=0)
 
 
 def test_jax_arrays() -> None:

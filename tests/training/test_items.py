@@ -11,6 +11,7 @@ import pytest
 
 import convkit
 from compare import assert_same_training
+from convkit import layers
 from loaders import model, samples
 
 # PyTorch.
@@ -145,3 +146,13 @@ def test_a_frame_of_pixels() -> None:
         two.fit(pixels.iloc[:, 1:], frame["label"], verbose=0)
     with pytest.raises(ValueError, match=r"numpy\.reshape"):
         convkit.Sequential.fit(model(), x, y, verbose=0)
+
+
+def test_a_tensor_with_the_channels_in_front_is_turned() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    x = torch.rand(4, 6, 5, 2, generator=torch.Generator().manual_seed(1))
+    network = convkit.Sequential([layers.Input((6, 5, 2)), layers.Conv2D(3, 3), layers.Flatten()])
+    expected = network.predict(x, verbose=0)
+    np.testing.assert_array_equal(network.predict(x.permute(0, 3, 1, 2), verbose=0), expected)
+    with pytest.raises(ValueError, match="move the channels to the end"):  # arrays have no habit
+        network.predict(np.moveaxis(x.numpy(), -1, 1), verbose=0)
