@@ -92,15 +92,15 @@ NEEDED: dict[str, Any] = {
     "factor": 0.5, "height": 4, "height_factor": 0.2, "width": 4, "width_factor": 0.2,
     "filters": 2, "img": np.ones((2, 2, 3)),
     "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
-    "initial_learning_rate": 0.1, "kernel_size": 3,
+    "first_decay_steps": 10, "initial_learning_rate": 0.1, "json_string": "{}", "kernel_size": 3,
     "learning_rate": 0.1, "max_learning_rate": 0.1, "model": None, "monitor": "val_loss",
     "n": 1, "name": "auto", "padding": 1, "params": {},
     "path": "x.png", "pool_size": 2, "rate": 0.5, "rounds": 1,
     "scale": 0.5, "schedule": lambda epoch: 0.1, "seed": 1, "shape": (4, 4, 1),
-    "target_shape": (16,), "total_steps": 10, "units": 2, "value": None, "values": [1.0, 2.0, 3.0],
+    "target_shape": (16,), "total_steps": 10, "units": 2, "value": 0.5, "values": [1.0, 2.0, 3.0],
     "weight_decay": 0.1, "x": [0, 1], "y_true": [[0.0, 1.0]], "y_pred": [[0.25, 0.75]], "q": 0.5,
     "fn": max, "num_classes": 2, "precision": 0.5, "recall": 0.5, "sensitivity": 0.5,
-    "specificity": 0.5, "target_class_ids": [0, 1],
+    "owner": None, "specificity": 0.5, "target_class_ids": [0, 1],
 }  # fmt: skip
 # What some must be given instead.
 INSTEAD: dict[str, dict[str, Any]] = {

@@ -66,7 +66,8 @@ class TensorBoard(Callback):
         else:
             update_freq = _count(update_freq, "update_freq", 1)
         self.update_freq = update_freq
-        if profile_batch or embeddings_freq or embeddings_metadata is not None:
+        nothing = _is_off(profile_batch) and _is_off(embeddings_freq)
+        if not nothing or embeddings_metadata is not None:
             raise ValueError(
                 "TensorBoard: there is nothing for profile_batch and embeddings_freq; "
                 "`python -m convkit.bench profile` tells where the time goes"
@@ -204,6 +205,10 @@ def as_images(weight: Array) -> Array | None:
         return None
     low, high = float(image.min()), float(image.max())
     return np.asarray((image - low) / max(high - low, 1e-12))[..., None]
+
+
+def _is_off(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and value == 0)
 
 
 def _count(value: Any, what: str, least: int) -> int:

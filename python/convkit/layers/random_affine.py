@@ -294,7 +294,7 @@ class RandomShear(_RandomAffine):
 
     def _signed(self, factor: Any, what: str) -> Range:
         """-f .. f of one number, 0 to 1; two may be below 0, as these are in a configuration."""
-        if np.ndim(factor):
+        if isinstance(factor, Sequence | np.ndarray):
             return self.check_range(factor, what, -1.0, 1.0)
         _, high = self.check_range(factor, what, 0.0, 1.0)
         return -high, high

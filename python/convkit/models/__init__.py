@@ -65,7 +65,10 @@ def model_from_json(
     """
     if not isinstance(json_string, str):
         raise TypeError(f"model_from_json takes a text, received {json_string!r}")
-    described = storage.parse(json_string)
+    try:
+        described = storage.parse(json_string)
+    except ValueError as error:
+        raise ValueError(f"the text of the model cannot be read: {error}") from error
     kind = CLASSES.get(str(described.get("class_name")))
     config = described.get("config")
     if kind is None or described.get("module") != "convkit.models" or not isinstance(config, dict):

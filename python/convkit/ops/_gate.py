@@ -171,10 +171,13 @@ def real(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any) -> int:
-    """One integer; TypeError for anything else."""
+    """One integer; TypeError for anything else, ValueError if 64 bits cannot hold it."""
     if not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, but is {value!r}")
-    return int(value)
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{name} is too large for int64: {value!r}")
+    return number
 
 
 def sizes(name: str, shape: Any) -> Shape:

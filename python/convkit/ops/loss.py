@@ -331,12 +331,7 @@ def _smoothing(value: float) -> float:
 
 
 def _ignored(value: int | None) -> int | None:
-    if value is None:
-        return None
-    number = integer("ignore_class", value)
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(f"ignore_class is too large: {number}")
-    return number
+    return None if value is None else integer("ignore_class", value)
 
 
 def _reduction(name: str) -> _core.Reduction:

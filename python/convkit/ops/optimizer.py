@@ -10,6 +10,7 @@ number: a remembered call reads it anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -312,7 +313,10 @@ def muon_update(
     _check_like(w, g=g, m=m)
     if w.ndim != 2:
         raise ValueError(f"w must be a matrix, but its shape is {w.shape}")
-    a, b, c = (real("every coefficient", each) for each in coefficients)
+    given = coefficients if isinstance(coefficients, Sequence | np.ndarray) else ()
+    numbers = [real("every coefficient", each) for each in given]
+    if len(numbers) != 3:
+        raise ValueError(f"coefficients must be three numbers, but are {coefficients!r}")
     _core.muon_update(
         w,
         g,
@@ -321,7 +325,7 @@ def muon_update(
         real("momentum", momentum),
         truth("nesterov", nesterov),
         integer("rounds", rounds),
-        *(a, b, c),
+        *numbers,
         real("scale", scale),
         real("weight_decay", weight_decay),
     )

@@ -56,7 +56,7 @@ def count(value: int | None, what: str, least: int, owner: Configurable) -> int 
     number = as_number(value)
     if value is None or number == 0:
         return None
-    if number is None or number != int(number) or number < least:
+    if number is None or not number.is_integer() or number < least:
         raise ValueError(
             f"{type(owner).__name__}: {what} must be None or an integer of at least {least}, "
             f"received {value!r}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,16 +84,17 @@ class Muon(Optimizer):
             raise self._error("adam_lr_ratio must be above 0")
         self.momentum = share(momentum, "momentum", self)
         number = as_number(ns_steps)
-        if number is None or number != int(number) or not 0 <= number <= 1000:
+        if number is None or not number.is_integer() or not 0 <= number <= 1000:
             raise self._error(f"ns_steps must be an integer in 0 .. 1000, received {ns_steps!r}")
-        self.ns_steps = operator.index(ns_steps)
+        self.ns_steps = int(number)
         self.nesterov = flag(nesterov, "nesterov", self)
         self.rms_rate = None if rms_rate is None else not_negative(rms_rate, "rms_rate", self)
         self._adam_rate = np.empty(1, np.float64)
 
     def _patterns(self, given: Sequence[str] | None) -> list[str]:
-        patterns = list(given or ())
-        if isinstance(given, str) or not all(isinstance(each, str) for each in patterns):
+        several = isinstance(given, Iterable) and not isinstance(given, str)
+        patterns = list(given) if several else []  # type: ignore[arg-type]
+        if not (several or given is None) or not all(isinstance(each, str) for each in patterns):
             raise self._error(f"exclude_layers must be a list of texts, received {given!r}")
         try:
             for each in patterns:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..core.config import as_number
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -34,7 +36,10 @@ class LearningRate(float):
 
     def __new__(cls, value: float, owner: HasRate) -> Self:
         """The number, with its optimizer."""
-        made = super().__new__(cls, value)
+        number = as_number(value)
+        if number is None:
+            raise TypeError(f"LearningRate: value must be a number, received {value!r}")
+        made = super().__new__(cls, number)
         made._owner = owner
         return made
 
