@@ -114,16 +114,14 @@ def load_model(
     if not isinstance(filepath, str | os.PathLike):
         raise TypeError(f"load_model takes the path of a file, received {filepath!r}")
     compile = flag(compile, "compile", "load_model")
-    if (reader := files.reader_of(filepath)) is not None:
-        loaded: Model = reader.load_model(filepath, compile)
-        return loaded
-    with (
-        custom_object_scope(custom_objects),
-        storage.reading(filepath) as (document, arrays),
-    ):
-        model = _new(document)
-        storage.restore(model, document, arrays, compile)
-        return model
+    with custom_object_scope(custom_objects):
+        if (reader := files.reader_of(filepath)) is not None:
+            loaded: Model = reader.load_model(filepath, compile)
+            return loaded
+        with storage.reading(filepath) as (document, arrays):
+            model = _new(document)
+            storage.restore(model, document, arrays, compile)
+            return model
 
 
 def _own_classes(model: Model) -> dict[str, type[Any]]:
