@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     tensorflow: Any
     tensorflow_datasets: Any
 
-_NAMES = ("keras", "tensorflow", "tensorflow_datasets")
+__all__ = ["keras", "tensorflow", "tensorflow_datasets"]
 
 
 def __dir__() -> list[str]:
-    return list(_NAMES)
+    return __all__
 
 
 sys.meta_path.insert(0, tree.Finder(f"{__name__}."))
@@ -41,6 +41,6 @@ sys.meta_path.insert(0, tree.Finder(f"{__name__}."))
 if not TYPE_CHECKING:  # to type checkers, every name would be there
 
     def __getattr__(name: str) -> Any:
-        if name in _NAMES:
+        if name in __all__:
             return import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +80,8 @@ class Described:
         Raises:
             ValueError, TypeError: as `get_config`.
         """
+        import json  # here: it takes long
+
         return json.dumps(serialize(self), **options)
 
     def get_compile_config(self) -> dict[str, Any] | None:
