@@ -31,7 +31,7 @@ NEEDS = {
         lambda: convkit.plots.confusion_matrix([0, 1], [0, 1]),
         lambda: convkit.datasets.digits.load_data(),
     ),
-    'pip install "convkit[images]"': (lambda: convkit.utils.load_img("image.png"),),
+    'pip install "convkit[images]"': (lambda: convkit.utils.load_img(h5),),
     'pip install "convkit[keras]"': (lambda: convkit.models.load_model(h5),),
     'pip install "convkit[tensorboard]"': (lambda: convkit.callbacks.TensorBoard("logs"),),
     'pip install "convkit[onnx]"': (
