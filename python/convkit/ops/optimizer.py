@@ -317,6 +317,7 @@ def muon_update(
     numbers = [real("every coefficient", each) for each in given]
     if len(numbers) != 3:
         raise ValueError(f"coefficients must be three numbers, but are {coefficients!r}")
+    a, b, c = numbers
     _core.muon_update(
         w,
         g,
@@ -325,7 +326,7 @@ def muon_update(
         real("momentum", momentum),
         truth("nesterov", nesterov),
         integer("rounds", rounds),
-        *numbers,
+        *(a, b, c),
         real("scale", scale),
         real("weight_decay", weight_decay),
     )
