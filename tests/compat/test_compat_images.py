@@ -151,3 +151,14 @@ def test_scipy_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(ImportError, match="pip install scipy"):
         ImageDataGenerator(rotation_range=9, interpolation_order=3).random_transform(pictures(1)[0])
+
+
+def test_interpolated_pixels_stay_within_those_of_the_images() -> None:
+    """Scripts divide by 255 and rely on numbers up to 1."""
+    images = np.full((4, 33, 31, 3), 255.0, np.float32)
+    images[:, ::7] = 0.0
+    drawn = [{"theta": 3.7 * i, "shear": 11.3, "zx": 0.83, "zy": 1.21} for i in range(4)]
+    for mode in ("nearest", "reflect"):
+        made = transforms.affine_batch(images, drawn, mode)
+        assert made.min() == 0.0
+        assert made.max() == 255.0

@@ -95,7 +95,10 @@ def affine_batch(
         (row, column) = whole[:2]
         rows.append([column[1], column[0], column[2], row[1], row[0], row[2]])
     interpolation = "bilinear" if order else "nearest"
-    return ops.affine_transform(images, np.array(rows), interpolation, mode)
+    made = ops.affine_transform(images, np.array(rows), interpolation, mode)
+    if order:  # shares that are rounded add up to a little more than 1
+        np.clip(made, images.min(), images.max(), out=made)
+    return made
 
 
 def sample(image: Array, matrix: Array, mode: str, cval: float, order: int = 1) -> Array:
