@@ -171,10 +171,15 @@ def real(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any) -> int:
-    """One integer; TypeError for anything else, ValueError if 64 bits cannot hold it."""
+    """One integer, of any size; TypeError for anything else."""
     if not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, but is {value!r}")
-    number = int(value)
+    return int(value)
+
+
+def int64(name: str, value: Any) -> int:
+    """One integer; ValueError if 64 bits cannot hold it."""
+    number = integer(name, value)
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{name} is too large for int64: {value!r}")
     return number

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_number, check_output, integer, real, truth
+from convkit.ops._gate import Floats, as_number, check_output, int64, real, truth
 
 _FLOAT32 = np.dtype(np.float32)
 _INT64 = np.dtype(np.int64)
@@ -74,5 +74,5 @@ def moving_average(
     _check("average", average)
     check_output("w", w, average.shape, _FLOAT32)
     number = as_number("step", step, _INT64)
-    every = integer("overwrite_every", overwrite_every)
+    every = int64("overwrite_every", overwrite_every)
     _core.moving_average(average, w, real("momentum", momentum), number, every)

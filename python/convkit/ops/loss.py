@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_floats, as_labels, as_weights, integer, output, real, truth
+from convkit.ops._gate import Floats, as_floats, as_labels, as_weights, int64, output, real, truth
 
 _REDUCTIONS = {**_core.Reduction.__members__, "mean": _core.Reduction.sum_over_batch_size}
 
@@ -331,7 +331,7 @@ def _smoothing(value: float) -> float:
 
 
 def _ignored(value: int | None) -> int | None:
-    return None if value is None else integer("ignore_class", value)
+    return None if value is None else int64("ignore_class", value)
 
 
 def _reduction(name: str) -> _core.Reduction:

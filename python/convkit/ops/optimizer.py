@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._gate import Floats, as_number, check_output, integer, real, truth
+from convkit.ops._gate import Floats, as_number, check_output, int64, real, truth
 
 _FLOAT32 = np.dtype(np.float32)
 _FLOAT64 = np.dtype(np.float64)
@@ -325,7 +325,7 @@ def muon_update(
         _rate(learning_rate),
         real("momentum", momentum),
         truth("nesterov", nesterov),
-        integer("rounds", rounds),
+        int64("rounds", rounds),
         *(a, b, c),
         real("scale", scale),
         real("weight_decay", weight_decay),
