@@ -24,7 +24,7 @@ double checked(std::int64_t step) {
 // thousand are beta_1 to the last bit.
 double momentum_product(double beta_1, double t) {
   double product = std::pow(beta_1, t), power = 1.0;
-  for (double i = 1.0; i <= t && power > 1e-18; ++i) {
+  for (std::int64_t i = 1; static_cast<double>(i) <= t && power > 1e-18; ++i) {
     power *= 0.96;
     product *= 1.0 - 0.5 * power;
   }

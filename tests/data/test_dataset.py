@@ -258,7 +258,7 @@ def test_whoever_leaves_early_leaves_no_thread() -> None:
     deadline = time.monotonic() + 10
     while len(own()) > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(own()) == before
+    assert len(own()) <= before
 
 
 def test_the_cache_is_filled_by_a_whole_pass() -> None:
