@@ -101,7 +101,7 @@ def test_harm_is_found_and_blamed_on_its_input(
     script = tmp_path / "planted.py"
     script.write_text("import hunt, test_hostile\nhunt.main(targets=test_hostile.planted())\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
-    found = hunt.hunt("planted", 20, hang=3.0, script=[str(script)])
+    found = hunt.hunt("planted", 20, hang=8.0, script=[str(script)])
     assert found.done == 20
     first = {index: kind for kind, index in found.first.items()}
     assert set(first) == {1, 2, 3, 4, 5, 6, 8}

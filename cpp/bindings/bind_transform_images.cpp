@@ -57,11 +57,13 @@ class Reader {
  private:
   template <class T>
   static T value_of(const py::tuple& given, std::size_t place) {
+    const char* message = "a step must be a tuple of its name and what belongs to it";
+    if (place >= given.size()) throw py::type_error(message);
     try {
-      if (place < given.size()) return given[place].cast<T>();
+      return given[place].cast<T>();
     } catch (const py::cast_error&) {  // which would be a RuntimeError
+      throw py::type_error(message);
     }
-    throw py::type_error("a step must be a tuple of its name and what belongs to it");
   }
 
   template <class Array>

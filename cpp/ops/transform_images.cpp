@@ -143,20 +143,22 @@ void transform_images(std::int64_t n, std::int64_t h, std::int64_t w, std::int64
   const auto transform = [&](std::int64_t i, const Memory& memory) {
     const std::int64_t at = indices ? indices[i] : i;
     const void* from = static_cast<const std::uint8_t*>(source) + at * stride;
-    float* image = nullptr;  // once there are floats, which are `from` then
+    float* image = nullptr;
+    bool has_floats = false;  // which are `image`, and `from`
     int other = 0;
     for (std::int64_t k = 0; k <= static_cast<std::int64_t>(steps.size()); ++k) {
       const bool ends = k == static_cast<std::int64_t>(steps.size());
       const bool moves = !ends && steps[k].moves_pixels();
-      if (moves || !image) {
+      if (moves || !has_floats) {
         float* to = (moves ? k + 1 : 0) == last || ends ? out + i * out_size : memory.images[other];
         other = 1 - other;
         if (moves) {
-          move_pixels(steps[k], i, from, bytes && !image, memory, to);
+          move_pixels(steps[k], i, from, bytes && !has_floats, memory, to);
         } else {
           copy_pixels(size, from, bytes, to);
         }
         from = image = to;
+        has_floats = true;
         if (moves) continue;
       }
       if (ends) break;
