@@ -563,3 +563,41 @@ def test_threads_that_cannot_be_made_are_done_without() -> None:
     )
     done = child(code)
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
+STARVED = """
+import os, subprocess, sys, time
+import numpy as np
+from convkit import ops, runtime
+runtime.set_num_threads(2)
+x, w = np.ones((16, 24, 24, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
+tasks = lambda: set(map(int, os.listdir('/proc/self/task')))
+before = tasks()
+ops.conv2d_forward(x, w)
+first, last = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+os.sched_setaffinity(0, [first])
+for helper in tasks() - before:
+    os.sched_setaffinity(helper, [last])
+    os.sched_setscheduler(helper, os.SCHED_IDLE, os.sched_param(0))
+loop = f"import os; os.sched_setaffinity(0, [{last}]); print(flush=True)\\nwhile True: pass"
+busy = subprocess.Popen([sys.executable, "-c", loop], stdout=subprocess.PIPE)
+try:
+    assert busy.stdout.readline()
+    begin = time.perf_counter()
+    for _ in range(300):
+        ops.conv2d_forward(x, w)
+    print(time.perf_counter() - begin)
+finally:
+    busy.kill()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="idle threads are Linux's")
+def test_a_thread_whose_core_is_taken_holds_nobody_up() -> None:
+    """It gets its core for a moment a second, and everybody else does its tasks meanwhile."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core: nobody can have one to oneself")
+    done = child(STARVED)
+    assert done.returncode == 0, done.stderr
+    # A tenth of that; or a second more, should it lose its core in the middle of a task.
+    assert float(done.stdout) < 3.0

@@ -2,98 +2,266 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
 #include <exception>
-#include <memory>
-#include <new>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "../dispatch/settings.h"
 #include "scratch.h"
 
-#if defined(__GLIBC__) && !defined(KMP_VERSION_MAJOR)
-// Of OpenMP 5.0: an older runtime that another package has loaded may lack it.
-extern "C" int omp_pause_resource_all(omp_pause_resource_t kind) __attribute__((weak));
-#endif
-
 namespace convkit::ops {
-namespace {
-
-// Element operations that are worth a thread: some microseconds, as long as it takes to wake one.
-constexpr std::int64_t kWorkPerThread = 1 << 14;
-
-// Whether the OpenMP runtime may hold threads that a forked child would wait for.
-std::atomic<bool> left_threads{false};
-std::atomic<bool> lost_threads{false};
-
-// The calling thread's team: as many threads as its largest region had.
-thread_local int team = 1;
-
-// The runtime keeps the forking thread's team for its next operation; whose library began it does
-// not matter, where several share the runtime. So the team is sent home, and the child can make
-// one of its own. LLVM's runtime does as much by itself.
-void before_fork() {
-  team = 1;
-#if defined(__GLIBC__) && !defined(KMP_VERSION_MAJOR)
-  left_threads.store(!omp_pause_resource_all || omp_pause_resource_all(omp_pause_hard) != 0);
-#endif
-}
-
-void after_fork_in_child() {
-  lost_threads.store(left_threads.load());
-  settings_after_fork();
-}
-
-// Ends a team that try_threads() made.
-struct Gate {
-  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-  pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
-  bool open = false;
-};
-
-void* wait_at(void* gate_of_all) {
-  Gate& gate = *static_cast<Gate*>(gate_of_all);
-  pthread_mutex_lock(&gate.mutex);
-  while (!gate.open) pthread_cond_wait(&gate.opened, &gate.mutex);
-  pthread_mutex_unlock(&gate.mutex);
-  return nullptr;
-}
-
-// How many of so many further threads the system grants at once. They end before this returns.
-int try_threads(int wanted) {
-  const std::unique_ptr<pthread_t[]> threads(new pthread_t[wanted]);
-  Gate gate;
-  int made = 0;
-  while (made < wanted && pthread_create(&threads[made], nullptr, wait_at, &gate) == 0) ++made;
-  pthread_mutex_lock(&gate.mutex);
-  gate.open = true;
-  pthread_cond_broadcast(&gate.opened);
-  pthread_mutex_unlock(&gate.mutex);
-  for (int i = 0; i < made; ++i) pthread_join(threads[i], nullptr);
-  return made;
-}
-
-// The threads, of so many wanted, that may work: the team as it is, or grown by as many as the
-// system grants, for the OpenMP runtime ends the process where it cannot make its threads.
-int grow_team(int wanted) {
-  team = std::min(team, settings().threads);
-  if (wanted > team) {
-    const int made = try_threads(wanted - 1);
-    // Where not all are granted, the rest is for what else needs memory.
-    team = made == wanted - 1 ? wanted : std::max(team, 1 + made / 2);
-  }
-  return std::min(wanted, team);
-}
-
-}  // namespace
 
 // Neighbouring tasks of one thread, whose data it has near or fetches ahead.
 struct alignas(64) Share {
   std::atomic<std::int64_t> next;
   std::int64_t end;
 };
+
+namespace {
+
+// Element operations that are worth a thread: some microseconds, as long as it takes to wake one.
+constexpr std::int64_t kWorkPerThread = 1 << 14;
+// As many as runtime.set_num_threads takes.
+constexpr int kMostThreads = 4096;
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+inline void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// How long a thread looks out for what will come soon before it sleeps: looking out is answered at
+// once, and sleeping leaves the core to others. Where others had the core in between, it looks out
+// for less long from then on.
+class Patience {
+ public:
+  // Whether ready() came true in that time.
+  template <class Ready>
+  bool spin(const Ready& ready) {
+    Clock::time_point last = Clock::now();
+    for (const Clock::time_point end = last + limit_;;) {
+      for (int i = 0; i < 32; ++i) {
+        if (ready()) {
+          limit_ = std::min<Clock::duration>(limit_ + limit_ / 8, kMost);
+          return true;
+        }
+        relax();
+      }
+      const Clock::time_point now = Clock::now();
+      if (now - last > kInterruption) limit_ = std::max<Clock::duration>(limit_ / 4, kLeast);
+      if (now - last > kInterruption || now > end) return ready();
+      last = now;
+    }
+  }
+
+ private:
+  static constexpr microseconds kLeast{2}, kMost{100}, kInterruption{30};
+
+  Clock::duration limit_ = kMost;
+};
+
+// What a thread sleeps on.
+class Bell {
+ public:
+  template <class Ready>
+  void wait(const Ready& ready) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    asleep_.store(true);
+    rung_.wait(lock, ready);
+    asleep_.store(false);
+  }
+
+  // To be called after what makes the sleeper's ready() come true.
+  void ring() {
+    if (!asleep_.load()) return;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+    }  // It is asleep, not about to be.
+    rung_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable rung_;
+  std::atomic<bool> asleep_{false};
+};
+
+// An operation's tasks, on the stack of the thread that called it.
+struct Job {
+  Job(ThreadFunction body, void* context, Share* shares, int threads)
+      : body(body),
+        context(context),
+        shares(shares),
+        threads(threads),
+        settings(convkit::settings()) {}
+
+  // Does tasks, those of that share first, until none is left.
+  void work(int share) {
+    const TaskMemory own;
+    const WorkerScope worker(settings);
+    Tasks mine(shares, threads, share);
+    try {
+      body(context, mine);
+    } catch (...) {
+      if (!failed.test_and_set()) error = std::current_exception();
+    }
+  }
+
+  const ThreadFunction body;
+  void* const context;
+  Share* const shares;
+  const int threads;
+  const Settings settings;
+  std::exception_ptr error;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+};
+
+// A thread that helps those that call operations. Whoever calls puts a job here, does tasks itself,
+// and takes the job back when no task is left: it waits for a helper only once that has begun. So a
+// thread that comes late, since another program has its core, holds nobody up.
+class alignas(128) Helper {
+ public:
+  // Whether it was free; it takes the job's share of that number first.
+  bool offer(Job& job) {
+    std::uintptr_t free = kFree;
+    if (!state_.compare_exchange_strong(free, offered(job))) return false;
+    offered_.ring();
+    return true;
+  }
+
+  // Takes a job back that was perhaps offered, and waits for the end of one that was begun.
+  void withdraw(Job& job, Patience& patience) {
+    std::uintptr_t state = offered(job);
+    if (state_.compare_exchange_strong(state, kFree) || state != begun(job)) return;
+    const auto is_left = [&] { return state_.load() != begun(job); };
+    if (!patience.spin(is_left)) left_.wait(is_left);
+  }
+
+  [[noreturn]] void help(int share) {
+    for (Patience patience;;) {
+      const auto is_offered = [&] { return state_.load() != kFree; };
+      if (!patience.spin(is_offered)) offered_.wait(is_offered);
+      std::uintptr_t state = state_.load();
+      if (state == kFree || !state_.compare_exchange_strong(state, state | kBegun)) continue;
+      Job& job = *reinterpret_cast<Job*>(state);
+      job.work(share % job.threads);
+      state_.store(kFree);
+      left_.ring();
+    }
+  }
+
+ private:
+  static constexpr std::uintptr_t kFree = 0, kBegun = 1;
+  static std::uintptr_t offered(Job& job) { return reinterpret_cast<std::uintptr_t>(&job); }
+  static std::uintptr_t begun(Job& job) { return offered(job) | kBegun; }
+
+  std::atomic<std::uintptr_t> state_{kFree};  // or the address of a job
+  Bell offered_, left_;
+};
+
+// How many of so many threads the system grants at once. They end before this returns.
+int try_threads(int wanted) {
+  std::vector<std::thread> threads;
+  bool open = false;
+  std::mutex mutex;
+  std::condition_variable opened;
+  try {
+    threads.reserve(wanted);
+    while (static_cast<int>(threads.size()) < wanted)
+      threads.emplace_back([&] {
+        std::unique_lock<std::mutex> lock(mutex);
+        opened.wait(lock, [&] { return open; });
+      });
+  } catch (const std::exception&) {  // no more
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    open = true;
+  }
+  opened.notify_all();
+  for (std::thread& each : threads) each.join();
+  return static_cast<int>(threads.size());
+}
+
+// The process's helpers: the threads of an OpenMP team that is in one parallel region to the end of
+// the process. So OpenMP makes them, and binds them to places, but how they wait is our own: at the
+// end of a region OpenMP waits for every thread of the team, whether it has had a task or not.
+class Helpers {
+ public:
+  int count() const { return count_.load(std::memory_order_acquire); }
+  Helper& operator[](int i) { return *helpers_[i]; }
+
+  // Makes as many as that, or fewer where the system does not grant them.
+  void need(int wanted) {
+    if (wanted <= asked_.load(std::memory_order_relaxed)) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    const int first = count_.load();
+    if (wanted <= asked_.exchange(std::max(wanted, asked_.load()))) return;
+    // The OpenMP runtime ends the process where it cannot make its threads. Where not all are
+    // granted, the rest is for what else needs memory.
+    const int granted = try_threads(wanted - first + 1) - 1;
+    const int more = granted == wanted - first ? granted : granted / 2;
+    if (more < 1) return;
+    for (int i = first; i < first + more; ++i) helpers_[i] = new Helper;
+    try {
+      std::thread(&Helpers::conduct, this, first, more).detach();
+    } catch (const std::system_error&) {
+      return;
+    }
+    made_.wait(lock, [&, before = teams_] { return teams_ > before; });
+  }
+
+ private:
+  // The life of a thread that does nothing but hold a team together: in the place of the thread
+  // that calls operations, whose share is the first.
+  [[noreturn]] void conduct(int first, int count) {
+#pragma omp parallel num_threads(count + 1)
+    if (const int thread = omp_get_thread_num()) {
+      helpers_[first + thread - 1]->help(first + thread);
+    } else {
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        count_.store(first + omp_get_num_threads() - 1, std::memory_order_release);
+        ++teams_;
+      }
+      made_.notify_one();
+      for (;;) ::pause();
+    }
+    std::abort();  // nobody leaves the region
+  }
+
+  std::mutex mutex_;
+  std::condition_variable made_;
+  int teams_ = 0;
+  std::atomic<int> asked_{0}, count_{0};
+  Helper* helpers_[kMostThreads] = {};
+};
+
+// Of the process; a forked child, which the threads do not come along to, begins with new ones.
+Helpers* helpers = new Helpers;
+
+void after_fork_in_child() {
+  helpers = new Helpers;
+  settings_after_fork();
+}
+
+thread_local Patience patience;
+
+}  // namespace
 
 bool Tasks::next(std::int64_t* task) {
   for (; done_ < threads_; ++done_) {
@@ -104,7 +272,7 @@ bool Tasks::next(std::int64_t* task) {
   return false;
 }
 
-int num_threads() { return lost_threads.load() ? 1 : settings().threads; }
+int num_threads() { return settings().threads; }
 
 int bound_processors() {
   if (omp_get_proc_bind() == omp_proc_bind_false) return 0;
@@ -123,37 +291,23 @@ int threads_for(std::int64_t tasks, std::int64_t work) {
   return static_cast<int>(std::min<std::int64_t>(num_threads(), most));
 }
 
-void watch_forks() { pthread_atfork(before_fork, nullptr, after_fork_in_child); }
+void watch_forks() { pthread_atfork(nullptr, nullptr, after_fork_in_child); }
 
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
-  threads = grow_team(threads);
-  if (threads == 1) {
-    const TaskMemory own;
-    Share all{{0}, tasks};
-    Tasks mine(&all, 1, 0);
-    return body(context, mine);
-  }
-  const Settings of_all = settings();
+  if (TaskMemory::is_in_use()) threads = 1;  // within another operation's task
+  if (threads > 1) helpers->need(threads - 1);
   Scratch scratch;
   Share* shares = scratch.take<Share>(threads);
   for (int i = 0; i < threads; ++i)
     new (shares + i) Share{{i * tasks / threads}, (i + 1) * tasks / threads};
-  std::exception_ptr error;
-  std::atomic_flag failed = ATOMIC_FLAG_INIT;
-  // All of the team, whoever has work: the runtime ends the threads that a region leaves out, and
-  // makes new ones for the next, whose stacks may not fit beside those that are still ending.
-#pragma omp parallel num_threads(team)
-  if (omp_get_thread_num() < threads) {
-    const TaskMemory own;
-    const WorkerScope worker(of_all);
-    Tasks mine(shares, threads, omp_get_thread_num());
-    try {
-      body(context, mine);
-    } catch (...) {
-      if (!failed.test_and_set()) error = std::current_exception();
-    }
-  }
-  if (error) std::rethrow_exception(error);
+  Job job(body, context, shares, threads);
+  const int all = threads > 1 ? helpers->count() : 0;
+  int end = 0;
+  for (int offered = 1; offered < threads && end < all; ++end)
+    offered += (*helpers)[end].offer(job);
+  job.work(0);
+  for (int i = 0; i < end; ++i) (*helpers)[i].withdraw(job, patience);
+  if (job.error) std::rethrow_exception(job.error);
 }
 
 }  // namespace convkit::ops

@@ -12,8 +12,7 @@
 
 namespace convkit::ops {
 
-// The threads of the operation that the calling thread is in. 1 in a forked child whose copy of the
-// OpenMP runtime believes in threads that did not come along, and would wait for them for ever.
+// The threads of the operation that the calling thread is in.
 int num_threads();
 
 // The processors that OpenMP binds threads to, over all its places; 0 where it binds none.

@@ -117,6 +117,7 @@ Scratch::~Scratch() { pool_.release(mark_); }
 
 TaskMemory::TaskMemory() : former_(std::exchange(in_task, true)) {}
 TaskMemory::~TaskMemory() { in_task = former_; }
+bool TaskMemory::is_in_use() { return in_task; }
 
 void* Scratch::take_bytes(std::int64_t count, std::size_t size) {
   const std::size_t wanted = static_cast<std::size_t>(count);

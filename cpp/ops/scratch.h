@@ -50,6 +50,9 @@ class TaskMemory {
   TaskMemory(const TaskMemory&) = delete;
   TaskMemory& operator=(const TaskMemory&) = delete;
 
+  // Whether the calling thread has one.
+  static bool is_in_use();
+
  private:
   bool former_;
 };

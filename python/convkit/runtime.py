@@ -5,11 +5,10 @@ default number of threads, which otherwise is what the process may use: its CPU 
 places that OpenMP is told to bind threads to (``OMP_PLACES``), and the smallest quota of its
 cgroups and those around them.
 
-A wheel of convkit brings an OpenMP runtime of its own, and lives in peace with those of other
-packages. But where PyTorch is imported first on Linux, the loader gives convkit PyTorch's runtime,
-whose idle threads spin for milliseconds: where other processes want the cores, too, steps took
-several times as long. Import convkit first, or set ``OMP_WAIT_POLICY=passive``. The results are the
-same bits.
+A wheel of convkit brings an OpenMP runtime of its own, which makes its threads; where PyTorch is
+imported first on Linux, the loader gives convkit PyTorch's. How the threads wait does not depend on
+it, nor on ``OMP_WAIT_POLICY``: they look out for work for at most a tenth of a millisecond, for less
+where others want the cores, and then sleep.
 """
 
 from __future__ import annotations
@@ -21,26 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
-
-
-@contextmanager
-def _short_waits() -> Iterator[None]:
-    """Lets the OpenMP runtime that is loaded inside spin only briefly before its threads sleep.
-
-    Its default, milliseconds after each operation, is made for a machine of one's own: where
-    another process wants the cores, spinning threads keep each other from working (ten times
-    slower steps were seen). The runtime reads its environment once, when it is loaded; what the
-    user has set stays, and the environment is left as it was.
-    """
-    waits = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}  # about 0.1 ms; 1 ms
-    if any(name in os.environ for name in (*waits, "OMP_WAIT_POLICY")):
-        waits = {}
-    os.environ.update(waits)
-    try:
-        yield
-    finally:
-        for name in waits:
-            os.environ.pop(name, None)
 
 
 @contextmanager
@@ -76,7 +55,7 @@ _BOUND = any(
     for name in ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 )
 
-with _short_waits(), _whole_affinity():
+with _whole_affinity():
     from convkit import _core
 
 __all__ = [
@@ -120,8 +99,7 @@ def set_isa(name: str) -> None:
 def get_num_threads() -> int:
     """The most threads that an operation uses.
 
-    Python threads that compute at the same time share them. (1 in a forked child that the OpenMP
-    runtime does not allow more, which happens where a process forks within a parallel region.)
+    Python threads that compute at the same time share them.
     """
     return _core.num_threads()
 

@@ -1,6 +1,6 @@
 """How fast images are read from folders: convkit beside Keras with PyTorch's data loader.
 
-    OMP_WAIT_POLICY=passive python tests/support/read_folders.py --images 20000 --size 64 --rounds 3
+    python tests/support/read_folders.py --images 20000 --size 64 --rounds 3
 
 Both read the same JPEG files in random order, as float32 batches of 32 of one size, by two threads
 here and two worker processes there (PyTorch's way), alone and while the same small model trains.
