@@ -7,12 +7,31 @@
 
 CONVKIT_BEGIN_KERNELS
 
+// A row of outputs from a row of inputs, of kChannels channels, or of c.
+template <int kChannels>
+inline void resample_row(const ResampledAxis& columns, std::int64_t c, const float* row,
+                         float* out) {
+  if (kChannels) c = kChannels;
+  for (std::int64_t x = 0; x < columns.out; ++x, out += c) {
+    const std::int32_t* at = columns.indices + x * columns.taps;
+    const float* weights = columns.weights + x * columns.taps;
+    for (std::int64_t begin = 0; begin < c; begin += 4) {
+      const std::int64_t count = kChannels ? kChannels : c - begin < 4 ? c - begin : 4;
+      float sums[4];
+      for (std::int64_t k = 0; k < count; ++k) sums[k] = weights[0] * row[at[0] * c + begin + k];
+      for (std::int64_t t = 1; t < columns.taps; ++t)
+        for (std::int64_t k = 0; k < count; ++k) sums[k] += weights[t] * row[at[t] * c + begin + k];
+      for (std::int64_t k = 0; k < count; ++k) out[begin + k] = sums[k];
+    }
+  }
+}
+
 // The rows first, whose neighbours in memory are independent. scratch: a row of the image.
 template <class T>
 inline void resample(const ResampledAxis& rows, const ResampledAxis& columns, std::int64_t c,
                      const T* image, float* out, float* scratch) {
   const std::int64_t width = columns.size * c;
-  for (std::int64_t y = 0; y < rows.out; ++y) {
+  for (std::int64_t y = 0; y < rows.out; ++y, out += columns.out * c) {
     const std::int32_t* at = rows.indices + y * rows.taps;
     const float* shares = rows.weights + y * rows.taps;
     const T* first = image + at[0] * width;
@@ -22,15 +41,18 @@ inline void resample(const ResampledAxis& rows, const ResampledAxis& columns, st
       const T* row = image + at[t] * width;
       for (std::int64_t i = 0; i < width; ++i) scratch[i] += shares[t] * static_cast<float>(row[i]);
     }
-    for (std::int64_t x = 0; x < columns.out; ++x, out += c) {
-      const std::int32_t* from = columns.indices + x * columns.taps;
-      const float* weights = columns.weights + x * columns.taps;
-      for (std::int64_t k = 0; k < c; ++k) {
-        float sum = weights[0] * scratch[from[0] * c + k];
-        for (std::int64_t t = 1; t < columns.taps; ++t)
-          sum += weights[t] * scratch[from[t] * c + k];
-        out[k] = sum;
-      }
+    switch (c) {
+      case 1:
+        resample_row<1>(columns, c, scratch, out);
+        break;
+      case 3:
+        resample_row<3>(columns, c, scratch, out);
+        break;
+      case 4:
+        resample_row<4>(columns, c, scratch, out);
+        break;
+      default:
+        resample_row<0>(columns, c, scratch, out);
     }
   }
 }

@@ -41,14 +41,14 @@ class Reader(NamedTuple):
         """Of an image."""
         return (*self.size, check_mode(self.color_mode))
 
-    def read(self, path: str) -> Array:
-        """The pixels of a file, of the reader's size."""
+    def read(self, path: str, out: Array) -> None:
+        """Write the pixels of a file, in the reader's size, into float32 `out`."""
         pixels = decode(path, self.color_mode)
         if self.fit == "crop":
             pixels = crop_to(pixels, self.size)
         elif self.fit == "pad":
             pixels = pad_to(pixels, self.size)
-        return resize(pixels, self.size, self.interpolation)
+        resize(pixels, self.size, self.interpolation, out)
 
 
 class ImageFiles(Source):
@@ -91,7 +91,7 @@ class ImageFiles(Source):
         for number in numbers:
             path = self._paths[number]
             try:
-                images[len(kept)] = self._reader.read(path)
+                self._reader.read(path, images[len(kept)])
                 kept.append(number)
             except (OSError, ValueError) as error:
                 if not self._reader.skips:

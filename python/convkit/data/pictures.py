@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import IO, Any
 
 import numpy as np
@@ -90,11 +91,12 @@ def decode(path: str, color_mode: str) -> Array:
         OSError: it cannot be opened.
     """
     with open_regular(path) as file:
-        image = opened(file, path)
-        try:
-            pixels = np.asarray(in_mode(image, color_mode))
-        except MemoryError:
-            raise
-        except Exception as error:  # whatever the decoders of damaged files raise
-            raise ValueError(f"{path}: it is damaged or truncated: {error}") from error
+        content = io.BytesIO(file.read())  # Pillow reads a file in many small pieces
+    image = opened(content, path)
+    try:
+        pixels = np.asarray(in_mode(image, color_mode))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the decoders of damaged files raise
+        raise ValueError(f"{path}: it is damaged or truncated: {error}") from error
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..core.parameters import Array
+from ..ops.transform_images import Resample, transform_images
 from .arguments import choice
 
 
@@ -61,59 +62,42 @@ def check_interpolation(name: Any) -> str:
     return found
 
 
-def resize(image: Array, size: tuple[int, int], interpolation: str = "bilinear") -> Array:
+def resize(
+    image: Array,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+    out: Array | None = None,
+) -> Array:
     """An image of another size.
 
     Args:
         image: (H, W, C), of any real type.
         size: (height, width).
         interpolation: one of `INTERPOLATIONS`.
+        out: float32 (height, width, C) to write into.
 
     Returns:
         float32 (height, width, C).
     """
-    # The axis that leaves less work for the other comes first.
-    rows_first = size[0] * image.shape[1] <= image.shape[0] * size[1]
-    image = image if interpolation == "nearest" else image.astype(np.float32, copy=False)
-    for axis in (0, 1) if rows_first else (1, 0):
-        before, after = image.shape[axis], size[axis]
-        if before == after and interpolation not in _SMOOTHING:
-            continue
-        if axis == 0:
-            places, weights = _taps(before, after, interpolation)
-            image = _weighted(
-                [image[place] for place in places], weights[:, :, np.newaxis, np.newaxis]
-            )
-        else:
-            # Rows without the channels: NumPy is slow where the last axis is short.
-            places, weights = _flat_taps(before, after, interpolation, image.shape[2])
-            flat = image.reshape(len(image), -1)
-            image = _weighted([flat.take(place, 1) for place in places], weights)
-            image = image.reshape(len(image), after, -1)
-    return image.astype(np.float32, copy=False)
+    before = image.shape[:2]
+    if before == size and interpolation not in _SMOOTHING:
+        return image.astype(np.float32) if out is None else _copied(image, out)
+    if image.dtype != np.uint8:
+        image = image.astype(np.float32, copy=False)
+    rows, columns = (_taps(*sizes, interpolation) for sizes in zip(before, size, strict=True))
+    images = None if out is None else out[np.newaxis]
+    made: Array = transform_images(image[np.newaxis], [Resample(rows, columns)], out=images)[0]
+    return made
 
 
-def _weighted(taken: list[Array], weights: Array) -> Array:
-    """The sum of arrays times weights."""
-    if len(taken) == 1:
-        return taken[0]
-    total: Array = np.multiply(taken[0], weights[0], dtype=np.float32)
-    for part, weight in zip(taken[1:], weights[1:], strict=True):
-        total += np.multiply(part, weight, dtype=np.float32)
-    return total
-
-
-@lru_cache(maxsize=4096)
-def _flat_taps(before: int, after: int, interpolation: str, channels: int) -> tuple[Array, Array]:
-    """As `_taps`, of columns whose channels lie behind each other in a row."""
-    places, weights = _taps(before, after, interpolation)
-    flat = places[:, :, np.newaxis] * channels + np.arange(channels)
-    return flat.reshape(len(places), -1), np.repeat(weights, channels, axis=1)
+def _copied(image: Array, out: Array) -> Array:
+    out[...] = image
+    return out
 
 
 @lru_cache(maxsize=4096)
 def _taps(before: int, after: int, interpolation: str) -> tuple[Array, Array]:
-    """Of each output place the input places and their weights, both (K, after)."""
+    """Of each output place the input places and their weights, both (after, K)."""
     scale = before / after
     outputs = np.arange(after)
     centres = (outputs + 0.5) * scale
@@ -139,7 +123,8 @@ def _taps(before: int, after: int, interpolation: str) -> tuple[Array, Array]:
     weights = np.where((places >= 0) & (places < before), weights, 0.0)
     weights = (weights / weights.sum(axis=0)).astype(np.float32)
     used = (weights != 0.0).any(axis=1)
-    return np.clip(places, 0, before - 1).astype(np.intp)[used], weights[used]
+    places = np.clip(places, 0, before - 1)[used]
+    return np.ascontiguousarray(places.T, np.int32), np.ascontiguousarray(weights[used].T)
 
 
 def crop_to(image: Array, size: tuple[int, int]) -> Array:
