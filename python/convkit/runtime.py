@@ -7,8 +7,8 @@ cgroups and those around them.
 
 A wheel of convkit brings an OpenMP runtime of its own, which makes its threads; where PyTorch is
 imported first on Linux, the loader gives convkit PyTorch's. How the threads wait does not depend on
-it, nor on ``OMP_WAIT_POLICY``: they look out for work for at most a tenth of a millisecond, for less
-where others want the cores, and then sleep.
+it, nor on ``OMP_WAIT_POLICY``: they look out for work for at most a tenth of a millisecond, for
+less where others want the cores, and then sleep.
 """
 
 from __future__ import annotations
