@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "../ops/trace.h"
 #include "array.h"
 
 namespace convkit::bindings {
@@ -87,7 +88,10 @@ void Calls::add(std::function<void()> work, std::vector<py::object> arrays) {
 
 void Calls::replay() const {
   without_gil([this] {
+    ops::Trace* const trace = ops::Trace::current();
+    const std::int64_t begin = trace ? ops::Trace::now() : 0;
     for (const std::function<void()>& work : works_) work();
+    if (trace) trace->add(0, ops::TraceRow::kReplay, 0, begin, ops::Trace::now());
   });
 }
 

@@ -174,13 +174,14 @@ inline void add_panel(const float* a, const float* b, float* out, std::int64_t k
   }
 }
 
-// out (lda, ldb), in panels, (+)= a^T b over k rows.
+// out (lda, ldb), in panels, (+)= a^T b over k rows; of the columns [first, last).
 inline void add_products(const float* a, const float* b, float* out, std::int64_t k,
-                         std::int64_t lda, std::int64_t ldb, bool accumulate, bool apart) {
-  std::int64_t o = 0;
-  for (; o + kPanel <= ldb; o += kPanel)
+                         std::int64_t lda, std::int64_t ldb, std::int64_t first, std::int64_t last,
+                         bool accumulate, bool apart) {
+  std::int64_t o = first;
+  for (; o + kPanel <= last; o += kPanel)
     add_panel<kTileVectors>(a, b + o, out + o * lda, k, lda, ldb, accumulate, apart);
-  const int vectors = static_cast<int>((ldb - o) / kLanes);
+  const int vectors = static_cast<int>((last - o) / kLanes);
   out += o * lda;
   if (vectors == 1) add_panel<1>(a, b + o, out, k, lda, ldb, accumulate, apart);
   if constexpr (kTileVectors > 2) {
@@ -200,7 +201,8 @@ void winograd_output_gradients(const WinogradShape& s, const float* dy, const st
 
 // Both gradients of images [begin, end) for lc input channels from `first` on, each null where it
 // is not wanted. du (one (lc, loc) matrix a point, in panels) += what the images and their
-// transformed gradients z give; unless accumulate is set, it is only written. dx is written, or
+// transformed gradients z give, in the columns that s names; unless accumulate is set, it is only
+// written. dx is written, or
 // added to where s says so, these channels of it, from transposed weights u, one (loc, lc) matrix a
 // point. `ahead` are kRangesAhead ranges of memory to fetch, scratch holds winograd_block_size()
 // floats of lc channels.
@@ -223,8 +225,8 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
       const std::int64_t p = i * s.points + j;
       const float* zp = z + p * z_stride;
       if (du)
-        add_products(v.point(i, j), zp, du + p * s.matrix, rows[i][j], s.lc, s.loc, accumulate,
-                     s.sum_apart);
+        add_products(v.point(i, j), zp, du + p * s.matrix, rows[i][j], s.lc, s.loc, s.first_o,
+                     s.last_o, accumulate, s.sum_apart);
       if (dx) multiply(rows[i][j], zp, u + p * s.matrix, dv.point(i, j), s.loc, s.lc);
     }
   }

@@ -53,19 +53,21 @@ class Patience {
   template <class Ready>
   bool spin(const Ready& ready) {
     Clock::time_point last = Clock::now();
-    for (const Clock::time_point end = last + limit_;;) {
-      for (int i = 0; i < 32; ++i) {
-        if (ready()) {
-          limit_ = std::min<Clock::duration>(limit_ + limit_ / 8, kMost);
-          return true;
-        }
+    bool is_ready = false;
+    for (const Clock::time_point end = last + limit_; !is_ready && last < end;) {
+      for (int i = 0; i < 32 && !is_ready; ++i) {
         relax();
+        is_ready = ready();
       }
       const Clock::time_point now = Clock::now();
-      if (now - last > kInterruption) limit_ = std::max<Clock::duration>(limit_ / 4, kLeast);
-      if (now - last > kInterruption || now > end) return ready();
+      if (now - last > kInterruption) {
+        limit_ = std::max<Clock::duration>(limit_ / 4, kLeast);
+        return is_ready || ready();
+      }
       last = now;
     }
+    limit_ = std::min<Clock::duration>(limit_ + limit_ / 4, kMost);
+    return is_ready;
   }
 
  private:
@@ -102,18 +104,20 @@ class Bell {
 
 // An operation's tasks, on the stack of the thread that called it.
 struct Job {
-  Job(ThreadFunction body, void* context, Share* shares, int threads)
+  Job(ThreadFunction body, void* context, Share* shares, int threads, Trace* trace)
       : body(body),
         context(context),
         shares(shares),
         threads(threads),
-        settings(convkit::settings()) {}
+        settings(convkit::settings()),
+        trace(trace),
+        loop(trace ? trace->next_loop() : 0) {}
 
   // Does tasks, those of that share first, until none is left.
   void work(int share) {
     const TaskMemory own;
     const WorkerScope worker(settings);
-    Tasks mine(shares, threads, share);
+    Tasks mine(shares, threads, share, trace, loop);
     try {
       body(context, mine);
     } catch (...) {
@@ -126,6 +130,8 @@ struct Job {
   Share* const shares;
   const int threads;
   const Settings settings;
+  Trace* const trace;
+  const std::int64_t loop;
   std::exception_ptr error;
   std::atomic_flag failed = ATOMIC_FLAG_INIT;
 };
@@ -263,13 +269,27 @@ thread_local Patience patience;
 
 }  // namespace
 
-bool Tasks::next(std::int64_t* task) {
+bool Tasks::take(std::int64_t* task) {
   for (; done_ < threads_; ++done_) {
     Share& share = shares_[(thread_ + done_) % threads_];
     *task = share.next.fetch_add(1, std::memory_order_relaxed);
     if (*task < share.end) return true;
   }
   return false;
+}
+
+bool Tasks::next_traced(std::int64_t* task) {
+  if (begin_) add_to_trace(task_);
+  if (!take(task)) return false;
+  task_ = *task;
+  begin_ = Trace::now();
+  return true;
+}
+
+void Tasks::add_to_trace(std::int64_t task) {
+  const std::int64_t now = Trace::now();
+  trace_->add(loop_, task, thread_, begin_, now);
+  begin_ = now;
 }
 
 int num_threads() { return settings().threads; }
@@ -295,18 +315,23 @@ void watch_forks() { pthread_atfork(nullptr, nullptr, after_fork_in_child); }
 
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
   if (TaskMemory::is_in_use()) threads = 1;  // within another operation's task
+  Trace* const trace = TaskMemory::is_in_use() ? nullptr : Trace::current();
+  const int meant = threads;
+  if (trace && trace->one_thread) threads = 1;
   if (threads > 1) helpers->need(threads - 1);
   Scratch scratch;
   Share* shares = scratch.take<Share>(threads);
   for (int i = 0; i < threads; ++i)
     new (shares + i) Share{{i * tasks / threads}, (i + 1) * tasks / threads};
-  Job job(body, context, shares, threads);
+  Job job(body, context, shares, threads, trace);
+  const std::int64_t begin = trace ? Trace::now() : 0;
   const int all = threads > 1 ? helpers->count() : 0;
   int end = 0;
   for (int offered = 1; offered < threads && end < all; ++end)
     offered += (*helpers)[end].offer(job);
   job.work(0);
   for (int i = 0; i < end; ++i) (*helpers)[i].withdraw(job, patience);
+  if (trace) trace->add(job.loop, TraceRow::kWhole, meant, begin, Trace::now());
   if (job.error) std::rethrow_exception(job.error);
 }
 

@@ -9,6 +9,7 @@
 
 #include "extent.h"
 #include "scratch.h"
+#include "trace.h"
 
 namespace convkit::ops {
 
@@ -31,15 +32,28 @@ struct Share;
 // begun.
 class Tasks {
  public:
-  Tasks(Share* shares, int threads, int thread)
-      : shares_(shares), threads_(threads), thread_(thread) {}
+  Tasks(Share* shares, int threads, int thread, Trace* trace, std::int64_t loop)
+      : shares_(shares), threads_(threads), thread_(thread), trace_(trace), loop_(loop) {}
 
   // Whether there was one more, which is this thread's now.
-  bool next(std::int64_t* task);
+  bool next(std::int64_t* task) {
+    if (trace_) return next_traced(task);
+    return take(task);
+  }
+  // To be called where a thread has what it needs for its first task.
+  void prepared() {
+    if (trace_) add_to_trace(TraceRow::kPrepare);
+  }
 
  private:
+  bool take(std::int64_t* task);
+  bool next_traced(std::int64_t* task);
+  void add_to_trace(std::int64_t task);
+
   Share* shares_;
   int threads_, thread_, done_ = 0;
+  Trace* trace_;
+  std::int64_t loop_, task_ = -1, begin_ = 0;
 };
 
 // Runs body(context, tasks) in each thread, and throws the first exception that any of them threw.
@@ -62,6 +76,7 @@ void parallel_for(std::int64_t tasks, std::int64_t work, Prepare&& prepare, F&& 
         if (!mine.next(&task)) return;
         Scratch scratch;
         const auto memory = make(scratch);
+        mine.prepared();
         do run(task, memory);
         while (mine.next(&task));
       },

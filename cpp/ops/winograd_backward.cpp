@@ -20,6 +20,9 @@ constexpr std::int64_t kTilesOfPiece = 16;
 // there would not be one for each thread.
 constexpr std::int64_t kChannels = 32;
 constexpr std::int64_t kFewChannels = 16;
+// Where threads take chunks of pieces there are so many of them for each, so that nobody waits for
+// long in the end.
+constexpr std::int64_t kTasksOfThread = 2;
 // Below so many chunks a block has the images that fit with the fewer channels.
 constexpr std::int64_t kFewChunks = 4;
 
@@ -30,10 +33,32 @@ MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end
   return {range.begin + size * begin / total, range.begin + size * std::min(end, total) / total};
 }
 
+// The input channels in chunks, one after the other.
+struct Chunks {
+  Chunks(const WinogradShape& shape, std::int64_t channels) : a(shape), channels(shape.lc) {
+    a.lc = channels;
+    a.matrix = weights_stride(a.lc, a.loc);
+    size = weights_size(a);
+    count = ceil_div(shape.lc, channels);
+  }
+
+  WinogradShape operator[](std::int64_t i) const {
+    WinogradShape chunk = a;
+    chunk.lc = std::min(a.lc, channels - i * a.lc);
+    return chunk;
+  }
+
+  WinogradShape a;  // of all chunks but the last
+  std::int64_t channels, count;
+  std::int64_t size;  // floats of a chunk's weights, all points
+};
+
 // Both gradients, or one of them. The input channels are taken in chunks, and the batch in blocks
 // of images whose transformed gradients z serve all chunks. Tasks are pieces of the batch, whose
 // weight gradients are added up; or they are chunks, with the whole batch, which leaves nothing to
-// add.
+// add. For more threads than that gives work, or a number that it leaves without in the end, they
+// are chunks of pieces, each gradient for itself, and the transformed gradients that they share
+// come first. Either way every sum is made in the same order.
 class Backward {
  public:
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
@@ -42,28 +67,33 @@ class Backward {
     a_ = winograd_shape(s, false, scratch);
     a_.add_to_dx = add_to_dx;
     work_ = product(vector_products(a_), dx && dw ? 2 : 1);
-    lc_ = a_.lc;
     const bool large = weights_size(a_) > (dw ? kLargeGradient : kOwnWeights);
     by_channels_ = s.n < kBatchPieces || large;
-    a_.lc = chunk_of(by_channels_ && lc_ < threads_for(lc_, work_) * kChannels);
-    a_.matrix = weights_stride(a_.lc, a_.loc);
-    size_ = weights_size(a_);
-    chunks_ = ceil_div(lc_, a_.lc);
+    threads_ = threads_for(kLargest, work_);
+    in_waves_ = is_uneven(by_channels_ ? ceil_div(a_.lc, chunk_of(false)) : kBatchPieces);
+    fewer_ = by_channels_ && a_.lc < threads_ * kChannels;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
     pieces_ = by_channels_ ? 1 : pieces_of_batch(image_tiles);
     a_.sum_apart = product(ceil_div(s.n, pieces_), image_tiles) > kLongProduct;
     // The images of a block decide in which order sums are made, so threads have no part in them.
-    const std::int64_t counted = chunk_of(by_channels_ && lc_ < kFewChunks * kChannels);
+    const std::int64_t counted = chunk_of(by_channels_ && a_.lc < kFewChunks * kChannels);
     const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
     const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
     images_ = even_share(ceil_div(s.n, pieces_), most);
     z_size_ = kernels().winograd_block_size(a_, images_ * image_tiles, a_.loc);
-    block_size_ = z_size_ + kernels().winograd_block_size(a_, images_ * image_tiles, a_.lc);
   }
 
-  void run() const { by_channels_ ? run_by_channels() : run_by_pieces(); }
+  void run() const {
+    if (in_waves_) return run_in_waves();
+    by_channels_ ? run_by_channels() : run_by_pieces();
+  }
 
  private:
+  // Whether three threads or more would not all have work to the end of so many equal tasks.
+  bool is_uneven(std::int64_t tasks) const {
+    return threads_ > 2 && ceil_div(tasks, threads_) * threads_ > tasks;
+  }
+
   std::int64_t pieces_of_batch(std::int64_t image_tiles) const {
     if (dw_) return kBatchPieces;
     return std::clamp(s_.n * image_tiles / kTilesOfPiece, kBatchPieces,
@@ -72,122 +102,232 @@ class Backward {
 
   // Channels of a chunk.
   std::int64_t chunk_of(bool few) const {
-    return std::min(lc_, round_up(few ? kFewChannels : kChannels, kernels().lanes));
+    return std::min(a_.lc, round_up(few ? kFewChannels : kChannels, kernels().lanes));
   }
 
   void run_by_channels() const {
+    const Chunks chunks(a_, chunk_of(fewer_));
     Scratch scratch;
     const float* dy = output_.load_all(scratch);
-    parallel_for(chunks_, work_, [&](std::int64_t i) {
+    parallel_for(chunks.count, work_, [&](std::int64_t i) {
       Scratch own;
-      float *u = own.take(size_), *du = own.take(size_), *z = own.take(block_size_);
-      if (dx_) transform_weights(i, u);
+      float *u = own.take(chunks.size), *du = own.take(chunks.size);
+      float *z = own.take(z_size_), *memory = own.take(chunk_memory(chunks));
+      if (dx_) transform_weights(chunks, i, u);
       for (std::int64_t n = 0; n < s_.n; n += images_) {
         const std::int64_t end = std::min(n + images_, s_.n);
         const std::int64_t next = std::min(end + images_, s_.n);
         kernels().winograd_output_gradients(a_, dy, nullptr, z, n, end);
         const MemoryRange ahead[kRangesAhead] = {
-            channels_of(x_, end, next, i),
-            channels_of(dx_, n, end, i),
+            channels_of(chunks, i, x_, end, next),
+            channels_of(chunks, i, dx_, n, end),
             {dy + end * output_size(), dy + next * output_size()}};
-        run_chunk(i, u, dw_ ? du : nullptr, n, end, z, n > 0, worth_fetching(ahead));
+        run_chunk(chunks, i, z, u, dw_ ? du : nullptr, dx_, n, end, n > 0, worth_fetching(ahead),
+                  memory);
       }
-      if (dw_) weight_gradient(i, du, 0, a_.lc);
+      if (dw_) weight_gradient(chunks, i, du, 0, chunks.a.lc);
     });
   }
 
   void run_by_pieces() const {
+    const Chunks chunks(a_, chunk_of(false));
     Scratch scratch;
-    const std::int64_t weights = chunks_ * size_;
+    const std::int64_t weights = chunks.count * chunks.size;
     float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
     struct Memory {
-      float *u, *z, *to;
+      float *u, *z, *chunk, *to;
     };
     const auto prepare = [&](Scratch& own) {
-      const Memory memory = {dx_ ? own.take(weights) : nullptr, own.take(block_size_),
+      const Memory memory = {dx_ ? own.take(weights) : nullptr, own.take(z_size_),
+                             own.take(chunk_memory(chunks)),
                              own.take(images_, output_.image_size())};
-      for (std::int64_t i = 0; dx_ && i < chunks_; ++i) transform_weights(i, memory.u + i * size_);
+      for (std::int64_t i = 0; dx_ && i < chunks.count; ++i)
+        transform_weights(chunks, i, memory.u + i * chunks.size);
       return memory;
     };
     parallel_for(pieces_, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
-      const auto [u, z, to] = memory;
       const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
       for (std::int64_t n = first; n < last; n += images_) {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
-        // Tiles of 5 cut through the windows of a pool.
-        const OutputGradient::Loaded dy =
-            a_.points < kMaxPoints ? output_.load_pooled(n, end, to)
-                                   : OutputGradient::Loaded{output_.load(n, end, to), nullptr};
-        kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n);
-        for (std::int64_t i = 0; i < chunks_; ++i) {
-          const bool more = i + 1 < chunks_;
+        const OutputGradient::Loaded dy = load(n, end, memory.to);
+        kernels().winograd_output_gradients(a_, dy.dy, dy.indices, memory.z, 0, end - n);
+        for (std::int64_t i = 0; i < chunks.count; ++i) {
+          const bool more = i + 1 < chunks.count;
           const MemoryRange ahead[kRangesAhead] = {
-              more ? channels_of(x_, n, end, i + 1) : channels_of(x_, end, next, 0),
-              channels_of(dx_, n, end, i), slice(output_.gradient_of(end, next), i, i + 1, chunks_),
-              slice(output_.output_of(end, next), i, i + 1, chunks_)};
-          run_chunk(i, dx_ ? u + i * size_ : nullptr,
-                    dw_ ? du + piece * weights + i * size_ : nullptr, n, end, z, n > first,
-                    worth_fetching(ahead));
+              more ? channels_of(chunks, i + 1, x_, n, end) : channels_of(chunks, 0, x_, end, next),
+              channels_of(chunks, i, dx_, n, end),
+              slice(output_.gradient_of(end, next), i, i + 1, chunks.count),
+              slice(output_.output_of(end, next), i, i + 1, chunks.count)};
+          const std::int64_t at = i * chunks.size;
+          run_chunk(chunks, i, memory.z, dx_ ? memory.u + at : nullptr,
+                    dw_ ? du + piece * weights + at : nullptr, dx_, n, end, n > first,
+                    worth_fetching(ahead), memory.chunk);
         }
       }
     });
-    if (dw_) {
-      const std::int64_t cuts = ceil_div(a_.lc, kWeightRows);
-      parallel_for(chunks_ * cuts, pieces_ * weights, [&](std::int64_t task) {
-        const std::int64_t i = task / cuts, begin = task % cuts * kWeightRows;
-        weight_gradient(i, du + i * size_, begin, std::min(begin + kWeightRows, a_.lc));
-      });
-    }
+    if (dw_) add_up(chunks, du);
   }
 
-  void run_chunk(std::int64_t i, const float* u, float* du, std::int64_t begin, std::int64_t end,
-                 float* z, bool accumulate, const MemoryRange* ahead) const {
-    kernels().winograd_backward(chunk(i), x_, z, u, du, dx_, i * a_.lc, begin, end, accumulate,
-                                ahead, z + z_size_);
+  void run_in_waves() const {
+    Scratch scratch;
+    const float* whole = by_channels_ ? output_.load_all(scratch) : nullptr;
+    const std::int64_t blocks = ceil_div(ceil_div(s_.n, pieces_), images_);
+    const std::int64_t wave = std::min(ceil_div(kTasksOfThread * threads_, pieces_), blocks);
+    float* z = scratch.take(pieces_ * wave, z_size_);
+    const Chunks of_dw = chunks_of_tasks(pieces_), of_dx = chunks_of_tasks(pieces_ * wave);
+    const std::int64_t weights = of_dw.count * of_dw.size;
+    // Where chunks are too few, some of the output channels are a task.
+    const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
+    const std::int64_t cuts =
+        std::min(ceil_div(kTasksOfThread * threads_, pieces_ * of_dw.count), panels);
+    float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
+    float* u = dx_ ? scratch.take(of_dx.count, of_dx.size) : nullptr;
+    if (dx_)
+      parallel_for(of_dx.count, product(of_dx.count, of_dx.size),
+                   [&](std::int64_t i) { transform_weights(of_dx, i, u + i * of_dx.size); });
+    for (std::int64_t first = 0; first < blocks; first += wave) {
+      const std::int64_t last = std::min(first + wave, blocks), count = last - first;
+      const auto z_of = [&](std::int64_t piece, std::int64_t block) {
+        return z + (piece * wave + block - first) * z_size_;
+      };
+      transform_gradients(whole, first, count, z_of);
+      const auto run = [&](const Chunks& chunks, std::int64_t i, std::int64_t piece,
+                           std::int64_t block, const float* u, float* du, float* dx,
+                           float* memory) {
+        const MemoryRange nothing[kRangesAhead] = {};
+        const auto [begin, end] = images_of(piece, block);
+        if (begin < end)
+          run_chunk(chunks, i, z_of(piece, block), u, du, dx, begin, end, block > 0, nothing,
+                    memory);
+      };
+      const std::int64_t work = work_ * count / blocks / (dw_ && dx_ ? 2 : 1);
+      if (dw_)
+        parallel_for(
+            pieces_ * of_dw.count * cuts, work,
+            [&](Scratch& own) { return own.take(chunk_memory(of_dw)); },
+            [&](std::int64_t task, float* memory) {
+              const std::int64_t cut = task % cuts, i = task / cuts % of_dw.count;
+              const std::int64_t piece = task / cuts / of_dw.count;
+              Chunks columns = of_dw;
+              columns.a.first_o = cut * panels / cuts * kernels().tile_columns;
+              if (cut + 1 < cuts)
+                columns.a.last_o = (cut + 1) * panels / cuts * kernels().tile_columns;
+              float* sums = du + piece * weights + i * of_dw.size;
+              for (std::int64_t block = first; block < last; ++block)
+                run(columns, i, piece, block, nullptr, sums, nullptr, memory);
+            });
+      // Behind it, for dx may be x.
+      if (dx_)
+        parallel_for(
+            pieces_ * count * of_dx.count, work,
+            [&](Scratch& own) { return own.take(chunk_memory(of_dx)); },
+            [&](std::int64_t task, float* memory) {
+              const std::int64_t i = task % of_dx.count, block = task / of_dx.count;
+              run(of_dx, i, block / count, first + block % count, u + i * of_dx.size, nullptr, dx_,
+                  memory);
+            });
+    }
+    if (dw_) add_up(of_dw, du);
+  }
+
+  // Chunks with so many tasks each, small where threads would not have enough of them.
+  Chunks chunks_of_tasks(std::int64_t tasks) const {
+    const Chunks large(a_, chunk_of(false));
+    return tasks * large.count < kTasksOfThread * threads_ ? Chunks(a_, chunk_of(true)) : large;
+  }
+
+  // Images [begin, end) of a piece's block; none behind its last one.
+  std::pair<std::int64_t, std::int64_t> images_of(std::int64_t piece, std::int64_t block) const {
+    const std::int64_t first = piece * s_.n / pieces_ + block * images_;
+    return {first, std::min(first + images_, (piece + 1) * s_.n / pieces_)};
+  }
+
+  // z of `count` blocks of each piece, from that block on; `whole` is the gradient or null.
+  template <class Place>
+  void transform_gradients(const float* whole, std::int64_t block, std::int64_t count,
+                           const Place& place) const {
+    const auto prepare = [&](Scratch& own) {
+      return whole ? nullptr : own.take(images_, output_.image_size());
+    };
+    const std::int64_t work = product(pieces_ * count, z_size_);
+    parallel_for(pieces_ * count, work, prepare, [&](std::int64_t task, float* to) {
+      const std::int64_t piece = task / count, at = block + task % count;
+      const auto [begin, end] = images_of(piece, at);
+      if (begin >= end) return;
+      float* z = place(piece, at);
+      if (whole) return kernels().winograd_output_gradients(a_, whole, nullptr, z, begin, end);
+      const OutputGradient::Loaded dy = load(begin, end, to);
+      kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - begin);
+    });
+  }
+
+  // The gradient of some images; tiles of 5 cut through the windows of a pool.
+  OutputGradient::Loaded load(std::int64_t begin, std::int64_t end, float* to) const {
+    if (a_.points < kMaxPoints) return output_.load_pooled(begin, end, to);
+    return {output_.load(begin, end, to), nullptr};
+  }
+
+  // dw from the pieces' gradients.
+  void add_up(const Chunks& chunks, const float* du) const {
+    const std::int64_t cuts = ceil_div(chunks.a.lc, kWeightRows);
+    const std::int64_t work = product(pieces_, chunks.count, chunks.size);
+    parallel_for(chunks.count * cuts, work, [&](std::int64_t task) {
+      const std::int64_t i = task / cuts, begin = task % cuts * kWeightRows;
+      weight_gradient(chunks, i, du + i * chunks.size, begin,
+                      std::min(begin + kWeightRows, chunks.a.lc));
+    });
+  }
+
+  void run_chunk(const Chunks& chunks, std::int64_t i, const float* z, const float* u, float* du,
+                 float* dx, std::int64_t begin, std::int64_t end, bool accumulate,
+                 const MemoryRange* ahead, float* memory) const {
+    kernels().winograd_backward(chunks[i], x_, z, u, du, dx, i * chunks.a.lc, begin, end,
+                                accumulate, ahead, memory);
+  }
+
+  // Floats that run_chunk() needs.
+  std::int64_t chunk_memory(const Chunks& chunks) const {
+    return kernels().winograd_block_size(a_, images_ * a_.tiles_h * a_.tiles_w, chunks.a.lc);
   }
 
   // u of a chunk: from the output channels to the chunk's input channels.
-  void transform_weights(std::int64_t i, float* u) const {
-    kernels().winograd_transposed_weights(chunk(i), w_, i * a_.lc, u);
+  void transform_weights(const Chunks& chunks, std::int64_t i, float* u) const {
+    kernels().winograd_transposed_weights(chunks[i], w_, i * chunks.a.lc, u);
   }
 
   // dw for a chunk's input channels [begin, end), of those that there are.
-  void weight_gradient(std::int64_t i, const float* du, std::int64_t begin,
+  void weight_gradient(const Chunks& chunks, std::int64_t i, const float* du, std::int64_t begin,
                        std::int64_t end) const {
-    const std::int64_t first = i * a_.lc;
+    const std::int64_t first = i * chunks.a.lc;
     float* dw = dw_ + first * s_.oc;
     end = std::min(end, s_.c - first);
-    if (by_channels_) return kernels().winograd_weight_gradient(chunk(i), du, dw, begin, end);
-    kernels().winograd_weight_gradient_of_pieces(chunk(i), du, chunks_ * size_, dw, begin, end);
-  }
-
-  WinogradShape chunk(std::int64_t i) const {
-    WinogradShape a = a_;
-    a.lc = std::min(a_.lc, lc_ - i * a_.lc);
-    return a;
+    if (by_channels_) return kernels().winograd_weight_gradient(chunks[i], du, dw, begin, end);
+    kernels().winograd_weight_gradient_of_pieces(chunks[i], du, chunks.count * chunks.size, dw,
+                                                 begin, end);
   }
 
   std::int64_t output_size() const { return s_.oh * s_.ow * s_.oc; }
 
   // A chunk's channels of images [begin, end) of x or dx, or nothing where it is null.
-  MemoryRange channels_of(const float* x, std::int64_t begin, std::int64_t end,
-                          std::int64_t i) const {
+  MemoryRange channels_of(const Chunks& chunks, std::int64_t i, const float* x, std::int64_t begin,
+                          std::int64_t end) const {
     if (!x) return {};
-    const std::int64_t image = s_.h * s_.w * s_.c;
-    return {x + begin * image + i * a_.lc, x + end * image, a_.lc, s_.c};
+    const std::int64_t image = s_.h * s_.w * s_.c, channels = chunks.a.lc;
+    return {x + begin * image + i * channels, x + end * image, channels, s_.c};
   }
 
   ConvShape s_;
   const float *x_, *w_;
   const OutputGradient& output_;
   float *dx_, *dw_;
-  WinogradShape a_;  // lc: channels of a chunk
-  std::int64_t work_, lc_;
-  bool by_channels_;
-  std::int64_t size_;  // floats of a chunk's weights, all points
-  std::int64_t chunks_, pieces_;
-  std::int64_t images_;               // in a block
-  std::int64_t z_size_, block_size_;  // floats of a block's z; with a chunk's inputs
+  WinogradShape a_;
+  std::int64_t work_;
+  int threads_;
+  bool by_channels_, in_waves_;
+  bool fewer_;  // channels of a chunk where chunks are the tasks
+  std::int64_t pieces_;
+  std::int64_t images_;  // in a block
+  std::int64_t z_size_;  // floats of a block's z
 };
 
 }  // namespace

@@ -13,10 +13,14 @@ namespace {
 constexpr std::int64_t kForwardBlock = 96 * 1024;
 // A statistic is taken of as many images as have this many outputs of a channel.
 constexpr std::int64_t kMinStatisticsOutputs = 384;
+// From so many threads on they share the transformed weights, and blocks are small enough for each
+// to have several.
+constexpr int kManyThreads = 5;
+constexpr std::int64_t kBlocksOfThread = 4;
 // With fewer tiles, tasks are chunks of this many output channels: there is more to transform in
 // the weights than in the images.
 constexpr std::int64_t kFewTiles = 48;
-constexpr std::int64_t kOutputsOfTask = 32;
+constexpr std::int64_t kOutputsOfTask = 32, kFewOutputsOfTask = 16;
 
 // Floats of n images (h, rows of `row` floats) before the last input row of tile t: what a thread
 // that goes from tile to tile reads, if rows of tiles are taken to be read evenly.
@@ -52,6 +56,7 @@ class Forward {
     image_tiles_ = a_.tiles_h * a_.tiles_w;
     tiles_ = s.n * image_tiles_;
     work_ = vector_products(a_);
+    threads_ = threads_for(kLargest, work_);
   }
 
   void run(const float* w, const BatchStatistics* statistics) const {
@@ -85,14 +90,16 @@ class Forward {
     const float* shared = nullptr;
     if (keeps(weights)) {
       shared = s_.kept->get(KeptWeights::kTransformed, weights, transform);
-    } else if (weights > kOwnWeights) {
+    } else if (weights > kOwnWeights || threads_ >= kManyThreads) {
       float* u = scratch.take(weights);
       transform(u);
       shared = u;
     }
     const std::int64_t images =
         statistics ? std::min(ceil_div(kMinStatisticsOutputs, s_.oh * s_.ow), s_.n) : s_.n;
-    const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
+    std::int64_t block = tiles_of_block(a_, images * image_tiles_);
+    if (threads_ >= kManyThreads)
+      block = std::min(block, round_up(ceil_div(tiles_, kBlocksOfThread * threads_), 4));
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
     const auto prepare = [&](Scratch& own) {
@@ -121,7 +128,10 @@ class Forward {
 
   void run_by_channels(const float* w) const {
     WinogradShape most = a_;
-    most.loc = std::min(a_.loc, round_up(kOutputsOfTask, kernels().lanes));
+    // What is kept of weights is cut alike for all threads.
+    const bool fine = threads_ >= kManyThreads && !s_.kept;
+    most.loc =
+        std::min(a_.loc, round_up(fine ? kFewOutputsOfTask : kOutputsOfTask, kernels().lanes));
     most.matrix = weights_stride(most.lc, most.loc);
     const std::int64_t tasks = ceil_div(a_.loc, most.loc), weights = weights_size(most);
     const auto part_of = [&](std::int64_t task) {
@@ -179,6 +189,7 @@ class Forward {
   std::uint8_t* indices_;
   WinogradShape a_;
   std::int64_t image_tiles_, tiles_, work_;
+  int threads_;
 };
 
 }  // namespace

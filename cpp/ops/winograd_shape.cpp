@@ -54,6 +54,7 @@ WinogradShape winograd_shape(const ConvShape& s, bool pooled, Scratch& scratch) 
   a.tile_columns = columns;
   a.lc = round_up(s.c, lanes);
   a.loc = round_up(s.oc, lanes);
+  a.first_o = 0, a.last_o = a.loc;
   a.matrix = weights_stride(a.lc, a.loc);
   return a;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from .peers import PEERS, modules, present
 from .processes import memory_cases, startup_cases
 from .profile import accounts
 from .roofline import save_roofline
-from .scaling import scaling_cases
+from .scaling import scaling_cases, simulated
+from .schedule import records, save_schedule, save_trace
 from .shapes import GRAPHS, MODELS, layer_shapes
 from .style import new_figure
-from .train import train_cases
+from .train import compiled, train_cases
 
 
 def _kernels(arguments: argparse.Namespace) -> Iterable[Case]:
@@ -125,6 +127,13 @@ COMMANDS: Mapping[str, Command] = {
         batch_sizes=(16, 32, 64, 128),
         graphs=True,
     ),
+    "trace": Command(
+        "Schedule of a training step",
+        "which thread does which task when, in one training step: a file of Chrome's trace format, "
+        "which https://ui.perfetto.dev opens, and a picture",
+        None,
+        graphs=True,
+    ),
     "memory": Command(
         "Peak memory of training",
         "peak resident set of a process that trains the MNIST model on random images",
@@ -156,7 +165,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     here = machine(modules(arguments.contenders))
     if not arguments.json:
         print("\n".join(here.lines()), end="\n\n", flush=True)
-    if command.cases is None:
+    if arguments.command == "trace":
+        _trace(command, arguments, here)
+    elif getattr(arguments, "simulate", None):
+        _simulate(arguments)
+    elif command.cases is None:
         _profile(command, arguments, here)
     else:
         results = measure_all(command.cases(arguments), Pace(arguments.rounds))
@@ -204,6 +217,40 @@ def _profile(command: Command, arguments: argparse.Namespace, here: Machine) -> 
         chart.save_profile(made, arguments.chart, title=_title(command, arguments), note=note)
 
 
+def _trace(command: Command, arguments: argparse.Namespace, here: Machine) -> None:
+    """Record a step of each model, the shortest of several, and save it."""
+    for name in arguments.models:
+        made = records(compiled(name), arguments.batch_size, arguments.rounds, one_thread=False)
+        record = min(made, key=lambda each: each.seconds)
+        title = f"{_title(command, arguments)}: {name}"
+        trace = save_trace(record, f"{name}-{arguments.batch_size}.trace.json")
+        print(f"{name}: {len(record.tasks)} tasks in {1e3 * record.seconds:.2f} ms, in {trace}")
+        if arguments.chart is not None:
+            chart_of = arguments.chart.with_stem(f"{arguments.chart.stem}-{name}")
+            print(save_schedule(record, chart_of, title=title, note="\n".join(here.lines())))
+
+
+def _simulate(arguments: argparse.Namespace) -> None:
+    """Print bounds on the speed-up."""
+    rows = [
+        (name, batch_size, bounds)
+        for name in arguments.models
+        for batch_size in arguments.batch_size
+        for bounds in [simulated(name, batch_size, arguments.simulate, arguments.rounds)]
+    ]
+    if arguments.json:
+        keys = ("model", "batch_size", "speed_up")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
+        return
+    print(
+        "| model | batch | " + " | ".join(f"{count} threads" for count in arguments.simulate) + " |"
+    )
+    print("| --- | --- |" + " --- |" * len(arguments.simulate))
+    for name, batch_size, bounds in rows:
+        cells = [f"{bound:.2f} ({bound / count:.0%})" for count, bound in bounds.items()]
+        print(f"| {name} | {batch_size} | " + " | ".join(cells) + " |")
+
+
 def _title(command: Command, arguments: argparse.Namespace) -> str:
     """The chart's title; where there is one batch size, with it."""
     one = len(command.batch_sizes) == 1
@@ -220,6 +267,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         about = f"Measure {command.about}."
         _add_options(commands.add_parser(name, help=command.about, description=about), command)
+    commands.choices["scaling"].add_argument(
+        "--simulate",
+        type=_counts,
+        metavar="T,T,...",
+        help="instead, the most that so many threads could gain on the native part of a step, such "
+        "as 2,4,6,8,12,16,32,64: the tasks are measured one by one, nobody waits for memory",
+    )
     commands.choices["kernels"].add_argument(
         "--roofline",
         type=_picture,
@@ -288,6 +342,10 @@ def _picture(text: str) -> Path:
     if not path.absolute().parent.is_dir():
         raise argparse.ArgumentTypeError(f"there is no folder {path.absolute().parent}")
     return path
+
+
+def _counts(text: str) -> list[int]:
+    return [_positive(each) for each in text.split(",")]
 
 
 def _positive(text: str) -> int:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from ..layers.step_context import StepContext
 from ..models import Model
@@ -109,6 +109,13 @@ class Account:
         return sum(self.roofs.bound(part.work) for part in self.parts)
 
 
+class Watch(Protocol):
+    """Runs the steps of a plan."""
+
+    def run(self, key: Key, call: Callable[[StepContext], None], run: StepContext, /) -> None:
+        """A step, under its key."""
+
+
 @dataclass
 class _Clock:
     """A profile function that adds up the seconds in native functions, step after step.
@@ -176,7 +183,7 @@ def account(name: str, model: Model, batch_size: int, pace: Pace) -> Account:
             tops.append(roofs(working_set))
             _settle(step, pace.settle_seconds)
             whole += [_seconds(step) for _ in range(count)]
-            with _labelled(plan, bound, clock):
+            with labelled(plan, bound, clock):
                 watched += [_seconds(partial(clock.watch, step)) for _ in range(count)]
     finally:
         if collecting:
@@ -244,8 +251,8 @@ def _keys(plan: Plan, count: int) -> list[Key]:
 
 
 @contextmanager
-def _labelled(plan: Plan, bound: Bound, clock: _Clock) -> Iterator[None]:
-    """Let every step of the plan tell the clock who it is, each replaying its own calls."""
+def labelled(plan: Plan, bound: Bound, clock: Watch) -> Iterator[None]:
+    """Let a watch run every step of the plan under its key, each replaying its own calls."""
     former = list(bound.steps)
     alone = [BoundSteps([run], steps.capturable) for steps in former for run in steps.runs]
     pairs = zip(_keys(plan, len(alone)), alone, strict=True)
