@@ -89,9 +89,11 @@ class Backward {
   }
 
  private:
-  // Whether three threads or more would not all have work to the end of so many equal tasks.
+  // Whether many threads would not all have work to the end of so many equal tasks. What is
+  // transformed for several tasks costs a tenth of the time, so it has to be a quarter that they
+  // wait.
   bool is_uneven(std::int64_t tasks) const {
-    return threads_ > 2 && ceil_div(tasks, threads_) * threads_ > tasks;
+    return threads_ >= kManyThreads && ceil_div(tasks, threads_) * threads_ > tasks;
   }
 
   std::int64_t pieces_of_batch(std::int64_t image_tiles) const {
@@ -176,10 +178,10 @@ class Backward {
     float* z = scratch.take(pieces_ * wave, z_size_);
     const Chunks of_dw = chunks_of_tasks(pieces_), of_dx = chunks_of_tasks(pieces_ * wave);
     const std::int64_t weights = of_dw.count * of_dw.size;
-    // Where chunks are too few, some of the output channels are a task.
+    // Where there are fewer chunks than threads, some of the output channels are a task, which then
+    // transforms the inputs once more.
     const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
-    const std::int64_t cuts =
-        std::min(ceil_div(kTasksOfThread * threads_, pieces_ * of_dw.count), panels);
+    const std::int64_t cuts = std::min(ceil_div(threads_, pieces_ * of_dw.count), panels);
     float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
     float* u = dx_ ? scratch.take(of_dx.count, of_dx.size) : nullptr;
     if (dx_)

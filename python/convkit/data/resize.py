@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..core.parameters import Array
-from ..ops.transform_images import Resample, transform_images
+from ..ops._image_steps import Resample
+from ..ops.transform_images import transform_images
 from .arguments import choice
 
 
