@@ -18,8 +18,12 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 @contextmanager
@@ -167,6 +171,24 @@ def multiply_add_peak(rounds: int) -> float:
     if not 0 <= rounds < 2**63:
         raise ValueError(f"rounds must be an integer of at least 0, received {rounds!r}")
     return _core.multiply_add_peak(rounds)
+
+
+def start_trace(one_thread: bool = False) -> None:
+    """Records from now on which thread does which task when, of all operations of the process.
+
+    With ``one_thread`` the calling one does all tasks, which are cut for as many as ever.
+    """
+    _core.start_trace(one_thread)
+
+
+def trace_step(number: int) -> None:
+    """Says which step of something the tasks that come belong to."""
+    _core.trace_step(number)
+
+
+def stop_trace() -> npt.NDArray[np.int64]:
+    """Ends the record and returns it: int64 (n, 6), as ``cpp/ops/trace.h`` has the columns."""
+    return _core.stop_trace()
 
 
 def show_config() -> None:

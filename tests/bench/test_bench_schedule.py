@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convkit import _core, ops, runtime
+from convkit import ops, runtime
 from convkit.bench.__main__ import main
 from convkit.bench.schedule import Loop, Record, loops, records, save_schedule, speed_ups
 from convkit.bench.train import compiled
@@ -37,9 +37,9 @@ def test_every_task_is_recorded_once(restore_threads: None) -> None:
     runtime.set_num_threads(3)
     x, w = np.ones((16, 24, 24, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
     for one_thread in (False, True):
-        _core.start_trace(one_thread)
+        runtime.start_trace(one_thread)
         ops.conv2d_forward(x, w, padding="same")
-        rows = _core.stop_trace()
+        rows = runtime.stop_trace()
         whole = rows[rows[:, 2] == -2]
         assert len(whole) >= 1
         assert (rows[:, 5] >= rows[:, 4]).all()
@@ -52,7 +52,7 @@ def test_every_task_is_recorded_once(restore_threads: None) -> None:
             assert (tasks[:, 4] >= begin).all()
             assert (tasks[:, 5] <= end).all()
     with pytest.raises(ValueError, match="no trace"):
-        _core.stop_trace()
+        runtime.stop_trace()
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import _core, runtime
+from .. import runtime
 from ..core.files import write_atomically
 from ..layers.step_context import StepContext
 from ..models import Model
@@ -118,9 +118,9 @@ class _Steps:
     def run(self, key: Key, call: Callable[[StepContext], None], context: StepContext) -> None:
         if key not in self.keys:
             self.keys.append(key)
-        _core.trace_step(self.keys.index(key))
+        runtime.trace_step(self.keys.index(key))
         call(context)
-        _core.trace_step(0)
+        runtime.trace_step(0)
 
 
 def records(model: Model, batch_size: int, count: int, one_thread: bool) -> list[Record]:
@@ -144,11 +144,11 @@ def records(model: Model, batch_size: int, count: int, one_thread: bool) -> list
 
 
 def _record(step: Callable[[], object], steps: _Steps, one_thread: bool) -> Record:
-    _core.start_trace(one_thread)
+    runtime.start_trace(one_thread)
     try:
         step()
     finally:
-        rows = _core.stop_trace().tolist()
+        rows = runtime.stop_trace().tolist()
     ordered = sorted((row for row in rows if row[2] == _WHOLE), key=lambda row: row[4])
     place = {row[1]: i for i, row in enumerate(ordered)}
     tasks = [
