@@ -10,6 +10,7 @@ from .. import storage
 from ..core.config import flag
 from ..core.custom import custom_object_scope
 from . import files
+from .copying import copy_of
 from .model import Model
 from .sequential import Sequential
 from .structure import CLASSES
@@ -40,8 +41,8 @@ def clone_model(model: Model) -> Model:
     """
     if not isinstance(model, Model):
         raise TypeError(f"clone_model takes a model, received {model!r}")
-    with custom_object_scope(_own_classes(model)):
-        return type(model).from_config(model.get_config())
+    copy: Model = copy_of(model)
+    return copy
 
 
 def save_model(model: Model, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
@@ -122,17 +123,6 @@ def load_model(
             model = _new(document)
             storage.restore(model, document, arrays, compile)
             return model
-
-
-def _own_classes(model: Model) -> dict[str, type[Any]]:
-    """The user's own classes of layers, by their names."""
-    found: dict[str, type[Any]] = {}
-    for layer in model.layers:
-        if isinstance(layer, Model):
-            found.update(_own_classes(layer))
-        elif layer.is_composite:
-            found[type(layer).__name__] = type(layer)
-    return found
 
 
 def _new(document: Any) -> Model:

@@ -20,6 +20,7 @@ from ..training.objective import Objective
 from ..training.trainer import Trainer
 from . import files
 from .calling import compute
+from .copying import Serves
 from .description import Described
 from .structure import (
     check_config,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Model(Described, Subclassable, Trainer):
+class Model(Described, Serves, Subclassable, Trainer):
     """The layers between some inputs and outputs, which need not be a chain.
 
     Args:
