@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -327,3 +329,26 @@ def test_signatures_are_those_of_the_constructors() -> None:
         takes_none = kind.__init__ is object.__init__  # type: ignore[misc]
         own = [] if takes_none else list(inspect.signature(kind.__init__).parameters)[1:]  # type: ignore[misc]
         assert list(inspect.signature(kind).parameters) == own, kind
+
+
+def test_an_argument_of_a_decorated_constructor_is_checked_when_it_is_set() -> None:
+    def logged(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def call(*arguments: Any, **options: Any) -> None:
+            function(*arguments, **options)
+
+        return call
+
+    class Own(Configurable):
+        @logged
+        def __init__(self, share: float, *, other: int = 0) -> None:
+            if share > 1.0:
+                raise ValueError("too much")
+            self.share, self.other = share, other
+
+    own = Own(0.5, other=2)
+    assert own.get_config() == {"share": 0.5, "other": 2}
+    with pytest.raises(ValueError, match="too much"):
+        own.share = 2.0
+    own.share = 0.25
+    assert own.share == 0.25

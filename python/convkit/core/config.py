@@ -20,7 +20,7 @@ import inspect
 import math
 import operator
 from abc import ABCMeta
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -40,7 +40,7 @@ class _Constructed(ABCMeta):
     ) -> None:
         super().__init__(name, bases, namespace, **options)
         # All names that can be arguments, and some more: other attributes are set without ado.
-        own = inspect.signature(namespace["__init__"]).parameters if "__init__" in namespace else ()
+        own = _argument_variables(namespace["__init__"]) if "__init__" in namespace else ()
         known = (base._guarded for base in bases if isinstance(base, _Constructed))
         cls._guarded = frozenset(own).union(namespace.get("_unsettable", ()), *known)
 
@@ -57,6 +57,18 @@ class _Constructed(ABCMeta):
                 return inspect.Signature()
             whole = inspect.signature(cls.__init__)
             return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
+def _argument_variables(function: Callable[..., Any]) -> Iterable[str]:
+    """The names of a function's arguments, by position or keyword, without its whole signature.
+
+    Every class of convkit asks, and making a signature takes as long as making the class.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:  # it is no function of Python's
+        return inspect.signature(function).parameters
+    names: tuple[str, ...] = code.co_varnames
+    return names[: code.co_argcount + code.co_kwonlyargcount]
 
 
 class Configurable(metaclass=_Constructed):
