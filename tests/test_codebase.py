@@ -54,7 +54,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"core", "ops", *_PARTS},
     "data": {"core", "datasets", "ops"},
     "datasets": {"core"},
-    "preprocessing": {"data"},
+    "preprocessing": {"core", "data"},
     "plots": {"models", "layers"},
     "sklearn": {"callbacks", "core", "models", "runtime", *_PARTS},
 }

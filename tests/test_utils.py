@@ -111,9 +111,25 @@ def test_import_is_light() -> None:
         *("asyncio", "concurrent", "csv", "dataclasses", "importlib.util", "ipaddress", "json"),
         *("logging", "multiprocessing", "pathlib", "random", "shutil", "socket", "subprocess"),
         *("tempfile", "unittest", "urllib", "zipfile"),
-        *("convkit.bench", "convkit.datasets", "convkit.interop", "convkit.onnx"),
-        *("convkit.plots", "convkit.reference", "convkit.sklearn"),
+        *("convkit.absent", "convkit.bench", "convkit.data", "convkit.datasets"),
+        *("convkit.diagram", "convkit.interop", "convkit.onnx", "convkit.plots"),
+        *("convkit.reference", "convkit.sklearn", "convkit.utils", "convkit.zoo"),
         *("convkit.storage.document", "convkit.storage.file", "convkit.storage.registry"),
+        *("html",),
+    }
+    # Of the packages whose names are imported when they are asked for, what every model needs, and
+    # the plan's fusions.
+    needed = {
+        "callbacks": {"backup_and_restore", "base", "history"},
+        "layers": {
+            *("activation", "attributes", "base", "batchnorm", "calling", "checks", "composite"),
+            *("concatenate", "conv2d", "conv2d_batchnorm", "conv2d_max_pool2d", "dense"),
+            *("dropout", "epilogue", "flatten", "global_pool2d", "graph", "image_layer", "input"),
+            *("merge", "naming", "pool2d", "reshape", "step_context", "structure", "view_layer"),
+        },
+        "losses": {"crossentropy", "loss", "targets"},
+        "metrics": {"accuracy", "means", "metric", "names"},
+        "optimizers": {"arguments", "clipping", "optimizer", "rate", "schedules"},
     }
     code = (
         "import sys, threading, numpy\n"
@@ -126,6 +142,9 @@ def test_import_is_light() -> None:
     assert threads == "0"
     assert "convkit.models" in modules
     assert heavy.isdisjoint(modules), sorted(heavy.intersection(modules))
+    for package, few in needed.items():
+        prefix = f"convkit.{package}."
+        assert {name.removeprefix(prefix) for name in modules if name.startswith(prefix)} <= few
 
 
 def test_public_names_are_there() -> None:

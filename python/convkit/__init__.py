@@ -6,8 +6,7 @@
     >>> (x_train, y_train), (x_test, y_test) = convkit.datasets.mnist.load_data()
     >>> model.fit(x_train[..., None] / 255.0, y_train, epochs=5, validation_split=0.3)
 
-`compat`, `data`, `datasets`, `plots`, `preprocessing`, `interop`, `onnx`, `sklearn`, `bench` and
-`reference` are imported when they are first used.
+What not every program uses is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -33,10 +32,8 @@ from . import (
     ops,
     optimizers,
     regularizers,
-    saving,
-    utils,
-    zoo,
 )
+from .core import lazy
 from .layers import Input
 from .models import Model, Sequential, files
 
@@ -51,21 +48,11 @@ if TYPE_CHECKING:
         plots,
         preprocessing,
         reference,
+        saving,
         sklearn,
+        utils,
+        zoo,
     )
-
-_LAZY = (
-    "bench",
-    "compat",
-    "data",
-    "datasets",
-    "interop",
-    "onnx",
-    "plots",
-    "preprocessing",
-    "reference",
-    "sklearn",
-)
 
 files.register(lambda: import_module(f"{__name__}.interop.keras_files"))
 del files
@@ -101,13 +88,9 @@ __all__ = [
     "zoo",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return import_module(f"{__name__}.{name}")
-    from .absent import missing  # here: only for an error
-
-    missing(__name__, name)
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+    # What is not imported above is a module.
+    __getattr__, __dir__ = lazy.attach(__name__, [*__all__, "__version__"], submodules=__all__)
 
 
 class _Absent:
@@ -123,7 +106,3 @@ class _Absent:
 
 
 sys.meta_path.append(_Absent)
-
-
-def __dir__() -> list[str]:
-    return [*__all__, "__version__"]

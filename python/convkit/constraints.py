@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import ops
+from .core import lazy
 from .core.changes import Capturable
 from .core.config import (
     Configurable,
@@ -42,18 +43,8 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return __all__
-
-
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__)
 
 
 class Constraint(Capturable, Configurable):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import storage
+from .core import lazy
 from .core.config import Configurable, serialize
 from .core.custom import custom_object_scope, get_custom_objects, register_keras_serializable
 from .models import load_model, save_model
@@ -28,18 +29,8 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return __all__
-
-
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__)
 
 
 def deserialize_keras_object(config: Any, custom_objects: Any = None) -> Any:

@@ -6,15 +6,13 @@ What reads images needs Pillow: `pip install "convkit[images]"`.
 from __future__ import annotations
 
 import operator
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .core import random
+from .core import lazy, random
 from .core.parameters import Array
-from .diagram import model_to_dot, plot_model
 from .layers import naming
 from .ops._gate import as_array
 
@@ -23,22 +21,8 @@ if TYPE_CHECKING:
     from .data.downloads import get_file
     from .data.folders import image_dataset_from_directory
     from .data.images import array_to_img, img_to_array, load_img, save_img
-    from .data.py_dataset import PyDataset
-    from .data.py_dataset import PyDataset as Sequence
-
-# Imported when first used, because not every program reads files.
-_MODULES = {
-    "PyDataset": "py_dataset",
-    "Sequence": "py_dataset",
-    "array_to_img": "images",
-    "get_file": "downloads",
-    "image_dataset_from_directory": "folders",
-    "img_to_array": "images",
-    "load_img": "images",
-    "normalize": "arrays",
-    "save_img": "images",
-    "split_dataset": "arrays",
-}
+    from .data.py_dataset import PyDataset, Sequence
+    from .diagram import model_to_dot, plot_model
 
 __all__ = [
     "PyDataset",
@@ -59,20 +43,17 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return __all__
-
+_OWNERS = {
+    "data.arrays": ("normalize", "split_dataset"),
+    "data.downloads": ("get_file",),
+    "data.folders": ("image_dataset_from_directory",),
+    "data.images": ("array_to_img", "img_to_array", "load_img", "save_img"),
+    "data.py_dataset": ("PyDataset", "Sequence"),
+    "diagram": ("model_to_dot", "plot_model"),
+}
 
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name in _MODULES:
-            return getattr(import_module(f"convkit.data.{_MODULES[name]}"), name)
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)
 
 
 def set_random_seed(seed: int) -> None:

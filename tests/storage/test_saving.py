@@ -384,7 +384,7 @@ def test_the_seed_can_be_the_process_s_again(tmp_path: Path) -> None:
 _CLASS_NUMBERS = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy")
 _LOSSES = sorted(function.__name__ for function in losses.functions.CLASSES)
 _OF_NUMBERS = ("mean", "sum")  # which are no metrics of models
-_NAMES = [name for name in metrics.names._BY_NAME if name not in _OF_NUMBERS]
+_NAMES = [name for name in metrics.names._by_name() if name not in _OF_NUMBERS]
 _BY_CLASS_NUMBER = ("accuracy", "acc", *(n for n in _NAMES if n.startswith("sparse")))
 _BY_VALUE = ("accuracy", "acc", *(n for n in _NAMES if not n.startswith("sparse")))
 

@@ -6,21 +6,24 @@ a training that goes on from a file goes on with the patience, best value and lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .backup_and_restore import BackupAndRestore
-from .base import Callback, CallbackList, Logs
-from .csv_logger import CSVLogger
-from .early_stopping import EarlyStopping
-from .history import History
-from .lambda_callback import LambdaCallback
-from .learning_rate import LearningRateScheduler, ReduceLROnPlateau
-from .model_checkpoint import ModelCheckpoint
-from .monitor import direction
-from .progbar_logger import ProgbarLogger
-from .swap_ema_weights import SwapEMAWeights
-from .tensorboard import TensorBoard
-from .terminate_on_nan import TerminateOnNaN
+from ..core import lazy
+
+if TYPE_CHECKING:
+    from .backup_and_restore import BackupAndRestore
+    from .base import Callback, CallbackList, Logs
+    from .csv_logger import CSVLogger
+    from .early_stopping import EarlyStopping
+    from .history import History
+    from .lambda_callback import LambdaCallback
+    from .learning_rate import LearningRateScheduler, ReduceLROnPlateau
+    from .model_checkpoint import ModelCheckpoint
+    from .monitor import direction
+    from .progbar_logger import ProgbarLogger
+    from .swap_ema_weights import SwapEMAWeights
+    from .tensorboard import TensorBoard
+    from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
     "BackupAndRestore",
@@ -41,16 +44,21 @@ __all__ = [
     "direction",
 ]
 
-
-def __dir__() -> list[str]:
-    return __all__
-
+_OWNERS = {
+    "backup_and_restore": ("BackupAndRestore",),
+    "base": ("Callback", "CallbackList", "Logs"),
+    "csv_logger": ("CSVLogger",),
+    "early_stopping": ("EarlyStopping",),
+    "history": ("History",),
+    "lambda_callback": ("LambdaCallback",),
+    "learning_rate": ("LearningRateScheduler", "ReduceLROnPlateau"),
+    "model_checkpoint": ("ModelCheckpoint",),
+    "monitor": ("direction",),
+    "progbar_logger": ("ProgbarLogger",),
+    "swap_ema_weights": ("SwapEMAWeights",),
+    "tensorboard": ("TensorBoard",),
+    "terminate_on_nan": ("TerminateOnNaN",),
+}
 
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)

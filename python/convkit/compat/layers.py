@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import layers
+from ..core import lazy
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
 from ..layers.graph import Tensor as InputTensor
@@ -70,13 +71,7 @@ __all__ = [
     "merge",
 ]
 # All classes of convkit's layers, adapted, by their names there.
-LAZY = tuple(
-    name
-    for name, kind in vars(layers).items()
-    if isinstance(kind, type)
-    and issubclass(kind, layers.Layer)
-    and name not in ("Layer", "InputLayer")
-)
+LAZY = tuple(name for name in lazy.classes(layers, layers.Layer) if name != "InputLayer")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .. import losses
+from ..core import lazy
 from .adapted import extended
 from .tensor import as_result
 
-_CLASSES = {
-    name: kind
-    for name, kind in vars(losses).items()
-    if isinstance(kind, type) and issubclass(kind, losses.Loss) and kind is not losses.Loss
-}
+_CLASSES = lazy.classes(losses, losses.Loss)
 _FUNCTIONS = {
     "KLD": "kl_divergence",
     "MAE": "mean_absolute_error",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
+from ..core import lazy
 from .adapted import extended
 from .tensor import as_result, as_tensor
 
@@ -18,11 +19,7 @@ __all__ = [
     "top_k_categorical_accuracy",
 ]
 
-_CLASSES = {
-    name: kind
-    for name, kind in vars(metrics).items()
-    if isinstance(kind, type) and issubclass(kind, metrics.Metric) and kind is not metrics.Metric
-}
+_CLASSES = lazy.classes(metrics, metrics.Metric)
 LAZY = tuple(_CLASSES)
 
 

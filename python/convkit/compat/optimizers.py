@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from .. import optimizers
+from ..core import lazy
 from ..optimizers import Optimizer, schedules
 from ..optimizers.rate import LearningRate
 from . import notes
@@ -14,11 +15,7 @@ from .adapted import extended, rename
 _RENAMED = {"lr": "learning_rate", "beta1": "beta_1", "beta2": "beta_2", "use_nesterov": "nesterov"}
 # Arguments of one machine with several devices, or of compilation, which change nothing here.
 _HARMLESS = ("jit_compile", "experimental_aggregate_gradients", "use_locking")
-_BASES = {
-    name: kind
-    for name, kind in vars(optimizers).items()
-    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
-}
+_BASES = lazy.classes(optimizers, Optimizer)
 _OF_TF1 = {
     "AdamOptimizer": "Adam",
     "AdadeltaOptimizer": "Adadelta",

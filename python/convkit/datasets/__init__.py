@@ -14,24 +14,14 @@ and `CLASS_NAMES`, the names of the classes in label order::
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from ..core import lazy
 
+if TYPE_CHECKING:
     from . import cifar10, digits, fashion_mnist, mnist
 
 __all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
 
-
-def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
-        return import_module(f"{__name__}.{name}")
-    from convkit.absent import missing  # here: only for an error
-
-    missing(__name__, name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, submodules=__all__)

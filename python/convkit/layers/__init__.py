@@ -7,68 +7,67 @@ images are (N, H, W, C), vectors (N, C).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
-from .base import Layer
-from .batchnorm import BatchNormalization
-from .concatenate import Concatenate, concatenate
-from .conv2d import Conv2D
-from .conv2d_transpose import Conv2DTranspose
-from .cropping2d import Cropping2D
-from .dense import Dense
-from .depthwise_conv2d import DepthwiseConv2D
-from .dropout import Dropout, SpatialDropout2D
-from .flatten import Flatten
-from .gaussian_noise import GaussianDropout, GaussianNoise
-from .global_pool2d import GlobalAveragePooling2D, GlobalMaxPooling2D
-from .groupnorm import GroupNormalization
-from .identity import Identity
-from .input import Input, InputLayer
-from .layernorm import LayerNormalization
-from .merge import (
-    Add,
-    Average,
-    Maximum,
-    Minimum,
-    Multiply,
-    Subtract,
-    add,
-    average,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
-)
-from .mixing import CutMix, MixUp
-from .normalization import Normalization
-from .permute import Permute
-from .pool2d import AveragePooling2D, MaxPooling2D
-from .prelu import PReLU
-from .random_affine import (
-    RandomFlip,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
-from .random_color import RandomBrightness, RandomContrast, RandomInvert
-from .random_erasing import RandomErasing
-from .rescaling import Rescaling
-from .reshape import Reshape
-from .resizing import CenterCrop, RandomCrop, Resizing
-from .separable_conv2d import SeparableConv2D
-from .upsampling2d import UpSampling2D
-from .zero_padding2d import ZeroPadding2D
+from ..core import lazy
+from .concatenate import Concatenate, concatenate  # here, for its module has a function's name
 
-# Keras's second names.
-AvgPool2D = AveragePooling2D
-Convolution2D = Conv2D
-Convolution2DTranspose = Conv2DTranspose
-GlobalAvgPool2D = GlobalAveragePooling2D
-GlobalMaxPool2D = GlobalMaxPooling2D
-MaxPool2D = MaxPooling2D
-SeparableConvolution2D = SeparableConv2D
+if TYPE_CHECKING:
+    from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+    from .base import Layer
+    from .batchnorm import BatchNormalization
+    from .conv2d import Conv2D, Convolution2D
+    from .conv2d_transpose import Conv2DTranspose, Convolution2DTranspose
+    from .cropping2d import Cropping2D
+    from .dense import Dense
+    from .depthwise_conv2d import DepthwiseConv2D
+    from .dropout import Dropout, SpatialDropout2D
+    from .flatten import Flatten
+    from .gaussian_noise import GaussianDropout, GaussianNoise
+    from .global_pool2d import (
+        GlobalAveragePooling2D,
+        GlobalAvgPool2D,
+        GlobalMaxPool2D,
+        GlobalMaxPooling2D,
+    )
+    from .groupnorm import GroupNormalization
+    from .identity import Identity
+    from .input import Input, InputLayer
+    from .layernorm import LayerNormalization
+    from .merge import (
+        Add,
+        Average,
+        Maximum,
+        Minimum,
+        Multiply,
+        Subtract,
+        add,
+        average,
+        maximum,
+        minimum,
+        multiply,
+        subtract,
+    )
+    from .mixing import CutMix, MixUp
+    from .normalization import Normalization
+    from .permute import Permute
+    from .pool2d import AveragePooling2D, AvgPool2D, MaxPool2D, MaxPooling2D
+    from .prelu import PReLU
+    from .random_affine import (
+        RandomFlip,
+        RandomRotation,
+        RandomShear,
+        RandomTranslation,
+        RandomZoom,
+    )
+    from .random_color import RandomBrightness, RandomContrast, RandomInvert
+    from .random_erasing import RandomErasing
+    from .rescaling import Rescaling
+    from .reshape import Reshape
+    from .resizing import CenterCrop, RandomCrop, Resizing
+    from .separable_conv2d import SeparableConv2D, SeparableConvolution2D
+    from .upsampling2d import UpSampling2D
+    from .zero_padding2d import ZeroPadding2D
 
 __all__ = [
     "ELU",
@@ -142,16 +141,63 @@ __all__ = [
     "subtract",
 ]
 
-
-def __dir__() -> list[str]:
-    return __all__
-
+_OWNERS = {
+    "activation": ("Activation", "ELU", "LeakyReLU", "ReLU", "Softmax"),
+    "base": ("Layer",),
+    "batchnorm": ("BatchNormalization",),
+    "conv2d": ("Conv2D", "Convolution2D"),
+    "conv2d_transpose": ("Conv2DTranspose", "Convolution2DTranspose"),
+    "cropping2d": ("Cropping2D",),
+    "dense": ("Dense",),
+    "depthwise_conv2d": ("DepthwiseConv2D",),
+    "dropout": ("Dropout", "SpatialDropout2D"),
+    "flatten": ("Flatten",),
+    "gaussian_noise": ("GaussianDropout", "GaussianNoise"),
+    "global_pool2d": (
+        "GlobalAveragePooling2D",
+        "GlobalAvgPool2D",
+        "GlobalMaxPool2D",
+        "GlobalMaxPooling2D",
+    ),
+    "groupnorm": ("GroupNormalization",),
+    "identity": ("Identity",),
+    "input": ("Input", "InputLayer"),
+    "layernorm": ("LayerNormalization",),
+    "merge": (
+        "Add",
+        "Average",
+        "Maximum",
+        "Minimum",
+        "Multiply",
+        "Subtract",
+        "add",
+        "average",
+        "maximum",
+        "minimum",
+        "multiply",
+        "subtract",
+    ),
+    "mixing": ("CutMix", "MixUp"),
+    "normalization": ("Normalization",),
+    "permute": ("Permute",),
+    "pool2d": ("AveragePooling2D", "AvgPool2D", "MaxPool2D", "MaxPooling2D"),
+    "prelu": ("PReLU",),
+    "random_affine": (
+        "RandomFlip",
+        "RandomRotation",
+        "RandomShear",
+        "RandomTranslation",
+        "RandomZoom",
+    ),
+    "random_color": ("RandomBrightness", "RandomContrast", "RandomInvert"),
+    "random_erasing": ("RandomErasing",),
+    "rescaling": ("Rescaling",),
+    "reshape": ("Reshape",),
+    "resizing": ("CenterCrop", "RandomCrop", "Resizing"),
+    "separable_conv2d": ("SeparableConv2D", "SeparableConvolution2D"),
+    "upsampling2d": ("UpSampling2D",),
+    "zero_padding2d": ("ZeroPadding2D",),
+}
 
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)

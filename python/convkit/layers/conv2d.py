@@ -240,3 +240,6 @@ class Conv2D(BaseConv2D):
             for direction in directions
         ]
         return f"{self.operation} {'/'.join(dict.fromkeys(names))}"
+
+
+Convolution2D = Conv2D  # Keras's second name

@@ -187,3 +187,6 @@ class Conv2DTranspose(BaseConv2D):
             ops.conv2d_backward_weights(dy, x, dw.shape, out=dw, **geometry)
         if dx is not None:
             ops.conv2d_forward(dy, self.kernel.array, out=dx, **geometry)
+
+
+Convolution2DTranspose = Conv2DTranspose  # Keras's second name

@@ -103,6 +103,11 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
             ops.global_max_pool2d_backward(_rows(dy), saved[0], x.shape, out=dx)
 
 
+# Keras's second names.
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool2D = GlobalMaxPooling2D
+
+
 def _rows(array: Array) -> Array:
     """(N, C) or (N, 1, 1, C) as the ops take it, (N, C), in the same memory."""
     return array.reshape(array.shape[0], array.shape[-1])

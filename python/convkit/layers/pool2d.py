@@ -144,3 +144,8 @@ class AveragePooling2D(_Pooling2D):
                 padding=self.padding,
                 out=dx,
             )
+
+
+# Keras's second names.
+AvgPool2D = AveragePooling2D
+MaxPool2D = MaxPooling2D

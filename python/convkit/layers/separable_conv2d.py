@@ -151,3 +151,6 @@ class SeparableConv2D(BaseConv2D):
             depthwise.use_parameters(self.depthwise_kernel)
             pointwise.use_parameters(self.pointwise_kernel, self.bias)
         return (depthwise, pointwise, *super().stages()[1:])
+
+
+SeparableConvolution2D = SeparableConv2D  # Keras's second name

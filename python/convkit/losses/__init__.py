@@ -5,54 +5,57 @@ By name, as a function of arrays, or as an object with arguments; `Loss` says ho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .crossentropy import (
-    BinaryCrossentropy,
-    BinaryFocalCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalFocalCrossentropy,
-    SparseCategoricalCrossentropy,
-)
-from .functions import (
-    binary_crossentropy,
-    binary_focal_crossentropy,
-    categorical_crossentropy,
-    categorical_focal_crossentropy,
-    categorical_generalized_cross_entropy,
-    categorical_hinge,
-    cosine_similarity,
-    dice,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
-    tversky,
-)
-from .loss import Loss
-from .margins import CategoricalHinge, Hinge, SquaredHinge
-from .names import for_training as for_training
-from .names import get
-from .overlap import CategoricalGeneralizedCrossEntropy, Dice, Tversky
-from .regression import (
-    CosineSimilarity,
-    Huber,
-    KLDivergence,
-    LogCosh,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    Poisson,
-)
-from .targets import check_labels as check_labels
+from ..core import lazy
+
+if TYPE_CHECKING:
+    from .crossentropy import (
+        BinaryCrossentropy,
+        BinaryFocalCrossentropy,
+        CategoricalCrossentropy,
+        CategoricalFocalCrossentropy,
+        SparseCategoricalCrossentropy,
+    )
+    from .functions import (
+        binary_crossentropy,
+        binary_focal_crossentropy,
+        categorical_crossentropy,
+        categorical_focal_crossentropy,
+        categorical_generalized_cross_entropy,
+        categorical_hinge,
+        cosine_similarity,
+        dice,
+        hinge,
+        huber,
+        kl_divergence,
+        log_cosh,
+        mean_absolute_error,
+        mean_absolute_percentage_error,
+        mean_squared_error,
+        mean_squared_logarithmic_error,
+        poisson,
+        sparse_categorical_crossentropy,
+        squared_hinge,
+        tversky,
+    )
+    from .loss import Loss
+    from .margins import CategoricalHinge, Hinge, SquaredHinge
+    from .names import for_training as for_training
+    from .names import get
+    from .overlap import CategoricalGeneralizedCrossEntropy, Dice, Tversky
+    from .regression import (
+        CosineSimilarity,
+        Huber,
+        KLDivergence,
+        LogCosh,
+        MeanAbsoluteError,
+        MeanAbsolutePercentageError,
+        MeanSquaredError,
+        MeanSquaredLogarithmicError,
+        Poisson,
+    )
+    from .targets import check_labels as check_labels
 
 __all__ = [
     "BinaryCrossentropy",
@@ -99,16 +102,53 @@ __all__ = [
     "tversky",
 ]
 
-
-def __dir__() -> list[str]:
-    return __all__
-
+_OWNERS = {
+    "crossentropy": (
+        "BinaryCrossentropy",
+        "BinaryFocalCrossentropy",
+        "CategoricalCrossentropy",
+        "CategoricalFocalCrossentropy",
+        "SparseCategoricalCrossentropy",
+    ),
+    "functions": (
+        "binary_crossentropy",
+        "binary_focal_crossentropy",
+        "categorical_crossentropy",
+        "categorical_focal_crossentropy",
+        "categorical_generalized_cross_entropy",
+        "categorical_hinge",
+        "cosine_similarity",
+        "dice",
+        "hinge",
+        "huber",
+        "kl_divergence",
+        "log_cosh",
+        "mean_absolute_error",
+        "mean_absolute_percentage_error",
+        "mean_squared_error",
+        "mean_squared_logarithmic_error",
+        "poisson",
+        "sparse_categorical_crossentropy",
+        "squared_hinge",
+        "tversky",
+    ),
+    "loss": ("Loss",),
+    "margins": ("CategoricalHinge", "Hinge", "SquaredHinge"),
+    "names": ("for_training", "get"),
+    "overlap": ("CategoricalGeneralizedCrossEntropy", "Dice", "Tversky"),
+    "regression": (
+        "CosineSimilarity",
+        "Huber",
+        "KLDivergence",
+        "LogCosh",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "MeanSquaredError",
+        "MeanSquaredLogarithmicError",
+        "Poisson",
+    ),
+    "targets": ("check_labels",),
+}
 
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)

@@ -4,40 +4,68 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 from .. import losses
 from ..core.config import same_name, unknown
-from . import accuracy, at_constraint, auc, confusion, f_score, iou, means, of_losses, regression
+from . import accuracy, means
 from .metric import Metric
 
-_MODULES = (accuracy, at_constraint, auc, confusion, f_score, iou, means, of_losses, regression)
-# What cannot be made without arguments, or is not public.
-_OTHERS = {
-    *(iou.IoU, iou.MeanIoU, iou.OneHotIoU, iou.OneHotMeanIoU, means.MeanMetricWrapper),
-    *(at_constraint.PrecisionAtRecall, at_constraint.RecallAtPrecision),
-    *(at_constraint.SensitivityAtSpecificity, at_constraint.SpecificityAtSensitivity),
-    *(accuracy.AccuracyByShape, confusion.Confusion, Metric),
-}
-_ALIASES: dict[str, type[Metric]] = {
-    "bce": of_losses.BinaryCrossentropy,
-    "kld": of_losses.KLDivergence,
-    "log_cosh": of_losses.LogCoshError,
-    "logcosh": of_losses.LogCoshError,
-    "mae": of_losses.MeanAbsoluteError,
-    "mape": of_losses.MeanAbsolutePercentageError,
-    "mse": of_losses.MeanSquaredError,
-    "msle": of_losses.MeanSquaredLogarithmicError,
+_ALIASES = {
+    "bce": "binary_crossentropy",
+    "kld": "kl_divergence",
+    "log_cosh": "log_cosh_error",
+    "logcosh": "log_cosh_error",
+    "mae": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "mse": "mean_squared_error",
+    "msle": "mean_squared_logarithmic_error",
 }
 _ACCURACY = ("accuracy", "acc")
 
 
-def _known() -> dict[str, type[Metric]]:
-    kinds = [kind for module in _MODULES for kind in _own_classes(module) if kind not in _OTHERS]
+@cache
+def _by_name() -> dict[str, type[Metric]]:
+    """The metrics that can be made without arguments, by their names."""
+    # Here, because most programs ask for the accuracy alone.
+    from . import at_constraint, auc, confusion, f_score, iou, of_losses, regression
+
+    others = {
+        *(iou.IoU, iou.MeanIoU, iou.OneHotIoU, iou.OneHotMeanIoU, means.MeanMetricWrapper),
+        *(at_constraint.PrecisionAtRecall, at_constraint.RecallAtPrecision),
+        *(at_constraint.SensitivityAtSpecificity, at_constraint.SpecificityAtSensitivity),
+        *(accuracy.Accuracy, accuracy.AccuracyByShape),  # the first depends on the loss
+        *(confusion.Confusion, Metric),
+    }
+    modules = (accuracy, at_constraint, auc, confusion, f_score, iou, means, of_losses, regression)
+    kinds = [kind for module in modules for kind in _own_classes(module) if kind not in others]
     found = {_snake(kind.__name__): kind for kind in kinds}
-    del found["accuracy"]  # which depends on the loss
-    return {**found, **_ALIASES}
+    return {**found, **{alias: found[name] for alias, name in _ALIASES.items()}}
+
+
+@cache
+def _by_function() -> dict[Callable[..., Any], type[Metric]]:
+    """What becomes of a function of convkit's; others are wrapped."""
+    from . import of_losses, regression  # here, as above
+
+    found = {
+        vars(kind)["function"].__func__: kind
+        for kind in vars(of_losses).values()
+        if isinstance(kind, type) and isinstance(vars(kind).get("function"), staticmethod)
+    }
+    del found[losses.cosine_similarity]  # the metric has the other sign
+    return {
+        **found,
+        accuracy.binary_accuracy: accuracy.BinaryAccuracy,
+        accuracy.categorical_accuracy: accuracy.CategoricalAccuracy,
+        accuracy.sparse_categorical_accuracy: accuracy.SparseCategoricalAccuracy,
+        accuracy.top_k_categorical_accuracy: accuracy.TopKCategoricalAccuracy,
+        accuracy.sparse_top_k_categorical_accuracy: accuracy.SparseTopKCategoricalAccuracy,
+        regression.pearson_correlation: regression.PearsonCorrelation,
+        regression.concordance_correlation: regression.ConcordanceCorrelation,
+    }
 
 
 def _own_classes(module: ModuleType) -> list[type[Metric]]:
@@ -55,25 +83,6 @@ def _own_classes(module: ModuleType) -> list[type[Metric]]:
 def _snake(name: str) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.replace("KLD", "KlD"))
     return words.lower()
-
-
-_BY_NAME = _known()
-# What becomes of a function of convkit's; others are wrapped.
-_CLASSES: dict[Callable[..., Any], type[Metric]] = {
-    **{
-        vars(kind)["function"].__func__: kind
-        for kind in vars(of_losses).values()
-        if isinstance(kind, type) and isinstance(vars(kind).get("function"), staticmethod)
-    },
-    accuracy.binary_accuracy: accuracy.BinaryAccuracy,
-    accuracy.categorical_accuracy: accuracy.CategoricalAccuracy,
-    accuracy.sparse_categorical_accuracy: accuracy.SparseCategoricalAccuracy,
-    accuracy.top_k_categorical_accuracy: accuracy.TopKCategoricalAccuracy,
-    accuracy.sparse_top_k_categorical_accuracy: accuracy.SparseTopKCategoricalAccuracy,
-    regression.pearson_correlation: regression.PearsonCorrelation,
-    regression.concordance_correlation: regression.ConcordanceCorrelation,
-}
-del _CLASSES[losses.cosine_similarity]  # the metric has the other sign
 
 
 def get(identifier: Any, loss: losses.Loss | None = None) -> Metric:
@@ -99,16 +108,16 @@ def get(identifier: Any, loss: losses.Loss | None = None) -> Metric:
         if isinstance(loss, losses.CategoricalCrossentropy | losses.CategoricalFocalCrossentropy):
             return accuracy.CategoricalAccuracy(name=identifier)
         return accuracy.AccuracyByShape(name=identifier)
-    if name := same_name(identifier, _BY_NAME):
-        return _BY_NAME[name](name=identifier)
+    if isinstance(identifier, str) and (name := same_name(identifier, _by_name())):
+        return _by_name()[name](name=identifier)
     if isinstance(identifier, losses.Loss):
         return means.MeanMetricWrapper(_values_of(identifier), identifier.name)
     if callable(identifier) and not isinstance(identifier, type):
-        kind = _CLASSES.get(identifier)
+        kind = _by_function().get(identifier)
         if kind is None:
             return means.MeanMetricWrapper(identifier)
         return kind(name=identifier.__name__)
-    raise unknown("metric", identifier, [*_BY_NAME, *_ACCURACY])
+    raise unknown("metric", identifier, [*_by_name(), *_ACCURACY])
 
 
 def _values_of(loss: losses.Loss) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import storage
+from ..core import lazy
 from ..core.config import flag
 from ..core.custom import custom_object_scope
 from . import files
@@ -20,18 +21,8 @@ __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json"
 CLASSES.update({"Model": Model, "Sequential": Sequential})
 
 
-def __dir__() -> list[str]:
-    return __all__
-
-
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__)
 
 
 def clone_model(model: Model) -> Model:

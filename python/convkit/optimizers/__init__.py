@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..core import custom
+from ..core import custom, lazy
 from ..core.config import serialize, unknown
 from . import schedules
-from .adam import Adam, Adamax, AdamW, Nadam
-from .adaptive import Adadelta, Adagrad, Ftrl, RMSprop
-from .muon import Muon
 from .optimizer import Optimizer
 from .rate import LearningRate
-from .sgd import SGD, Lion
+
+if TYPE_CHECKING:
+    from .adam import Adam, Adamax, AdamW, Nadam
+    from .adaptive import Adadelta, Adagrad, Ftrl, RMSprop
+    from .muon import Muon
+    from .sgd import SGD, Lion
 
 __all__ = [
     "SGD",
@@ -35,24 +38,16 @@ __all__ = [
     "serialize",
 ]
 
-_CLASSES: tuple[Callable[..., Optimizer], ...] = (
-    *(Adadelta, Adagrad, Adam, Adamax, AdamW, Ftrl, Lion, Muon, Nadam, RMSprop, SGD),
-)
-_BY_NAME: dict[str, Any] = {each.__name__.lower(): each for each in _CLASSES}
-
-
-def __dir__() -> list[str]:
-    return __all__
-
+_OWNERS = {
+    "adam": ("Adam", "AdamW", "Adamax", "Nadam"),
+    "adaptive": ("Adadelta", "Adagrad", "Ftrl", "RMSprop"),
+    "muon": ("Muon",),
+    "sgd": ("SGD", "Lion"),
+}
+_BY_NAME = {name.lower(): name for names in _OWNERS.values() for name in names}
 
 if not TYPE_CHECKING:  # to type checkers, every name would be there
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):  # asked for by Python's own imports
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from convkit.absent import missing  # here: only for an error
-
-        missing(__name__, name)
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)
 
 
 def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
@@ -64,8 +59,8 @@ def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
         return identifier
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
-    if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
-        made: Optimizer = _BY_NAME[identifier.lower()]()
+    if isinstance(identifier, str) and (kind := _named(identifier)) is not None:
+        made: Optimizer = kind()
         return made
     raise unknown("optimizer", identifier, _BY_NAME)
 
@@ -84,8 +79,14 @@ def deserialize(
     """
     with custom.custom_object_scope(custom_objects):
         name = str(config.get("class_name")) if isinstance(config, Mapping) else repr(config)
-        kind = custom.find(name) or _BY_NAME.get(name.lower())
+        kind = custom.find(name) or _named(name)
         if kind is None or not issubclass(kind, Optimizer):
             raise unknown("optimizer", name, _BY_NAME)
         made: Optimizer = kind.from_config(config.get("config", {}))
         return made
+
+
+def _named(name: str) -> Any:
+    """The class of that name, in capitals or not, or None."""
+    found = _BY_NAME.get(name.lower())
+    return None if found is None else getattr(sys.modules[__name__], found)

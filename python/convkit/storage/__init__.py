@@ -9,8 +9,9 @@ into one safetensors file. Pickling and copying a model use the same two things 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..core import lazy
 
 if TYPE_CHECKING:
     from .document import (
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from .header import parse
     from .registry import revive
     from .state import pack, unpack
-
-# Imported when first used, because not every program saves a model.
-_MODULES = ("document", "file", "header", "registry", "state")
 
 __all__ = [
     "Arrays",
@@ -48,11 +46,22 @@ __all__ = [
     "write",
 ]
 
+_OWNERS = {
+    "document": (
+        "Arrays",
+        "assign_weights",
+        "describe",
+        "describe_training",
+        "describe_weights",
+        "refuse_unknown",
+        "restore",
+        "restore_training",
+    ),
+    "file": ("reading", "write"),
+    "header": ("parse",),
+    "registry": ("revive",),
+    "state": ("pack", "unpack"),
+}
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for module in _MODULES:
-            found = vars(import_module(f"{__name__}.{module}")).get(name)
-            if found is not None:
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # to type checkers, every name would be there
+    __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)

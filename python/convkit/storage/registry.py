@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
-from ..core import custom
+from ..core import custom, lazy
 from ..core.config import Configurable
 from ..optimizers import schedules
 
@@ -36,10 +36,8 @@ def known_classes() -> dict[tuple[str, str], type[Configurable]]:
     found: dict[tuple[str, str], type[Configurable]] = {}
     for module, base in _KINDS:
         kind = ".".join(module.__name__.split(".")[:2])
-        for name, value in vars(module).items():
-            public = isinstance(value, type) and not name.startswith("_") and value is not base
-            if public and issubclass(value, base):
-                found[kind, value.__name__] = value
+        for value in lazy.classes(module, base).values():
+            found[kind, value.__name__] = value
     return found
 
 
