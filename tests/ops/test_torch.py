@@ -15,6 +15,7 @@ import pytest
 
 from compare import DIRECT, EPS, WINOGRAD, Array, assert_close, assert_elementwise, random_array
 from convkit import ops
+from convkit.data.resize import resize
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -397,3 +398,16 @@ def test_sgd(momentum: float, nesterov: bool) -> None:
     for g in gradients:
         ops.sgd_update(w, g, velocity, learning_rate=0.05, momentum=momentum, nesterov=nesterov)
     assert_elementwise(w, wanted, ulps=32)
+
+
+def test_the_nearest_pixels_of_resized_images() -> None:
+    """Of all sizes up to 64: where an output lies on an edge of two pixels, rounding decides."""
+    for before in range(1, 65):
+        x = np.arange(before, dtype=np.float32)
+        images = torch.tensor(x).reshape(1, 1, 1, -1)
+        for after in range(1, 65):
+            wanted = functional.interpolate(images, (1, after), mode="nearest-exact").reshape(-1)
+            made = ops.resize(x.reshape(1, 1, -1, 1), (1, after), "nearest").reshape(-1)
+            np.testing.assert_array_equal(made, numbers(wanted), f"{before} to {after}")
+            read = resize(x.reshape(1, -1, 1), (1, after), "nearest").reshape(-1)
+            np.testing.assert_array_equal(read, made)

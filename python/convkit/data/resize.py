@@ -102,8 +102,9 @@ def _taps(before: int, after: int, interpolation: str) -> tuple[Array, Array]:
     scale = before / after
     outputs = np.arange(after)
     centres = (outputs + 0.5) * scale
-    if interpolation == "nearest":
-        places = np.minimum(np.floor(centres), before - 1)[np.newaxis]
+    if interpolation == "nearest":  # rounded as TensorFlow does, for some lie on an edge
+        rounded = (outputs + 0.5).astype(np.float32) * np.float32(scale)
+        places = np.minimum(np.floor(rounded), before - 1)[np.newaxis]
         weights = np.ones_like(places)
     elif interpolation == "bilinear":
         x = np.maximum(centres - 0.5, 0.0)

@@ -177,10 +177,11 @@ def taps(
     (1981), with a = -0.75, and -0.5 with `antialias`, as PyTorch's.
     """
     scale = size / out
+    if interpolation == "nearest":  # rounded as PyTorch does, for some outputs lie on an edge
+        place = (np.arange(out, dtype=np.float32) + np.float32(0.5)) * np.float32(scale)
+        nearest = np.minimum(place.astype(np.int32), np.int32(size - 1))[:, np.newaxis]
+        return nearest, np.ones(nearest.shape, np.float32)
     center = (np.arange(out) + 0.5) * scale
-    if interpolation == "nearest":
-        at = np.minimum(center.astype(np.int64), size - 1)[:, np.newaxis]
-        return at.astype(np.int32), np.ones(at.shape, np.float32)
     reach = 1 if interpolation == "bilinear" else 2
     width = max(scale, 1.0) if antialias else 1.0
     if antialias:

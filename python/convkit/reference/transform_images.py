@@ -141,8 +141,9 @@ def _weights(size: int, out: int, interpolation: str, antialias: bool) -> Array:
     weights = np.zeros((out, size))
     for i in range(out):
         center = (i + 0.5) * size / out
-        if interpolation == "nearest":
-            weights[i, min(int(center), size - 1)] = 1.0
+        if interpolation == "nearest":  # in float32, as PyTorch has it
+            place = np.float32(i + 0.5) * np.float32(size / out)
+            weights[i, min(int(place), size - 1)] = 1.0
             continue
         if interpolation not in ("bilinear", "bicubic"):
             raise ValueError(f"interpolation is unknown: {interpolation!r}")
