@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 import random_problems
-from convkit import runtime
+from convkit import ops, runtime
 from drawn import Draw, Outputs
 
 # Another seed computes others: problems 0, 1, 2 ... of it.
@@ -52,6 +53,35 @@ def test_a_problem_can_be_had_again_alone() -> None:
         kinds.add(Draw(SEED, index).one_of(random_problems.KINDS))
     assert kinds == set(random_problems.KINDS)
     assert random_problems.problem(SEED + 1, 0).text != random_problems.problem(SEED, 0).text
+
+
+# What gives sizes, types and names, and three names for losses of rows.
+NOT_DRAWN = {
+    *("conv2d_algorithm", "conv2d_output_shape", "max_pool2d_index_dtype", "pool2d_output_shape"),
+    *("binary_cross_entropy", "mean_absolute_error", "mean_squared_error"),
+}
+
+
+def test_every_op_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was added to the ops is to be added to the problems."""
+    missing = set(ops.__all__) - NOT_DRAWN
+
+    def seen(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            missing.discard(name)
+            return function(*arguments, **options)
+
+        return call
+
+    for name in tuple(missing):
+        monkeypatch.setattr(ops, name, seen(name, getattr(ops, name)))
+    for index in range(4000):
+        drawn = random_problems.problem(SEED, index)
+        runtime.set_conv2d_algorithm("direct" if drawn.direct else "auto")
+        drawn.run(Outputs())
+        if not missing:
+            break
+    assert not missing, f"of no random problem: {sorted(missing)}"
 
 
 def test_a_wrong_number_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,41 +17,19 @@ from compare import (
     float64,
     random_array,
 )
-from convkit import _core, ops, reference
+from convkit import ops, reference
+from drawn_training import CLASS_LOSSES, REDUCTIONS, ROW_LOSSES, suited
 
-KINDS = tuple(_core.RowLoss.__members__)
 # A plain output, one value, many values, images, and a sample of more than one piece of the sum.
 SHAPES = ((1, 1), (5, 3), (32, 10), (3, 4, 5, 2), (2, 7, 9, 1), (2, 70, 70, 1), (1, 3, 4097))
-REDUCTIONS = ("sum_over_batch_size", "sum", "mean_with_sample_weight")
-POSITIVE = ("poisson", "kl_divergence", "squared_logarithmic_error")
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = pytest.mark.parametrize("kind", ROW_LOSSES)
 every_reduction = pytest.mark.parametrize("reduction", REDUCTIONS)
 
 
 def problem(kind: str, shape: tuple[int, ...]) -> tuple[Array, Array, dict[str, Any]]:
     """Predictions, targets and options that suit a loss."""
-    y, target = random_array(f"y {kind}", shape), random_array(f"target {kind}", shape)
-    options: dict[str, Any] = {"kind": kind}
-    if kind.startswith("binary"):
-        target = (target > 0).astype(np.float32)
-        options["label_smoothing"] = 0.125
-        y = (1 / (1 + np.exp(-y))).astype(np.float32)
-        if "focal" in kind:
-            options |= {"alpha": 0.75, "gamma": 1.5, "balanced": True}
-    elif kind in POSITIVE:
-        y, target = np.abs(y) + np.float32(0.1), np.abs(target) + np.float32(0.1)
-        if kind == "kl_divergence":
-            y, target = y / (2 * y.max()), target / target.max()
-    elif "hinge" in kind:
-        target = np.sign(target)
-        if kind.startswith("categorical"):
-            target = (target == target.max(axis=-1, keepdims=True)).astype(np.float32)
-    elif kind == "huber":
-        options["delta"] = 0.75
-    elif kind == "absolute_percentage_error":
-        target += 2 * np.sign(target)  # a quotient's error grows where its divisor vanishes
-    return y, target, options
+    return suited(kind, random_array(f"y {kind}", shape), random_array(f"target {kind}", shape))
 
 
 def weights_of(shape: tuple[int, ...]) -> Array:
@@ -142,10 +120,7 @@ def check_gradient(y: Array, function: Any, tolerance: float) -> None:
         assert gradient[place] == pytest.approx(slope, rel=tolerance, abs=tolerance * 1e-2)
 
 
-CLASSES = ("softmax_cross_entropy", "cross_entropy", "categorical_focal_cross_entropy")
-
-
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", CLASS_LOSSES)
 @every_reduction
 @pytest.mark.usefixtures("isa", "threads")
 def test_classes_at_every_position(name: str, reduction: str) -> None:
@@ -154,7 +129,7 @@ def test_classes_at_every_position(name: str, reduction: str) -> None:
         y = np.abs(random_array(name, shape)) + np.float32(0.05)
         labels = np.random.default_rng(classes).integers(0, classes, shape[:-1])
         options: dict[str, Any] = {"reduction": reduction, "label_smoothing": 0.125}
-        if name == CLASSES[2]:
+        if name == CLASS_LOSSES[2]:
             options |= {"alpha": np.linspace(0.5, 2, classes), "gamma": 3.0}
         else:
             labels[labels == 1] = 255
@@ -195,16 +170,16 @@ def test_no_focus_is_the_cross_entropy() -> None:
 
 
 def test_bits_do_not_depend_on_threads() -> None:
-    for kind in KINDS:
+    for kind in ROW_LOSSES:
         y, target, options = problem(kind, (5, 120, 90, 3))
         assert_threads_agree(lambda y=y, t=target, o=options: ops.row_loss(y, t, **o))
     y, labels = np.abs(random_array("y", (3, 150, 90, 3))), np.zeros((3, 150, 90), np.uint8)
-    for name in CLASSES:
+    for name in CLASS_LOSSES:
         assert_threads_agree(lambda n=name: getattr(ops, n)(y, labels))
 
 
 def test_outputs_are_written_where_they_are_told() -> None:
-    for kind in KINDS:
+    for kind in ROW_LOSSES:
         y, target, options = problem(kind, (3, 4, 2))
         assert_out_is_used(
             lambda y=y, t=target, o=options, **out: ops.row_loss(y, t, **o, **out),

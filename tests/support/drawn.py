@@ -168,6 +168,10 @@ class Draw:
     def batch(self) -> int:
         return self.number(8, 18) if self.often(0.2) else self.number(1, 4)
 
+    def vector(self) -> int:
+        """How long a vector is: a few, or so many that threads work on each its part."""
+        return self.number(1, 40_000 if self.often(0.1) else 70)
+
     def shape(self) -> tuple[int, int, int, int]:
         """Images (N, H, W, C), not many."""
         (h, w), c = self.plane(), self.channels()

@@ -1,4 +1,4 @@
-"""Problems drawn at random of every op but the convolutions."""
+"""Problems drawn at random of the ops of layers but the convolutions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,11 @@ from compare import DIRECT, EPS, Array, all_float64, float64
 from convkit import ops, reference
 from drawn import LARGEST, Draw, Outputs, Problem, exactly, near, nearly, relative
 
-# Of as many numbers threads work on each its part.
-_MANY = 40_000
-
 _OF_X = ("gelu", "leaky_relu", "silu", "hard_silu", "mish")
 _ELEMENT_WISE = (
     *("relu", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "hard_sigmoid"),
-    *("softmax", "log_softmax", "dropout", *_OF_X),
+    *("exponential", "softmax", "log_softmax", "dropout", *_OF_X),
 )
-
-
-def _vector(draw: Draw) -> int:
-    return draw.number(1, _MANY if draw.often(0.1) else 70)
 
 
 def pools(draw: Draw) -> Problem:
@@ -98,6 +91,7 @@ def dense(draw: Draw) -> Problem:
         reference.dense_forward(*exact[:2], b, activation=activation),
         reference.dense_backward_input(exact[2], exact[1]),
         reference.dense_backward_weights(exact[0], exact[2]),
+        reference.bias_forward(exact[2], b, activation=activation),
         reference.bias_backward(exact[2]),
         *reference.bias_relu_backward(exact[2], float64(y)),
     )
@@ -107,6 +101,7 @@ def dense(draw: Draw) -> Problem:
             ops.dense_forward(x, w, b, activation=activation, out=out((n, oc))),
             ops.dense_backward_input(dy, w, out=out((n, c))),
             ops.dense_backward_weights(x, dy, out=out((c, oc))),
+            ops.bias_forward(dy, b, activation=activation, out=out((n, oc))),
             ops.bias_backward(dy, out=out((oc,))),
             *ops.bias_relu_backward(dy, y, out=out((n, oc)), db=out((oc,))),
         )
@@ -214,7 +209,7 @@ def own_statistics(draw: Draw) -> Problem:
 
 def element_wise(draw: Draw) -> Problem:
     """Activations, softmax and dropout of any width."""
-    shape = (_vector(draw),) if draw.often(0.5) else draw.rows()
+    shape = (draw.vector(),) if draw.often(0.5) else draw.rows()
     name = draw.one_of(_ELEMENT_WISE)
     x, dy = draw.normal(*shape) * 3, draw.normal(*shape)
     options: dict[str, Any] = {}
@@ -261,7 +256,7 @@ def element_wise(draw: Draw) -> Problem:
 
 def prelus(draw: Draw) -> Problem:
     """PReLU of images or vectors, whose axes share slopes or do not; whole numbers, exactly."""
-    shape = draw.shape() if draw.often(0.7) else (draw.number(1, 600), _vector(draw))
+    shape = draw.shape() if draw.often(0.7) else (draw.number(1, 600), draw.vector())
     slopes = tuple(1 if draw.often(0.5) else size for size in shape[1:])
     x, dy, alpha = draw.whole(*shape), draw.whole(*shape), draw.whole(*slopes)
     wanted = (
@@ -281,7 +276,7 @@ def prelus(draw: Draw) -> Problem:
 
 
 def frames(draw: Draw) -> Problem:
-    """Zero padding, rescaling and the gathering of a batch."""
+    """Zero padding, rescaling, normalization and the gathering of a batch."""
     shape = draw.shape()
     padding = tuple((draw.number(0, 3), draw.number(0, 3)) for _ in "hw")
     x, scale, offset = draw.whole(*shape), draw.among((0.5, 2, -1), shape[3]), draw.whole(shape[3])
@@ -294,6 +289,8 @@ def frames(draw: Draw) -> Problem:
         reference.zero_padding2d_backward(padded, padding),
         reference.rescaling_forward(x, scale, offset),
         reference.rescaling_backward(x, scale),
+        reference.normalization_forward(x, offset, scale),
+        reference.normalization_backward(x, scale),
         gathered,
     )
 
@@ -303,6 +300,8 @@ def frames(draw: Draw) -> Problem:
             ops.zero_padding2d_backward(padded, padding, out=out(shape)),
             ops.rescaling_forward(x, scale, offset, out=out(shape)),
             ops.rescaling_backward(x, scale, out=out(shape)),
+            ops.normalization_forward(x, offset, scale, out=out(shape)),
+            ops.normalization_backward(x, scale, out=out(shape)),
             ops.gather(source, rows, scale=factor, out=out(gathered.shape)),
         )
 
@@ -334,6 +333,7 @@ def merges(draw: Draw) -> Problem:
         return (
             *found,
             module.subtract(*x[:2], out=out(np.broadcast_shapes(*shapes[:2]))),
+            module.average(*x[:2], out=out(np.broadcast_shapes(*shapes[:2]))),
             module.add_backward(g, to, divisor=-1.0, out=out(to)),
             module.multiply_backward(g, to, *factors, out=out(to)),
             module.maximum_backward(g, indices, place, to, out=out(to)),
@@ -364,7 +364,7 @@ def concatenations(draw: Draw) -> Problem:
 
 
 def arrangements(draw: Draw) -> Problem:
-    """Upsampling, axes in another order, and noise."""
+    """Upsampling, axes in another order, and noise, forward and backward."""
     shape = draw.shape()
     size, kind = (draw.number(1, 4), draw.number(1, 4)), draw.one_of(("nearest", "bilinear"))
     larger = shape[0], shape[1] * size[0], shape[2] * size[1], shape[3]
@@ -375,6 +375,7 @@ def arrangements(draw: Draw) -> Problem:
     rate = draw.one_of((0.0, 0.1, 0.5, 0.9))
     turned, dropped = x.transpose(order), reference.spatial_dropout2d_forward(x, rate, **numbers)
     noisy = reference.gaussian_noise_forward(float64(x), 0.5, **numbers)
+    scaled = reference.gaussian_dropout_forward(float64(x), rate, **numbers)
     wanted = reference.upsampling2d_forward(float64(x), size, **options)
     summed = reference.upsampling2d_backward(float64(dy), size, **options)
 
@@ -382,88 +383,46 @@ def arrangements(draw: Draw) -> Problem:
         return (
             ops.permute(x, order, out=out(turned.shape)),
             ops.spatial_dropout2d_forward(x, rate, out=out(shape), **numbers),
+            ops.spatial_dropout2d_backward(x, rate, out=out(shape), **numbers),
+            ops.gaussian_noise_backward(x, out=out(shape)),
             ops.gaussian_noise_forward(x, 0.5, out=out(shape), **numbers),
+            ops.gaussian_dropout_forward(x, rate, out=out(shape), **numbers),
+            ops.gaussian_dropout_backward(x, rate, out=out(shape), **numbers),
             ops.upsampling2d_forward(x, size, out=out(larger), **options),
             ops.upsampling2d_backward(dy, size, out=out(shape), **options),
         )
 
     def check(actual: Sequence[Array]) -> None:
-        exactly(turned, dropped)(actual[:2])
-        near(actual[2], noisy, 8 * EPS * LARGEST, "noise")
-        near(actual[3], wanted, 4 * EPS * LARGEST, "upsampled")
-        near(actual[4], summed, 8 * EPS * LARGEST * 4 * size[0] * size[1], "its gradient")
+        exactly(turned, dropped, dropped, x)(actual[:4])
+        near(actual[4], noisy, 8 * EPS * LARGEST, "noise")
+        for times in actual[5:7]:  # of numbers of a normal distribution, hardly above 6
+            near(times, scaled, 8 * EPS * 6 * 3 * LARGEST, "noise that multiplies")
+        near(actual[7], wanted, 4 * EPS * LARGEST, "upsampled")
+        near(actual[8], summed, 8 * EPS * LARGEST * 4 * size[0] * size[1], "its gradient")
 
     return Problem(f"arrangements of {shape}, {size}, {kind}, {order}, {rate}", run, check)
 
 
-def losses(draw: Draw) -> Problem:
-    """Every loss with its gradient, with and without weights, and the count of right answers."""
-    n, classes = draw.number(1, 40), draw.number(2, 40)
-    name = draw.one_of(
-        (
-            "softmax_cross_entropy",
-            "cross_entropy",
-            "mean_squared_error",
-            "mean_absolute_error",
-            "binary_cross_entropy",
-        )
-    )
-    weights = np.abs(draw.normal(n)) if draw.often(0.5) else None
-    options: dict[str, Any] = {"sample_weight": weights}
-    labels, y = draw.indices(n, below=classes), draw.normal(n, classes) * 2
-    target: Array = labels
-    if "cross_entropy" in name and draw.often(0.3):
-        target = np.eye(classes, dtype=np.float32)[labels]
-    if name == "binary_cross_entropy":
-        target = draw.whole(n, classes, low=0, high=1)
-        options["label_smoothing"] = draw.one_of((0.0, 0.25))
-        options["from_logits"] = draw.often(0.5)
-    elif name.startswith("mean"):
-        target = draw.normal(n, classes)
-    if name == "cross_entropy" or not options.get("from_logits", True):
-        y = np.clip(np.abs(y) / 8, 0.02, 0.98)
-    wanted = getattr(reference, name)(float64(y), target, **options)
-    right = reference.count_correct(y, labels)
+def constraints(draw: Draw) -> Problem:
+    """Parts of an array whose norms are brought within bounds."""
+    shape = draw.shape() if draw.often(0.7) else draw.rows()
+    axes = [axis for axis in range(len(shape)) if draw.often(0.5)] or [draw.number(0, 1)]
+    w, low = draw.normal(*shape), draw.one_of((0.0, 1.0))
+    bounds = {
+        "min_norm": low,
+        "max_norm": draw.one_of((1.0, 3.0)),
+        "rate": draw.one_of((1.0, 0.25)),
+    }
+    wanted = float64(w)
+    reference.constrain_norms(wanted, axes, **bounds)
 
     def run(out: Outputs) -> Sequence[Array]:
-        return (*getattr(ops, name)(y, target, **options), np.array(ops.count_correct(y, labels)))
+        own = out.copy(w)
+        ops.constrain_norms(own, axes, **bounds)
+        return (own,)
 
-    pairs = [(each, 8 * EPS * np.sqrt(classes) * max(1, np.abs(each).max())) for each in wanted]
-    return Problem(f"{name} {n} x {classes}, {options}", run, nearly(*pairs, (np.array(right), 0)))
-
-
-def updates(draw: Draw) -> Problem:
-    """One update by each optimizer, and the penalties of regularizers."""
-    size, rate = _vector(draw), draw.one_of((0.5, 0.01))
-    w, g, first = draw.normal(size), draw.normal(size), draw.normal(size)
-    second, decay = np.abs(draw.normal(size)), draw.one_of((0.0, 0.01))
-    momentum, nesterov = draw.one_of((0.0, 0.5, 0.9)), draw.often(0.5)
-    step, l1, l2 = draw.number(1, 1000), draw.one_of((0.0, 0.5)), draw.one_of((0.0, 0.25))
-
-    def update(module: Any, copy: Any) -> tuple[Sequence[Array], float]:
-        """The arrays that were changed, and the penalty."""
-        (a, b, c), (two, three) = (copy(w) for _ in range(3)), (copy(first) for _ in range(2))
-        gradient = copy(g)
-        m, u, v = copy(first), copy(second), copy(second)
-        common = {"learning_rate": rate, "weight_decay": decay}
-        slots = (two, three) if momentum else (None, None)  # of no use without
-        module.sgd_update(a, g, slots[0], momentum=momentum, nesterov=nesterov, **common)
-        module.rmsprop_update(b, g, u, slots[1], momentum=momentum, **common)
-        module.adam_update(c, g, m, v, step=step, **common)
-        penalty = module.regularize(w, gradient, l1=l1, l2=l2)
-        return (a, two, b, u, three, c, m, v, gradient), penalty
-
-    wanted, penalty = update(reference, lambda array: array.astype(np.float64))
-    largest = float(np.abs(w).sum() + np.square(w).sum())
-
-    def run(out: Outputs) -> Sequence[Array]:
-        arrays, sum_of_all = update(ops, out.copy)
-        return (*arrays, np.array(sum_of_all))
-
-    # rmsprop divides by a root that may be small, and adam likewise: their steps may be large.
-    pairs = [relative(each, ulps=32) for each in wanted]
-    check = nearly(*pairs, (np.array(penalty), 8 * EPS * largest))
-    return Problem(f"updates of {size} weights, {rate}, {decay}, {momentum}, {step}", run, check)
+    text = f"norms of {shape} over {axes}, {bounds}"
+    return Problem(text, run, nearly(relative(wanted)))
 
 
 KINDS = (
@@ -482,6 +441,5 @@ KINDS = (
     concatenations,
     arrangements,
     prelus,
-    losses,
-    updates,
+    constraints,
 )

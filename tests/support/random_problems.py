@@ -13,13 +13,20 @@ import time
 from collections.abc import Iterator, Sequence
 
 import drawn_convolutions
+import drawn_images
 import drawn_others
+import drawn_training
 from convkit import runtime
 from drawn import Draw, Outputs, Problem
 
 # Setting another number of threads takes longer than many a problem: some in a row share it.
 _RUN_OF_THREADS = 64
-KINDS = (*drawn_convolutions.KINDS, *drawn_others.KINDS)
+KINDS = (
+    *drawn_convolutions.KINDS,
+    *drawn_images.KINDS,
+    *drawn_others.KINDS,
+    *drawn_training.KINDS,
+)
 
 
 def problem(seed: int, index: int) -> Problem:
