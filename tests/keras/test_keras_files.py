@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import convkit
+import keras_content
 from convkit import interop, zoo
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
@@ -598,6 +600,77 @@ def test_damaged_files_are_refused(saved: Path, tmp_path: Path) -> None:
         path.write_bytes(weights[:length])
         with pytest.raises(ValueError, match="damaged"):
             convkit.models.load_model(path)
+
+
+# Files without Keras, of which one place is changed.
+
+
+@pytest.fixture
+def dense() -> convkit.Sequential:
+    model = convkit.Sequential([convkit.Input((4,)), convkit.layers.Dense(2, name="dense")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def refused(path: Path, content: bytes, words: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as info:
+        convkit.models.load_model(path)
+    assert str(path) in str(info.value)
+
+
+def test_the_files_are_without_fault(dense: convkit.Sequential, tmp_path: Path) -> None:
+    for content in (keras_content.archive(dense), keras_content.whole_file(dense)):
+        (path := tmp_path / "model").write_bytes(content)
+        loaded = convkit.models.load_model(path)
+        for one, two in zip(loaded.get_weights(), dense.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, two)
+        assert type(loaded.optimizer).__name__ == "Adam"
+
+
+@pytest.mark.parametrize("is_external", [True, False])
+def test_an_array_in_the_place_of_a_group_is_not_read(
+    dense: convkit.Sequential, tmp_path: Path, is_external: bool
+) -> None:
+    """It may lie in any file, and be larger than the memory."""
+    (other := tmp_path / "other").write_bytes(bytes(64))
+    options: dict[str, Any] = {"chunks": (2**26,)}
+    if is_external:
+        options = {"external": [(str(other), 0, 2**42)]}
+
+    def change(file: Any) -> None:
+        del file["model_weights/dense/dense"]
+        file.create_dataset("model_weights/dense/dense", (2**40,), "f4", **options)
+
+    content = keras_content.hdf5(change, keras_content.whole_file(dense))
+    refused(tmp_path / "model.h5", content, "it has no array /model_weights/dense/dense/kernel")
+
+
+def test_what_hdf5_says_of_damage_names_the_file(dense: convkit.Sequential, tmp_path: Path) -> None:
+    content = keras_content.whole_file(dense)
+    length = struct.pack("<I", len(json.dumps(keras_content.described(dense))))
+    longer = struct.pack("<I", len(json.dumps(keras_content.described(dense))) + 1)
+    refused(tmp_path / "model.h5", content.replace(length, longer, 1), "damaged.*OSError")
+
+
+def test_an_archive_that_begins_before_the_file_is_refused(
+    dense: convkit.Sequential, tmp_path: Path
+) -> None:
+    content = keras_content.archive(dense)
+    (start,) = struct.unpack("<I", content[-6:-2])  # of the directory
+    moved = content[:-6] + struct.pack("<I", start + 8) + content[-2:]
+    refused(tmp_path / "model.keras", moved, "damaged")
+
+
+def test_a_training_that_is_no_description(dense: convkit.Sequential, tmp_path: Path) -> None:
+    config = {**keras_content.described(dense), "compile_config": 3}
+    members = {
+        keras_content.CONFIG: json.dumps(config).encode(),
+        keras_content.WEIGHTS: keras_content.weights_by_place(dense),
+    }
+    (path := tmp_path / "model.keras").write_bytes(keras_content.zipped(members))
+    with pytest.warns(UserWarning, match="the file describes the training by 3; call compile"):
+        assert convkit.models.load_model(path).optimizer is None
 
 
 def test_archives_that_grow_are_refused(saved: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ _MEANING_NOTHING: dict[str, tuple[Any, ...]] = {
 _UNIMPORTANT = ("fn", "is_legacy_optimizer", "name")
 
 
-def compile_as(model: Model, config: Mapping[str, Any]) -> str:
+def compile_as(model: Model, config: Any) -> str:
     """Compile a model as one of Keras was.
 
     Args:
@@ -33,6 +33,8 @@ def compile_as(model: Model, config: Mapping[str, Any]) -> str:
     Returns:
         Why it is not compiled, or "" if it is.
     """
+    if not isinstance(config, Mapping):
+        return f"the file describes the training by {config!r:.80}"
     loss = config.get("loss")
     if loss is None:
         return ""

@@ -9,6 +9,7 @@ weights have the shapes that the layers say, which the file must hold in full.
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,9 @@ from .read_keras import Reader
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 _LONGEST_CONFIG = 8_000_000  # bytes, as of convkit's own files
+# The numbers of errors by which HDF5 and archives complain of what a file says, such as a place
+# before its beginning; others are those of the system, which cannot read it.
+_OF_DAMAGE = (None, errno.EINVAL)
 _MOST_GROWTH = 10  # Keras does not compress, and nothing makes float32 weights much smaller
 
 
@@ -134,9 +138,11 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[tuple[Any, Any, File]]:
                         _parsed(weights.text("training_config"), "training_config"),
                         weights,
                     )
-        except (ImportError, MemoryError, OSError):
+        except (ImportError, MemoryError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno not in _OF_DAMAGE:
+                raise
             raise ValueError(f"cannot load {name}: {_reason(error)}") from error
 
 

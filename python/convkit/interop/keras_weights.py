@@ -48,7 +48,8 @@ class File:
         return found
 
     def member(self, group: Any, name: str) -> Any | None:
-        if name not in group:
+        """What a group has of that name, or None; an array has nothing, whatever it holds."""
+        if not isinstance(group, self._library.Group) or name not in group:
             return None
         if not isinstance(group.get(name, getlink=True), self._library.HardLink):
             raise ValueError(
