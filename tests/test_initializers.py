@@ -118,3 +118,12 @@ def test_serialize_keeps_the_arguments(made: initializers.Initializer) -> None:
 def test_unknown_names_list_the_known(name: object) -> None:
     with pytest.raises(ValueError, match=r"unknown initializer.*glorot_uniform.*zeros"):
         initializers.get(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limits", [(-1e308, 1e308), (0.0, np.inf), (np.nan, 1.0)])
+def test_uniform_numbers_between_no_finite_limits(limits: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="RandomUniform: minval and maxval must be finite"):
+        initializers.RandomUniform(*limits)
+    made = initializers.RandomUniform()
+    with pytest.raises(ValueError, match="must be finite"):
+        made.maxval = np.inf

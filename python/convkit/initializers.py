@@ -128,7 +128,7 @@ class RandomUniform(_Random):
     """Uniform between two limits.
 
     Args:
-        minval, maxval: the limits.
+        minval, maxval: the limits, finite numbers.
         seed: for the same values at every call.
     """
 
@@ -138,6 +138,11 @@ class RandomUniform(_Random):
         super().__init__(seed)
         self.minval = real(minval, "minval", self)
         self.maxval = real(maxval, "maxval", self)
+        if not math.isfinite(self.maxval - self.minval):
+            raise ValueError(
+                f"RandomUniform: minval and maxval must be finite, and so must what lies between "
+                f"them, received {minval!r} and {maxval!r}"
+            )
 
     def __call__(self, shape: Sequence[int]) -> Array:
         """Uniform values of the given shape."""
