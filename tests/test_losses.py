@@ -317,3 +317,9 @@ def test_losses_are_captured_and_change_with_their_arguments() -> None:
         loss.delta = delta
         expected = losses.Huber(delta)(Y, model.predict(X, verbose=0))
         assert model.train_on_batch(X, Y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sums_over_axes_that_no_array_has() -> None:
+    for wrong in (2**70, [1, -(2**40)]):
+        with pytest.raises(ValueError, match="dice: there are no arrays with an axis"):
+            losses.Dice(axis=wrong)

@@ -244,3 +244,12 @@ def test_counts_against_numpy() -> None:
     metric = metrics.TruePositives()
     metric.update_state([1, 1], np.array([np.nan, 0.7], np.float32))
     assert metric.result() == 1.0  # what is not a number is no yes
+
+
+def test_classes_and_axes_that_there_are_not() -> None:
+    for wrong in (0.5, -1, 2**70, "a"):
+        with pytest.raises(ValueError, match="class_id must be an integer of at least 0"):
+            metrics.PrecisionAtRecall(0.5, class_id=wrong)  # type: ignore[arg-type]
+    metric = metrics.IoU(3, [0], sparse_y_pred=False, axis=2**70)
+    with pytest.raises(ValueError, match=r"metric io_u: y_pred of shape \(2, 3\) has no axis"):
+        metric.update_state(np.zeros(2), np.zeros((2, 3)))

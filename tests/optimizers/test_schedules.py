@@ -269,3 +269,19 @@ def test_an_evaluation_takes_microseconds() -> None:
                 schedule(step)
             times.append((time.perf_counter() - start) / 200)
         assert min(times) < 20e-6, "a few microseconds, with room for a slow machine"
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        schedules.ExponentialDecay(0.1, 1, 1e308),
+        schedules.ExponentialDecay(0.1, 1e-308, 0.5, staircase=True),
+        schedules.InverseTimeDecay(0.1, 1e-308, 0.5, staircase=True),
+        schedules.CosineDecayRestarts(0.1, 1, 1.0, 1e308),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+def test_learning_rates_beyond_all_numbers(schedule: schedules.LearningRateSchedule) -> None:
+    assert schedule(0) == pytest.approx(0.1)
+    with pytest.raises(ValueError, match=r"\w+: the learning rate of step 1000 is beyond all num"):
+        schedule(1000)

@@ -191,11 +191,11 @@ def _by_row(loss: Loss, y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) ->
     return _values(loss, true, np.moveaxis(predicted, axis, -1))
 
 
-def check_axis(y_pred: Array, axis: Any) -> None:
-    """ValueError unless predictions have an axis of that number."""
-    inside = isinstance(axis, int) and -y_pred.ndim <= axis < y_pred.ndim
+def check_axis(values: Array, axis: Any, name: str = "y_pred") -> None:
+    """ValueError unless an array has an axis of that number."""
+    inside = isinstance(axis, int) and -values.ndim <= axis < values.ndim
     if not inside or isinstance(axis, bool):
-        raise ValueError(f"y_pred of shape {y_pred.shape} has no axis {axis!r}")
+        raise ValueError(f"{name} of shape {values.shape} has no axis {axis!r}")
 
 
 def _of_regions(loss: overlap.Tversky, y_true: ArrayLike, y_pred: ArrayLike) -> Array:

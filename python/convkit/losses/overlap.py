@@ -160,10 +160,16 @@ class CategoricalGeneralizedCrossEntropy(Loss):
         return slopes
 
 
+_MOST_AXES = 64  # of NumPy's arrays
+
+
 def _axes(axis: Any, name: str) -> int | list[int] | None:
     """Axes as a configuration holds them; TypeError for what is neither an integer nor several."""
-    if axis is None or (isinstance(axis, int) and not isinstance(axis, bool)):
-        return axis
-    if isinstance(axis, list | tuple) and axis and all(type(each) is int for each in axis):
-        return list(axis)
+    if axis is None:
+        return None
+    several = list(axis) if isinstance(axis, list | tuple) else [axis]
+    if several and all(type(each) is int for each in several):
+        if not all(-_MOST_AXES <= each < _MOST_AXES for each in several):
+            raise ValueError(f"{name}: there are no arrays with an axis {axis!r}")
+        return several if isinstance(axis, list | tuple) else axis  # type: ignore[no-any-return]
     raise TypeError(f"{name}: axis must be None, an integer or several, received {axis!r}")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.config import as_number
-from .confusion import Confusion, even_thresholds
+from .confusion import Confusion, _index, even_thresholds
 
 _RATIOS = {
     "precision": ("tp", "fp"),
@@ -37,7 +37,8 @@ class _AtConstraint(Confusion):
                 f"{self.name}: {self.constrained} must lie in 0 .. 1, received {value!r}"
             )
         self._least = number
-        self.num_thresholds, self.class_id = num_thresholds, class_id
+        self.num_thresholds = num_thresholds
+        self.class_id = None if class_id is None else _index(class_id, "class_id", 0, self.name)
 
     _derived = (*Confusion._derived, "_least")
 

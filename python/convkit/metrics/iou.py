@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.config import as_number, flag, real
 from ..core.parameters import Array
+from ..losses.functions import check_axis
 from .confusion import _index
 from .metric import Metric
 
@@ -61,8 +62,8 @@ class IoU(Metric):
 
     def gather(self, y_true: Array, y_pred: Array, weights: Array | None) -> None:
         """Count in the arrays of a batch that is not empty."""
-        true = y_true if self.sparse_y_true else y_true.argmax(axis=self.axis)
-        found = y_pred if self.sparse_y_pred else y_pred.argmax(axis=self.axis)
+        true = y_true if self.sparse_y_true else self._classes(y_true, "y_true")
+        found = y_pred if self.sparse_y_pred else self._classes(y_pred, "y_pred")
         if true.size != found.size:
             raise ValueError(
                 f"metric {self.name}: y_true has {true.size} labels, y_pred has {found.size}; "
@@ -74,6 +75,10 @@ class IoU(Metric):
             trailing = (1,) * (true.ndim - weights.ndim)
             factors = np.broadcast_to(weights.reshape(weights.shape + trailing), true.shape)
         self._count(true.reshape(-1).astype(np.int64), found.reshape(-1).astype(np.int64), factors)
+
+    def _classes(self, values: Array, what: str) -> Array:
+        check_axis(values, self.axis, f"metric {self.name}: {what}")
+        return values.argmax(axis=self.axis)
 
     def _count(self, true: Array, found: Array, factors: Any) -> None:
         count = self.num_classes

@@ -7,9 +7,10 @@ saved model remembers, is all the state it has. It is evaluated once a step, in 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core import custom, lazy
 from ..core.config import Configurable, as_number, flag, serialize
@@ -33,6 +34,9 @@ if not TYPE_CHECKING:  # to type checkers, every name would be there
     __getattr__, __dir__ = lazy.attach(__name__, __all__)
 
 
+_S = TypeVar("_S", bound="LearningRateSchedule")
+
+
 class LearningRateSchedule(Configurable):
     """Base class: `schedule(step)` is the learning rate of the step that has `step` before it."""
 
@@ -53,6 +57,19 @@ class LearningRateSchedule(Configurable):
             least = "above 0" if above_zero else "of at least 0"
             raise self.error(f"{what} must be a finite number {least}, received {value!r}")
         return number
+
+
+def _within_numbers(call: Callable[[_S, int], float]) -> Callable[[_S, int], float]:
+    """A schedule's `__call__`, with a ValueError for a learning rate beyond all numbers."""
+
+    @wraps(call)
+    def checked(self: _S, step: int) -> float:
+        try:
+            return call(self, step)
+        except OverflowError:
+            raise self.error(f"the learning rate of step {step} is beyond all numbers") from None
+
+    return checked
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -84,6 +101,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = flag(staircase, "staircase", self)
         self.name = name
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The decayed learning rate."""
         times = self.number(step, "step") / self.decay_steps
@@ -117,6 +135,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase = flag(staircase, "staircase", self)
         self.name = name
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The decayed learning rate."""
         times = self.number(step, "step") / self.decay_steps
@@ -154,6 +173,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.cycle = flag(cycle, "cycle", self)
         self.name = name
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The learning rate on the way."""
         done = self.number(step, "step") / self.decay_steps
@@ -188,6 +208,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
             raise self.error(f"boundaries must increase, received {list(boundaries)}")
         self.name = name
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The learning rate between the two boundaries."""
         step = self.number(step, "step")  # type: ignore[assignment]
@@ -227,6 +248,7 @@ class CosineDecay(LearningRateSchedule):
         )
         self.warmup_steps = self.number(warmup_steps, "warmup_steps")
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The learning rate of the warm-up or of the decay."""
         step = self.number(step, "step")  # type: ignore[assignment]
@@ -271,6 +293,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.alpha = self.number(alpha, "alpha")
         self.name = name
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The learning rate of the decay that the step is in."""
         restarts, done = self._place(self.number(step, "step") / self.first_decay_steps)
@@ -335,6 +358,7 @@ class OneCycle(LearningRateSchedule):
         self._last = self._first / self.final_div_factor
         self._peak = self.pct_start * self.total_steps - 1.0  # a step, perhaps between two
 
+    @_within_numbers
     def __call__(self, step: int) -> float:
         """The learning rate on the way up or down."""
         step = self.number(step, "step")  # type: ignore[assignment]
