@@ -27,23 +27,34 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# The packages that a target needs, and the targets that take longer than the others.
+NEEDS = {"onnx": "onnx", "keras_model": "h5py", "keras_weights": "h5py", "hdf5": "h5py"}
+SLOW = ("models", "use_model", "ops", "keras_model", "keras_weights", "hdf5")
+
+
+def need(name: str) -> None:
+    """Skip the test where a package that a target needs is missing."""
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"needs the package {NEEDS[name]}")
+
+
 @pytest.mark.parametrize("name", hostile.TARGETS)
 def test_hostile_inputs(name: str) -> None:
-    if name == "onnx":
-        pytest.importorskip("onnx", reason="needs the package onnx")
-    # Fewer of those that train models; what was asked for is done, or the child would hang.
-    count = COUNT // 4 if name in ("models", "use_model", "ops") else COUNT
+    need(name)
+    # What was asked for is done, or the child would hang.
+    count = COUNT // 4 if name in SLOW else COUNT
     found = hunt.hunt(name, count)
     assert found.done == count
     assert not found.first, found.first
 
 
-@pytest.mark.parametrize("name", ["load_model", "load_weights", "onnx", "classes"])
+@pytest.mark.parametrize(
+    "name", ["load_model", "load_weights", "keras_model", "keras_weights", "onnx", "classes"]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_mutations_get_past_the_first_checks(name: str) -> None:
     """They are of use only if many are refused late, for many reasons, and some not at all."""
-    if name == "onnx":
-        pytest.importorskip("onnx", reason="needs the package onnx")
+    need(name)
     target, reasons = hostile.TARGETS[name], set()
     for index in range(150):
         try:
@@ -59,8 +70,7 @@ def test_mutations_get_past_the_first_checks(name: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"\0", b"\x08\x08"])
 def test_whatever_the_fuzzer_holds_is_changed(name: str, data: bytes) -> None:
     """It gives its own finds back to be changed, such as an empty file."""
-    if name == "onnx":
-        pytest.importorskip("onnx", reason="needs the package onnx")
+    need(name)
     for index in range(50):
         assert isinstance(hostile.TARGETS[name].mutate(random.Random(index), data), bytes)
 
@@ -120,14 +130,18 @@ def test_harm_is_found_and_blamed_on_its_input(
 
 def test_an_input_can_be_had_again() -> None:
     for target in hostile.TARGETS.values():
-        if target.name != "onnx":
+        needed = NEEDS.get(target.name)
+        if target.name != "onnx" and (needed is None or importlib.util.find_spec(needed)):
             assert target.input(5, 17) == target.input(5, 17)
             assert target.input(5, 17) != target.input(5, 18)
 
 
 def test_the_corpus_is_without_fault() -> None:
     """Nothing can be said of a mutation of what is refused already, except of made-up content."""
-    for name in ("load_model", "load_weights"):
+    names = ["load_model", "load_weights"]
+    if importlib.util.find_spec("h5py"):
+        names += ["keras_model", "keras_weights"]
+    for name in names:
         target = hostile.TARGETS[name]
         results = []
         for data in target.corpus():

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # The native side has no coverage to go by: calls are `hunt.py`'s alone.
-GUIDED = ("load_model", "load_weights", "onnx", "idx", "gzip", "archive")
-RANDOM = ("use_model", "core", "ops", "classes", "models")
+GUIDED = ("load_model", "load_weights", "keras_model", "keras_weights", "onnx", "idx", "gzip")
+GUIDED += ("archive",)
+RANDOM = ("use_model", "hdf5", "core", "ops", "classes", "models")
 TIMEOUT = 30  # seconds that one input may take
 _PEAK = 3000  # MiB that a process may have at most; `hostile.py` measures each input
 

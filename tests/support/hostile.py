@@ -24,6 +24,7 @@ import numpy as np
 
 import convkit
 import hostile_calls
+import keras_content as content
 import mutations
 import random_graphs
 from convkit.datasets import cache as files
@@ -154,6 +155,11 @@ def _model_files() -> list[bytes]:
     return [_saved(model.save) for model in _models()]
 
 
+def _keras_files() -> list[bytes]:
+    models = [*_models(), *(random_graphs.Draw(seed).model(10) for seed in range(6))]
+    return [write(model) for model in models for write in (content.archive, content.whole_file)]
+
+
 def _load_model(data: bytes) -> None:
     path = _as_file(data)
     try:
@@ -184,6 +190,11 @@ def _weight_files() -> list[bytes]:
     model, _ = _reader()
     other = small_cnn()
     return [_saved(model.save_weights), _saved(model.save), _saved(other.save_weights)]
+
+
+def _keras_weight_files() -> list[bytes]:
+    model, _ = _reader()
+    return [write(model) for write in (content.weights_by_place, content.whole_file)]
 
 
 def _load_weights(data: bytes) -> None:
@@ -339,6 +350,16 @@ TARGETS = {
             bounded=False,
         ),
         Target("load_weights", _weight_files, mutations.model_file, _load_weights),
+        Target("keras_model", _keras_files, mutations.keras_file, _load_model),
+        Target("keras_weights", _keras_weight_files, mutations.keras_file, _load_weights),
+        Target(  # HDF5 believes how long a text is, and takes the memory before it reads it
+            "hdf5",
+            _keras_weight_files,
+            mutations.plain,
+            _load_weights,
+            (ValueError, MemoryError),
+            bounded=False,
+        ),
         Target("onnx", _onnx_files, mutations.onnx_file, _load_onnx),
         Target("idx", _idx_files, mutations.plain, _parse_idx),
         Target("gzip", _gzip_files, mutations.plain, _read_gzip),

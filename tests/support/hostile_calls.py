@@ -21,7 +21,17 @@ import convkit
 import hostile_windows
 from calls import valid_arguments, valid_calls
 from compare import Guarded
-from convkit import _core, callbacks, layers, ops
+from convkit import (
+    _core,
+    callbacks,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+)
 from convkit.storage.registry import known_classes
 from mutations import VALUES
 from native_calls import RECORDED
@@ -187,6 +197,16 @@ _USUAL: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.1,),
     "momentum": (0.9,),
     "epsilon": (1e-3,),
+    "factor": (0.25, (0.1, 0.5)),
+    "height": (3,),
+    "width": (4,),
+    "height_factor": (0.25, (-0.25, 0.5)),
+    "value_range": ((0.0, 1.0),),
+    "num_classes": (3,),
+    "target_class_ids": ((0, 2),),
+    "class_id": (None, 1),
+    "thresholds": (None, 0.5, (0.25, 0.5)),
+    "reduction": ("sum", "none", "sum_over_batch_size"),
     "optimizer": ("adam",),
     "loss": ("mse", "sparse_categorical_crossentropy"),
     "name": ("a", None),
@@ -218,11 +238,53 @@ def _arguments(rng: random.Random, function: Any, hostile: float) -> dict[str, A
 
 
 def classes(data: bytes) -> None:
-    """Whatever has a constructor; a layer also has to build, to compute and to be described."""
+    """Whatever has a constructor; what was made has to do what it is for, and to be described."""
     rng = random.Random(data)
     kind = _CONSTRUCTORS[rng.choice(list(_CONSTRUCTORS))]
     made = kind(**_arguments(rng, kind.__init__, 0.25))
-    if not isinstance(made, layers.Layer):
+    with np.errstate(all="ignore"):
+        if isinstance(made, layers.Layer):
+            _use_layer(rng, made)
+        elif isinstance(made, losses.Loss):
+            made(*_targets(rng))
+        elif isinstance(made, metrics.Metric):
+            for _ in range(2):
+                made.update_state(*_targets(rng))
+            made.result()
+            made.reset_state()
+        elif isinstance(made, optimizers.Optimizer):
+            model, (x, y) = _model(), _batch()
+            model.compile(made, "sparse_categorical_crossentropy")
+            for _ in range(2):
+                model.train_on_batch(x, y)
+        elif isinstance(made, optimizers.schedules.LearningRateSchedule):
+            made(rng.choice((0, 1, 7, 2**31)))
+        elif isinstance(made, (initializers.Initializer, constraints.Constraint)):
+            shape = rng.choice(((3, 2), (3, 3, 2, 4), (5,)))
+            is_initializer = isinstance(made, initializers.Initializer)
+            made(shape if is_initializer else np.ones(shape, np.float32))
+
+
+def _targets(rng: random.Random) -> tuple[Any, Any]:
+    """Targets and predictions that suit a loss or a metric, of which one may be spoilt."""
+    shape = rng.choice(((4, 3), (2, 3, 3), (4, 1)))
+    labels = np.arange(int(np.prod(shape[:-1]))).reshape(shape[:-1]) % shape[-1]
+    one_hot = np.eye(shape[-1], dtype=np.float32)[labels]
+    given = [rng.choice((labels, one_hot)), np.full(shape, 1 / shape[-1], np.float32)]
+    if rng.random() < 0.5:
+        place = rng.randrange(2)
+        given[place] = spoilt(rng, given[place])
+    return given[0], given[1]
+
+
+def _use_layer(rng: random.Random, made: layers.Layer) -> None:
+    """A layer builds, computes, is trained and described; what mixes labels is called on both."""
+    if isinstance(made, (layers.MixUp, layers.CutMix)):
+        batch = {"images": np.ones((2, 5, 4, 3), np.float32), "labels": np.eye(2, dtype=np.float32)}
+        if rng.random() < 0.5:
+            key = rng.choice(("images", "labels"))
+            batch[key] = spoilt(rng, batch[key])
+        made(batch)
         return
     shape = rng.choice(((6, 5, 2), (5, 5, 4), (8,), (1, 1, 1), (3, 4)))
     model = convkit.Sequential([convkit.Input(shape), made])
@@ -230,11 +292,10 @@ def classes(data: bytes) -> None:
         return
     if sum(weight.value.size for weight in model.weights) > 1e6:
         return
-    with np.errstate(all="ignore"):
-        model.predict(np.ones((2, *shape), np.float32), verbose=0)
-        model.compile("sgd", "mse")
-        y = np.zeros((2, *(size or 1 for size in model.output_shape[1:])), np.float32)
-        model.train_on_batch(np.ones((2, *shape), np.float32), y)
+    model.predict(np.ones((2, *shape), np.float32), verbose=0)
+    model.compile("sgd", "mse")
+    y = np.zeros((2, *(size or 1 for size in model.output_shape[1:])), np.float32)
+    model.train_on_batch(np.ones((2, *shape), np.float32), y)
     convkit.Sequential.from_config(model.get_config())
 
 
@@ -249,6 +310,10 @@ def _model() -> convkit.Sequential:
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
     return model
+
+
+def _batch() -> tuple[np.ndarray, np.ndarray]:
+    return np.ones((4, 4, 4, 1), np.float32), np.array([0, 1, 2, 0])
 
 
 _METHODS: dict[str, dict[str, Any]] = {
@@ -298,7 +363,7 @@ def models(data: bytes) -> None:
     rng = random.Random(data)
     model, name = _model(), rng.choice(list(_METHODS))
     named = dict(_METHODS[name])
-    x, y = np.ones((4, 4, 4, 1), np.float32), np.array([0, 1, 2, 0])
+    x, y = _batch()
     if name in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
         named.update(x=x, y=y)
     elif name.startswith("predict"):

@@ -8,11 +8,18 @@ and offsets that fit. Everything depends on the generator that is given.
 from __future__ import annotations
 
 import copy
+import io
 import json
 import random
 import struct
+import zipfile
+import zlib
 from collections.abc import Callable, MutableMapping, MutableSequence
 from typing import Any
+
+import numpy as np
+
+from keras_content import CONFIG, hdf5, zipped
 
 Document = dict[str, Any]
 
@@ -171,6 +178,83 @@ def _joined(rng: random.Random, header: Any, body: bytes) -> bytes:
         text = plain(rng, text)
     length = len(text) if rng.random() < 0.97 else rng.choice((0, 1, len(text) + 1, 2**40, 2**63))
     return struct.pack("<Q", length) + text + body
+
+
+def keras_file(rng: random.Random, data: bytes) -> bytes:
+    """Change a file of Keras: its configurations, its arrays and their places, the archive."""
+    if not data.startswith(b"PK\x03\x04"):
+        return hdf5_file(rng, data)
+    if rng.random() < 0.1:
+        return plain(rng, data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, zlib.error):
+        return plain(rng, data)
+    names = [name for name in members if members[name]]
+    if not names:
+        return plain(rng, data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        name = rng.choice(sorted(names, key=lambda each: not each.endswith(".json"))[:2])
+        is_text = name.endswith(".json") or rng.random() < 0.7
+        if name.endswith(".json") or (is_text and CONFIG in members):
+            members[CONFIG] = _document(rng, members[CONFIG].decode(errors="replace")).encode(
+                errors="surrogatepass"
+            )
+        else:
+            members[name] = hdf5_file(rng, members[name])
+    if rng.random() < 0.03:
+        members[rng.choice((*TEXTS, CONFIG.upper()))] = members.pop(rng.choice(names))
+    return zipped(members)
+
+
+def hdf5_file(rng: random.Random, data: bytes) -> bytes:
+    """Change an HDF5 file: a text among its attributes, a list of names, an array, a group."""
+    try:
+        return hdf5(lambda file: _change_hdf5(rng, file), data)
+    except Exception:  # whatever HDF5 says of a file that was changed before
+        return plain(rng, data)
+
+
+def _change_hdf5(rng: random.Random, file: Any) -> None:
+    import h5py
+
+    places: list[str] = []
+    file.visit(places.append)
+    texts = [name for name in file.attrs if isinstance(file.attrs[name], str)]
+    if texts and rng.random() < 0.7:
+        name = rng.choice(texts)
+        file.attrs[name] = _document(rng, file.attrs[name])
+        return
+    place = rng.choice(places)
+    listed = [name for name in file[place].attrs]
+    if listed and rng.random() < 0.5:
+        names = np.asarray(file[place].attrs[rng.choice(listed)]).ravel().tolist()
+        other: Any = rng.choice((names[1:], names[::-1], names * 3, [b"a/b"], 3.5, [1, 2], []))
+        file[place].attrs[rng.choice(listed)] = other
+        return
+    old = file[place]
+    shape = old.shape if isinstance(old, h5py.Dataset) else (2, 3)
+    del file[place]
+    kind = rng.randrange(9)
+    if kind == 0:
+        file[place] = np.zeros([rng.choice((0, 1, 2, 3, 64)) for _ in range(rng.randrange(5))])
+    elif kind == 1:
+        dtype = rng.choice(("f2", "f4", "f8", ">f4", "i4", "S3", "c8", "?"))
+        file[place] = np.ones(shape, dtype)
+    elif kind == 2:  # much of which nothing is stored
+        sizes = (*shape[1:], rng.choice((2**20, 2**31, 2**40)))
+        file.create_dataset(place, sizes, rng.choice(("f4", "f8")), chunks=rng.choice((None, True)))
+    elif kind == 3:
+        file.create_dataset(place, data=np.ones(shape, "f4"), compression="gzip", chunks=True)
+    elif kind == 4:
+        file[place] = h5py.SoftLink(rng.choice(("/", "/layers", "/nowhere", place)))
+    elif kind == 5:
+        file[place] = h5py.ExternalLink("other.h5", "/x")
+    elif kind == 6:
+        file[place] = file[rng.choice(("/", rng.choice([p for p in places if p in file] or ["/"])))]
+    elif kind == 7:
+        file.create_dataset(place, shape, "f4", external=[("x.bin", 0, 4 * int(np.prod(shape)))])
 
 
 def onnx_file(rng: random.Random, data: bytes) -> bytes:
