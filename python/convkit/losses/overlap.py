@@ -171,5 +171,5 @@ def _axes(axis: Any, name: str) -> int | list[int] | None:
     if several and all(type(each) is int for each in several):
         if not all(-_MOST_AXES <= each < _MOST_AXES for each in several):
             raise ValueError(f"{name}: there are no arrays with an axis {axis!r}")
-        return several if isinstance(axis, list | tuple) else axis  # type: ignore[no-any-return]
+        return several if isinstance(axis, list | tuple) else axis
     raise TypeError(f"{name}: axis must be None, an integer or several, received {axis!r}")

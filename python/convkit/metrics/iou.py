@@ -78,7 +78,8 @@ class IoU(Metric):
 
     def _classes(self, values: Array, what: str) -> Array:
         check_axis(values, self.axis, f"metric {self.name}: {what}")
-        return values.argmax(axis=self.axis)
+        found: Array = values.argmax(axis=self.axis)
+        return found
 
     def _count(self, true: Array, found: Array, factors: Any) -> None:
         count = self.num_classes
