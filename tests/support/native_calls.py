@@ -34,6 +34,9 @@ OTHERS = {
     "select_isa",
     "set_conv2d_direct",
     "set_num_threads",
+    "start_trace",
+    "stop_trace",
+    "trace_step",
     "weights_changed",
 }
 

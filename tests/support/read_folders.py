@@ -67,7 +67,6 @@ def of_keras(folder: Path, size: int, workers: int) -> Any:
             image = _load_image_grain(content, (size, size), 3, "bilinear", "channels_last")
             return image, int(paths[index].parent.name)
 
-    torch.set_num_threads(1)  # of each worker: more would take turns
     return torch.utils.data.DataLoader(Files(), BATCH, shuffle=True, num_workers=workers)
 
 
