@@ -1,4 +1,4 @@
-"""`tensorflow_datasets`: the data sets that convkit has, as `tf.data.Dataset` or arrays."""
+"""`tensorflow_datasets`: what convkit has of it, as `tf.data.Dataset` or arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from ..core.parameters import Array
 from .data import Dataset
+from .files import read_file
+from .pictures import decode_image
 from .tensor import Tensor
+from .tfds_folders import FOLDERS, parts_of
 
 __all__ = [
     "as_dataframe",
@@ -40,7 +43,9 @@ def load(
     """A data set, or several parts of it.
 
     Args:
-        name: of the data set: "mnist", "fashion_mnist", "cifar10" or "cifar100".
+        name: of the data set: "mnist", "fashion_mnist", "cifar10", "cifar100"; or of one of image
+            files: "cats_vs_dogs", "horses_or_humans", "rock_paper_scissors" or "tf_flowers".
+        data_dir: where image files lie, or are downloaded to; see `tfds_folders.parts_of`.
         split: "train", "test", a part such as "train[:80%]", or several; by default a dictionary.
         batch_size: -1 for one batch of everything.
         shuffle_files: whether the samples are in a random order.
@@ -50,7 +55,7 @@ def load(
     Raises:
         ValueError: convkit has no such data set.
     """
-    source = builder(name)
+    source = builder(name, data_dir=data_dir)
     wanted = ["train", "test"] if split is None else split
     made = _structure(
         wanted, lambda part: source.dataset(part, batch_size, shuffle_files, as_supervised)
@@ -66,34 +71,37 @@ def _structure(wanted: Any, make: Any) -> Any:
     return make(str(wanted))
 
 
-def builder(name: str, **options: Any) -> _Builder:
+def builder(name: str, data_dir: Any = None, **options: Any) -> _Builder:
     """What makes a data set."""
     plain = name.partition("/")[0].partition(":")[0]
+    if plain in FOLDERS:
+        return _Folders(plain, parts_of(plain, data_dir), FOLDERS[plain].classes)
     if plain not in _NAMES:
         raise ValueError(
-            f"the data set {name!r} is not here, only {', '.join(_NAMES)}: get its files, one "
-            f"folder for each class, and read them by tf.keras.utils.image_dataset_from_directory"
+            f"the data set {name!r} is not here, only {', '.join(list_builders())}: get its files, "
+            f"one folder for each class, and read them by "
+            f"tf.keras.utils.image_dataset_from_directory"
         )
-    return _Builder(plain)
+    module = import_module(f"convkit.datasets.{plain}")
+    (x_train, y_train), (x_test, y_test) = module.load_data()
+    parts = {
+        "train": (_pixels(x_train), np.ravel(y_train).astype(np.int64)),
+        "test": (_pixels(x_test), np.ravel(y_test).astype(np.int64)),
+    }
+    return _Builder(plain, parts, getattr(module, "CLASS_NAMES", ()))
 
 
 def list_builders() -> list[str]:
     """The names of the data sets."""
-    return list(_NAMES)
+    return [*_NAMES, *FOLDERS]
 
 
 class _Builder:
     """A data set, and what is known of it."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        module = import_module(f"convkit.datasets.{name}")
-        (x_train, y_train), (x_test, y_test) = module.load_data()
-        self.parts = {
-            "train": (_pixels(x_train), np.ravel(y_train).astype(np.int64)),
-            "test": (_pixels(x_test), np.ravel(y_test).astype(np.int64)),
-        }
-        self.info = _Info(self, getattr(module, "CLASS_NAMES", ()))
+    def __init__(self, name: str, parts: dict[str, tuple[Array, Array]], classes: Any) -> None:
+        self.name, self.parts = name, parts
+        self.info = _Info(self, classes)
 
     def download_and_prepare(self, **options: Any) -> None:
         """Nothing is left to do."""
@@ -101,14 +109,20 @@ class _Builder:
     def dataset(self, part: str, batch_size: Any, shuffle: bool, supervised: bool) -> Any:
         """A part of it."""
         images, labels = self.arrays(part)
-        data: Any = (images, labels) if supervised else {"image": images, "label": labels}
         if batch_size == -1:
-            return next(iter(Dataset.from_tensors(data)))
-        made = Dataset.from_tensor_slices(data)
+            return next(iter(Dataset.from_tensors(self._element(images, labels, supervised))))
+        made = self._elements(images, labels, supervised)
         made = made.shuffle(len(images)) if shuffle else made
         return made.batch(int(batch_size)) if batch_size else made
 
     as_dataset = dataset
+
+    def _elements(self, images: Array, labels: Array, supervised: bool) -> Any:
+        return Dataset.from_tensor_slices(self._element(images, labels, supervised))
+
+    @staticmethod
+    def _element(image: Any, label: Any, supervised: bool) -> Any:
+        return (image, label) if supervised else {"image": image, "label": label}
 
     def arrays(self, part: str) -> tuple[Array, Array]:
         """The arrays of a part, such as "train[10%:80%]" or "train+test"."""
@@ -120,7 +134,7 @@ class _Builder:
 
     def _slice(self, part: str) -> tuple[Array, Array]:
         if part == "all":
-            return self.arrays("train+test")
+            return self.arrays("+".join(self.parts))
         match = re.fullmatch(r"(\w+)(?:\[([-\d]*%?):([-\d]*%?)\])?", part)
         if match is None or match[1] not in self.parts:
             raise ValueError(f"there is no part {part!r}, only {', '.join(self.parts)}")
@@ -135,14 +149,37 @@ class _Builder:
         return images[rows], labels[rows]
 
 
+class _Folders(_Builder):
+    """A data set of image files, each of which is read when it is needed; its parts are paths."""
+
+    def _elements(self, images: Array, labels: Array, supervised: bool) -> Any:
+        paths = Dataset.from_tensor_slices((images, labels))
+        return paths.map(lambda path, label: self._element(_image(path), label, supervised))
+
+    def dataset(self, part: str, batch_size: Any, shuffle: bool, supervised: bool) -> Any:
+        """A part of it; all at once, images must be of one size."""
+        if batch_size != -1:
+            return super().dataset(part, batch_size, shuffle, supervised)
+        paths, labels = self.arrays(part)
+        images = np.stack([np.asarray(_image(path)) for path in paths])
+        return next(iter(Dataset.from_tensors(self._element(images, labels, supervised))))
+
+    as_dataset = dataset
+
+
+def _image(path: Any) -> Any:
+    return decode_image(read_file(path), channels=3, expand_animations=False)
+
+
 class _Info:
     """What is known of a data set."""
 
     def __init__(self, source: _Builder, names: Any) -> None:
         self.name = self.full_name = source.name
         images, labels = source.parts["train"]
+        shape = (None, None, 3) if isinstance(source, _Folders) else images.shape[1:]
         self.features = _Features(
-            image=_Feature(images.shape[1:], ()),
+            image=_Feature(shape, ()),
             label=_Feature((), names or range(int(labels.max()) + 1)),
         )
         self.splits = {part: _Split(len(images)) for part, (images, _) in source.parts.items()}

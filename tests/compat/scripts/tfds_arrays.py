@@ -15,7 +15,7 @@ builder = tfds.builder("cifar10")
 builder.download_and_prepare()
 assert builder.info.features["label"].int2str(0) == "airplane"
 try:
-    tfds.load("tf_flowers", split="train")
+    tfds.load("food101", split="train")
     raise SystemExit("there are no flowers")
 except ValueError as error:
     print(error)
