@@ -144,10 +144,10 @@ class Finder:
             hint = advice(inner)
             notes.missing(inner, hint)
             raise ModuleNotFoundError(f"No module named {name!r}{hint}", name=name)
-        return ModuleSpec(name, _Made(found), is_package=True)
+        return ModuleSpec(name, Made(found), is_package=True)
 
 
-class _Made(Loader):
+class Made(Loader):
     """Gives a module that is there already."""
 
     def __init__(self, module: Namespace) -> None:
