@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # By the beginning of a name; the longest that fits counts.
 _ADVICE: dict[str, str] = {
-    "keras.backend.function": "a `Model` of the layers' outputs, and its `predict`",
     "keras.backend.gradients": "training is `fit` and `train_on_batch`; gradients stay inside",
     "keras.backend.placeholder": "`keras.Input`",
     "keras.layers.Bidirectional": "images only",

@@ -64,8 +64,20 @@ def _maker(name: str) -> Any:
 
 
 def decode_predictions(preds: Any, top: int = 5) -> Any:
-    """The names of ImageNet's classes, which would have to be downloaded."""
-    raise ValueError(
-        f"decode_predictions: the names of ImageNet's classes are not here; the numbers of the "
-        f"{top} most likely ones are numpy.argsort(-preds)[:, :{top}]"
-    )
+    """The names of the likeliest of ImageNet's classes, which Keras downloads.
+
+    Raises:
+        ImportError: Keras is not installed.
+    """
+    from .serving import aside
+
+    with aside():
+        try:
+            from keras.applications.imagenet_utils import decode_predictions as decode
+        except ImportError as error:
+            raise ImportError(
+                f"decode_predictions: the names of ImageNet's classes come with Keras, which is "
+                f"not installed: pip install keras torch; the numbers of the {top} likeliest are "
+                f"numpy.argsort(-preds)[:, :{top}]"
+            ) from error
+        return decode(preds, top=top)

@@ -13,11 +13,13 @@ from .. import models
 from ..models import clone_model as _clone_model
 from . import notes
 from .adapted import drop
+from .layers import Input
 from .model_methods import Older
 from .optimizers import modern
 
 __all__ = [
     "Functional",
+    "Input",
     "Model",
     "Sequential",
     "clone_model",

@@ -17,7 +17,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras": _own("top"),
     "keras.activations": (*_own("activations"), "convkit.activations"),
     "keras.applications": _own("applications"),
-    "keras.backend": _own("backend", "functions", "shaping", "ordering"),
+    "keras.backend": _own("backend", "graph_functions", "functions", "shaping", "ordering"),
     "keras.callbacks": (*_own("callbacks"), "convkit.callbacks"),
     "keras.constraints": (*_own("old_names.constraints"), "convkit.constraints"),
     "keras.datasets": (*_own("datasets"), "convkit.datasets"),

@@ -1,0 +1,29 @@
+"""keras.backend.function: the outputs of layers, with and without a learning phase."""
+
+import keras.backend as K
+import numpy as np
+from keras.layers import Conv2D, Dense, Dropout, Flatten
+from keras.models import Input, Sequential
+
+model = Sequential()
+model.add(Conv2D(3, (3, 3), activation="relu", input_shape=(8, 8, 1)))
+model.add(Flatten())
+model.add(Dropout(0.5))
+model.add(Dense(2, activation="softmax"))
+images = np.random.rand(2, 8, 8, 1).astype("float32")
+
+first = K.function([model.layers[0].input, K.learning_phase()], [model.layers[0].output])
+maps = first([images, 0])[0]
+assert maps.shape == (2, 6, 6, 3) and maps.min() >= 0
+every = K.function([model.input], [layer.output for layer in model.layers])([images])
+assert [each.shape for each in every] == [(2, 6, 6, 3), (2, 108), (2, 108), (2, 2)]
+assert np.array_equal(every[0], maps) and np.array_equal(every[1], every[2])
+last = K.function(model.input, model.output)
+assert np.allclose(last(images), model.predict(images))
+try:
+    K.function([model.input], [3.0])
+except ValueError as error:
+    assert "outputs of layers" in str(error)
+else:
+    raise AssertionError("a number is no tensor")
+assert Input(shape=(3,)).shape == (None, 3)
