@@ -44,22 +44,11 @@ def __getattr__(name: str) -> Any:
 
 def _maker(name: str) -> Any:
     def make(*arguments: Any, **options: Any) -> Any:
-        from ..interop import from_keras
-        from .models import older
-        from .serving import aside
+        from .networks import network
 
-        with aside():
-            try:
-                import keras
-            except ImportError as error:
-                raise ImportError(
-                    f"{name}: the model is Keras's, which is not installed: pip install keras "
-                    f"torch; or take one of convkit.zoo"
-                ) from error
-            made = getattr(keras.applications, name)(*arguments, **options)
-            return older(from_keras(made))
+        return network(name, arguments, options)
 
-    make.__name__ = name
+    make.__name__ = make.__qualname__ = name
     return make
 
 

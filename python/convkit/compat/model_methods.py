@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ..layers import Input
 from ..layers.graph import Tensor as Symbolic
 from . import notes
 from .adapted import drop, rename
@@ -38,7 +39,14 @@ _COMPILATION: dict[str, Any] = {
 
 
 class Older:
-    """The methods and arguments of old, before those of convkit's models."""
+    """The methods and arguments of old, before those of convkit's models.
+
+    Attributes:
+        takes_any_size: whether `predict` takes images of other sizes than those of the inputs, as
+            networks of `keras.applications` without an input shape do.
+    """
+
+    takes_any_size = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         rename(options, {"input": "inputs", "output": "outputs"})
@@ -228,9 +236,21 @@ class Older:
     ) -> Any:
         """The outputs for some samples."""
         drop_queues(old, "predict")
+        if self.takes_any_size and (fitting := self._for_images(x)) is not None:
+            return fitting.predict(x, batch_size, verbose, steps, callbacks)
         steps = steps_of(steps)
         x = passes(as_arrays(x, self), steps, self)
         return super().predict(x, batch_size, verbosity(verbose), steps, hearing(callbacks))  # type: ignore[misc]
+
+    def _for_images(self, x: Any) -> Any:
+        """A model of the same layers for the size of some images, None for that of its own."""
+        from .models import Model
+
+        sizes = tuple(x.shape[1:]) if hasattr(x, "shape") else getattr(x, "image_shape", None)
+        if sizes is None or sizes == tuple(self.input_shape[1:]):  # type: ignore[attr-defined]
+            return None
+        image = Input(sizes)
+        return Model(image, self(image))
 
     def predict_generator(
         self,

@@ -12,6 +12,6 @@ cv2_imshow(np.zeros((4, 5, 3), np.uint8))
 cv2_imshow(np.zeros((4, 5), np.float32))
 files.download("model.h5")
 
-from tensorflow import keras  # noqa: E402
+from tensorflow import keras
 
 assert keras.layers.Dense(3).units == 3
