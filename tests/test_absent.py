@@ -76,6 +76,8 @@ def test_importing_an_absent_module(name: str) -> None:
         ("from convkit.optimizers.legacy import Adam", "older versions.*convkit.optimizers"),
         ("from convkit.wrappers.scikit_learn import KerasClassifier", "older.*convkit.sklearn"),
         ("from convkit.utils import np_utils", "older versions.*take `convkit.utils`"),
+        ("from convkit.utils.np_utils import to_categorical", "older.*take `convkit.utils`"),
+        ("import convkit.utils.nothing", r"No module named 'convkit\.utils\.nothing'$"),
         (
             "from convkit.preprocessing.image import ImageDataGenerator",
             "cannot import name 'ImageDataGenerator'.*older versions of Keras.*RandomFlip",
@@ -114,6 +116,11 @@ def test_importing_convkit_does_not_read_the_table() -> None:
         (lambda: layers.Flatten(batch_input_shape=(None, 4)), "take input_shape, without"),
         (lambda: layers.Dense(3, activation="celu"), "unknown activation 'celu'.*nearest"),
         (lambda: layers.Dense(3, activation=layers.PReLU()), "put that layer behind this one"),
+        (lambda: convkit.Sequential().compile(jit_compile=True), "take nothing: a training step"),
+        (lambda: convkit.Sequential().fit(0, 0, nb_epoch=3), r"'nb_epoch'; take epochs$"),
+        (lambda: convkit.Model.evaluate(convkit.Sequential(), 0, 0, workers=3), "take nothing"),
+        (lambda: convkit.Sequential().predict(0, workers=3), "'workers'; take nothing: batches"),
+        (lambda: convkit.Sequential().fit(0, 0, nothing=3), r"argument 'nothing'$"),
         (lambda: layers.Conv2D(3, 3)(None), "it is called on a symbolic tensor.*or on one batch"),
     ],
 )

@@ -99,9 +99,21 @@ ARGUMENTS: dict[str, str] = {
     "dtype": "nothing: everything is float32",
     "init": "kernel_initializer",
     "input_dim": "input_shape=(input_dim,)",
+    "jit_compile": "nothing: a training step is compiled already",
     "lr": "learning_rate",
+    "max_queue_size": "nothing: batches are made while the model trains",
+    "nb_epoch": "epochs",
+    "nb_filter": "filters",
+    "nb_val_samples": "validation_steps, which counts batches",
+    "output_dim": "units",
+    "run_eagerly": "nothing: a training step is compiled, and layers of one's own run as they are",
+    "samples_per_epoch": "steps_per_epoch, which counts batches",
+    "steps_per_execution": "nothing: a step is one call already",
     "subsample": "strides",
+    "use_multiprocessing": "nothing: batches are made while the model trains",
+    "weighted_metrics": "metrics, which count every sample alike",
     "weights": "set_weights after building",
+    "workers": "nothing: batches are made while the model trains",
 }
 
 

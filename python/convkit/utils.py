@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .data.py_dataset import PyDataset, Sequence
     from .diagram import model_to_dot, plot_model
 
+__path__: list[str] = []  # no modules are in it; what older Keras had there is answered
+
 __all__ = [
     "PyDataset",
     "Sequence",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ..core.config import Configurable, as_number, not_negative
 
@@ -21,24 +19,6 @@ class OptimizerOptions(TypedDict, total=False):
     loss_scale_factor: float | None
     gradient_accumulation_steps: int | None
     name: str | None
-
-
-def with_advice(init: Callable[..., None]) -> Callable[..., None]:
-    """The constructor, which says what to write for arguments that only Keras's has."""
-
-    @functools.wraps(init)
-    def checked(self: Any, *args: Any, **options: Any) -> None:
-        try:
-            init(self, *args, **options)
-        except TypeError as error:
-            from ..absent import renamed  # here: only for an error
-
-            for name in options:
-                if f"unexpected keyword argument {name!r}" in str(error):
-                    raise TypeError(f"{error}{renamed(name)}") from None
-            raise
-
-    return checked
 
 
 def share(value: float, what: str, owner: Configurable) -> float:

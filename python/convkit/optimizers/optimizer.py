@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import ops
+from ..core.advice import with_advice
 from ..core.changes import Capturable
 from ..core.config import Configurable, flag, not_negative
 from ..core.parameters import Array, Parameter, ParameterStore, aligned_zeros
 from ..ops._calls import weights_changed
 from . import schedules
-from .arguments import count, with_advice
+from .arguments import count
 from .clipping import Clipping, checked_limits
 from .rate import LearningRate
 from .schedules import LearningRateSchedule

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from .. import optimizers
 from ..callbacks import BackupAndRestore, Callback, History, Logs
 from ..core import random
+from ..core.advice import with_advice
 from ..core.config import as_number, flag
 from ..core.parameters import Array
 from ..layers.structure import Structure
@@ -66,6 +67,7 @@ class Trainer(TakesData, FittedModel):
 
     # How it is trained.
 
+    @with_advice
     def compile(
         self,
         optimizer: str | optimizers.Optimizer = "adam",
@@ -147,6 +149,7 @@ class Trainer(TakesData, FittedModel):
         """The means of a pass that begins."""
         return self._engine.objective.scores(self._target_names())
 
+    @with_advice
     @trains
     def fit(
         self,
@@ -279,6 +282,7 @@ class Trainer(TakesData, FittedModel):
         return_dict: bool = False,
     ) -> Any: ...
 
+    @with_advice
     def evaluate(
         self,
         x: Data,
@@ -312,6 +316,7 @@ class Trainer(TakesData, FittedModel):
             raise no_batch("evaluate")
         return pack_logs(logs, return_dict)
 
+    @with_advice
     def predict(
         self,
         x: Data,
