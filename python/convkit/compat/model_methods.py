@@ -7,6 +7,7 @@ from typing import Any
 
 from ..layers import Input
 from ..layers.graph import Tensor as Symbolic
+from ..models import Model
 from . import notes
 from .adapted import drop, rename
 from .feeding import as_arrays, passes, steps_of
@@ -236,16 +237,16 @@ class Older:
     ) -> Any:
         """The outputs for some samples."""
         drop_queues(old, "predict")
-        if self.takes_any_size and (fitting := self._for_images(x)) is not None:
-            return fitting.predict(x, batch_size, verbose, steps, callbacks)
+        fitting = self._for_images(x) if self.takes_any_size else None
         steps = steps_of(steps)
         x = passes(as_arrays(x, self), steps, self)
-        return super().predict(x, batch_size, verbosity(verbose), steps, hearing(callbacks))  # type: ignore[misc]
+        others = (batch_size, verbosity(verbose), steps, hearing(callbacks))
+        if fitting is not None:
+            return fitting.predict(x, *others)
+        return super().predict(x, *others)  # type: ignore[misc]
 
     def _for_images(self, x: Any) -> Any:
         """A model of the same layers for the size of some images, None for that of its own."""
-        from .models import Model
-
         sizes = tuple(x.shape[1:]) if hasattr(x, "shape") else getattr(x, "image_shape", None)
         if sizes is None or sizes == tuple(self.input_shape[1:]):  # type: ignore[attr-defined]
             return None
