@@ -58,10 +58,14 @@ def test_an_error_is_shown_with_the_line_of_the_script(
     path = write(workplace / "script.py", "import tensorflow as tf\nx = 1\ntf.GradientTape()\n")
     assert run(path) == 1
     told = capsys.readouterr().err
+    before, _, after = told.partition("Traceback")
+    assert "script.py asks for what is not here; it runs until" in before
+    assert "script.py:3: tensorflow.GradientTape is not available; TensorFlow has it" in before
+    told = after
     assert "line 3" in told
     assert "tf.GradientTape()" in told
     assert "compat/run.py" not in told
-    assert "not available: tensorflow.GradientTape" in told
+    assert "not available: tensorflow.GradientTape (TensorFlow has it, convkit does not" in told
     assert "train_on_batch" in told
 
 

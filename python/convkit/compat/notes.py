@@ -31,5 +31,7 @@ def report() -> list[str]:
     """The lines that tell all of it; none if there is nothing to tell."""
     lines = []
     for title, found in (("not available", _missing), ("ignored", _ignored)):
-        lines += [f"{title}: {name}{reason and f' ({reason})'}" for name, reason in found.items()]
+        for name, reason in found.items():
+            words = reason.removeprefix("; ")
+            lines.append(f"{title}: {name}{words and f' ({words})'}")
     return lines

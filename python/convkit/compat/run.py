@@ -47,7 +47,8 @@ def run(path: str, arguments: Sequence[str] = ()) -> int:
     Returns:
         0 if it ran to its end, 1 if it raised an error, else what it gave `sys.exit`.
     """
-    notes.forget()
+    _warn(path)
+    notes.forget()  # what the names above were found by
     parts = parts_of(path)
     _draw_without_windows(path)
     main = ModuleType("__main__")
@@ -106,6 +107,25 @@ def _draw_without_windows(path: str) -> None:
     if path.endswith(".ipynb") or (sys.platform == "linux" and not os.environ.get("DISPLAY")):
         os.environ.setdefault("MPLBACKEND", "Agg")
         warnings.filterwarnings("ignore", message=".*non-interactive.*", category=UserWarning)
+
+
+def _warn(path: str) -> None:
+    """Say before anything runs which names are missing: training may take long until one is met."""
+    from .check import missing_names  # here, for it knows this module
+
+    try:
+        lines = missing_names(path)
+    except SyntaxError:
+        return  # which is told where the part would run
+    if lines:
+        print(
+            f"convkit.compat: {os.path.basename(path)} asks for what is not here; it runs until "
+            f"the first of these is needed:",
+            file=sys.stderr,
+        )
+        for line in lines:
+            print(f"  {line}", file=sys.stderr)
+        print(file=sys.stderr)
 
 
 def _report(path: str) -> None:
