@@ -11,6 +11,7 @@ from .functions import _array, _kept
 from .tensor import as_tensor, is_symbolic
 
 __all__ = [
+    "add_n",
     "boolean_mask",
     "concat",
     "concatenate",
@@ -29,6 +30,13 @@ __all__ = [
     "unstack",
     "where",
 ]
+
+
+def add_n(inputs: Any, name: Any = None) -> Any:
+    """The sum of several tensors of one shape."""
+    if is_symbolic(inputs):
+        return layers.Add()(list(inputs))
+    return as_tensor(_kept(np.sum([_array(each) for each in inputs], axis=0), inputs))
 
 
 def reshape(tensor: Any, shape: Any, name: Any = None) -> Any:

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .activations import sigmoid, tanh
 from .data import TensorSpec
 from .files import read_file
 from .random import normal, shuffle, truncated_normal, uniform
 from .random import set_seed as set_random_seed
 from .system import session
+from .system.logging import get_logger
 from .system.session import *  # noqa: F403 - its public names are those of `tf`
 from .tensor import as_tensor
 
@@ -30,6 +32,7 @@ __all__ = [
     "autodiff",
     "cond",
     "function",
+    "get_logger",
     "group",
     "map_fn",
     "numpy_function",
@@ -41,6 +44,8 @@ __all__ = [
     "random_uniform",
     "read_file",
     "set_random_seed",
+    "sigmoid",
+    "tanh",
     "truncated_normal",
     "vectorized_map",
     "while_loop",
