@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from .advice import advice
-from .run import parts_of
+from .notebook import parts_of
 from .tree import ROOTS, Namespace, space
 
 

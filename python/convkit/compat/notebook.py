@@ -1,9 +1,11 @@
-"""Notebooks as Python: their code cells, without what only IPython and a shell understand."""
+"""Scripts and notebooks as Python, without what only IPython and a shell understand."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import tokenize
 from typing import Any, NamedTuple
 
 from . import notes
@@ -28,6 +30,23 @@ class Part(NamedTuple):
     name: str
     text: str
     may_fail: bool = False
+
+
+def parts_of(path: str) -> list[Part]:
+    """The Python of a script or a notebook.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no script and no notebook.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    if path.endswith(".ipynb"):
+        return cells_of(data.decode("utf-8"), path)
+    encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    text = data.decode(encoding)
+    # A script that a notebook was exported to may have its magics.
+    return [Part(path, python_of(text))]
 
 
 def cells_of(text: str, path: str = "notebook") -> list[Part]:

@@ -11,30 +11,11 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from . import notes
-from .notebook import Part, Shell, cells_of, display, python_of
+from .check import missing_names
+from .notebook import Part, Shell, display, parts_of
 from .serving import serving
 
 FAILED = 1
-
-
-def parts_of(path: str) -> list[Part]:
-    """The Python of a script or a notebook.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is no script and no notebook.
-    """
-    with open(path, "rb") as file:
-        data = file.read()
-    if path.endswith(".ipynb"):
-        return cells_of(data.decode("utf-8"), path)
-    import io
-    import tokenize
-
-    encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
-    text = data.decode(encoding)
-    # A script that a notebook was exported to may have its magics.
-    return [Part(path, python_of(text))]
 
 
 def run(path: str, arguments: Sequence[str] = ()) -> int:
@@ -111,8 +92,6 @@ def _draw_without_windows(path: str) -> None:
 
 def _warn(path: str) -> None:
     """Say before anything runs which names are missing: training may take long until one is met."""
-    from .check import missing_names  # here, for it knows this module
-
     try:
         lines = missing_names(path)
     except SyntaxError:
