@@ -63,18 +63,44 @@ def test_missing_names_answer_with_advice() -> None:
     notes.forget()
     with pytest.raises(AttributeError, match="images only"):
         _ = keras.layers.LSTM
-    with pytest.raises(ImportError, match=r"cannot import name 'LSTM'.*images only"):
-        from convkit.compat.keras.layers import LSTM  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name 'Nothing'"):
+        from convkit.compat.keras.layers import Nothing  # noqa: F401
     with pytest.raises(AttributeError, match=r"convkit\.onnx\.export"):
         _ = tf.lite.TFLiteConverter
-    with pytest.raises(ModuleNotFoundError, match=r"convkit\.sklearn"):
-        importlib.import_module("convkit.compat.keras.wrappers.scikit_learn")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = tf.nothing
     with pytest.raises(ModuleNotFoundError, match="nothing"):
         importlib.import_module("convkit.compat.tensorflow.nothing")
     missing = notes.missing_names()
     assert {"keras.layers.LSTM", "tensorflow.lite", "tensorflow.nothing"} <= set(missing)
+    notes.forget()
+
+
+def test_what_is_imported_and_missing_is_an_error_where_it_is_used() -> None:
+    notes.forget()
+    from convkit.compat.keras.layers import LSTM, MaxPooling1D
+    from convkit.compat.keras.wrappers.scikit_learn import KerasClassifier
+    from convkit.compat.tensorflow import GradientTape
+
+    text = importlib.import_module("convkit.compat.tensorflow.keras.preprocessing.text")
+    assert not notes.missing_names()
+    assert not isinstance(keras.layers.Dense(3), LSTM)
+    assert not issubclass(keras.layers.Layer, LSTM)
+    assert repr(MaxPooling1D) == "<keras.layers.MaxPooling1D, which is not available>"
+    uses: dict[str, Any] = {
+        "keras.layers.LSTM is not.*images only": lambda: LSTM(3),
+        "MaxPooling1D is not.*`MaxPooling2D` of images with one row": lambda: MaxPooling1D(2),
+        r"KerasClassifier is not.*convkit\.sklearn": lambda: KerasClassifier(print),
+        "GradientTape is not.*train_on_batch": GradientTape,
+        "Tokenizer is not.*images only": lambda: text.Tokenizer(5),
+        "LSTM is not": lambda: type("Own", LSTM.__mro_entries__(()), {}),
+    }
+    for message, use in uses.items():
+        with pytest.raises(AttributeError, match=message):
+            use()
+    assert "keras.preprocessing.text.Tokenizer" in notes.missing_names()
+    with pytest.raises(AttributeError, match="images only"):
+        _ = keras.layers.LSTM  # as before
     notes.forget()
 
 

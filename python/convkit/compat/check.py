@@ -7,7 +7,8 @@ from typing import Any
 
 from .advice import advice
 from .notebook import parts_of
-from .tree import ROOTS, Namespace, space
+from .tree import ROOTS, Namespace, canonical, space
+from .unavailable import Unavailable
 
 
 def missing_names(path: str) -> list[str]:
@@ -45,7 +46,11 @@ class _Reader(ast.NodeVisitor):
                 continue
             module = space(alias.name)
             if module is None:
-                self._missing(alias.name, node)
+                path = canonical(alias.name)
+                if not advice(path):
+                    self._missing(alias.name, node)
+                elif alias.asname:
+                    self._names[alias.asname] = Unavailable(path, advice(path))
             elif alias.asname:
                 self._names[alias.asname] = module
             else:
@@ -57,12 +62,23 @@ class _Reader(ast.NodeVisitor):
         if node.level or (node.module or "").partition(".")[0] not in ROOTS:
             return
         module = space(node.module or "")
-        if module is None:
+        if module is None and not advice(canonical(node.module or "")):
             self._missing(node.module or "", node)
             return
         for alias in node.names:
-            value = None if alias.name == "*" else self._get(module, alias.name, node)
+            path = f"{canonical(node.module or '')}.{alias.name}"
+            value: Any = None
+            if module is not None and alias.name != "*":
+                value = self._get(module, alias.name, node, quiet=bool(advice(path)))
+            if value is None and advice(path):
+                value = Unavailable(path, advice(path))
             self._names[alias.asname or alias.name] = value
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """A name that was imported and is not there: only its use is an error."""
+        value = self._names.get(node.id)
+        if isinstance(value, Unavailable) and isinstance(node.ctx, ast.Load):
+            self._missing(value.__name__, node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         """`mnist = tf.keras.datasets.mnist`, or another value of the name."""

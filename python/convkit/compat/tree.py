@@ -14,11 +14,12 @@ from importlib import import_module
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from . import notes
 from .advice import advice
 from .table import OLD_PATHS, PREFIXES, SOURCES
+from .unavailable import Unavailable
 
 ROOTS = frozenset({*(path.partition(".")[0] for path in (*SOURCES, *OLD_PATHS, *PREFIXES))})
 
@@ -42,12 +43,14 @@ class Namespace(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         found = self._find(name)
         if found is None:
-            self._refuse(name)
+            return self._refuse(name)
         self.__dict__[name] = found[0]
         return found[0]
 
     def __setattr__(self, name: str, value: Any) -> None:
         # An import of a submodule sets it, also where a function of that name is what users want.
+        if isinstance(value, Unavailable):
+            return
         if isinstance(value, Namespace) and self._find(name) is not None:
             return
         super().__setattr__(name, value)
@@ -73,14 +76,17 @@ class Namespace(ModuleType):
                     return (found,)
         return None if below is None else (below,)
 
-    def _refuse(self, name: str) -> NoReturn:
-        hint = advice(f"{self.__name__}.{name}")
-        notes.missing(f"{self.__name__}.{name}", hint)
-        if _is_import(3):
-            raise ImportError(
-                f"cannot import name {name!r} from {self.__name__!r}{hint}", name=name
-            )
-        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{hint}")
+    def _refuse(self, name: str) -> Unavailable:
+        """An error, or, of `from module import name`, what is one where it is used."""
+        path = f"{self.__name__}.{name}"
+        hint = advice(path)
+        if not _is_import(3):
+            notes.missing(path, hint)
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{hint}")
+        if hint:
+            return Unavailable(path, hint)
+        notes.missing(path)
+        raise ImportError(f"cannot import name {name!r} from {self.__name__!r}", name=name)
 
 
 def _lazy(module: ModuleType) -> Sequence[str]:
@@ -90,9 +96,11 @@ def _lazy(module: ModuleType) -> Sequence[str]:
 
 
 def _is_import(depth: int) -> bool:
+    """Whether `from module import name` asks, which first asks whether the name is there."""
     from ..absent import is_import  # here: only for an error
 
-    return is_import(sys._getframe(depth))
+    frame = sys._getframe(depth)
+    return frame.f_code.co_name == "_handle_fromlist" or is_import(frame)
 
 
 def canonical(path: str) -> str:
@@ -133,7 +141,11 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The specification of a module of the tree; ModuleNotFoundError if it has none such."""
+        """The specification of a module of the tree.
+
+        Raises:
+            ModuleNotFoundError: there is none such, and no advice what to take instead.
+        """
         if not name.startswith(self._prefix):
             return None
         inner = name[len(self._prefix) :]
@@ -141,16 +153,18 @@ class Finder:
             return None
         found = space(inner)
         if found is None:
-            hint = advice(inner)
-            notes.missing(inner, hint)
-            raise ModuleNotFoundError(f"No module named {name!r}{hint}", name=name)
+            path = canonical(inner)
+            if hint := advice(path):
+                return ModuleSpec(name, Made(Unavailable(path, hint)), is_package=True)
+            notes.missing(inner)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return ModuleSpec(name, Made(found), is_package=True)
 
 
 class Made(Loader):
     """Gives a module that is there already."""
 
-    def __init__(self, module: Namespace) -> None:
+    def __init__(self, module: ModuleType) -> None:
         self._module = module
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
