@@ -162,3 +162,16 @@ def test_interpolated_pixels_stay_within_those_of_the_images() -> None:
         made = transforms.affine_batch(images, drawn, mode)
         assert made.min() == 0.0
         assert made.max() == 255.0
+
+
+def test_an_empty_folder_is_said_and_does_not_wait_for_ever(tmp_path: Path) -> None:
+    from convkit.compat import keras
+
+    (tmp_path / "cats").mkdir()
+    flow = ImageDataGenerator().flow_from_directory(str(tmp_path), (8, 8), class_mode="binary")
+    model = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 3)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="fit received no batch"):
+        model.fit(flow, verbose=0)
+    with pytest.raises(ValueError, match="no samples: no images were found"):
+        model.fit(flow, steps_per_epoch=3, verbose=0)

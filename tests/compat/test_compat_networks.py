@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import sys
+from inspect import getsource as source
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,17 @@ def test_a_network_of_any_size_is_a_model_in_files(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(base))
     assert type(again) is keras.Model
     notes.forget()
+
+
+def test_default_sizes_are_those_of_keras() -> None:
+    from convkit.compat import applications, networks
+
+    assert networks._SIZES.keys() < set(applications.LAZY)
+    for name, side in networks._SIZES.items():
+        module = sys.modules[getattr(theirs.applications, name).__module__]
+        found = re.search(rf"def {name}\(.*?(?:\n@keras_export|\ndef |\Z)", source(module), re.S)
+        assert found, name
+        assert re.search(rf"\b{side}\b", found[0]), name
 
 
 def test_without_keras_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

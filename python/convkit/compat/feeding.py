@@ -67,6 +67,11 @@ class _Passes:
         return len(self._source)
 
     def __iter__(self) -> Iterator[Any]:
+        if not len(self._source):
+            raise ValueError(
+                "the image generator has no samples: no images were found where it looks, or none "
+                "are in its subset"
+            )
         while True:
             yield from self._source.batches()
             self._source.on_epoch_end()

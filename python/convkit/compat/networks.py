@@ -19,9 +19,18 @@ _SIZES = {
     "EfficientNetB2": 260,
     "EfficientNetB3": 300,
     "EfficientNetB4": 380,
+    "EfficientNetB5": 456,
+    "EfficientNetB6": 528,
+    "EfficientNetB7": 600,
+    "EfficientNetV2B1": 240,
+    "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300,
+    "EfficientNetV2L": 480,
+    "EfficientNetV2M": 480,
     "EfficientNetV2S": 384,
     "InceptionResNetV2": 299,
     "InceptionV3": 299,
+    "NASNetLarge": 331,
     "Xception": 299,
 }
 
