@@ -22,7 +22,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.constraints": (*_own("old_names.constraints"), "convkit.constraints"),
     "keras.datasets": (*_own("datasets"), "convkit.datasets"),
     "keras.datasets.cifar10": ("convkit.datasets.cifar10",),
-    "keras.datasets.cifar100": ("convkit.datasets.cifar100",),
+    "keras.datasets.cifar100": _own("cifar100"),
     "keras.datasets.fashion_mnist": ("convkit.datasets.fashion_mnist",),
     "keras.datasets.mnist": (*_own("datasets"), "convkit.datasets.mnist"),
     "keras.initializers": (*_own("old_names.initializers"), "convkit.initializers"),

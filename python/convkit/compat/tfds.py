@@ -24,7 +24,12 @@ __all__ = [
     "load",
     "show_examples",
 ]
-_NAMES = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+_MODULES = {
+    "mnist": "convkit.datasets.mnist",
+    "fashion_mnist": "convkit.datasets.fashion_mnist",
+    "cifar10": "convkit.datasets.cifar10",
+    "cifar100": "convkit.compat.cifar100",
+}
 
 
 def load(
@@ -76,13 +81,13 @@ def builder(name: str, data_dir: Any = None, **options: Any) -> _Builder:
     plain = name.partition("/")[0].partition(":")[0]
     if plain in FOLDERS:
         return _Folders(plain, parts_of(plain, data_dir), FOLDERS[plain].classes)
-    if plain not in _NAMES:
+    if plain not in _MODULES:
         raise ValueError(
             f"the data set {name!r} is not here, only {', '.join(list_builders())}: get its files, "
             f"one folder for each class, and read them by "
             f"tf.keras.utils.image_dataset_from_directory"
         )
-    module = import_module(f"convkit.datasets.{plain}")
+    module = import_module(_MODULES[plain])
     (x_train, y_train), (x_test, y_test) = module.load_data()
     parts = {
         "train": (_pixels(x_train), np.ravel(y_train).astype(np.int64)),
@@ -93,7 +98,7 @@ def builder(name: str, data_dir: Any = None, **options: Any) -> _Builder:
 
 def list_builders() -> list[str]:
     """The names of the data sets."""
-    return [*_NAMES, *FOLDERS]
+    return [*_MODULES, *FOLDERS]
 
 
 class _Builder:
