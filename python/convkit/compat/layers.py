@@ -67,6 +67,7 @@ __all__ = [
     "Lambda",
     "Merge",
     "ThresholdedReLU",
+    "get_source_inputs",
     "make",
     "merge",
 ]
@@ -242,6 +243,22 @@ def merge(
             f"merge: mode must be one of concat, {', '.join(kinds)}, received {mode!r}"
         )
     return kinds[mode](name=name)(inputs)
+
+
+def get_source_inputs(tensor: Any, layer: Any = None, node_index: Any = None) -> list[Any]:
+    """The Inputs that a symbolic tensor comes from, each once."""
+    found: dict[int, Any] = {}
+    seen: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each.layer, _InputLayer):
+            found[id(each)] = each
+        waiting += reversed(each.node.inputs)
+    return list(found.values())
 
 
 def Merge(*arguments: Any, **options: Any) -> Any:

@@ -11,6 +11,7 @@ from .. import utils
 from ..core.custom import custom_object_scope, get_custom_objects
 from . import notes
 from .image import image_dataset_from_directory, load_img
+from .layers import get_source_inputs
 from .tensor import as_tensor
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "custom_object_scope",
     "get_custom_objects",
     "get_file",
+    "get_source_inputs",
     "image_dataset_from_directory",
     "load_img",
     "model_to_dot",

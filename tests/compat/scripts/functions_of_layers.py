@@ -1,8 +1,9 @@
-"""keras.backend.function: the outputs of layers, with and without a learning phase."""
+"""keras.backend.function of layers, with a learning phase or none; get_source_inputs of tensors."""
 
 import keras.backend as K
 import numpy as np
-from keras.layers import Conv2D, Dense, Dropout, Flatten
+from keras.engine.topology import get_source_inputs
+from keras.layers import Conv2D, Dense, Dropout, Flatten, add
 from keras.models import Input, Sequential
 
 model = Sequential()
@@ -25,4 +26,9 @@ try:
     raise SystemExit("a number is no tensor")
 except ValueError as error:
     print(error)
-assert Input(shape=(3,)).shape == (None, 3)
+one, other = Input(shape=(3,)), Input(shape=(3,))
+assert one.shape == (None, 3) and get_source_inputs(one) == [one]
+together = Dense(2)(add([Dense(4)(one), Dense(4)(other), Dense(4)(one)]))
+sources = get_source_inputs(together)
+assert [each is given for each, given in zip(sources, (one, other))] == [True, True]
+assert len(sources) == 2
