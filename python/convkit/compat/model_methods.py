@@ -316,10 +316,23 @@ class Older:
         """The outputs: symbolic of symbolic tensors, numbers of numbers."""
         first = inputs[0] if isinstance(inputs, list | tuple) and len(inputs) else inputs
         if isinstance(first, Symbolic):
-            return super().__call__(inputs, None if training else training)  # type: ignore[misc]
+            if training is not None and not training:
+                self._note_inference()
+            return super().__call__(inputs)  # type: ignore[misc]
         from .eager import compute
 
         return compute(self, inputs, training)
+
+    def _note_inference(self) -> None:
+        """Note that a model within a model cannot be kept in inference while the outer one trains.
+
+        Frozen, its BatchNormalizations keep their statistics, which is what scripts want of it.
+        """
+        if any(each.has_phases for each in self.layers):  # type: ignore[attr-defined]
+            notes.ignored(
+                f"{self.name}(..., training=False)",  # type: ignore[attr-defined]
+                "a BatchNormalization keeps its statistics while its trainable is False",
+            )
 
     # In files.
 
