@@ -1,7 +1,7 @@
 """The types that users and their tools see.
 
 mypy and stubtest run with the linters. stubtest sees names and values but no native function's
-arguments: those stand in the first line of its docstring, where pybind11 writes them, and are
+arguments: those stand in the first line of its docstring, where the bindings write them, and are
 compared with the stub here. The script of a user that mypy checks is run here.
 """
 
@@ -18,7 +18,7 @@ import pytest
 import convkit
 from convkit import _core
 
-# How pybind11 spells in a docstring what it accepts, and how the stub spells it: first match wins.
+# How a docstring spells what a function accepts, and how the stub spells it: first match wins.
 _SPELLINGS = [
     (r"typing\.Annotated\[(.*), 'FixedSize\(\d+\)'\]", r"\1"),  # the length is checked, not typed
     (r"typing\.SupportsFloat( \| typing\.SupportsIndex)?", "float"),

@@ -1,13 +1,46 @@
 #include "array.h"
 
+#include <pybind11/numpy.h>
+
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
 #include "../ops/extent.h"
 
 namespace convkit::bindings {
+namespace {
 
-Sizes shape_of(const py::array& a) { return Sizes(a.shape(), a.shape() + a.ndim()); }
+py::array borrowed(const Array& a) { return py::reinterpret_borrow<py::array>(py::object(a)); }
+
+void check_sizes(const char* name, const Array& a, const std::int64_t* expected,
+                 std::size_t count) {
+  const Sizes shape = shape_of(a);
+  if (std::equal(shape.begin(), shape.end(), expected, expected + count)) return;
+  throw std::invalid_argument(std::string(name) + " must have shape " +
+                              to_string(Sizes(expected, expected + count)) + ", but its shape is " +
+                              to_string(shape));
+}
+
+}  // namespace
+
+std::int64_t Array::ndim() const { return borrowed(*this).ndim(); }
+std::int64_t Array::shape(std::int64_t axis) const { return borrowed(*this).shape(axis); }
+std::int64_t Array::size() const { return borrowed(*this).size(); }
+std::string Array::dtype() const { return py::str(borrowed(*this).dtype()); }
+bool Array::is_contiguous() const { return borrowed(*this).flags() & py::array::c_style; }
+const void* Array::data() const { return borrowed(*this).data(); }
+void* Array::mutable_data() { return borrowed(*this).mutable_data(); }
+
+template <class T>
+bool Array::holds() const {
+  return py::isinstance<py::array_t<T>>(py::object(*this));
+}
+
+Sizes shape_of(const Array& a) {
+  const py::array array = borrowed(a);
+  return Sizes(array.shape(), array.shape() + array.ndim());
+}
 
 std::string to_string(const Sizes& shape) {
   std::string text = "(";
@@ -15,19 +48,21 @@ std::string to_string(const Sizes& shape) {
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-void check_rank(const char* name, const py::array& a, std::int64_t rank) {
+void check_rank(const char* name, const Array& a, std::int64_t rank) {
   if (a.ndim() == rank) return;
   throw std::invalid_argument(std::string(name) + " must have " + std::to_string(rank) +
                               " dimensions, but its shape is " + to_string(shape_of(a)));
 }
 
-void check_shape(const char* name, const py::array& a, const Sizes& expected) {
-  if (shape_of(a) == expected) return;
-  throw std::invalid_argument(std::string(name) + " must have shape " + to_string(expected) +
-                              ", but its shape is " + to_string(shape_of(a)));
+void check_shape(const char* name, const Array& a, const Sizes& expected) {
+  check_sizes(name, a, expected.data(), expected.size());
 }
 
-void check_not_empty(const char* name, const py::array& a) {
+void check_shape(const char* name, const Array& a, std::initializer_list<std::int64_t> expected) {
+  check_sizes(name, a, expected.begin(), expected.size());
+}
+
+void check_not_empty(const char* name, const Array& a) {
   if (a.size() > 0) return;
   throw std::invalid_argument(std::string(name) + " must not be empty, but its shape is " +
                               to_string(shape_of(a)));
@@ -65,5 +100,44 @@ std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kerne
   }
   return (padded - window) / stride + 1;
 }
+
+// Arrays are never converted.
+template <>
+Array Argument<Array>::read(PyObject* const& given) {
+  if (!py::isinstance<py::array>(given)) throw Mismatch{&given};
+  return Array(given);
+}
+template <>
+std::string Argument<Array>::type() {
+  return "numpy.ndarray";
+}
+template struct Argument<Array>;
+
+template <class T>
+bool is_array_of(py::handle value) {
+  return py::isinstance<py::array_t<T, py::array::c_style>>(value);
+}
+template bool is_array_of<float>(py::handle value);
+
+template <class T>
+ArrayOf<T> Argument<ArrayOf<T>>::read(PyObject* const& given) {
+  if (!is_array_of<T>(given)) throw Mismatch{&given};
+  return ArrayOf<T>(given);
+}
+template <class T>
+std::string Argument<ArrayOf<T>>::type() {
+  return "numpy.typing.NDArray[numpy." + std::string(py::str(py::dtype::of<T>())) + "]";
+}
+
+template struct Argument<ArrayOf<float>>;
+template struct Argument<ArrayOf<double>>;
+template struct Argument<ArrayOf<std::uint8_t>>;
+template struct Argument<ArrayOf<std::int32_t>>;
+template struct Argument<ArrayOf<std::int64_t>>;
+template struct Argument<ArrayOf<std::uint64_t>>;
+template bool Array::holds<float>() const;
+template bool Array::holds<std::uint8_t>() const;
+template bool Array::holds<std::int32_t>() const;
+template bool Array::holds<std::int64_t>() const;
 
 }  // namespace convkit::bindings

@@ -1,43 +1,79 @@
 // What every binding does with its arrays: borrow, check, give pointers. Arrays arrive as NumPy
-// made them (float32, C order; pybind11 raises a TypeError for anything else) and are never copied.
+// made them (float32, C order; a TypeError for anything else) and are never copied.
 // Errors are thrown before the GIL is released and before any thread starts.
 #pragma once
 
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "../shapes.h"
+#include "function.h"
 
 namespace convkit::bindings {
 
 namespace py = pybind11;
 
-using Floats = py::array_t<float, py::array::c_style>;
-using Indices = py::array_t<std::uint8_t, py::array::c_style>;
-using Labels = py::array_t<std::int64_t, py::array::c_style>;
+// A NumPy array of any type and order that a caller lends for the time of a call.
+class Array {
+ public:
+  explicit Array(PyObject* lent) : lent_(lent) {}
+  std::int64_t ndim() const;
+  std::int64_t shape(std::int64_t axis) const;
+  std::int64_t size() const;
+  std::string dtype() const;
+  bool is_contiguous() const;  // in C order
+  template <class T>
+  bool holds() const;
+  const void* data() const;
+  void* mutable_data();  // throws when the array is read-only
+  operator py::object() const { return py::reinterpret_borrow<py::object>(lent_); }
+
+ private:
+  PyObject* lent_;
+};
+
+// One of T in C order.
+template <class T>
+class ArrayOf : public Array {
+ public:
+  using Array::Array;
+  const T* data() const { return static_cast<const T*>(Array::data()); }
+  T* mutable_data() { return static_cast<T*>(Array::mutable_data()); }
+};
+
+template <class T>
+bool is_array_of(py::handle value);
+
+template <class T>
+struct Argument<ArrayOf<T>> {
+  static ArrayOf<T> read(PyObject* const& given);
+  static std::string type();
+};
+
+using Floats = ArrayOf<float>;
+using Indices = ArrayOf<std::uint8_t>;
+using Labels = ArrayOf<std::int64_t>;
 // One number, shape (1,), that a call reads when it is made, so that it need not be the same in a
 // repetition.
 template <class T>
-using Number = py::array_t<T, py::array::c_style>;
+using Number = ArrayOf<T>;
 using Sizes = std::vector<std::int64_t>;
 using Pair = std::array<std::int64_t, 2>;
 using Pads = std::array<std::int64_t, 4>;  // top, bottom, left, right
 
-Sizes shape_of(const py::array& a);
+Sizes shape_of(const Array& a);
 std::string to_string(const Sizes& shape);
 
 // Each throws std::invalid_argument (ValueError) that names the array, what was expected and what
 // was received.
-void check_rank(const char* name, const py::array& a, std::int64_t rank);
-void check_shape(const char* name, const py::array& a, const Sizes& expected);
+void check_rank(const char* name, const Array& a, std::int64_t rank);
+void check_shape(const char* name, const Array& a, const Sizes& expected);
+void check_shape(const char* name, const Array& a, std::initializer_list<std::int64_t> expected);
 // Every size at least 1.
-void check_not_empty(const char* name, const py::array& a);
+void check_not_empty(const char* name, const Array& a);
 // low <= value <= 2^31 - 1.
 void check_range(const char* name, std::int64_t value, std::int64_t low);
 // As many numbers as an array can have; `count` is a product() of sizes.
@@ -64,33 +100,5 @@ void check_gradients(const Floats& x, const Floats& w, const std::optional<Float
 inline float* out_data(Floats& a) { return a.mutable_data(); }
 inline float* out_data(std::optional<Floats>& a) { return a ? a->mutable_data() : nullptr; }
 inline const float* in_data(const std::optional<Floats>& a) { return a ? a->data() : nullptr; }
-
-void bind_runtime(py::module_& m);
-void bind_calls(py::module_& m);
-void bind_model_lock(py::module_& m);
-void bind_conv2d(py::module_& m);
-void bind_conv2d_batchnorm(py::module_& m);
-void bind_conv2d_max_pool2d(py::module_& m);
-void bind_dense(py::module_& m);
-void bind_pool2d(py::module_& m);
-void bind_prelu(py::module_& m);
-void bind_batchnorm(py::module_& m);
-void bind_layernorm(py::module_& m);
-void bind_groupnorm(py::module_& m);
-void bind_activation(py::module_& m);
-void bind_loss(py::module_& m);
-void bind_optimizer(py::module_& m);
-void bind_gradient(py::module_& m);
-void bind_regularizer(py::module_& m);
-void bind_gather(py::module_& m);
-void bind_transform_images(py::module_& m);
-void bind_rescaling(py::module_& m);
-void bind_upsampling2d(py::module_& m);
-void bind_permute(py::module_& m);
-void bind_constraint(py::module_& m);
-void bind_noise(py::module_& m);
-void bind_zero_padding2d(py::module_& m);
-void bind_merge(py::module_& m);
-void bind_concatenate(py::module_& m);
 
 }  // namespace convkit::bindings

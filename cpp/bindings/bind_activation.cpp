@@ -1,7 +1,5 @@
 #include "../ops/activation.h"
 
-#include <pybind11/native_enum.h>
-
 #include <cmath>
 
 #include "array.h"
@@ -93,38 +91,32 @@ void dropout(const Floats& x, double rate, const Number<std::uint64_t>& seed,
 
 }  // namespace
 
-void bind_activation(py::module_& m) {
-  py::native_enum<Activation>(m, "Activation", "enum.Enum")
-      .value("relu", Activation::kRelu)
-      .value("sigmoid", Activation::kSigmoid)
-      .value("tanh", Activation::kTanh)
-      .value("gelu", Activation::kGelu)
-      .value("gelu_tanh", Activation::kGeluTanh)
-      .value("leaky_relu", Activation::kLeakyRelu)
-      .value("elu", Activation::kElu)
-      .value("bounded_relu", Activation::kBoundedRelu)
-      .value("silu", Activation::kSilu)
-      .value("selu", Activation::kSelu)
-      .value("softplus", Activation::kSoftplus)
-      .value("softsign", Activation::kSoftsign)
-      .value("hard_sigmoid", Activation::kHardSigmoid)
-      .value("hard_silu", Activation::kHardSilu)
-      .value("exponential", Activation::kExponential)
-      .value("mish", Activation::kMish)
-      .finalize();
-  m.def("activation_forward", &activation_forward, py::arg("kind"), py::arg("x").noconvert(),
-        py::arg("slope"), py::arg("threshold"), py::arg("max_value"), py::arg("out").noconvert());
-  m.def("activation_backward", &activation_backward, py::arg("kind"), py::arg("dy").noconvert(),
-        py::arg("v").noconvert(), py::arg("slope"), py::arg("threshold"), py::arg("max_value"),
-        py::arg("out").noconvert());
-  m.def("softmax_forward", &softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
-  m.def("softmax_backward", &softmax_gradient, py::arg("dy").noconvert(), py::arg("y").noconvert(),
-        py::arg("out").noconvert());
-  m.def("log_softmax_forward", &log_softmax, py::arg("x").noconvert(), py::arg("out").noconvert());
-  m.def("log_softmax_backward", &log_softmax_gradient, py::arg("dy").noconvert(),
-        py::arg("y").noconvert(), py::arg("out").noconvert());
-  m.def("dropout", &dropout, py::arg("x").noconvert(), py::arg("rate"), py::arg("seed").noconvert(),
-        py::arg("step").noconvert(), py::arg("offset"), py::arg("out").noconvert());
+void bind_activation(py::handle m) {
+  define<Activation>(m, "Activation",
+                     {{"relu", Activation::kRelu},
+                      {"sigmoid", Activation::kSigmoid},
+                      {"tanh", Activation::kTanh},
+                      {"gelu", Activation::kGelu},
+                      {"gelu_tanh", Activation::kGeluTanh},
+                      {"leaky_relu", Activation::kLeakyRelu},
+                      {"elu", Activation::kElu},
+                      {"bounded_relu", Activation::kBoundedRelu},
+                      {"silu", Activation::kSilu},
+                      {"selu", Activation::kSelu},
+                      {"softplus", Activation::kSoftplus},
+                      {"softsign", Activation::kSoftsign},
+                      {"hard_sigmoid", Activation::kHardSigmoid},
+                      {"hard_silu", Activation::kHardSilu},
+                      {"exponential", Activation::kExponential},
+                      {"mish", Activation::kMish}});
+  define(m, "activation_forward(kind, x, slope, threshold, max_value, out)", activation_forward);
+  define(m, "activation_backward(kind, dy, v, slope, threshold, max_value, out)",
+         activation_backward);
+  define(m, "softmax_forward(x, out)", softmax);
+  define(m, "softmax_backward(dy, y, out)", softmax_gradient);
+  define(m, "log_softmax_forward(x, out)", log_softmax);
+  define(m, "log_softmax_backward(dy, y, out)", log_softmax_gradient);
+  define(m, "dropout(x, rate, seed, step, offset, out)", dropout);
 }
 
 }  // namespace convkit::bindings

@@ -6,7 +6,7 @@ namespace convkit::bindings {
 namespace {
 
 // x is (rows, C); every vector has one value a channel.
-void check_vectors(const py::array& x,
+void check_vectors(const Array& x,
                    std::initializer_list<std::pair<const char*, const Floats*>> vectors) {
   check_rank("x", x, 2);
   check_not_empty("x", x);
@@ -81,23 +81,16 @@ void batchnorm_backward(const Floats& dy, const Floats& x, const Floats& gamma, 
 
 }  // namespace
 
-void bind_batchnorm(py::module_& m) {
-  m.def("batchnorm_forward", &batchnorm_forward, py::arg("x").noconvert(),
-        py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
-        py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
-        py::arg("momentum"), py::arg("epsilon"), py::arg("relu"), py::arg("out").noconvert(),
-        py::arg("mean").noconvert(), py::arg("rstd").noconvert());
-  m.def("batchnorm_inference", &batchnorm_inference, py::arg("x").noconvert(),
-        py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
-        py::arg("moving_mean").noconvert(), py::arg("moving_variance").noconvert(),
-        py::arg("epsilon"), py::arg("relu"), py::arg("out").noconvert());
-  m.def("batchnorm_apply", &batchnorm_apply, py::arg("x").noconvert(), py::arg("gamma").noconvert(),
-        py::arg("beta").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
-        py::arg("relu"), py::arg("out").noconvert());
-  m.def("batchnorm_backward", &batchnorm_backward, py::arg("dy").noconvert(),
-        py::arg("x").noconvert(), py::arg("gamma").noconvert(), py::arg("beta").noconvert(),
-        py::arg("mean").noconvert(), py::arg("rstd").noconvert(), py::arg("relu"),
-        py::arg("out").noconvert(), py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+void bind_batchnorm(py::handle m) {
+  define(m,
+         "batchnorm_forward(x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, relu, "
+         "out, mean, rstd)",
+         batchnorm_forward);
+  define(m, "batchnorm_inference(x, gamma, beta, moving_mean, moving_variance, epsilon, relu, out)",
+         batchnorm_inference);
+  define(m, "batchnorm_apply(x, gamma, beta, mean, rstd, relu, out)", batchnorm_apply);
+  define(m, "batchnorm_backward(dy, x, gamma, beta, mean, rstd, relu, out, dgamma, dbeta)",
+         batchnorm_backward);
 }
 
 }  // namespace convkit::bindings

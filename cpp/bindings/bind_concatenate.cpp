@@ -47,11 +47,9 @@ void concatenate_backward(const Floats& dy, std::int64_t axis, std::int64_t begi
 
 }  // namespace
 
-void bind_concatenate(py::module_& m) {
-  m.def("concatenate_forward", &concatenate_forward, py::arg("x").noconvert(), py::arg("axis"),
-        py::arg("begin"), py::arg("out").noconvert());
-  m.def("concatenate_backward", &concatenate_backward, py::arg("dy").noconvert(), py::arg("axis"),
-        py::arg("begin"), py::arg("out").noconvert());
+void bind_concatenate(py::handle m) {
+  define(m, "concatenate_forward(x, axis, begin, out)", concatenate_forward);
+  define(m, "concatenate_backward(dy, axis, begin, out)", concatenate_backward);
 }
 
 }  // namespace convkit::bindings

@@ -48,9 +48,8 @@ void constrain_norms(Floats w, const Sizes& axes, double low, double high, doubl
 
 }  // namespace
 
-void bind_constraint(py::module_& m) {
-  m.def("constrain_norms", &constrain_norms, py::arg("w").noconvert(), py::arg("axes"),
-        py::arg("min_norm"), py::arg("max_norm"), py::arg("rate"));
+void bind_constraint(py::handle m) {
+  define(m, "constrain_norms(w, axes, min_norm, max_norm, rate)", constrain_norms);
 }
 
 }  // namespace convkit::bindings

@@ -157,23 +157,20 @@ std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& st
 
 }  // namespace
 
-void bind_conv2d(py::module_& m) {
-  m.def("conv2d_forward", &conv2d_forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("out").noconvert());
-  m.def("conv2d_backward_input", &conv2d_backward_input, py::arg("dy").noconvert(),
-        py::arg("w").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
-  m.def("conv2d_backward_weights", &conv2d_backward_weights, py::arg("x").noconvert(),
-        py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("direct"), py::arg("out").noconvert());
-  m.def("conv2d_backward", &conv2d_backward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("add_to_dx"),
-        py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert());
-  m.def("conv2d_algorithm", &algorithm, py::arg("x_shape"), py::arg("w_shape"), py::arg("strides"),
-        py::arg("pads"), py::arg("dilation"), py::arg("groups"), py::arg("direct"),
-        py::arg("direction"));
+void bind_conv2d(py::handle m) {
+  define(m, "conv2d_forward(x, w, b, strides, pads, dilation, groups, direct, relu, out)",
+         conv2d_forward);
+  define(m, "conv2d_backward_input(dy, w, strides, pads, dilation, groups, direct, out)",
+         conv2d_backward_input);
+  define(m, "conv2d_backward_weights(x, dy, strides, pads, dilation, groups, direct, out)",
+         conv2d_backward_weights);
+  define(m,
+         "conv2d_backward(x, w, dy, y, strides, pads, dilation, groups, direct, add_to_dx, dx, dw, "
+         "db)",
+         conv2d_backward);
+  define(m,
+         "conv2d_algorithm(x_shape, w_shape, strides, pads, dilation, groups, direct, direction)",
+         algorithm);
 }
 
 }  // namespace convkit::bindings

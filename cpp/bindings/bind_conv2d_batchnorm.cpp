@@ -132,30 +132,20 @@ void conv2d_batchnorm_backward(const Floats& x, const Floats& w, const Floats& z
 
 }  // namespace
 
-void bind_conv2d_batchnorm(py::module_& m) {
-  m.def("conv2d_batchnorm_forward", &conv2d_batchnorm_forward, py::arg("x").noconvert(),
-        py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
-        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
-        py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("momentum"),
-        py::arg("epsilon"), py::arg("residual").noconvert(), py::arg("relu"),
-        py::arg("z").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
-        py::arg("out").noconvert(), py::arg("indices").noconvert());
-  m.def("conv2d_batchnorm_inference", &conv2d_batchnorm_inference, py::arg("x").noconvert(),
-        py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("gamma").noconvert(),
-        py::arg("beta").noconvert(), py::arg("moving_mean").noconvert(),
-        py::arg("moving_variance").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("epsilon"),
-        py::arg("residual").noconvert(), py::arg("relu"), py::arg("out").noconvert(),
-        py::arg("indices").noconvert());
-  m.def("conv2d_batchnorm_backward", &conv2d_batchnorm_backward, py::arg("x").noconvert(),
-        py::arg("w").noconvert(), py::arg("z").noconvert(), py::arg("gamma").noconvert(),
-        py::arg("beta").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert(),
-        py::arg("dy").noconvert(), py::arg("y").noconvert(), py::arg("indices").noconvert(),
-        py::arg("strides"), py::arg("pads"), py::arg("dilation"), py::arg("groups"),
-        py::arg("direct"), py::arg("relu"), py::arg("dresidual").noconvert(), py::arg("add_to_dx"),
-        py::arg("dx").noconvert(), py::arg("dw").noconvert(), py::arg("db").noconvert(),
-        py::arg("dgamma").noconvert(), py::arg("dbeta").noconvert());
+void bind_conv2d_batchnorm(py::handle m) {
+  define(
+      m,
+      "conv2d_batchnorm_forward(x, w, b, gamma, beta, moving_mean, moving_variance, strides, pads, "
+      "dilation, groups, direct, momentum, epsilon, residual, relu, z, mean, rstd, out, indices)",
+      conv2d_batchnorm_forward);
+  define(m,
+         "conv2d_batchnorm_inference(x, w, b, gamma, beta, moving_mean, moving_variance, strides, "
+         "pads, dilation, groups, direct, epsilon, residual, relu, out, indices)",
+         conv2d_batchnorm_inference);
+  define(m,
+         "conv2d_batchnorm_backward(x, w, z, gamma, beta, mean, rstd, dy, y, indices, strides, "
+         "pads, dilation, groups, direct, relu, dresidual, add_to_dx, dx, dw, db, dgamma, dbeta)",
+         conv2d_batchnorm_backward);
 }
 
 }  // namespace convkit::bindings

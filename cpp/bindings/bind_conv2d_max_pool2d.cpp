@@ -42,16 +42,15 @@ void conv2d_max_pool2d_backward(const Floats& x, const Floats& w, const Floats& 
 
 }  // namespace
 
-void bind_conv2d_max_pool2d(py::module_& m) {
-  m.def("conv2d_max_pool2d_forward", &conv2d_max_pool2d_forward, py::arg("x").noconvert(),
-        py::arg("w").noconvert(), py::arg("b").noconvert(), py::arg("strides"), py::arg("pads"),
-        py::arg("dilation"), py::arg("groups"), py::arg("direct"), py::arg("relu"),
-        py::arg("out").noconvert(), py::arg("indices").noconvert());
-  m.def("conv2d_max_pool2d_backward", &conv2d_max_pool2d_backward, py::arg("x").noconvert(),
-        py::arg("w").noconvert(), py::arg("y").noconvert(), py::arg("indices").noconvert(),
-        py::arg("dy").noconvert(), py::arg("strides"), py::arg("pads"), py::arg("dilation"),
-        py::arg("groups"), py::arg("direct"), py::arg("relu"), py::arg("dx").noconvert(),
-        py::arg("dw").noconvert(), py::arg("db").noconvert());
+void bind_conv2d_max_pool2d(py::handle m) {
+  define(m,
+         "conv2d_max_pool2d_forward(x, w, b, strides, pads, dilation, groups, direct, relu, out, "
+         "indices)",
+         conv2d_max_pool2d_forward);
+  define(m,
+         "conv2d_max_pool2d_backward(x, w, y, indices, dy, strides, pads, dilation, groups, "
+         "direct, relu, dx, dw, db)",
+         conv2d_max_pool2d_backward);
 }
 
 }  // namespace convkit::bindings

@@ -81,18 +81,13 @@ void bias_relu(const Floats& dy, const Floats& y, Floats out, Floats db) {
 
 }  // namespace
 
-void bind_dense(py::module_& m) {
-  m.def("dense_forward", &dense_forward, py::arg("x").noconvert(), py::arg("w").noconvert(),
-        py::arg("b").noconvert(), py::arg("relu"), py::arg("out").noconvert());
-  m.def("dense_backward_input", &dense_backward_input, py::arg("dy").noconvert(),
-        py::arg("w").noconvert(), py::arg("out").noconvert());
-  m.def("dense_backward_weights", &dense_backward_weights, py::arg("x").noconvert(),
-        py::arg("dy").noconvert(), py::arg("out").noconvert());
-  m.def("bias_forward", &bias_forward, py::arg("x").noconvert(), py::arg("b").noconvert(),
-        py::arg("relu"), py::arg("out").noconvert());
-  m.def("bias_relu_backward", &bias_relu, py::arg("dy").noconvert(), py::arg("y").noconvert(),
-        py::arg("out").noconvert(), py::arg("db").noconvert());
-  m.def("bias_backward", &bias, py::arg("dy").noconvert(), py::arg("out").noconvert());
+void bind_dense(py::handle m) {
+  define(m, "dense_forward(x, w, b, relu, out)", dense_forward);
+  define(m, "dense_backward_input(dy, w, out)", dense_backward_input);
+  define(m, "dense_backward_weights(x, dy, out)", dense_backward_weights);
+  define(m, "bias_forward(x, b, relu, out)", bias_forward);
+  define(m, "bias_relu_backward(dy, y, out, db)", bias_relu);
+  define(m, "bias_backward(dy, out)", bias);
 }
 
 }  // namespace convkit::bindings

@@ -5,8 +5,8 @@
 namespace convkit::bindings {
 namespace {
 
-void gather(const py::array& source, const Labels& indices, double scale, Floats out) {
-  if (source.ndim() < 1 || !(source.flags() & py::array::c_style))
+void gather(const Array& source, const Labels& indices, double scale, Floats out) {
+  if (source.ndim() < 1 || !source.is_contiguous())
     throw py::type_error("source must be an array of rows, contiguous in C order");
   check_rank("indices", indices, 1);
   Sizes expected = shape_of(source);
@@ -20,10 +20,9 @@ void gather(const py::array& source, const Labels& indices, double scale, Floats
                                 std::to_string(rows) + "), the rows of source");
   }
   const std::int64_t size = n > 0 ? out.size() / n : 0;
-  const bool bytes = py::isinstance<py::array_t<std::uint8_t>>(source);
-  if (!bytes && !py::isinstance<py::array_t<float>>(source)) {
-    throw py::type_error("source must be uint8 or float32, but is " +
-                         std::string(py::str(source.dtype())));
+  const bool bytes = source.holds<std::uint8_t>();
+  if (!bytes && !source.holds<float>()) {
+    throw py::type_error("source must be uint8 or float32, but is " + source.dtype());
   }
   const void* from = source.data();
   float* to = out_data(out);
@@ -41,9 +40,6 @@ void gather(const py::array& source, const Labels& indices, double scale, Floats
 
 }  // namespace
 
-void bind_gather(py::module_& m) {
-  m.def("gather", &gather, py::arg("source").noconvert(), py::arg("indices").noconvert(),
-        py::arg("scale"), py::arg("out").noconvert());
-}
+void bind_gather(py::handle m) { define(m, "gather(source, indices, scale, out)", gather); }
 
 }  // namespace convkit::bindings

@@ -49,16 +49,12 @@ void moving_average(Floats average, Floats w, double momentum, const Number<std:
 
 }  // namespace
 
-void bind_gradient(py::module_& m) {
-  m.def("clip_by_value", &clip_by_value, py::arg("g").noconvert(), py::arg("limit"));
-  m.def("sum_of_squares", &sum_of_squares, py::arg("g").noconvert(), py::arg("squares").noconvert(),
-        py::arg("add"));
-  m.def("clip_by_norm", &clip_by_norm, py::arg("g").noconvert(), py::arg("squares").noconvert(),
-        py::arg("max_norm"));
-  m.def("accumulate", &accumulate, py::arg("total").noconvert(), py::arg("g").noconvert(),
-        py::arg("factor"));
-  m.def("moving_average", &moving_average, py::arg("average").noconvert(), py::arg("w").noconvert(),
-        py::arg("momentum"), py::arg("step").noconvert(), py::arg("overwrite_every"));
+void bind_gradient(py::handle m) {
+  define(m, "clip_by_value(g, limit)", clip_by_value);
+  define(m, "sum_of_squares(g, squares, add)", sum_of_squares);
+  define(m, "clip_by_norm(g, squares, max_norm)", clip_by_norm);
+  define(m, "accumulate(total, g, factor)", accumulate);
+  define(m, "moving_average(average, w, momentum, step, overwrite_every)", moving_average);
 }
 
 }  // namespace convkit::bindings

@@ -65,16 +65,10 @@ void normalization(const Floats& x, const Floats& mean, const Floats& scale, Flo
 
 }  // namespace
 
-void bind_groupnorm(py::module_& m) {
-  m.def("groupnorm_forward", &groupnorm_forward, py::arg("x").noconvert(),
-        py::arg("gamma").noconvert(), py::arg("beta").noconvert(), py::arg("epsilon"),
-        py::arg("out").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert());
-  m.def("groupnorm_backward", &groupnorm_backward, py::arg("dy").noconvert(),
-        py::arg("x").noconvert(), py::arg("gamma").noconvert(), py::arg("mean").noconvert(),
-        py::arg("rstd").noconvert(), py::arg("dx").noconvert(), py::arg("dgamma").noconvert(),
-        py::arg("dbeta").noconvert());
-  m.def("normalization", &normalization, py::arg("x").noconvert(), py::arg("mean").noconvert(),
-        py::arg("scale").noconvert(), py::arg("out").noconvert());
+void bind_groupnorm(py::handle m) {
+  define(m, "groupnorm_forward(x, gamma, beta, epsilon, out, mean, rstd)", groupnorm_forward);
+  define(m, "groupnorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta)", groupnorm_backward);
+  define(m, "normalization(x, mean, scale, out)", normalization);
 }
 
 }  // namespace convkit::bindings

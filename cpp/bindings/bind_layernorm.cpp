@@ -45,14 +45,9 @@ void layernorm_backward(const Floats& dy, const Floats& x, const std::optional<F
 
 }  // namespace
 
-void bind_layernorm(py::module_& m) {
-  m.def("layernorm_forward", &layernorm_forward, py::arg("x").noconvert(),
-        py::arg("gamma").noconvert(), py::arg("beta").noconvert(), py::arg("epsilon"),
-        py::arg("out").noconvert(), py::arg("mean").noconvert(), py::arg("rstd").noconvert());
-  m.def("layernorm_backward", &layernorm_backward, py::arg("dy").noconvert(),
-        py::arg("x").noconvert(), py::arg("gamma").noconvert(), py::arg("mean").noconvert(),
-        py::arg("rstd").noconvert(), py::arg("dx").noconvert(), py::arg("dgamma").noconvert(),
-        py::arg("dbeta").noconvert());
+void bind_layernorm(py::handle m) {
+  define(m, "layernorm_forward(x, gamma, beta, epsilon, out, mean, rstd)", layernorm_forward);
+  define(m, "layernorm_backward(dy, x, gamma, mean, rstd, dx, dgamma, dbeta)", layernorm_backward);
 }
 
 }  // namespace convkit::bindings

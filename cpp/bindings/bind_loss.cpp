@@ -1,7 +1,5 @@
 #include "../ops/loss.h"
 
-#include <pybind11/native_enum.h>
-
 #include "../ops/row_loss.h"
 #include "array.h"
 #include "calls.h"
@@ -12,12 +10,12 @@ namespace {
 using Weights = std::optional<Floats>;
 
 // The shape of the rows: all axes but the last.
-Sizes rows_of(const py::array& y) {
+Sizes rows_of(const Array& y) {
   const Sizes shape = shape_of(y);
   return Sizes(shape.begin(), shape.end() - 1);
 }
 
-void check_output(const py::array& y) {
+void check_output(const Array& y) {
   if (y.ndim() < 2) {
     throw std::invalid_argument("the output must have shape (N, ..., K), but its shape is " +
                                 to_string(shape_of(y)));
@@ -37,31 +35,30 @@ ops::LossShape loss_shape(const Floats& y, const Weights& weights, ops::Reductio
 }
 
 // Class numbers (N, ...) or distributions (N, ..., K), told apart by type.
-ops::Targets targets_of(const py::array& y, const py::array& targets, double smoothing = 0.0,
+ops::Targets targets_of(const Array& y, const Array& targets, double smoothing = 0.0,
                         const std::optional<std::int64_t>& ignored = std::nullopt) {
   check_output(y);
-  if (!(targets.flags() & py::array::c_style))
-    throw py::type_error("labels must be contiguous in C order");
+  if (!targets.is_contiguous()) throw py::type_error("labels must be contiguous in C order");
   ops::Targets found{
       nullptr, nullptr, nullptr, smoothing, ignored.has_value(), ignored.value_or(0)};
-  if (py::isinstance<py::array_t<float>>(targets)) {
+  if (targets.holds<float>()) {
     check_shape("one-hot labels", targets, shape_of(y));
     found.distribution = static_cast<const float*>(targets.data());
     return found;
   }
-  if (py::isinstance<py::array_t<std::int64_t>>(targets)) {
+  if (targets.holds<std::int64_t>()) {
     found.labels = static_cast<const std::int64_t*>(targets.data());
-  } else if (py::isinstance<py::array_t<std::uint8_t>>(targets)) {
+  } else if (targets.holds<std::uint8_t>()) {
     found.bytes = static_cast<const std::uint8_t*>(targets.data());
   } else {
     throw py::type_error("labels must be int64, uint8 or one-hot float32, but are " +
-                         std::string(py::str(targets.dtype())));
+                         targets.dtype());
   }
   check_shape("labels", targets, rows_of(y));
   return found;
 }
 
-void softmax_cross_entropy(const Floats& logits, const py::array& labels, double smoothing,
+void softmax_cross_entropy(const Floats& logits, const Array& labels, double smoothing,
                            const std::optional<std::int64_t>& ignored, const Weights& weights,
                            ops::Reduction reduction, Floats probs, Floats dlogits, Floats losses) {
   const ops::Targets targets = targets_of(logits, labels, smoothing, ignored);
@@ -73,7 +70,7 @@ void softmax_cross_entropy(const Floats& logits, const py::array& labels, double
       dlogits, losses);
 }
 
-void cross_entropy(const Floats& probs, const py::array& labels, double smoothing,
+void cross_entropy(const Floats& probs, const Array& labels, double smoothing,
                    const std::optional<std::int64_t>& ignored, const Weights& weights,
                    ops::Reduction reduction, Floats dprobs, Floats losses) {
   const ops::Targets targets = targets_of(probs, labels, smoothing, ignored);
@@ -83,7 +80,7 @@ void cross_entropy(const Floats& probs, const py::array& labels, double smoothin
   run([=] { ops::cross_entropy(s, p, targets, d, l); }, probs, labels, weights, dprobs, losses);
 }
 
-void categorical_focal_cross_entropy(const Floats& y, const py::array& labels, const Floats& alpha,
+void categorical_focal_cross_entropy(const Floats& y, const Array& labels, const Floats& alpha,
                                      double gamma, double smoothing, const Weights& weights,
                                      ops::Reduction reduction, std::optional<Floats> probs,
                                      Floats dy, Floats losses) {
@@ -111,7 +108,7 @@ void row_loss(ops::RowLoss kind, const Floats& y, const Floats& target, double d
   run([=] { ops::row_loss(kind, s, x, t, given, d, l); }, y, target, weights, dy, losses);
 }
 
-std::int64_t count_correct(const Floats& y, const py::array& labels) {
+std::int64_t count_correct(const Floats& y, const Array& labels) {
   const ops::Targets targets = targets_of(y, labels);
   const std::int64_t k = y.shape(y.ndim() - 1), rows = y.size() / k;
   const float* py_ = y.data();
@@ -120,48 +117,44 @@ std::int64_t count_correct(const Floats& y, const py::array& labels) {
 
 }  // namespace
 
-void bind_loss(py::module_& m) {
+void bind_loss(py::handle m) {
   using ops::Reduction, ops::RowLoss;
-  py::native_enum<Reduction>(m, "Reduction", "enum.Enum")
-      .value("sum_over_batch_size", Reduction::kMean)
-      .value("sum", Reduction::kSum)
-      .value("mean_with_sample_weight", Reduction::kWeightedMean)
-      .finalize();
-  py::native_enum<RowLoss>(m, "RowLoss", "enum.Enum")
-      .value("squared_error", RowLoss::kSquaredError)
-      .value("absolute_error", RowLoss::kAbsoluteError)
-      .value("absolute_percentage_error", RowLoss::kAbsolutePercentageError)
-      .value("squared_logarithmic_error", RowLoss::kSquaredLogarithmicError)
-      .value("huber", RowLoss::kHuber)
-      .value("log_cosh", RowLoss::kLogCosh)
-      .value("hinge", RowLoss::kHinge)
-      .value("squared_hinge", RowLoss::kSquaredHinge)
-      .value("poisson", RowLoss::kPoisson)
-      .value("binary_cross_entropy", RowLoss::kBinaryCrossEntropy)
-      .value("binary_focal_cross_entropy", RowLoss::kBinaryFocalCrossEntropy)
-      .value("kl_divergence", RowLoss::kKlDivergence)
-      .value("cosine_similarity", RowLoss::kCosineSimilarity)
-      .value("categorical_hinge", RowLoss::kCategoricalHinge)
-      .finalize();
-  m.def("softmax_cross_entropy", &softmax_cross_entropy, py::arg("logits").noconvert(),
-        py::arg("labels").noconvert(), py::arg("smoothing"), py::arg("ignored"),
-        py::arg("sample_weight").noconvert(), py::arg("reduction"), py::arg("probs").noconvert(),
-        py::arg("dlogits").noconvert(), py::arg("losses").noconvert());
-  m.def("cross_entropy", &cross_entropy, py::arg("probs").noconvert(),
-        py::arg("labels").noconvert(), py::arg("smoothing"), py::arg("ignored"),
-        py::arg("sample_weight").noconvert(), py::arg("reduction"), py::arg("dprobs").noconvert(),
-        py::arg("losses").noconvert());
-  m.def("categorical_focal_cross_entropy", &categorical_focal_cross_entropy,
-        py::arg("y").noconvert(), py::arg("labels").noconvert(), py::arg("alpha").noconvert(),
-        py::arg("gamma"), py::arg("smoothing"), py::arg("sample_weight").noconvert(),
-        py::arg("reduction"), py::arg("probs").noconvert(), py::arg("dy").noconvert(),
-        py::arg("losses").noconvert());
-  m.def("row_loss", &row_loss, py::arg("kind"), py::arg("y").noconvert(),
-        py::arg("target").noconvert(), py::arg("delta"), py::arg("smoothing"), py::arg("alpha"),
-        py::arg("gamma"), py::arg("from_logits"), py::arg("balanced"),
-        py::arg("sample_weight").noconvert(), py::arg("reduction"), py::arg("dy").noconvert(),
-        py::arg("losses").noconvert());
-  m.def("count_correct", &count_correct, py::arg("y").noconvert(), py::arg("labels").noconvert());
+  define<Reduction>(m, "Reduction",
+                    {{"sum_over_batch_size", Reduction::kMean},
+                     {"sum", Reduction::kSum},
+                     {"mean_with_sample_weight", Reduction::kWeightedMean}});
+  define<RowLoss>(m, "RowLoss",
+                  {{"squared_error", RowLoss::kSquaredError},
+                   {"absolute_error", RowLoss::kAbsoluteError},
+                   {"absolute_percentage_error", RowLoss::kAbsolutePercentageError},
+                   {"squared_logarithmic_error", RowLoss::kSquaredLogarithmicError},
+                   {"huber", RowLoss::kHuber},
+                   {"log_cosh", RowLoss::kLogCosh},
+                   {"hinge", RowLoss::kHinge},
+                   {"squared_hinge", RowLoss::kSquaredHinge},
+                   {"poisson", RowLoss::kPoisson},
+                   {"binary_cross_entropy", RowLoss::kBinaryCrossEntropy},
+                   {"binary_focal_cross_entropy", RowLoss::kBinaryFocalCrossEntropy},
+                   {"kl_divergence", RowLoss::kKlDivergence},
+                   {"cosine_similarity", RowLoss::kCosineSimilarity},
+                   {"categorical_hinge", RowLoss::kCategoricalHinge}});
+  define(m,
+         "softmax_cross_entropy(logits, labels, smoothing, ignored, sample_weight, reduction, "
+         "probs, dlogits, losses)",
+         softmax_cross_entropy);
+  define(
+      m,
+      "cross_entropy(probs, labels, smoothing, ignored, sample_weight, reduction, dprobs, losses)",
+      cross_entropy);
+  define(m,
+         "categorical_focal_cross_entropy(y, labels, alpha, gamma, smoothing, sample_weight, "
+         "reduction, probs, dy, losses)",
+         categorical_focal_cross_entropy);
+  define(m,
+         "row_loss(kind, y, target, delta, smoothing, alpha, gamma, from_logits, balanced, "
+         "sample_weight, reduction, dy, losses)",
+         row_loss);
+  define(m, "count_correct(y, labels)", count_correct);
 }
 
 }  // namespace convkit::bindings

@@ -1,5 +1,3 @@
-#include <pybind11/native_enum.h>
-
 #include <cmath>
 #include <memory>
 #include <utility>
@@ -9,9 +7,29 @@
 #include "calls.h"
 
 namespace convkit::bindings {
-namespace {
 
-using Arrays = std::vector<Floats>;
+// Those of a list, kept whatever becomes of it meanwhile.
+struct Arrays : std::vector<Floats> {
+  py::tuple kept;
+};
+
+template <>
+Arrays Argument<Arrays>::read(PyObject* const& given) {
+  if (!PyList_Check(given)) throw Mismatch{&given};
+  Arrays arrays;
+  arrays.kept = py::reinterpret_borrow<py::list>(given);
+  for (const py::handle array : arrays.kept) {
+    if (!is_array_of<float>(array)) throw Mismatch{&given};
+    arrays.emplace_back(array.ptr());
+  }
+  return arrays;
+}
+template <>
+std::string Argument<Arrays>::type() {
+  return "list[" + Argument<Floats>::type() + "]";
+}
+
+namespace {
 
 // Each array is broadcast to the shape, by NumPy's rule.
 void check_broadcast(const char* name, const Sizes& from, const Sizes& to) {
@@ -78,8 +96,7 @@ void merge(Merge kind, const Arrays& arrays, double divisor, std::optional<Indic
   const auto [all, owner] = owned<ops::Broadcast>(shape, shapes, pointers(arrays));
   const auto d = static_cast<float>(divisor);
   const ops::Broadcast* merged = all;
-  run([=] { ops::merge(*merged, kind, d, y, where); }, py::object(py::cast(arrays)), owner, indices,
-      out);
+  run([=] { ops::merge(*merged, kind, d, y, where); }, arrays.kept, owner, indices, out);
 }
 
 void merge_backward(const Arrays& arrays, double divisor, const std::optional<Indices>& indices,
@@ -96,7 +113,7 @@ void merge_backward(const Arrays& arrays, double divisor, const std::optional<In
   float* dx = out_data(out);
   if (out.size() == 0) return;
   const auto d = static_cast<float>(divisor);
-  const py::object kept = py::cast(arrays);
+  const py::tuple& kept = arrays.kept;
   if (out.size() != arrays[0].size()) {
     shapes.push_back(shape_of(out));
     const auto [all, owner] = owned<ops::BroadcastSum>(shape, shapes, pointers(arrays));
@@ -115,18 +132,15 @@ void merge_backward(const Arrays& arrays, double divisor, const std::optional<In
 
 }  // namespace
 
-void bind_merge(py::module_& m) {
-  py::native_enum<Merge>(m, "Merge", "enum.Enum")
-      .value("add", Merge::kAdd)
-      .value("subtract", Merge::kSubtract)
-      .value("multiply", Merge::kMultiply)
-      .value("maximum", Merge::kMaximum)
-      .value("minimum", Merge::kMinimum)
-      .finalize();
-  m.def("merge", &merge, py::arg("kind"), py::arg("arrays").noconvert(), py::arg("divisor"),
-        py::arg("indices").noconvert(), py::arg("out").noconvert());
-  m.def("merge_backward", &merge_backward, py::arg("arrays").noconvert(), py::arg("divisor"),
-        py::arg("indices").noconvert(), py::arg("index"), py::arg("out").noconvert());
+void bind_merge(py::handle m) {
+  define<Merge>(m, "Merge",
+                {{"add", Merge::kAdd},
+                 {"subtract", Merge::kSubtract},
+                 {"multiply", Merge::kMultiply},
+                 {"maximum", Merge::kMaximum},
+                 {"minimum", Merge::kMinimum}});
+  define(m, "merge(kind, arrays, divisor, indices, out)", merge);
+  define(m, "merge_backward(arrays, divisor, indices, index, out)", merge_backward);
 }
 
 }  // namespace convkit::bindings

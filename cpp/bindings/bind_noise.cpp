@@ -54,14 +54,10 @@ void copy(const Floats& x, Floats out) {
 
 }  // namespace
 
-void bind_noise(py::module_& m) {
-  m.def("spatial_dropout2d", &spatial_dropout2d, py::arg("x").noconvert(), py::arg("rate"),
-        py::arg("seed").noconvert(), py::arg("step").noconvert(), py::arg("offset"),
-        py::arg("out").noconvert());
-  m.def("gaussian_noise", &gaussian_noise, py::arg("x").noconvert(), py::arg("deviation"),
-        py::arg("multiply"), py::arg("seed").noconvert(), py::arg("step").noconvert(),
-        py::arg("offset"), py::arg("out").noconvert());
-  m.def("copy", &copy, py::arg("x").noconvert(), py::arg("out").noconvert());
+void bind_noise(py::handle m) {
+  define(m, "spatial_dropout2d(x, rate, seed, step, offset, out)", spatial_dropout2d);
+  define(m, "gaussian_noise(x, deviation, multiply, seed, step, offset, out)", gaussian_noise);
+  define(m, "copy(x, out)", copy);
 }
 
 }  // namespace convkit::bindings

@@ -167,40 +167,35 @@ void weights_changed() {
   run([] { ops::weights_changed(); });
 }
 
-// An array, which is never converted.
-py::arg array(const char* name) { return py::arg(name).noconvert(); }
-
 }  // namespace
 
-void bind_optimizer(py::module_& m) {
-  m.def("adam_update", &adam, array("w"), array("g"), array("m"), array("v"), array("peak"),
-        array("learning_rate"), py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"),
-        array("step"), py::arg("weight_decay"));
-  m.def("weights_changed", &weights_changed);
-  m.def("count_step", &count_step, array("step"), array("iterations"));
-  m.def("sgd_update", &sgd, array("w"), array("g"), array("velocity"), array("learning_rate"),
-        py::arg("momentum"), py::arg("nesterov"), py::arg("weight_decay"));
-  m.def("rmsprop_update", &rmsprop, array("w"), array("g"), array("v"), array("momentum_buffer"),
-        array("mean"), array("learning_rate"), py::arg("rho"), py::arg("momentum"),
-        py::arg("epsilon"), py::arg("weight_decay"));
-  m.def("adagrad_update", &adagrad, array("w"), array("g"), array("accumulator"),
-        array("learning_rate"), py::arg("epsilon"), py::arg("weight_decay"));
-  m.def("adadelta_update", &adadelta, array("w"), array("g"), array("v"), array("u"),
-        array("learning_rate"), py::arg("rho"), py::arg("epsilon"), py::arg("weight_decay"));
-  m.def("adamax_update", &moments<ops::adamax_update>, array("w"), array("g"), array("m"),
-        array("u"), array("learning_rate"), py::arg("beta_1"), py::arg("beta_2"),
-        py::arg("epsilon"), array("step"), py::arg("weight_decay"));
-  m.def("nadam_update", &moments<ops::nadam_update>, array("w"), array("g"), array("m"), array("v"),
-        array("learning_rate"), py::arg("beta_1"), py::arg("beta_2"), py::arg("epsilon"),
-        array("step"), py::arg("weight_decay"));
-  m.def("lion_update", &lion, array("w"), array("g"), array("m"), array("learning_rate"),
-        py::arg("beta_1"), py::arg("beta_2"), py::arg("weight_decay"));
-  m.def("ftrl_update", &ftrl, array("w"), array("g"), array("accumulator"), array("linear"),
-        array("learning_rate"), py::arg("power"), py::arg("l1"), py::arg("l2"),
-        py::arg("shrinkage"), py::arg("beta"), py::arg("weight_decay"));
-  m.def("muon_update", &muon, array("w"), array("g"), array("m"), array("learning_rate"),
-        py::arg("momentum"), py::arg("nesterov"), py::arg("rounds"), py::arg("a"), py::arg("b"),
-        py::arg("c"), py::arg("scale"), py::arg("weight_decay"));
+void bind_optimizer(py::handle m) {
+  define(
+      m,
+      "adam_update(w, g, m, v, peak, learning_rate, beta_1, beta_2, epsilon, step, weight_decay)",
+      adam);
+  define(m, "weights_changed()", weights_changed);
+  define(m, "count_step(step, iterations)", count_step);
+  define(m, "sgd_update(w, g, velocity, learning_rate, momentum, nesterov, weight_decay)", sgd);
+  define(m,
+         "rmsprop_update(w, g, v, momentum_buffer, mean, learning_rate, rho, momentum, epsilon, "
+         "weight_decay)",
+         rmsprop);
+  define(m, "adagrad_update(w, g, accumulator, learning_rate, epsilon, weight_decay)", adagrad);
+  define(m, "adadelta_update(w, g, v, u, learning_rate, rho, epsilon, weight_decay)", adadelta);
+  define(m, "adamax_update(w, g, m, u, learning_rate, beta_1, beta_2, epsilon, step, weight_decay)",
+         moments<ops::adamax_update>);
+  define(m, "nadam_update(w, g, m, v, learning_rate, beta_1, beta_2, epsilon, step, weight_decay)",
+         moments<ops::nadam_update>);
+  define(m, "lion_update(w, g, m, learning_rate, beta_1, beta_2, weight_decay)", lion);
+  define(m,
+         "ftrl_update(w, g, accumulator, linear, learning_rate, power, l1, l2, shrinkage, beta, "
+         "weight_decay)",
+         ftrl);
+  define(m,
+         "muon_update(w, g, m, learning_rate, momentum, nesterov, rounds, a, b, c, scale, "
+         "weight_decay)",
+         muon);
 }
 
 }  // namespace convkit::bindings

@@ -31,8 +31,6 @@ void permute(const Floats& x, const Sizes& axes, Floats out) {
 
 }  // namespace
 
-void bind_permute(py::module_& m) {
-  m.def("permute", &permute, py::arg("x").noconvert(), py::arg("axes"), py::arg("out").noconvert());
-}
+void bind_permute(py::handle m) { define(m, "permute(x, axes, out)", permute); }
 
 }  // namespace convkit::bindings

@@ -5,8 +5,7 @@
 namespace convkit::bindings {
 namespace {
 
-PoolShape pool_shape(const py::array& x, const Pair& pool_size, const Pair& strides,
-                     const Pads& pads) {
+PoolShape pool_shape(const Array& x, const Pair& pool_size, const Pair& strides, const Pads& pads) {
   check_rank("the input", x, 4);
   check_not_empty("the input", x);
   PoolShape s = {};
@@ -27,22 +26,20 @@ PoolShape pool_shape(const py::array& x, const Pair& pool_size, const Pair& stri
 Sizes output_shape(const PoolShape& s) { return {s.n, s.oh, s.ow, s.c}; }
 
 // Whether the indices are int32, as a window of more than 256 positions needs.
-bool check_indices(const PoolShape& s, const py::array& indices) {
+bool check_indices(const PoolShape& s, const Array& indices) {
   const bool wide = s.kh * s.kw > 256;
-  const bool same_type = wide ? py::isinstance<py::array_t<std::int32_t>>(indices)
-                              : py::isinstance<py::array_t<std::uint8_t>>(indices);
+  const bool same_type = wide ? indices.holds<std::int32_t>() : indices.holds<std::uint8_t>();
   if (!same_type) {
     throw py::type_error(std::string("indices must be ") + (wide ? "int32" : "uint8") +
-                         " for this window, but are " + std::string(py::str(indices.dtype())));
+                         " for this window, but are " + indices.dtype());
   }
-  if (!(indices.flags() & py::array::c_style))
-    throw py::type_error("indices must be contiguous in C order");
+  if (!indices.is_contiguous()) throw py::type_error("indices must be contiguous in C order");
   check_shape("indices", indices, output_shape(s));
   return wide;
 }
 
 void max_forward(const Floats& x, const Pair& pool_size, const Pair& strides, const Pads& pads,
-                 Floats out, py::array indices) {
+                 Floats out, Array indices) {
   const PoolShape s = pool_shape(x, pool_size, strides, pads);
   check_shape("out", out, output_shape(s));
   const bool wide = check_indices(s, indices);
@@ -52,7 +49,7 @@ void max_forward(const Floats& x, const Pair& pool_size, const Pair& strides, co
   run([=] { ops::max_pool2d_forward(s, px, y, where, wide); }, x, out, indices);
 }
 
-void max_backward(const Floats& dy, const py::array& indices, const Pair& pool_size,
+void max_backward(const Floats& dy, const Array& indices, const Pair& pool_size,
                   const Pair& strides, const Pads& pads, Floats out) {
   const PoolShape s = pool_shape(out, pool_size, strides, pads);
   check_shape("dy", dy, output_shape(s));
@@ -88,17 +85,11 @@ void average_backward(const Floats& dy, const Pair& pool_size, const Pair& strid
 
 }  // namespace
 
-void bind_pool2d(py::module_& m) {
-  m.def("max_pool2d_forward", &max_forward, py::arg("x").noconvert(), py::arg("pool_size"),
-        py::arg("strides"), py::arg("pads"), py::arg("out").noconvert(),
-        py::arg("indices").noconvert());
-  m.def("max_pool2d_backward", &max_backward, py::arg("dy").noconvert(),
-        py::arg("indices").noconvert(), py::arg("pool_size"), py::arg("strides"), py::arg("pads"),
-        py::arg("out").noconvert());
-  m.def("average_pool2d_forward", &average_forward, py::arg("x").noconvert(), py::arg("pool_size"),
-        py::arg("strides"), py::arg("pads"), py::arg("out").noconvert());
-  m.def("average_pool2d_backward", &average_backward, py::arg("dy").noconvert(),
-        py::arg("pool_size"), py::arg("strides"), py::arg("pads"), py::arg("out").noconvert());
+void bind_pool2d(py::handle m) {
+  define(m, "max_pool2d_forward(x, pool_size, strides, pads, out, indices)", max_forward);
+  define(m, "max_pool2d_backward(dy, indices, pool_size, strides, pads, out)", max_backward);
+  define(m, "average_pool2d_forward(x, pool_size, strides, pads, out)", average_forward);
+  define(m, "average_pool2d_backward(dy, pool_size, strides, pads, out)", average_backward);
 }
 
 }  // namespace convkit::bindings

@@ -53,13 +53,10 @@ void prelu_backward_alpha(const Floats& dy, const Floats& x, Floats out) {
 
 }  // namespace
 
-void bind_prelu(py::module_& m) {
-  m.def("prelu_forward", &prelu_forward, py::arg("x").noconvert(), py::arg("alpha").noconvert(),
-        py::arg("out").noconvert());
-  m.def("prelu_backward_input", &prelu_backward_input, py::arg("dy").noconvert(),
-        py::arg("x").noconvert(), py::arg("alpha").noconvert(), py::arg("out").noconvert());
-  m.def("prelu_backward_alpha", &prelu_backward_alpha, py::arg("dy").noconvert(),
-        py::arg("x").noconvert(), py::arg("out").noconvert());
+void bind_prelu(py::handle m) {
+  define(m, "prelu_forward(x, alpha, out)", prelu_forward);
+  define(m, "prelu_backward_input(dy, x, alpha, out)", prelu_backward_input);
+  define(m, "prelu_backward_alpha(dy, x, out)", prelu_backward_alpha);
 }
 
 }  // namespace convkit::bindings

@@ -15,9 +15,6 @@ double regularize(const Floats& w, std::optional<Floats> g, double l1, double l2
 
 }  // namespace
 
-void bind_regularizer(py::module_& m) {
-  m.def("regularize", &regularize, py::arg("w").noconvert(), py::arg("g").noconvert(),
-        py::arg("l1"), py::arg("l2"));
-}
+void bind_regularizer(py::handle m) { define(m, "regularize(w, g, l1, l2)", regularize); }
 
 }  // namespace convkit::bindings

@@ -23,9 +23,6 @@ void rescaling(const Floats& x, const Floats& scale, const std::optional<Floats>
 
 }  // namespace
 
-void bind_rescaling(py::module_& m) {
-  m.def("rescaling", &rescaling, py::arg("x").noconvert(), py::arg("scale").noconvert(),
-        py::arg("offset").noconvert(), py::arg("out").noconvert());
-}
+void bind_rescaling(py::handle m) { define(m, "rescaling(x, scale, offset, out)", rescaling); }
 
 }  // namespace convkit::bindings

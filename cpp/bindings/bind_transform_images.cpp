@@ -1,7 +1,5 @@
 #include "../ops/transform_images.h"
 
-#include <pybind11/typing.h>
-
 #include <cmath>
 #include <limits>
 
@@ -10,15 +8,29 @@
 #include "calls.h"
 
 namespace convkit::bindings {
+
+// Those of a list, kept with their arrays whatever becomes of it meanwhile.
+struct Steps : py::tuple {
+  using py::tuple::tuple;
+};
+
+template <>
+Steps Argument<Steps>::read(PyObject* const& given) {
+  if (!PyList_Check(given)) throw Mismatch{&given};
+  return Steps(py::reinterpret_borrow<py::list>(given));
+}
+template <>
+std::string Argument<Steps>::type() {
+  return "list[tuple[object, ...]]";
+}
+
 namespace {
 
 using ops::ImageStep;
 using Kind = ImageStep::Kind;
-using Integers = py::array_t<std::int32_t, py::array::c_style>;
+using Integers = ArrayOf<std::int32_t>;
 
 constexpr std::int64_t kLargestSide = 1 << 21;  // a float has the place of every half pixel
-
-using Steps = py::typing::List<py::typing::Tuple<py::object, py::ellipsis>>;
 
 // Reads steps as tuples: a name, then what the functions below take. The tuples hold the arrays.
 class Reader {
@@ -56,21 +68,21 @@ class Reader {
 
  private:
   template <class T>
-  static T value_of(const py::tuple& given, std::size_t place) {
-    const char* message = "a step must be a tuple of its name and what belongs to it";
+  static T value_of(
+      const py::tuple& given, std::size_t place,
+      const char* message = "a step must be a tuple of its name and what belongs to it") {
     if (place >= given.size()) throw py::type_error(message);
+    PyObject* const value = PyTuple_GET_ITEM(given.ptr(), place);
     try {
-      return given[place].cast<T>();
-    } catch (const py::cast_error&) {  // which would be a RuntimeError
+      return Argument<T>::read(value);
+    } catch (const Mismatch&) {
       throw py::type_error(message);
     }
   }
 
-  template <class Array>
-  static Array array_of(const py::tuple& given, std::size_t place) {
-    if (place < given.size() && py::isinstance<Array>(given[place]))
-      return py::reinterpret_borrow<Array>(given[place]);
-    throw py::type_error("a step's arrays must be of its types, in C order");
+  template <class T>
+  static T array_of(const py::tuple& given, std::size_t place) {
+    return value_of<T>(given, place, "a step's arrays must be of its types, in C order");
   }
 
   Floats floats(const py::tuple& given, std::size_t place, const char* name, const Sizes& shape) {
@@ -144,7 +156,8 @@ class Reader {
   }
 
   static void bounds(const py::tuple& given, std::size_t place, ImageStep& step) {
-    step.low = value_of<float>(given, place), step.high = value_of<float>(given, place + 1);
+    step.low = static_cast<float>(value_of<double>(given, place));
+    step.high = static_cast<float>(value_of<double>(given, place + 1));
   }
 
   // (scale (n, c), offset (n, c), low, high, around the mean)
@@ -170,7 +183,7 @@ class Reader {
     }
     if (given.size() < 3 || !given[2].is_none())
       step.fill = floats(given, 2, "fill_value", {c_}).data();
-    step.deviation = value_of<float>(given, 3);
+    step.deviation = static_cast<float>(value_of<double>(given, 3));
     step.seed = value_of<std::uint64_t>(given, 4);
     step.offset_of_noise = value_of<std::uint64_t>(given, 5);
     bounds(given, 6, step);
@@ -180,15 +193,14 @@ class Reader {
   std::vector<ImageStep> steps_;
 };
 
-void transform_images(const py::array& source, const std::optional<Labels>& indices,
-                      const Steps& steps, Floats out) {
-  if (source.ndim() != 4 || !(source.flags() & py::array::c_style))
+void transform_images(const Array& source, const std::optional<Labels>& indices, const Steps& steps,
+                      Floats out) {
+  if (source.ndim() != 4 || !source.is_contiguous())
     throw py::type_error("source must be images (N, H, W, C), contiguous in C order");
   check_not_empty("source", source);
-  const bool bytes = py::isinstance<py::array_t<std::uint8_t>>(source);
-  if (!bytes && !py::isinstance<py::array_t<float>>(source)) {
-    throw py::type_error("source must be uint8 or float32, but is " +
-                         std::string(py::str(source.dtype())));
+  const bool bytes = source.holds<std::uint8_t>();
+  if (!bytes && !source.holds<float>()) {
+    throw py::type_error("source must be uint8 or float32, but is " + source.dtype());
   }
   const Sizes from = shape_of(source);
   if (indices) check_rank("indices", *indices, 1);
@@ -227,11 +239,9 @@ void uniform(const Number<std::uint64_t>& seed, const Number<std::uint64_t>& ste
 
 }  // namespace
 
-void bind_transform_images(py::module_& m) {
-  m.def("transform_images", &transform_images, py::arg("source").noconvert(),
-        py::arg("indices").noconvert(), py::arg("steps"), py::arg("out").noconvert());
-  m.def("uniform", &uniform, py::arg("seed").noconvert(), py::arg("step").noconvert(),
-        py::arg("offset"), py::arg("out").noconvert());
+void bind_transform_images(py::handle m) {
+  define(m, "transform_images(source, indices, steps, out)", transform_images);
+  define(m, "uniform(seed, step, offset, out)", uniform);
 }
 
 }  // namespace convkit::bindings

@@ -38,11 +38,9 @@ void upsampling2d_backward(const Floats& dy, const Pair& size, bool bilinear, Fl
 
 }  // namespace
 
-void bind_upsampling2d(py::module_& m) {
-  m.def("upsampling2d_forward", &upsampling2d_forward, py::arg("x").noconvert(), py::arg("size"),
-        py::arg("bilinear"), py::arg("out").noconvert());
-  m.def("upsampling2d_backward", &upsampling2d_backward, py::arg("dy").noconvert(), py::arg("size"),
-        py::arg("bilinear"), py::arg("out").noconvert());
+void bind_upsampling2d(py::handle m) {
+  define(m, "upsampling2d_forward(x, size, bilinear, out)", upsampling2d_forward);
+  define(m, "upsampling2d_backward(dy, size, bilinear, out)", upsampling2d_backward);
 }
 
 }  // namespace convkit::bindings

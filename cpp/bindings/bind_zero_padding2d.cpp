@@ -38,11 +38,9 @@ void zero_padding2d_backward(const Floats& dy, const Pads& pads, Floats out) {
 
 }  // namespace
 
-void bind_zero_padding2d(py::module_& m) {
-  m.def("zero_padding2d_forward", &zero_padding2d_forward, py::arg("x").noconvert(),
-        py::arg("pads"), py::arg("out").noconvert());
-  m.def("zero_padding2d_backward", &zero_padding2d_backward, py::arg("dy").noconvert(),
-        py::arg("pads"), py::arg("out").noconvert());
+void bind_zero_padding2d(py::handle m) {
+  define(m, "zero_padding2d_forward(x, pads, out)", zero_padding2d_forward);
+  define(m, "zero_padding2d_backward(dy, pads, out)", zero_padding2d_backward);
 }
 
 }  // namespace convkit::bindings

@@ -1,5 +1,7 @@
 #include "calls.h"
 
+#include <pybind11/pybind11.h>
+
 #include <string>
 
 #include "../ops/trace.h"

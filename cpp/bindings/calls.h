@@ -3,7 +3,7 @@
 // the calling thread captures, keeps it.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include <pybind11/pytypes.h>
 
 #include <functional>
 #include <memory>

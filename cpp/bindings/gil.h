@@ -2,7 +2,7 @@
 // interpreter ends meanwhile.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include <pybind11/pytypes.h>
 
 #include <type_traits>
 

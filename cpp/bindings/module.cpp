@@ -1,6 +1,40 @@
 // The native module: one bind_ function a topic. Python's convkit.ops and convkit.runtime are its
 // only users.
-#include "array.h"
+#include <pybind11/pybind11.h>
+
+namespace convkit::bindings {
+
+namespace py = pybind11;
+
+void bind_runtime(py::handle m);
+void bind_calls(py::module_& m);
+void bind_model_lock(py::module_& m);
+void bind_conv2d(py::handle m);
+void bind_conv2d_batchnorm(py::handle m);
+void bind_conv2d_max_pool2d(py::handle m);
+void bind_dense(py::handle m);
+void bind_pool2d(py::handle m);
+void bind_prelu(py::handle m);
+void bind_batchnorm(py::handle m);
+void bind_layernorm(py::handle m);
+void bind_groupnorm(py::handle m);
+void bind_activation(py::handle m);
+void bind_loss(py::handle m);
+void bind_optimizer(py::handle m);
+void bind_gradient(py::handle m);
+void bind_regularizer(py::handle m);
+void bind_gather(py::handle m);
+void bind_transform_images(py::handle m);
+void bind_rescaling(py::handle m);
+void bind_upsampling2d(py::handle m);
+void bind_permute(py::handle m);
+void bind_constraint(py::handle m);
+void bind_noise(py::handle m);
+void bind_zero_padding2d(py::handle m);
+void bind_merge(py::handle m);
+void bind_concatenate(py::handle m);
+
+}  // namespace convkit::bindings
 
 PYBIND11_MODULE(_core, m) {
   using namespace convkit::bindings;

@@ -188,7 +188,7 @@ def trace_step(number: int) -> None:
 
 def stop_trace() -> npt.NDArray[np.int64]:
     """Ends the record and returns it: int64 (n, 6), as ``cpp/ops/trace.h`` has the columns."""
-    return _core.stop_trace()
+    return np.frombuffer(_core.stop_trace(), np.int64).reshape(-1, 6)
 
 
 def show_config() -> None:
