@@ -29,8 +29,8 @@ std::int64_t Array::shape(std::int64_t axis) const { return borrowed(*this).shap
 std::int64_t Array::size() const { return borrowed(*this).size(); }
 std::string Array::dtype() const { return py::str(borrowed(*this).dtype()); }
 bool Array::is_contiguous() const { return borrowed(*this).flags() & py::array::c_style; }
-const void* Array::data() const { return borrowed(*this).data(); }
-void* Array::mutable_data() { return borrowed(*this).mutable_data(); }
+const void* Array::memory() const { return borrowed(*this).data(); }
+void* Array::mutable_memory() { return borrowed(*this).mutable_data(); }
 
 template <class T>
 bool Array::holds() const {
@@ -104,7 +104,7 @@ std::int64_t output_size(const char* axis, std::int64_t size, std::int64_t kerne
 // Arrays are never converted.
 template <>
 Array Argument<Array>::read(PyObject* const& given) {
-  if (!py::isinstance<py::array>(given)) throw Mismatch{&given};
+  if (!py::isinstance<py::array>(given)) throw Mismatch(given);
   return Array(given);
 }
 template <>
@@ -121,7 +121,7 @@ template bool is_array_of<float>(py::handle value);
 
 template <class T>
 ArrayOf<T> Argument<ArrayOf<T>>::read(PyObject* const& given) {
-  if (!is_array_of<T>(given)) throw Mismatch{&given};
+  if (!is_array_of<T>(given)) throw Mismatch(given);
   return ArrayOf<T>(given);
 }
 template <class T>

@@ -27,8 +27,8 @@ class Array {
   bool is_contiguous() const;  // in C order
   template <class T>
   bool holds() const;
-  const void* data() const;
-  void* mutable_data();  // throws when the array is read-only
+  const void* memory() const;
+  void* mutable_memory();  // throws when the array is read-only
   operator py::object() const { return py::reinterpret_borrow<py::object>(lent_); }
 
  private:
@@ -40,8 +40,8 @@ template <class T>
 class ArrayOf : public Array {
  public:
   using Array::Array;
-  const T* data() const { return static_cast<const T*>(Array::data()); }
-  T* mutable_data() { return static_cast<T*>(Array::mutable_data()); }
+  const T* data() const { return static_cast<const T*>(memory()); }
+  T* mutable_data() { return static_cast<T*>(mutable_memory()); }
 };
 
 template <class T>

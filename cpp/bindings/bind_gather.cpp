@@ -24,7 +24,7 @@ void gather(const Array& source, const Labels& indices, double scale, Floats out
   if (!bytes && !source.holds<float>()) {
     throw py::type_error("source must be uint8 or float32, but is " + source.dtype());
   }
-  const void* from = source.data();
+  const void* from = source.memory();
   float* to = out_data(out);
   run(
       [=] {

@@ -43,13 +43,13 @@ ops::Targets targets_of(const Array& y, const Array& targets, double smoothing =
       nullptr, nullptr, nullptr, smoothing, ignored.has_value(), ignored.value_or(0)};
   if (targets.holds<float>()) {
     check_shape("one-hot labels", targets, shape_of(y));
-    found.distribution = static_cast<const float*>(targets.data());
+    found.distribution = static_cast<const float*>(targets.memory());
     return found;
   }
   if (targets.holds<std::int64_t>()) {
-    found.labels = static_cast<const std::int64_t*>(targets.data());
+    found.labels = static_cast<const std::int64_t*>(targets.memory());
   } else if (targets.holds<std::uint8_t>()) {
-    found.bytes = static_cast<const std::uint8_t*>(targets.data());
+    found.bytes = static_cast<const std::uint8_t*>(targets.memory());
   } else {
     throw py::type_error("labels must be int64, uint8 or one-hot float32, but are " +
                          targets.dtype());

@@ -15,11 +15,11 @@ struct Arrays : std::vector<Floats> {
 
 template <>
 Arrays Argument<Arrays>::read(PyObject* const& given) {
-  if (!PyList_Check(given)) throw Mismatch{&given};
+  if (!PyList_Check(given)) throw Mismatch(given);
   Arrays arrays;
   arrays.kept = py::reinterpret_borrow<py::list>(given);
   for (const py::handle array : arrays.kept) {
-    if (!is_array_of<float>(array)) throw Mismatch{&given};
+    if (!is_array_of<float>(array)) throw Mismatch(given);
     arrays.emplace_back(array.ptr());
   }
   return arrays;

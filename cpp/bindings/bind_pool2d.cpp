@@ -45,7 +45,7 @@ void max_forward(const Floats& x, const Pair& pool_size, const Pair& strides, co
   const bool wide = check_indices(s, indices);
   const float* px = x.data();
   float* y = out_data(out);
-  void* where = indices.mutable_data();
+  void* where = indices.mutable_memory();
   run([=] { ops::max_pool2d_forward(s, px, y, where, wide); }, x, out, indices);
 }
 
@@ -54,7 +54,7 @@ void max_backward(const Floats& dy, const Array& indices, const Pair& pool_size,
   const PoolShape s = pool_shape(out, pool_size, strides, pads);
   check_shape("dy", dy, output_shape(s));
   const bool wide = check_indices(s, indices);
-  const void* where = indices.data();
+  const void* where = indices.memory();
   if (!ops::max_pool2d_indices_valid(s, where, wide)) {
     throw std::invalid_argument(
         "indices hold a position outside its window or in the padding; pass the indices that the "

@@ -16,7 +16,7 @@ struct Steps : py::tuple {
 
 template <>
 Steps Argument<Steps>::read(PyObject* const& given) {
-  if (!PyList_Check(given)) throw Mismatch{&given};
+  if (!PyList_Check(given)) throw Mismatch(given);
   return Steps(py::reinterpret_borrow<py::list>(given));
 }
 template <>
@@ -216,7 +216,7 @@ void transform_images(const Array& source, const std::optional<Labels>& indices,
   const Sizes expected = reader.out_shape();
   check_shape("out", out, expected);
   float* to = out_data(out);
-  const void* data = source.data();
+  const void* data = source.memory();
   const std::vector<ImageStep>& read = reader.steps();
   Calls::refuse();  // the arrays of steps are an image's own numbers, and others the next time
   without_gil([&] {

@@ -107,7 +107,7 @@ std::vector<py::str> parameters_of(const std::string& signature) {
 template <class T, class U>
 T Argument<T, U>::read(PyObject* const& given) {
   py::detail::make_caster<T> caster;
-  if (!caster.load(given, true)) throw Mismatch{&given};
+  if (!caster.load(given, true)) throw Mismatch(given);
   return py::detail::cast_op<T>(caster);
 }
 
@@ -169,7 +169,7 @@ py::handle define_enumeration(py::handle module, const char* name, const Members
 }
 
 int read_enumeration(py::handle enumeration, PyObject* const& given) {
-  if (!py::isinstance(given, enumeration)) throw Mismatch{&given};
+  if (!py::isinstance(given, enumeration)) throw Mismatch(given);
   return py::handle(given).attr("value").cast<int>();
 }
 

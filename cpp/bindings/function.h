@@ -4,6 +4,7 @@
 
 #include <pybind11/pytypes.h>
 
+#include <exception>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -15,7 +16,8 @@ namespace convkit::bindings {
 namespace py = pybind11;
 
 // Thrown where an argument is not of its type; says where the argument was given.
-struct Mismatch {
+struct Mismatch : std::exception {
+  explicit Mismatch(PyObject* const& given) : argument(&given) {}
   PyObject* const* argument;
 };
 
