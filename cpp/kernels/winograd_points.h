@@ -21,8 +21,7 @@ constexpr float kH = 0.625f, kH2 = kH * kH, kH3 = kH * kH2, kH4 = kH2 * kH2;
 constexpr float kLast = 3.0f;
 
 // The transforms work on pairs of points, (0, infinity), (h, -h), (2h, -2h) and 3 alone, whose sums
-// share terms. A two-dimensional transform makes two rows of points at a time, which fit the
-// registers.
+// share terms.
 constexpr int kPairs[4][2] = {{0, 3}, {1, 2}, {4, 5}, {6, 6}};
 template <int M>
 constexpr int kPairsOf = (M + 3) / 2;

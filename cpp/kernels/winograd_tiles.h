@@ -27,21 +27,13 @@ inline void each_tile(const WinogradShape& s, std::int64_t begin, std::int64_t e
   }
 }
 
-template <int Rows, class F>
-inline void with_columns(int columns, const F& f) {
-  if (columns == 5) return f(Index<Rows>{}, Index<5>{});
-  if (columns == 4) return f(Index<Rows>{}, Index<4>{});
-  if (columns == 3) return f(Index<Rows>{}, Index<3>{});
-  f(Index<Rows>{}, Index<2>{});
-}
-
-// Calls f with the tile's sizes as constants.
+// Calls f with a tile's rows, or its columns, as a constant.
 template <class F>
-inline void with_sizes(const TileAt& at, const F& f) {
-  if (at.rows == 5) return with_columns<5>(at.columns, f);
-  if (at.rows == 4) return with_columns<4>(at.columns, f);
-  if (at.rows == 3) return with_columns<3>(at.columns, f);
-  with_columns<2>(at.columns, f);
+CONVKIT_INLINE void with_size(int size, const F& f) {
+  if (size == 5) return f(Index<5>{});
+  if (size == 4) return f(Index<4>{});
+  if (size == 3) return f(Index<3>{});
+  f(Index<2>{});
 }
 
 // Calls f with the points along each axis as a constant.
@@ -87,11 +79,10 @@ struct PointRows {
 
   float* point(int i, int j) const { return block + (i * points + j) * stride; }
 
-  // To the tile after one of M x N outputs.
-  template <int M, int N>
-  void advance() {
-    for (int i = 0; i < M - 1; ++i)
-      for (int j = 0; j < N - 1; ++j) next[i][j] += channels;
+  // To the next tile.
+  void advance(const TileAt& tile) {
+    for (int i = 0; i < tile.rows - 1; ++i)
+      for (int j = 0; j < tile.columns - 1; ++j) next[i][j] += channels;
   }
 };
 
