@@ -141,7 +141,11 @@ template struct Argument<Pads>;
 
 template <class T>
 PyObject* Result<T>::give(const T& value) {
-  return py::cast(value).release().ptr();
+  if constexpr (std::is_base_of_v<py::handle, T>) {
+    return value.inc_ref().ptr();
+  } else {
+    return py::cast(value).release().ptr();
+  }
 }
 
 template <class T>
