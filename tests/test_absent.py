@@ -121,6 +121,9 @@ def test_importing_convkit_does_not_read_the_table() -> None:
         (lambda: convkit.Model.evaluate(convkit.Sequential(), 0, 0, workers=3), "take nothing"),
         (lambda: convkit.Sequential().predict(0, workers=3), "'workers'; take nothing: batches"),
         (lambda: convkit.Sequential().fit(0, 0, nothing=3), r"argument 'nothing'$"),
+        (lambda: convkit.Input((3,), dtype="float32"), "'dtype'; take nothing"),
+        (lambda: convkit.Input(shape=(3,), batch_size=8), "'batch_size'; take shape alone"),
+        (lambda: layers.InputLayer(batch_shape=(None, 3)), "'batch_shape'; take shape, without"),
         (lambda: layers.Conv2D(3, 3)(None), "it is called on a symbolic tensor.*or on one batch"),
     ],
 )

@@ -10,12 +10,12 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def with_advice(method: _Method) -> _Method:
-    """The method, whose TypeError for an unknown argument says what to write instead."""
+    """The function, whose TypeError for an unknown argument says what to write instead."""
 
     @wraps(method)
-    def checked(self: Any, *args: Any, **options: Any) -> Any:
+    def checked(*args: Any, **options: Any) -> Any:
         try:
-            return method(self, *args, **options)
+            return method(*args, **options)
         except TypeError as error:
             from ..absent import renamed  # here: only for an error
 

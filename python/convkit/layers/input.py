@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from ..core.advice import with_advice
 from ..core.parameters import Shape
 from .checks import check_sample_shape
 from .graph import Node, Tensor
@@ -25,6 +26,7 @@ class InputLayer(ViewLayer):
         "shape": "make a new Input",
     }
 
+    @with_advice
     def __init__(self, shape: Sequence[int], *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.shape = check_sample_shape(shape, self)
@@ -41,6 +43,7 @@ class InputLayer(ViewLayer):
         return Node(self, (), [shape]).outputs[0]
 
 
+@with_advice
 def Input(shape: Sequence[int], *, name: str | None = None) -> Tensor:
     """Say the shape of one sample, as the first thing in a model.
 
