@@ -174,8 +174,8 @@ void direct_backward_input(const ConvShape& s, const float* dy, const float* w, 
 struct ChannelBlocks {
   std::int64_t gc, goc, o_size, c_tasks, o_tasks;
 
-  explicit ChannelBlocks(const ConvShape& s)
-      : gc(s.c / s.groups), goc(s.oc / s.groups), o_size(2 * kernels().lanes) {
+  ChannelBlocks(const ConvShape& s, bool fine)
+      : gc(s.c / s.groups), goc(s.oc / s.groups), o_size((fine ? 1 : 2) * kernels().lanes) {
     c_tasks = ceil_div(gc, kChannelsPerTask);
     o_tasks = ceil_div(goc, o_size);
   }
@@ -198,10 +198,15 @@ std::int64_t weight_work(const ConvShape& s) {
   return product(s.n, s.oh, s.ow, s.kh, s.kw, s.c / s.groups, vectors);
 }
 
+// Whether the pieces of a batch are too few tasks, or too many for the threads in the end.
+bool pieces_leave_idle(const ConvShape& s) {
+  return leaves_idle(threads_for(kLargest, weight_work(s)), kBatchPieces);
+}
+
 void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
   const Images images = images_of(s, x, scratch);
-  const ChannelBlocks blocks(images.s);
+  const ChannelBlocks blocks(images.s, pieces_leave_idle(s));
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const std::int64_t pieces = pieces_of(s), count = blocks.count(s);
   float* parts = pieces == 1 ? dw : scratch.take(pieces, size);
@@ -220,7 +225,7 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
                                float* dw) {
   Scratch scratch;
   const Images images = images_of(s, x, scratch);
-  const ChannelBlocks blocks(images.s);
+  const ChannelBlocks blocks(images.s, false);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
   float* parts = scratch.take(kBatchPieces, size);
   parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
@@ -311,7 +316,7 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
     winograd_backward(s, x, w, output, add_to_dx, dx, dw);
   } else if (many && (dx || dw) && depthwise_accepts(s)) {
     depthwise_backward(s, x, w, output, add_to_dx, dx, dw);
-  } else if (many && dw && !dx) {
+  } else if (many && dw && !dx && !pieces_leave_idle(s)) {
     direct_backward_by_images(s, x, output, dw);
   } else {
     Scratch scratch;

@@ -311,6 +311,10 @@ int threads_for(std::int64_t tasks, std::int64_t work) {
   return static_cast<int>(std::min<std::int64_t>(num_threads(), most));
 }
 
+bool leaves_idle(int threads, std::int64_t tasks) {
+  return threads >= kManyThreads && tasks % threads != 0;
+}
+
 void watch_forks() { pthread_atfork(nullptr, nullptr, after_fork_in_child); }
 
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {

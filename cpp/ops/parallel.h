@@ -23,6 +23,13 @@ int bound_processors();
 // little work.
 int threads_for(std::int64_t tasks, std::int64_t work);
 
+// From so many threads on, work is cut finer and what is transformed for it is shared.
+constexpr int kManyThreads = 5;
+
+// Whether some of many threads would have no work before the end of so many equal tasks. Finer
+// tasks make more work together, a tenth or so, which is less than what they would wait.
+bool leaves_idle(int threads, std::int64_t tasks);
+
 // Prepares for forks; to be called once.
 void watch_forks();
 

@@ -70,7 +70,8 @@ class Backward {
     const bool large = weights_size(a_) > (dw ? kLargeGradient : kOwnWeights);
     by_channels_ = s.n < kBatchPieces || large;
     threads_ = threads_for(kLargest, work_);
-    in_waves_ = is_uneven(by_channels_ ? ceil_div(a_.lc, chunk_of(false)) : kBatchPieces);
+    in_waves_ =
+        leaves_idle(threads_, by_channels_ ? ceil_div(a_.lc, chunk_of(false)) : kBatchPieces);
     fewer_ = by_channels_ && a_.lc < threads_ * kChannels;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
     pieces_ = by_channels_ ? 1 : pieces_of_batch(image_tiles);
@@ -89,13 +90,6 @@ class Backward {
   }
 
  private:
-  // Whether many threads would not all have work to the end of so many equal tasks. What is
-  // transformed for several tasks costs a tenth of the time, so it has to be a quarter that they
-  // wait.
-  bool is_uneven(std::int64_t tasks) const {
-    return threads_ >= kManyThreads && ceil_div(tasks, threads_) * threads_ > tasks;
-  }
-
   std::int64_t pieces_of_batch(std::int64_t image_tiles) const {
     if (dw_) return kBatchPieces;
     return std::clamp(s_.n * image_tiles / kTilesOfPiece, kBatchPieces,
@@ -174,7 +168,7 @@ class Backward {
     Scratch scratch;
     const float* whole = by_channels_ ? output_.load_all(scratch) : nullptr;
     const std::int64_t blocks = ceil_div(ceil_div(s_.n, pieces_), images_);
-    const std::int64_t wave = std::min(ceil_div(kTasksOfThread * threads_, pieces_), blocks);
+    const std::int64_t wave = std::min(ceil_div(threads_, pieces_), blocks);
     float* z = scratch.take(pieces_ * wave, z_size_);
     const Chunks of_dw = chunks_of_tasks(pieces_), of_dx = chunks_of_tasks(pieces_ * wave);
     const std::int64_t weights = of_dw.count * of_dw.size;

@@ -13,8 +13,6 @@ constexpr std::int64_t kWeightRows = 4;
 // Up to so many floats every thread transforms the weights for itself. That takes less time than to
 // fetch what another core has written, and to write what another core has read.
 constexpr std::int64_t kOwnWeights = 704 * 1024;
-// From so many threads on, work is cut finer and what is transformed is shared.
-constexpr int kManyThreads = 5;
 
 // The tiles of a convolution, in vectors of the active instruction set; their spans are in scratch.
 // Tiles that are pooled 2 x 2 are of 4 or 2 outputs, which OH and OW are made up of then.
