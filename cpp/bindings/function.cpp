@@ -55,8 +55,24 @@ Arguments arguments_of(const Function& f, PyObject* const* given, std::size_t po
   return arguments;
 }
 
+// Whether it is a whole number, or has one, that needs more than 64 bits.
+bool is_too_large(py::handle value) {
+  if (PyLong_CheckExact(value.ptr())) {
+    int overflow = 0;
+    PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    return overflow != 0;
+  }
+  if (!PyTuple_CheckExact(value.ptr()) && !PyList_CheckExact(value.ptr())) return false;
+  for (const py::handle item : value)
+    if (PyLong_CheckExact(item.ptr()) && is_too_large(item)) return true;
+  return false;
+}
+
 std::string description(py::handle value) {
-  if (!py::isinstance<py::array>(value)) return std::string("a ") + Py_TYPE(value.ptr())->tp_name;
+  if (!py::isinstance<py::array>(value)) {
+    const std::string what = is_too_large(value) ? " that is too large for 64 bits" : "";
+    return std::string("a ") + Py_TYPE(value.ptr())->tp_name + what;
+  }
   const Array array(value.ptr());
   return "an array of " + array.dtype() + (array.is_contiguous() ? "" : ", not in C order");
 }

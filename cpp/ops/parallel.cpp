@@ -217,10 +217,9 @@ class Helpers {
     std::unique_lock<std::mutex> lock(mutex_);
     const int first = count_.load();
     if (wanted <= asked_.exchange(std::max(wanted, asked_.load()))) return;
-    // The OpenMP runtime ends the process where it cannot make its threads. Where not all are
-    // granted, the rest is for what else needs memory.
-    const int granted = try_threads(wanted - first + 1) - 1;
-    const int more = granted == wanted - first ? granted : granted / 2;
+    // The OpenMP runtime ends the process where it cannot make its threads. As many again must be
+    // granted, for what else needs memory.
+    const int more = std::min(wanted - first, try_threads(2 * (wanted - first) + 2) / 2 - 1);
     if (more < 1) return;
     for (int i = first; i < first + more; ++i) helpers_[i] = new Helper;
     try {
