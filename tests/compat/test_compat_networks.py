@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import sys
@@ -15,7 +16,10 @@ import pytest
 import convkit
 from convkit.compat import keras, notes
 from convkit.compat.networks import network
+from convkit.compat.serving import aside, serving
 
+if os.environ.setdefault("KERAS_BACKEND", "torch") != "torch":
+    pytest.skip(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}", allow_module_level=True)
 theirs = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 SMALL: dict[str, Any] = {"weights": None, "include_top": False, "alpha": 0.35}
@@ -100,3 +104,18 @@ def test_classes_of_imagenet_have_keras_s_names(monkeypatch: pytest.MonkeyPatch)
     likely[0, [7, 3]] = 0.75, 0.25
     found = keras.applications.resnet50.decode_predictions(likely, top=2)
     assert [each[1] for each in found[0]] == ["kind 7", "kind 3"]
+
+
+def test_keras_is_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a script's networks are made by is what is imported outside of it."""
+    monkeypatch.delenv("KERAS_BACKEND")  # one that is installed is chosen
+    with serving():
+        import keras as served
+
+        assert served is not theirs
+        made()
+        with aside():
+            assert sys.modules["keras"] is theirs
+        assert sys.modules["keras"] is served
+    assert sys.modules["keras"] is theirs
+    assert theirs.backend.backend() == "torch"

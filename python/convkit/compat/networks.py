@@ -68,13 +68,15 @@ def network(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> A
 
 
 def _function(name: str) -> Callable[..., Any]:
-    try:
-        import keras
-    except ImportError as error:
+    from ..bench.peers import missing  # which chooses a backend for Keras that is installed
+
+    if (reason := missing("keras")) is not None:
         raise ImportError(
-            f"{name}: the model is Keras's, which is not installed: pip install keras "
-            f"torch; or take one of convkit.zoo"
-        ) from error
+            f"{name}: the model is Keras's, and {reason}: pip install keras torch; or take one of "
+            f"convkit.zoo"
+        )
+    import keras
+
     made: Callable[..., Any] = getattr(keras.applications, name)
     return made
 

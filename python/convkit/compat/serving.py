@@ -13,7 +13,7 @@ from types import ModuleType
 from .tree import ROOTS, Finder, Made
 
 _finder = Finder()
-_real: dict[str, ModuleType] = {}  # the modules of Keras itself, once they were needed
+_real: dict[str, ModuleType] = {}  # the modules of Keras itself, of which there is one each
 
 
 class _Colab:
@@ -44,6 +44,8 @@ def _ours() -> list[str]:
 def serving() -> Iterator[None]:
     """Within, `import keras`, `import tensorflow` and their kin give convkit's names."""
     before = {name: sys.modules.pop(name) for name in _ours()}
+    if _finder not in sys.meta_path:
+        _real.update(before)
     others = {name for name in sys.modules if name.partition(".")[0] == "google"}
     sys.meta_path.insert(0, _finder)
     sys.meta_path.append(_colab)
@@ -54,7 +56,7 @@ def serving() -> Iterator[None]:
         sys.meta_path.remove(_colab)
         for name in _ours():
             del sys.modules[name]
-        sys.modules.update(before)
+        sys.modules.update(before if _finder in sys.meta_path else _real)
         _forget_colab(others)
 
 
