@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..core.custom import custom_object_scope
@@ -28,7 +29,7 @@ def _own_classes(model: Any) -> dict[str, type[Any]]:
 class Serves:
     """What a model needs to make predictors."""
 
-    def predictor(self, batch_size: int = 1) -> Predictor:
+    def predictor(self, batch_size: int = 1) -> Callable[[Any], Any]:
         """Predictions for a service: a function for many threads, none of which waits.
 
         It has a copy of the weights as they are now. A model may go on training meanwhile; what it
