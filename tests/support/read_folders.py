@@ -1,12 +1,13 @@
-"""How fast images are read from folders: convkit beside Keras with PyTorch's data loader.
+"""Reading images from folders: convkit beside Keras with PyTorch's data loader or tf.data.
 
-    python tests/support/read_folders.py --images 20000 --size 64 --rounds 3
+    KERAS_BACKEND=torch python tests/support/read_folders.py --images 20000 --size 64 --rounds 3
 
-Both read the same JPEG files in random order, as float32 batches of 32 of one size, by two threads
-here and two worker processes there (PyTorch's way), alone and while the same small model trains.
-Keras's function is the one that it reads a file by where it needs no TensorFlow. Rounds alternate;
-the medians are printed, in images a second, and in images a second of processor time, which other
-programs on the machine disturb less.
+Both read the same JPEG files in random order, as float32 batches of 32 of one size, alone and while
+the same small model trains: by two threads here; there by two worker processes, PyTorch's way, and
+the function by which Keras reads a file where it needs no TensorFlow, or, with
+KERAS_BACKEND=tensorflow, by Keras's own data set of tf.data. Rounds alternate; the medians are
+printed, in images a second, and in images a second of processor time, which other programs on the
+machine disturb less.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ def of_convkit(folder: Path, size: int) -> Any:
 
 
 def of_keras(folder: Path, size: int, workers: int) -> Any:
-    """A data loader of PyTorch that reads files by Keras's function."""
+    """A data loader of PyTorch that reads files by Keras's function, or a data set of tf.data."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        return keras.utils.image_dataset_from_directory(
+            folder, image_size=(size, size), batch_size=BATCH, seed=1, verbose=False
+        )
     import torch
     from keras.src.utils.image_dataset_utils import _load_image_grain
 
