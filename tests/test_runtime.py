@@ -257,22 +257,27 @@ def test_a_forked_child_computes() -> None:
 
 
 OUT_OF_MEMORY = """
-import resource
+import resource, time
 import numpy as np
 from convkit import ops, runtime
 runtime.set_num_threads(2)
 rng = np.random.default_rng(0)
-def arrays(channels):
-    x = rng.standard_normal((32, 20, 20, channels), np.float32)
+def arrays(images, channels):
+    x = rng.standard_normal((images, 20, 20, channels), np.float32)
     return x, rng.standard_normal((3, 3, channels, channels), np.float32)
 def results(x, w, out):
     y, dx, dw = out
     ops.conv2d_forward(x, w, padding="same", out=y)
     ops.conv2d_backward(x, w, y, padding="same", dx=dx, dw=dw)
-small, large = arrays(16), arrays(160)
-results(*small, tuple(map(np.empty_like, (small[0], *small))))  # the threads have their stacks
+# A heap may have some megabytes to spare, and a thread that comes late takes nothing: so what the
+# large one needs is tens of megabytes, of any thread.
+small, large = arrays(32, 16), arrays(8, 512)
+for _ in range(20):  # the threads have their stacks and heaps
+    results(*small, tuple(map(np.empty_like, (small[0], *small))))
 outputs = [tuple(map(np.zeros_like, (large[0], *large))) for _ in range(2)]
-pages = int(open("/proc/self/statm").read().split()[0])
+pages = 0
+while pages != (pages := int(open("/proc/self/statm").read().split()[0])):
+    time.sleep(0.2)  # a thread that came late may still be making its heap
 refused = 0
 for megabytes in range(0, 16, 2):
     limit = pages * resource.getpagesize() + (megabytes << 20)
