@@ -53,7 +53,7 @@ double multiply_add_peak(std::int64_t rounds) {
 
 void bind_runtime(py::handle m) {
   select_kernels(kernels_of(available_isas().front()));
-  ops::watch_forks();
+  ops::begin_threads();
   define(m, "available_isas()", available_isas);
   define(m, "isa()", isa);
   define(m, "select_isa(name)", select_isa);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
@@ -33,9 +32,6 @@ constexpr std::int64_t kWorkPerThread = 1 << 14;
 // As many as runtime.set_num_threads takes.
 constexpr int kMostThreads = 4096;
 
-using Clock = std::chrono::steady_clock;
-using std::chrono::microseconds;
-
 inline void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -52,28 +48,29 @@ class Patience {
   // Whether ready() came true in that time.
   template <class Ready>
   bool spin(const Ready& ready) {
-    Clock::time_point last = Clock::now();
+    std::int64_t last = Trace::now();
     bool is_ready = false;
-    for (const Clock::time_point end = last + limit_; !is_ready && last < end;) {
+    for (const std::int64_t end = last + limit_; !is_ready && last < end;) {
       for (int i = 0; i < 32 && !is_ready; ++i) {
         relax();
         is_ready = ready();
       }
-      const Clock::time_point now = Clock::now();
+      const std::int64_t now = Trace::now();
       if (now - last > kInterruption) {
-        limit_ = std::max<Clock::duration>(limit_ / 4, kLeast);
+        limit_ = std::max(limit_ / 4, kLeast);
         return is_ready || ready();
       }
       last = now;
     }
-    limit_ = std::min<Clock::duration>(limit_ + limit_ / 4, kMost);
+    limit_ = std::min(limit_ + limit_ / 4, kMost);
     return is_ready;
   }
 
  private:
-  static constexpr microseconds kLeast{2}, kMost{100}, kInterruption{30};
+  // Nanoseconds.
+  static constexpr std::int64_t kLeast = 2'000, kMost = 100'000, kInterruption = 30'000;
 
-  Clock::duration limit_ = kMost;
+  std::int64_t limit_ = kMost;
 };
 
 // What a thread sleeps on.
@@ -143,7 +140,7 @@ class alignas(128) Helper {
  public:
   // Whether it was free; it takes the job's share of that number first.
   bool offer(Job& job) {
-    std::uintptr_t free = kFree;
+    std::byte* free = kFree;
     if (!state_.compare_exchange_strong(free, offered(job))) return false;
     offered_.ring();
     return true;
@@ -151,7 +148,7 @@ class alignas(128) Helper {
 
   // Takes a job back that was perhaps offered, and waits for the end of one that was begun.
   void withdraw(Job& job, Patience& patience) {
-    std::uintptr_t state = offered(job);
+    std::byte* state = offered(job);
     if (state_.compare_exchange_strong(state, kFree) || state != begun(job)) return;
     const auto is_left = [&] { return state_.load() != begun(job); };
     if (!patience.spin(is_left)) left_.wait(is_left);
@@ -161,8 +158,8 @@ class alignas(128) Helper {
     for (Patience patience;;) {
       const auto is_offered = [&] { return state_.load() != kFree; };
       if (!patience.spin(is_offered)) offered_.wait(is_offered);
-      std::uintptr_t state = state_.load();
-      if (state == kFree || !state_.compare_exchange_strong(state, state | kBegun)) continue;
+      std::byte* state = state_.load();
+      if (state == kFree || !state_.compare_exchange_strong(state, state + 1)) continue;
       Job& job = *reinterpret_cast<Job*>(state);
       job.work(share % job.threads);
       state_.store(kFree);
@@ -171,11 +168,11 @@ class alignas(128) Helper {
   }
 
  private:
-  static constexpr std::uintptr_t kFree = 0, kBegun = 1;
-  static std::uintptr_t offered(Job& job) { return reinterpret_cast<std::uintptr_t>(&job); }
-  static std::uintptr_t begun(Job& job) { return offered(job) | kBegun; }
+  static constexpr std::byte* kFree = nullptr;
+  static std::byte* offered(Job& job) { return reinterpret_cast<std::byte*>(&job); }
+  static std::byte* begun(Job& job) { return offered(job) + 1; }
 
-  std::atomic<std::uintptr_t> state_{kFree};  // or the address of a job
+  std::atomic<std::byte*> state_{kFree};  // or the address of a job, or the one behind it
   Bell offered_, left_;
 };
 
@@ -185,14 +182,16 @@ int try_threads(int wanted) {
   bool open = false;
   std::mutex mutex;
   std::condition_variable opened;
-  try {
-    threads.reserve(wanted);
-    while (static_cast<int>(threads.size()) < wanted)
+  threads.reserve(wanted);
+  for (bool is_granted = true; is_granted && static_cast<int>(threads.size()) < wanted;) {
+    try {
       threads.emplace_back([&] {
         std::unique_lock<std::mutex> lock(mutex);
         opened.wait(lock, [&] { return open; });
       });
-  } catch (const std::exception&) {  // no more
+    } catch (const std::system_error&) {
+      is_granted = false;
+    }
   }
   {
     const std::lock_guard<std::mutex> lock(mutex);
@@ -257,7 +256,7 @@ class Helpers {
 };
 
 // Of the process; a forked child, which the threads do not come along to, begins with new ones.
-Helpers* helpers = new Helpers;
+Helpers* helpers = nullptr;
 
 void after_fork_in_child() {
   helpers = new Helpers;
@@ -314,7 +313,10 @@ bool leaves_idle(int threads, std::int64_t tasks) {
   return threads >= kManyThreads && tasks % threads != 0;
 }
 
-void watch_forks() { pthread_atfork(nullptr, nullptr, after_fork_in_child); }
+void begin_threads() {
+  helpers = new Helpers;
+  pthread_atfork(nullptr, nullptr, after_fork_in_child);
+}
 
 void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
   if (TaskMemory::is_in_use()) threads = 1;  // within another operation's task

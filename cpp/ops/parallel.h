@@ -30,8 +30,8 @@ constexpr int kManyThreads = 5;
 // tasks make more work together, a tenth or so, which is less than what they would wait.
 bool leaves_idle(int threads, std::int64_t tasks);
 
-// Prepares for forks; to be called once.
-void watch_forks();
+// To be called once, before the first operation.
+void begin_threads();
 
 struct Share;
 
