@@ -13,9 +13,7 @@ namespace {
 constexpr std::int64_t kForwardBlock = 96 * 1024;
 // A statistic is taken of as many images as have this many outputs of a channel.
 constexpr std::int64_t kMinStatisticsOutputs = 384;
-// From so many threads on they share the transformed weights, and blocks are small enough for each
-// to have several.
-constexpr int kManyThreads = 5;
+// Many threads share the transformed weights, and blocks are small enough for each to have several.
 constexpr std::int64_t kBlocksOfThread = 4;
 // With fewer tiles, tasks are chunks of this many output channels: there is more to transform in
 // the weights than in the images.

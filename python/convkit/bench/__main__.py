@@ -19,8 +19,8 @@ from .peers import PEERS, modules, present
 from .processes import memory_cases, startup_cases
 from .profile import accounts
 from .roofline import save_roofline
-from .scaling import scaling_cases, simulated
-from .schedule import records, save_schedule, save_trace
+from .scaling import scaling_cases
+from .schedule import records, save_schedule, save_trace, speed_ups
 from .shapes import GRAPHS, MODELS, layer_shapes
 from .style import new_figure
 from .train import compiled, train_cases
@@ -232,11 +232,11 @@ def _trace(command: Command, arguments: argparse.Namespace, here: Machine) -> No
 
 def _simulate(arguments: argparse.Namespace) -> None:
     """Print bounds on the speed-up."""
+    given = arguments.simulate, arguments.rounds
     rows = [
-        (name, batch_size, bounds)
+        (name, batch_size, dict(speed_ups(compiled(name), batch_size, *given)))
         for name in arguments.models
         for batch_size in arguments.batch_size
-        for bounds in [simulated(name, batch_size, arguments.simulate, arguments.rounds)]
     ]
     if arguments.json:
         keys = ("model", "batch_size", "speed_up")

@@ -11,7 +11,6 @@ from functools import partial
 
 from .. import runtime
 from .measure import Call, Case, Facts
-from .schedule import speed_ups
 from .shapes import MODELS
 from .train import compiled, over_batches
 
@@ -54,13 +53,6 @@ def scaling_cases(
         images = {f"batch {size}": size for size in batch_sizes}
         facts = Facts(images=images, bases=dict(zip(list(images)[1:], images, strict=False)))
         yield Case(f"{name}, batch size ({_threads(threads)})", "step", by_size, facts)
-
-
-def simulated(
-    name: str, batch_size: int, threads: Sequence[int], rounds: int = 9
-) -> dict[int, float]:
-    """For each number of threads a bound on the speed-up of a model's step (`speed_ups`)."""
-    return dict(speed_ups(compiled(name), batch_size, threads, rounds))
 
 
 def powers(largest: int) -> list[int]:

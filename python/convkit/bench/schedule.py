@@ -29,11 +29,8 @@ from .profile import Key, labelled
 from .style import new_figure, save
 from .train import over_batches
 
-_PREPARE, _WHOLE, _REPLAY = (
-    -1,
-    -2,
-    -3,
-)  # in the place of a task's number, as cpp/ops/trace.h has them
+# In the place of a task's number, as cpp/ops/trace.h has them.
+_PREPARE, _WHOLE, _REPLAY = -1, -2, -3
 _BESIDE: Key = ("gather", "")
 
 
