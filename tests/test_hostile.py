@@ -58,7 +58,7 @@ def test_mutations_get_past_the_first_checks(name: str) -> None:
     target, reasons = hostile.TARGETS[name], set()
     for index in range(150):
         try:
-            target.run(target.input(0, index))
+            target.take(target.input(0, index))
             reasons.add("nothing")
         except target.allowed as error:
             reasons.add(str(error)[-60:])
@@ -146,7 +146,7 @@ def test_the_corpus_is_without_fault() -> None:
         results = []
         for data in target.corpus():
             try:
-                target.run(data)
+                target.take(data)
                 results.append(True)
             except ValueError:
                 results.append(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import struct
 import zipfile
 from collections.abc import Callable
@@ -635,22 +636,74 @@ def test_an_array_in_the_place_of_a_group_is_not_read(
     """It may lie in any file, and be larger than the memory."""
     (other := tmp_path / "other").write_bytes(bytes(64))
     options: dict[str, Any] = {"chunks": (2**26,)}
+    words = "/model_weights/dense/dense .* has 4,398,046,511,104 bytes, and the file has"
     if is_external:
         options = {"external": [(str(other), 0, 2**42)]}
+        words = "/model_weights/dense/dense lies in other files"
 
     def change(file: Any) -> None:
         del file["model_weights/dense/dense"]
         file.create_dataset("model_weights/dense/dense", (2**40,), "f4", **options)
 
     content = keras_content.hdf5(change, keras_content.whole_file(dense))
-    refused(tmp_path / "model.h5", content, "it has no array /model_weights/dense/dense/kernel")
+    refused(tmp_path / "model.h5", content, words)
 
 
 def test_what_hdf5_says_of_damage_names_the_file(dense: convkit.Sequential, tmp_path: Path) -> None:
     content = keras_content.whole_file(dense)
     length = struct.pack("<I", len(json.dumps(keras_content.described(dense))))
     longer = struct.pack("<I", len(json.dumps(keras_content.described(dense))) + 1)
-    refused(tmp_path / "model.h5", content.replace(length, longer, 1), "damaged.*OSError")
+    refused(tmp_path / "model.h5", content.replace(length, longer, 1), "damaged HDF5 file")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os; os.abort()", r"damaged HDF5 file: the HDF5 library died of it \(SIGABRT\)"),
+        (
+            "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass",
+            "did not end in 20 s",
+        ),
+        ("print(5)", "ended before it had read the file"),
+    ],
+)
+def test_a_reader_that_dies_of_the_file(
+    dense: convkit.Sequential, tmp_path: Path, code: str, words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("convkit.interop.hdf5._CHILD", code)
+    refused(tmp_path / "model.h5", keras_content.whole_file(dense), words)
+
+
+def test_a_reader_that_fails_is_no_damage(
+    dense: convkit.Sequential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convkit.interop.hdf5._CHILD", "raise SystemExit('no room')")
+    (path := tmp_path / "model.h5").write_bytes(keras_content.whole_file(dense))
+    with pytest.raises(ChildProcessError, match="no room"):
+        convkit.models.load_model(path)
+
+
+def test_a_text_that_is_said_to_be_long_takes_no_memory(
+    dense: convkit.Sequential, tmp_path: Path
+) -> None:
+    """HDF5 takes as much as a file says, and looks afterwards."""
+    content = keras_content.whole_file(dense)
+    length = len(json.dumps(keras_content.described(dense)))
+    longer = content.replace(struct.pack("<I", length), struct.pack("<I", 2**32 - 1), 1)
+    refused(tmp_path / "model.h5", longer, "damaged HDF5 file")
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    assert most < 2**31
+
+
+def test_without_an_interpreter_the_file_is_read_here(
+    dense: convkit.Sequential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", None)
+    (path := tmp_path / "model.h5").write_bytes(keras_content.whole_file(dense))
+    loaded = convkit.models.load_model(path)
+    for one, two in zip(loaded.get_weights(), dense.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_an_archive_that_begins_before_the_file_is_refused(
@@ -703,9 +756,10 @@ def test_weights_alone_are_no_model(keras: Any, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, two)
 
 
-def test_without_h5py_the_command_is_named(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "h5py", None)
+def test_without_h5py_the_command_is_named(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "h5py.py").write_text("raise ImportError('there is none')")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match=r'pip install "convkit\[keras\]"'):
         convkit.models.load_model(saved)

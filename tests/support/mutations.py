@@ -12,14 +12,16 @@ import io
 import json
 import random
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, MutableMapping, MutableSequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from keras_content import CONFIG, hdf5, zipped
+import keras_content as content
+from convkit.interop import hdf5
 
 Document = dict[str, Any]
 
@@ -197,23 +199,29 @@ def keras_file(rng: random.Random, data: bytes) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         name = rng.choice(sorted(names, key=lambda each: not each.endswith(".json"))[:2])
         is_text = name.endswith(".json") or rng.random() < 0.7
-        if name.endswith(".json") or (is_text and CONFIG in members):
-            members[CONFIG] = _document(rng, members[CONFIG].decode(errors="replace")).encode(
-                errors="surrogatepass"
-            )
+        if name.endswith(".json") or (is_text and content.CONFIG in members):
+            members[content.CONFIG] = _document(
+                rng, members[content.CONFIG].decode(errors="replace")
+            ).encode(errors="surrogatepass")
         else:
             members[name] = hdf5_file(rng, members[name])
     if rng.random() < 0.03:
-        members[rng.choice((*TEXTS, CONFIG.upper()))] = members.pop(rng.choice(names))
-    return zipped(members)
+        members[rng.choice((*TEXTS, content.CONFIG.upper()))] = members.pop(rng.choice(names))
+    return content.zipped(members)
 
 
 def hdf5_file(rng: random.Random, data: bytes) -> bytes:
     """Change an HDF5 file: a text among its attributes, a list of names, an array, a group."""
-    try:
-        return hdf5(lambda file: _change_hdf5(rng, file), data)
-    except Exception:  # whatever HDF5 says of a file that was changed before
-        return plain(rng, data)
+    own = random.Random(rng.getrandbits(64))
+
+    def run(output: IO[bytes]) -> None:
+        hdf5.limit(len(data))
+        output.write(content.hdf5(lambda file: _change_hdf5(own, file), data))
+
+    with tempfile.TemporaryFile() as output:
+        if content.apart(run, output):
+            return output.read()
+    return plain(rng, data)  # it was changed before, and HDF5 complains or dies of it
 
 
 def _change_hdf5(rng: random.Random, file: Any) -> None:

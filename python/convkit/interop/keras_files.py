@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from ..models import Model
 from ..storage import header
 from .keras_compiled import compile_as
 from .keras_described import DescribedLayer, keras, model_of, snake_case
-from .keras_weights import File, Weights, in_memory, opened, weights_of
+from .keras_weights import File, Weights, opened, weights_of
 from .read_keras import Reader
 
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
@@ -162,8 +163,12 @@ def _opened_archive(file: IO[bytes], size: int) -> Iterator[tuple[Any, Any, File
             )
         described = _parsed(_member(archive, _CONFIG, _LONGEST_CONFIG), _CONFIG) or {}
         content = _member(archive, _WEIGHTS, _MOST_GROWTH * size)
-    with opened(in_memory(content), len(content)) as weights:
-        yield described, described.get("compile_config"), weights
+    with tempfile.TemporaryFile() as inner:
+        size = inner.write(content)
+        inner.flush()
+        del content
+        with opened(inner, size) as weights:
+            yield described, described.get("compile_config"), weights
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

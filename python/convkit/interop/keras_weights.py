@@ -5,131 +5,93 @@ class, with the weights by their numbers: `layers/conv2d_1/vars/0`. Keras 2, and
 that end in .h5, writes a group for each layer of the model by its name, and lists the weights in it
 in attributes.
 
-Nothing is believed: links lead nowhere but into the file, and no array is larger than the file.
+Nothing is believed: `hdf5` reads the file apart, and tells what must not be read.
 """
 
 from __future__ import annotations
 
-import io
 import math
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from itertools import count, takewhile
+from typing import IO
 
 import numpy as np
 
-from ..core.packages import package
 from ..core.parameters import Array
 from ..layers.base import WeightSource
-
-_MOST_CHUNKS = 10_000  # attributes that a list of names is cut into
+from .hdf5 import Node, contents
 
 
 class File:
-    """An open HDF5 file.
+    """The contents of an HDF5 file.
 
     Args:
-        root: of h5py.
-        size: bytes of the file.
+        root: the file's description, by `hdf5.contents`.
+        numbers: the file with the arrays' numbers.
     """
 
-    def __init__(self, root: Any, size: int) -> None:
-        self._library = package("h5py")
-        self._root, self._size, self._left = root, size, size
+    def __init__(self, root: Node, numbers: IO[bytes]) -> None:
+        self._root, self._numbers = root, numbers
+        self._begin = numbers.tell()
 
-    def group(self, path: str) -> Any | None:
+    def group(self, path: str) -> Node | None:
         """The group of that path, or None."""
-        found = self._root
-        for name in path.split("/"):
-            found = self.member(found, name)
-            if not isinstance(found, self._library.Group):
-                return None
-        return found
-
-    def member(self, group: Any, name: str) -> Any | None:
-        """What a group has of that name, or None; an array has nothing, whatever it holds."""
-        if not isinstance(group, self._library.Group) or name not in group:
-            return None
-        if not isinstance(group.get(name, getlink=True), self._library.HardLink):
-            raise ValueError(
-                f"{group.name}/{name} is a link out of its place, which is not followed"
-            )
-        return group[name]
-
-    def dataset(self, group: Any, path: str) -> Any:
-        """The description of an array in a group, which is not read yet."""
-        found = group
+        found: Node | None = self._root
         for name in path.split("/"):
             found = None if found is None else self.member(found, name)
-        if not isinstance(found, self._library.Dataset):
-            raise ValueError(f"it has no array {group.name}/{path}")
-        size = found.dtype.itemsize * math.prod(found.shape or (1,))
-        if found.dtype.kind != "f" or found.shape is None:
-            raise ValueError(
-                f"the array {found.name} is {found.dtype}, and must be of real numbers"
-            )
-        if found.is_virtual or found.external:
-            raise ValueError(f"the array {found.name} lies in other files, which are not read")
-        chunk = found.dtype.itemsize * math.prod(found.chunks or (0,))
-        if max(size, chunk) > self._size:
-            raise ValueError(
-                f"the array {found.name} of shape {found.shape} has {size:,} bytes, and the file "
-                f"has {self._size:,}"
-            )
+        return found if found is not None and "group" in found else None
+
+    def member(self, group: Node, name: str) -> Node | None:
+        """What a group has of that name, or None; an array has nothing, whatever it holds."""
+        found: Node | None = group.get("group", {}).get(name)
+        if found is not None and "refused" in found:
+            raise ValueError(found["refused"])
         return found
 
-    def read(self, found: Any, shape: tuple[int, ...]) -> Array:
-        """The numbers of an array, as float32 of a shape that differs in axes of 1 alone."""
-        if [n for n in found.shape if n != 1] != [n for n in shape if n != 1]:
-            raise ValueError(f"the array {found.name} has shape {found.shape}, not {shape}")
-        self._left -= found.dtype.itemsize * math.prod(shape)
-        if self._left < 0:
-            raise ValueError("its arrays overlap: together they are larger than the file")
-        return np.asarray(found[()], np.float32).reshape(shape)
+    def read(self, group: Node, path: str, shape: tuple[int, ...]) -> Array:
+        """The numbers of an array in a group, of a shape that differs in axes of 1 alone."""
+        found: Node | None = group
+        for name in path.split("/"):
+            found = None if found is None else self.member(found, name)
+        if found is None or "shape" not in found:
+            raise ValueError(f"it has no array {group['path'].rstrip('/')}/{path}")
+        if [n for n in found["shape"] if n != 1] != [n for n in shape if n != 1]:
+            raise ValueError(
+                f"the array {found['path']} has shape {tuple(found['shape'])}, not {shape}"
+            )
+        values = bytearray(4 * math.prod(shape))
+        self._numbers.seek(self._begin + found["at"])
+        if self._numbers.readinto(values) != len(values):  # type: ignore[attr-defined]
+            raise ValueError(f"the array {found['path']} was not read in full")
+        return np.frombuffer(values, np.float32).reshape(shape)
 
-    def root_of_names(self) -> Any | None:
+    def root_of_names(self) -> Node | None:
         """The whole file, if it lists the names of layers."""
-        attributes = self._root.attrs
+        attributes = self._root["attributes"]
         return self._root if "layer_names" in attributes or "layer_names0" in attributes else None
 
     def text(self, name: str) -> str | None:
         """An attribute of the whole file."""
-        value = self._root.attrs.get(name)
-        if isinstance(value, bytes | np.bytes_):
-            return bytes(value).decode()
-        return value if isinstance(value, str) else None
+        found: str | None = self._root["attributes"].get(name)
+        return found
 
-    def names(self, group: Any, name: str) -> list[str]:
+    def names(self, group: Node, name: str) -> list[str]:
         """A list of names in the attributes of a group, which long ones are cut in."""
-        if name in group.attrs:
-            parts = [group.attrs[name]]
-        else:
-            numbered = (f"{name}{i}" for i in range(_MOST_CHUNKS))
-            parts = []
-            for each in numbered:
-                if each not in group.attrs:
-                    break
-                parts.append(group.attrs[each])
-        found = [value for part in parts for value in np.asarray(part).ravel().tolist()]
-        return [value.decode() if isinstance(value, bytes) else str(value) for value in found]
+        attributes = group.get("attributes", {})
+        if name in attributes:
+            return list(attributes[name])
+        parts = (attributes.get(f"{name}{i}") for i in count())
+        return [each for part in takewhile(lambda part: part is not None, parts) for each in part]
 
 
 @contextmanager
 def opened(file: IO[bytes], size: int) -> Iterator[File]:
     """An HDF5 file of that many bytes; ValueError if it is damaged."""
-    library = package("h5py")
-    try:
-        root = library.File(file, "r")
-    except OSError as error:
-        raise ValueError(f"it is a damaged HDF5 file: {error}") from error
-    with root:
-        yield File(root, size)
-
-
-def in_memory(content: bytes) -> IO[bytes]:
-    """Bytes as a file."""
-    return io.BytesIO(content)
+    with tempfile.TemporaryFile() as numbers:
+        yield File(contents(file, size, numbers), numbers)
 
 
 class Weights(ABC):
@@ -165,8 +127,7 @@ class WeightsByPlace(Weights):
             group = self._file.group(f"{path}/vars")
             if group is None:
                 raise ValueError(f"it has no weights {path}/vars, of the layer {name!r}")
-            found = self._file.dataset(group, str(next(numbers)))
-            return self._file.read(found, shape)
+            return self._file.read(group, str(next(numbers)), shape)
 
         return take
 
@@ -181,7 +142,7 @@ class WeightsByName(Weights):
             they are the same.
     """
 
-    def __init__(self, file: File, group: Any, layers: dict[str, str] | None = None) -> None:
+    def __init__(self, file: File, group: Node, layers: dict[str, str] | None = None) -> None:
         self._file, self._group, self._layers = file, group, layers
 
     def layers(self) -> list[str]:
@@ -190,7 +151,7 @@ class WeightsByName(Weights):
             name for name in self._file.names(self._group, "layer_names") if self._names(name)[1]
         ]
 
-    def _names(self, layer: str) -> tuple[Any, list[str]]:
+    def _names(self, layer: str) -> tuple[Node, list[str]]:
         group = self._file.member(self._group, layer)
         if group is None:
             raise ValueError(f"it has no weights of the layer {layer!r}")
@@ -216,7 +177,7 @@ class WeightsByName(Weights):
                 raise ValueError(
                     f"it has no {parameter!r} among the weights of the layer {layer!r}"
                 )
-            return self._file.read(self._file.dataset(group, found), shape)
+            return self._file.read(group, found, shape)
 
         return take
 
