@@ -3,7 +3,6 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 
 #include "../ops/extent.h"
@@ -68,12 +67,10 @@ void check_not_empty(const char* name, const Array& a) {
                               to_string(shape_of(a)));
 }
 
-void check_range(const char* name, std::int64_t value, std::int64_t low) {
-  constexpr std::int64_t kHigh = std::numeric_limits<std::int32_t>::max();
-  if (value >= low && value <= kHigh) return;
+void check_range(const char* name, std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value >= low && value <= high) return;
   throw std::invalid_argument(std::string(name) + " must be between " + std::to_string(low) +
-                              " and " + std::to_string(kHigh) + ", but is " +
-                              std::to_string(value));
+                              " and " + std::to_string(high) + ", but is " + std::to_string(value));
 }
 
 void check_size(const char* name, std::int64_t count) {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,8 +75,9 @@ void check_shape(const char* name, const Array& a, const Sizes& expected);
 void check_shape(const char* name, const Array& a, std::initializer_list<std::int64_t> expected);
 // Every size at least 1.
 void check_not_empty(const char* name, const Array& a);
-// low <= value <= 2^31 - 1.
-void check_range(const char* name, std::int64_t value, std::int64_t low);
+// low <= value <= high.
+void check_range(const char* name, std::int64_t value, std::int64_t low,
+                 std::int64_t high = std::numeric_limits<std::int32_t>::max());
 // As many numbers as an array can have; `count` is a product() of sizes.
 void check_size(const char* name, std::int64_t count);
 

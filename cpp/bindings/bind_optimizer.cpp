@@ -143,7 +143,7 @@ void muon(Floats w, const Floats& g, Floats m, const Rate& learning_rate, double
   check(w, g, learning_rate);
   check_rank("w", w, 2);
   check_shape("m", m, shape_of(w));
-  check_range("rounds", rounds, 0);
+  check_range("rounds", rounds, 0, 1000);
   const std::int64_t rows = w.shape(0), columns = w.shape(1);
   const double* rate = learning_rate.data();
   const float* pg = g.data();

@@ -316,6 +316,14 @@ def test_muon_makes_steps_orthogonal() -> None:
         ops.muon_update(w[0], g[0], w[0].copy(), learning_rate=1.0)
 
 
+@pytest.mark.parametrize("rounds", [-1, 1001, 2**30])  # the last would take minutes for 3 x 2
+def test_rounds_of_muon_are_few(rounds: int) -> None:
+    w, g, m = (np.ones((3, 2), np.float32) for _ in range(3))
+    with pytest.raises(ValueError, match=f"rounds must be between 0 and 1000, but is {rounds}"):
+        ops.muon_update(w, g, m, learning_rate=1.0, rounds=rounds)
+    assert (w == 1.0).all()
+
+
 @pytest.mark.usefixtures("isa")
 def test_others_give_the_same_bits_for_all_threads() -> None:
     def everything() -> tuple[Array, ...]:

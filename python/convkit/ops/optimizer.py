@@ -308,6 +308,7 @@ def muon_update(
 
     Args:
         w, g, m: float32 arrays of one shape (rows, columns).
+        rounds: 0 to 1000.
         coefficients: a, b and c.
     """
     _check_like(w, g=g, m=m)
