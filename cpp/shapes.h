@@ -88,7 +88,7 @@ struct WinogradShape {
   const TileSpan* tile_columns;  // tiles_w of them
   std::int64_t points;           // along each axis: 7 where there are tiles of 5, elsewhere 6
   std::int64_t lc, loc;          // c and oc rounded up to whole vectors
-  std::int64_t first_o, last_o;  // of loc, where a weight gradient is wanted: whole register tiles
+  std::int64_t first_o, last_o;  // of loc, where a part is wanted: whole register tiles
   std::int64_t matrix;           // floats from one point's (lc, loc) weights to the next point's
   bool sum_apart;  // weight gradients of a few images are summed before they are added to others
   bool add_to_dx;  // input gradients are added to what dx holds

@@ -61,14 +61,14 @@ void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, 
   });
 }
 
-// The same for the way back, from the output channels of w (9, c, oc) to lc input channels from
-// `first` on: one (loc, lc) matrix a point.
+// The same for the way back, from the output channels [first_o, last_o) of w (9, c, oc) to lc input
+// channels from `first` on: rows of one (loc, lc) matrix a point.
 void winograd_transposed_weights(const WinogradShape& s, const float* w, std::int64_t first,
                                  float* u) {
   constexpr std::int64_t kSquare = kLanes * kLanes;
   const UsedPoints used(s);
   float squares[9 * kSquare];
-  for (std::int64_t from = 0; from < s.loc; from += kLanes) {
+  for (std::int64_t from = s.first_o; from < s.last_o; from += kLanes) {
     const std::int64_t left = s.oc - from < kLanes ? s.oc - from : kLanes;
     for (std::int64_t i = 0; i < s.lc; i += kLanes) {
       for (int tap = 0; tap < 9; ++tap) {

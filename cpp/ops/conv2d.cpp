@@ -36,15 +36,17 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr)
   const KernelTable& kernel = kernels();
   const std::int64_t positions = s.n * s.grid_h * s.grid_w;
   // Statistics are taken of whole images, while they are in a core's cache.
-  const std::int64_t chunk = statistics ? s.grid_h * s.grid_w : kernel.tile_rows * kTilesPerTask;
-  const std::int64_t position_tasks = ceil_div(positions, chunk);
-  const std::int64_t columns = statistics || position_tasks >= kEnoughTasks
-                                   ? round_up(s.cols, kernel.tile_columns)
-                                   : kernel.tile_columns;
+  std::int64_t chunk = statistics ? s.grid_h * s.grid_w : kernel.tile_rows * kTilesPerTask;
+  const bool whole = statistics || ceil_div(positions, chunk) >= kEnoughTasks;
+  const std::int64_t columns = whole ? round_up(s.cols, kernel.tile_columns) : kernel.tile_columns;
   const std::int64_t column_tasks = ceil_div(s.cols, columns);
-  const std::int64_t tasks = position_tasks * column_tasks;
   const std::int64_t vectors = ceil_div(s.cols, kernel.lanes);
   const std::int64_t work = product(positions + kWeightsRead, s.tap_count, s.k, vectors);
+  // Some threads read weights once more before they have nothing to do.
+  const std::int64_t wanted = ceil_div(threads_for(kLargest, work), column_tasks);
+  if (!whole && ceil_div(positions, chunk) < wanted)
+    chunk = std::max<std::int64_t>(ceil_div(positions, wanted), kernel.tile_rows);
+  const std::int64_t tasks = ceil_div(positions, chunk) * column_tasks;
   const std::int64_t table_size =
       kernel.tile_rows * std::clamp<std::int64_t>(s.tap_count, 1, kTableTaps);
   parallel_for(tasks, work, [&](std::int64_t task) {

@@ -23,7 +23,11 @@ int bound_processors();
 // little work.
 int threads_for(std::int64_t tasks, std::int64_t work);
 
-// From so many threads on, work is cut finer and what is transformed for it is shared.
+// From so many threads on, weights are transformed once for all of them: for less, each does so in
+// a cache of its own.
+constexpr int kSharingThreads = 3;
+
+// From so many threads on, work is cut finer.
 constexpr int kManyThreads = 5;
 
 // Whether some of many threads would have no work before the end of so many equal tasks. Finer

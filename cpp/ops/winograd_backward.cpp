@@ -130,16 +130,15 @@ class Backward {
     Scratch scratch;
     const std::int64_t weights = chunks.count * chunks.size;
     float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
+    const float* shared =
+        dx_ && threads_ >= kSharingThreads ? all_weights(chunks, scratch) : nullptr;
     struct Memory {
-      float *u, *z, *chunk, *to;
+      const float* u;
+      float *z, *chunk, *to;
     };
     const auto prepare = [&](Scratch& own) {
-      const Memory memory = {dx_ ? own.take(weights) : nullptr, own.take(z_size_),
-                             own.take(chunk_memory(chunks)),
-                             own.take(images_, output_.image_size())};
-      for (std::int64_t i = 0; dx_ && i < chunks.count; ++i)
-        transform_weights(chunks, i, memory.u + i * chunks.size);
-      return memory;
+      return Memory{shared ? shared : own_weights(chunks, own), own.take(z_size_),
+                    own.take(chunk_memory(chunks)), own.take(images_, output_.image_size())};
     };
     parallel_for(pieces_, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
       const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
@@ -177,10 +176,7 @@ class Backward {
     const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
     const std::int64_t cuts = std::min(ceil_div(threads_, pieces_ * of_dw.count), panels);
     float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
-    float* u = dx_ ? scratch.take(of_dx.count, of_dx.size) : nullptr;
-    if (dx_)
-      parallel_for(of_dx.count, product(of_dx.count, of_dx.size),
-                   [&](std::int64_t i) { transform_weights(of_dx, i, u + i * of_dx.size); });
+    const float* u = dx_ ? all_weights(of_dx, scratch) : nullptr;
     for (std::int64_t first = 0; first < blocks; first += wave) {
       const std::int64_t last = std::min(first + wave, blocks), count = last - first;
       const auto z_of = [&](std::int64_t piece, std::int64_t block) {
@@ -204,10 +200,7 @@ class Backward {
             [&](std::int64_t task, float* memory) {
               const std::int64_t cut = task % cuts, i = task / cuts % of_dw.count;
               const std::int64_t piece = task / cuts / of_dw.count;
-              Chunks columns = of_dw;
-              columns.a.first_o = cut * panels / cuts * kernels().tile_columns;
-              if (cut + 1 < cuts)
-                columns.a.last_o = (cut + 1) * panels / cuts * kernels().tile_columns;
+              const Chunks columns = columns_of(of_dw, cut, cuts);
               float* sums = du + piece * weights + i * of_dw.size;
               for (std::int64_t block = first; block < last; ++block)
                 run(columns, i, piece, block, nullptr, sums, nullptr, memory);
@@ -224,6 +217,15 @@ class Backward {
             });
     }
     if (dw_) add_up(of_dw, du);
+  }
+
+  // The same chunks with one of so many cuts of the output channels, between register tiles.
+  Chunks columns_of(const Chunks& chunks, std::int64_t cut, std::int64_t cuts) const {
+    const std::int64_t width = kernels().tile_columns, panels = ceil_div(a_.loc, width);
+    Chunks columns = chunks;
+    columns.a.first_o = cut * panels / cuts * width;
+    columns.a.last_o = std::min((cut + 1) * panels / cuts * width, a_.loc);
+    return columns;
   }
 
   // Chunks with so many tasks each, small where threads would not have enough of them.
@@ -289,6 +291,24 @@ class Backward {
   // u of a chunk: from the output channels to the chunk's input channels.
   void transform_weights(const Chunks& chunks, std::int64_t i, float* u) const {
     kernels().winograd_transposed_weights(chunks[i], w_, i * chunks.a.lc, u);
+  }
+
+  // u of all chunks, transformed by all threads or by this one; null where nobody asks for dx.
+  const float* all_weights(const Chunks& chunks, Scratch& scratch) const {
+    float* u = scratch.take(chunks.count, chunks.size);
+    const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
+    parallel_for(chunks.count * panels, product(chunks.count, chunks.size), [&](std::int64_t task) {
+      const std::int64_t i = task / panels;
+      transform_weights(columns_of(chunks, task % panels, panels), i, u + i * chunks.size);
+    });
+    return u;
+  }
+  const float* own_weights(const Chunks& chunks, Scratch& own) const {
+    if (!dx_) return nullptr;
+    float* u = own.take(chunks.count, chunks.size);
+    for (std::int64_t i = 0; i < chunks.count; ++i)
+      transform_weights(chunks, i, u + i * chunks.size);
+    return u;
   }
 
   // dw for a chunk's input channels [begin, end), of those that there are.

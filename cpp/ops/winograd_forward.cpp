@@ -88,7 +88,7 @@ class Forward {
     const float* shared = nullptr;
     if (keeps(weights)) {
       shared = s_.kept->get(KeptWeights::kTransformed, weights, transform);
-    } else if (weights > kOwnWeights || threads_ >= kManyThreads) {
+    } else if (weights > kOwnWeights || threads_ >= kSharingThreads) {
       float* u = scratch.take(weights);
       transform(u);
       shared = u;
