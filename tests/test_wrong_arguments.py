@@ -73,6 +73,7 @@ WRONG: dict[str, Any] = {
     "an array": np.array([1.0, 2.0]),
     "an empty array": np.zeros(0),
     "an array of objects": np.array([None, "a"], object),
+    "an empty array of objects": np.empty((0, 2), object),
     "an object": Something(),
     "a class": Something,
     "a function": len,

@@ -78,7 +78,7 @@ def _remedy(x: Any, array: Array) -> str:
         return "; give a dense array, x.toarray()"
     if callable(x):
         return "; call the generator function, and give what it returns"
-    if array.dtype == object and array.ndim and _is_array(array.flat[0]):
+    if array.dtype == object and array.ndim and array.size and _is_array(array.flat[0]):
         return "; bring all images to one size, and give numpy.stack(x)"
     return ""
 
