@@ -23,8 +23,7 @@ int bound_processors();
 // little work.
 int threads_for(std::int64_t tasks, std::int64_t work);
 
-// From so many threads on, weights are transformed once for all of them: for less, each does so in
-// a cache of its own.
+// From so many threads on, weights are transformed once for all of them.
 constexpr int kSharingThreads = 3;
 
 // From so many threads on, work is cut finer.

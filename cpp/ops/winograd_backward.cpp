@@ -56,9 +56,9 @@ struct Chunks {
 // Both gradients, or one of them. The input channels are taken in chunks, and the batch in blocks
 // of images whose transformed gradients z serve all chunks. Tasks are pieces of the batch, whose
 // weight gradients are added up; or they are chunks, with the whole batch, which leaves nothing to
-// add. For more threads than that gives work, or a number that it leaves without in the end, they
-// are chunks of pieces, each gradient for itself, and the transformed gradients that they share
-// come first. Either way every sum is made in the same order.
+// add. What more threads than that gives work for, or a number that it leaves without in the end,
+// do not take as a whole is cut into chunks of pieces, each gradient for itself, and the
+// transformed gradients that they share come first. Either way every sum is made in the same order.
 class Backward {
  public:
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
@@ -84,10 +84,7 @@ class Backward {
     z_size_ = kernels().winograd_block_size(a_, images_ * image_tiles, a_.loc);
   }
 
-  void run() const {
-    if (in_waves_) return run_in_waves();
-    by_channels_ ? run_by_channels() : run_by_pieces();
-  }
+  void run() const { by_channels_ && !in_waves_ ? run_by_channels() : run_by_pieces(); }
 
  private:
   std::int64_t pieces_of_batch(std::int64_t image_tiles) const {
@@ -125,22 +122,33 @@ class Backward {
     });
   }
 
+  // Pieces that threads take as a whole, as many at a time as there are threads, and the others in
+  // waves.
   void run_by_pieces() const {
-    const Chunks chunks(a_, chunk_of(false));
+    const std::int64_t whole = in_waves_ ? pieces_ / threads_ * threads_ : pieces_;
+    const Chunks chunks = whole < pieces_ ? chunks_of_tasks(pieces_ - whole) : large_chunks();
     Scratch scratch;
+    float* du = dw_ ? scratch.take(pieces_, chunks.count, chunks.size) : nullptr;
+    const bool shares = dx_ && threads_ >= kSharingThreads && whole > 0;
+    const float* u = shares ? all_weights(chunks, scratch) : nullptr;
+    if (whole > 0) run_whole_pieces(chunks, whole, u, du);
+    if (whole < pieces_) run_in_waves(chunks, whole, u, du);
+    if (dw_) add_up(chunks, du);
+  }
+
+  // Pieces [0, pieces); u are the weights that all threads share, if they do.
+  void run_whole_pieces(const Chunks& chunks, std::int64_t pieces, const float* u,
+                        float* du) const {
     const std::int64_t weights = chunks.count * chunks.size;
-    float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
-    const float* shared =
-        dx_ && threads_ >= kSharingThreads ? all_weights(chunks, scratch) : nullptr;
     struct Memory {
       const float* u;
       float *z, *chunk, *to;
     };
     const auto prepare = [&](Scratch& own) {
-      return Memory{shared ? shared : own_weights(chunks, own), own.take(z_size_),
+      return Memory{u ? u : own_weights(chunks, own), own.take(z_size_),
                     own.take(chunk_memory(chunks)), own.take(images_, output_.image_size())};
     };
-    parallel_for(pieces_, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
+    parallel_for(pieces, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
       const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
       for (std::int64_t n = first; n < last; n += images_) {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
@@ -160,63 +168,61 @@ class Backward {
         }
       }
     });
-    if (dw_) add_up(chunks, du);
   }
 
-  void run_in_waves() const {
+  // Pieces from first_piece on, some blocks of each at a time; u are all weights or null.
+  void run_in_waves(const Chunks& chunks, std::int64_t first_piece, const float* u,
+                    float* du) const {
     Scratch scratch;
-    const float* whole = by_channels_ ? output_.load_all(scratch) : nullptr;
+    const float* dy = by_channels_ ? output_.load_all(scratch) : nullptr;
+    const std::int64_t pieces = pieces_ - first_piece, weights = chunks.count * chunks.size;
     const std::int64_t blocks = ceil_div(ceil_div(s_.n, pieces_), images_);
-    const std::int64_t wave = std::min(ceil_div(threads_, pieces_), blocks);
-    float* z = scratch.take(pieces_ * wave, z_size_);
-    const Chunks of_dw = chunks_of_tasks(pieces_), of_dx = chunks_of_tasks(pieces_ * wave);
-    const std::int64_t weights = of_dw.count * of_dw.size;
+    const std::int64_t wave = std::min(ceil_div(threads_, pieces), blocks);
+    float* z = scratch.take(pieces * wave, z_size_);
     // Where there are fewer chunks than threads, some of the output channels are a task, which then
     // transforms the inputs once more.
     const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
-    const std::int64_t cuts = std::min(ceil_div(threads_, pieces_ * of_dw.count), panels);
-    float* du = dw_ ? scratch.take(pieces_, weights) : nullptr;
-    const float* u = dx_ ? all_weights(of_dx, scratch) : nullptr;
+    const std::int64_t cuts = std::min(ceil_div(threads_, pieces * chunks.count), panels);
+    const Chunks of_dx = u ? chunks : chunks_of_tasks(pieces * wave);
+    if (dx_ && !u) u = all_weights(of_dx, scratch);
     for (std::int64_t first = 0; first < blocks; first += wave) {
       const std::int64_t last = std::min(first + wave, blocks), count = last - first;
       const auto z_of = [&](std::int64_t piece, std::int64_t block) {
         return z + (piece * wave + block - first) * z_size_;
       };
-      transform_gradients(whole, first, count, z_of);
-      const auto run = [&](const Chunks& chunks, std::int64_t i, std::int64_t piece,
+      transform_gradients(dy, first_piece, first, count, z_of);
+      const auto run = [&](const Chunks& columns, std::int64_t i, std::int64_t piece,
                            std::int64_t block, const float* u, float* du, float* dx,
                            float* memory) {
         const MemoryRange nothing[kRangesAhead] = {};
-        const auto [begin, end] = images_of(piece, block);
+        const auto [begin, end] = images_of(first_piece + piece, block);
         if (begin < end)
-          run_chunk(chunks, i, z_of(piece, block), u, du, dx, begin, end, block > 0, nothing,
+          run_chunk(columns, i, z_of(piece, block), u, du, dx, begin, end, block > 0, nothing,
                     memory);
+      };
+      const auto prepare = [&](Scratch& own) {
+        return own.take(std::max(chunk_memory(chunks), chunk_memory(of_dx)));
       };
       const std::int64_t work = work_ * count / blocks / (dw_ && dx_ ? 2 : 1);
       if (dw_)
-        parallel_for(
-            pieces_ * of_dw.count * cuts, work,
-            [&](Scratch& own) { return own.take(chunk_memory(of_dw)); },
-            [&](std::int64_t task, float* memory) {
-              const std::int64_t cut = task % cuts, i = task / cuts % of_dw.count;
-              const std::int64_t piece = task / cuts / of_dw.count;
-              const Chunks columns = columns_of(of_dw, cut, cuts);
-              float* sums = du + piece * weights + i * of_dw.size;
-              for (std::int64_t block = first; block < last; ++block)
-                run(columns, i, piece, block, nullptr, sums, nullptr, memory);
-            });
+        parallel_for(pieces * chunks.count * cuts, work, prepare,
+                     [&](std::int64_t task, float* memory) {
+                       const std::int64_t i = task / cuts % chunks.count;
+                       const std::int64_t piece = task / cuts / chunks.count;
+                       const Chunks columns = columns_of(chunks, task % cuts, cuts);
+                       float* sums = du + (first_piece + piece) * weights + i * chunks.size;
+                       for (std::int64_t block = first; block < last; ++block)
+                         run(columns, i, piece, block, nullptr, sums, nullptr, memory);
+                     });
       // Behind it, for dx may be x.
       if (dx_)
-        parallel_for(
-            pieces_ * count * of_dx.count, work,
-            [&](Scratch& own) { return own.take(chunk_memory(of_dx)); },
-            [&](std::int64_t task, float* memory) {
-              const std::int64_t i = task % of_dx.count, block = task / of_dx.count;
-              run(of_dx, i, block / count, first + block % count, u + i * of_dx.size, nullptr, dx_,
-                  memory);
-            });
+        parallel_for(pieces * count * of_dx.count, work, prepare,
+                     [&](std::int64_t task, float* memory) {
+                       const std::int64_t i = task % of_dx.count, block = task / of_dx.count;
+                       run(of_dx, i, block / count, first + block % count, u + i * of_dx.size,
+                           nullptr, dx_, memory);
+                     });
     }
-    if (dw_) add_up(of_dw, du);
   }
 
   // The same chunks with one of so many cuts of the output channels, between register tiles.
@@ -230,9 +236,10 @@ class Backward {
 
   // Chunks with so many tasks each, small where threads would not have enough of them.
   Chunks chunks_of_tasks(std::int64_t tasks) const {
-    const Chunks large(a_, chunk_of(false));
+    const Chunks large = large_chunks();
     return tasks * large.count < kTasksOfThread * threads_ ? Chunks(a_, chunk_of(true)) : large;
   }
+  Chunks large_chunks() const { return Chunks(a_, chunk_of(false)); }
 
   // Images [begin, end) of a piece's block; none behind its last one.
   std::pair<std::int64_t, std::int64_t> images_of(std::int64_t piece, std::int64_t block) const {
@@ -240,17 +247,17 @@ class Backward {
     return {first, std::min(first + images_, (piece + 1) * s_.n / pieces_)};
   }
 
-  // z of `count` blocks of each piece, from that block on; `whole` is the gradient or null.
+  // z of `count` blocks of each piece from first_piece on; `whole` is the gradient or null.
   template <class Place>
-  void transform_gradients(const float* whole, std::int64_t block, std::int64_t count,
-                           const Place& place) const {
+  void transform_gradients(const float* whole, std::int64_t first_piece, std::int64_t block,
+                           std::int64_t count, const Place& place) const {
     const auto prepare = [&](Scratch& own) {
       return whole ? nullptr : own.take(images_, output_.image_size());
     };
-    const std::int64_t work = product(pieces_ * count, z_size_);
-    parallel_for(pieces_ * count, work, prepare, [&](std::int64_t task, float* to) {
+    const std::int64_t tasks = (pieces_ - first_piece) * count;
+    parallel_for(tasks, product(tasks, z_size_), prepare, [&](std::int64_t task, float* to) {
       const std::int64_t piece = task / count, at = block + task % count;
-      const auto [begin, end] = images_of(piece, at);
+      const auto [begin, end] = images_of(first_piece + piece, at);
       if (begin >= end) return;
       float* z = place(piece, at);
       if (whole) return kernels().winograd_output_gradients(a_, whole, nullptr, z, begin, end);
