@@ -32,6 +32,18 @@ using Integers = ArrayOf<std::int32_t>;
 
 constexpr std::int64_t kLargestSide = 1 << 21;  // a float has the place of every half pixel
 
+template <class T>
+T value_of(const py::tuple& given, std::size_t place,
+           const char* message = "a step must be a tuple of its name and what belongs to it") {
+  if (place >= given.size()) throw py::type_error(message);
+  PyObject* const value = PyTuple_GET_ITEM(given.ptr(), place);
+  try {
+    return Argument<T>::read(value);
+  } catch (const Mismatch&) {
+    throw py::type_error(message);
+  }
+}
+
 // Reads steps as tuples: a name, then what the functions below take. The tuples hold the arrays.
 class Reader {
  public:
@@ -67,19 +79,6 @@ class Reader {
   Sizes out_shape() const { return {n_, h_, w_, c_}; }
 
  private:
-  template <class T>
-  static T value_of(
-      const py::tuple& given, std::size_t place,
-      const char* message = "a step must be a tuple of its name and what belongs to it") {
-    if (place >= given.size()) throw py::type_error(message);
-    PyObject* const value = PyTuple_GET_ITEM(given.ptr(), place);
-    try {
-      return Argument<T>::read(value);
-    } catch (const Mismatch&) {
-      throw py::type_error(message);
-    }
-  }
-
   template <class T>
   static T array_of(const py::tuple& given, std::size_t place) {
     return value_of<T>(given, place, "a step's arrays must be of its types, in C order");
@@ -125,11 +124,13 @@ class Reader {
     check_rank("indices", indices, 2);
     check_not_empty("indices", indices);
     const Floats weights = floats(given, place + 1, "weights", shape_of(indices));
-    for (std::int64_t i = 0; i < indices.size(); ++i) {
-      if (indices.data()[i] >= 0 && indices.data()[i] < size) continue;
+    const std::int32_t* at = indices.data();
+    const std::int64_t count = indices.size();
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (at[i] >= 0 && at[i] < size) continue;
       throw std::invalid_argument("an index of a resampling is outside the image");
     }
-    return {size, indices.shape(0), indices.shape(1), indices.data(), weights.data()};
+    return {size, indices.shape(0), indices.shape(1), at, weights.data()};
   }
 
   // (indices (oh, taps), weights, indices (ow, taps), weights)
@@ -193,15 +194,17 @@ class Reader {
   std::vector<ImageStep> steps_;
 };
 
+void check_source(const Array& source, std::int64_t rank, const char* message) {
+  if (source.ndim() != rank || !source.is_contiguous()) throw py::type_error(message);
+  check_not_empty("source", source);
+  if (!source.holds<std::uint8_t>() && !source.holds<float>())
+    throw py::type_error("source must be uint8 or float32, but is " + source.dtype());
+}
+
 void transform_images(const Array& source, const std::optional<Labels>& indices, const Steps& steps,
                       Floats out) {
-  if (source.ndim() != 4 || !source.is_contiguous())
-    throw py::type_error("source must be images (N, H, W, C), contiguous in C order");
-  check_not_empty("source", source);
+  check_source(source, 4, "source must be images (N, H, W, C), contiguous in C order");
   const bool bytes = source.holds<std::uint8_t>();
-  if (!bytes && !source.holds<float>()) {
-    throw py::type_error("source must be uint8 or float32, but is " + source.dtype());
-  }
   const Sizes from = shape_of(source);
   if (indices) check_rank("indices", *indices, 1);
   const std::int64_t n = indices ? indices->size() : from[0];
@@ -225,6 +228,45 @@ void transform_images(const Array& source, const std::optional<Labels>& indices,
   });
 }
 
+// Images of different sizes, each a tuple of its pixels (H, W, C) and its steps, become the rows of
+// `out`: in one call, for a thread that gives the GIL back for the time of one small image has it
+// again before another thread has woken up.
+void transform_each(const Steps& images, Floats out) {
+  struct Image {
+    Sizes shape;
+    const void* pixels;
+    bool bytes;
+    std::vector<ImageStep> steps;
+  };
+  std::vector<Image> read;
+  check_rank("out", out, 4);
+  const auto n = static_cast<std::int64_t>(images.size());
+  check_shape("out", out, {n, out.shape(1), out.shape(2), out.shape(3)});
+  for (const py::handle& each : images) {
+    if (!py::isinstance<py::tuple>(each)) throw py::type_error("an image must be a tuple");
+    const auto given = py::reinterpret_borrow<py::tuple>(each);
+    const auto pixels = value_of<Array>(given, 0, "a tuple must begin with an image's pixels");
+    check_source(pixels, 3, "pixels must be (H, W, C), contiguous in C order");
+    Reader reader(1, shape_of(pixels));
+    for (std::size_t i = 1; i < given.size(); ++i) reader.read(given[i]);
+    Sizes expected = reader.out_shape();
+    expected[0] = n;
+    check_shape("out", out, expected);
+    read.push_back(
+        {shape_of(pixels), pixels.memory(), pixels.holds<std::uint8_t>(), reader.steps()});
+  }
+  float* to = out_data(out);
+  const std::int64_t size = out.shape(1) * out.shape(2) * out.shape(3);
+  Calls::refuse();
+  without_gil([&] {
+    for (const Image& image : read) {
+      ops::transform_images(1, image.shape[0], image.shape[1], image.shape[2], image.pixels,
+                            image.bytes, nullptr, image.steps, size, to);
+      to += size;
+    }
+  });
+}
+
 void uniform(const Number<std::uint64_t>& seed, const Number<std::uint64_t>& step,
              std::uint64_t offset, Floats out) {
   check_shape("seed", seed, {1});
@@ -241,6 +283,7 @@ void uniform(const Number<std::uint64_t>& seed, const Number<std::uint64_t>& ste
 
 void bind_transform_images(py::handle m) {
   define(m, "transform_images(source, indices, steps, out)", transform_images);
+  define(m, "transform_each(images, out)", transform_each);
   define(m, "uniform(seed, step, offset, out)", uniform);
 }
 

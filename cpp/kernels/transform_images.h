@@ -7,12 +7,44 @@
 
 CONVKIT_BEGIN_KERNELS
 
+typedef float Pixel __attribute__((vector_size(16)));
+
+inline Pixel load_pixel(const float* p) {
+  Pixel pixel;
+  __builtin_memcpy(&pixel, p, sizeof pixel);
+  return pixel;
+}
+
+// The same for pixels of 3 or 4 channels but the last one: with a fourth number, that of the next
+// pixel, which is written over. kTaps: 2, or 0 for any number.
+template <int kChannels, int kTaps>
+inline void resample_pixels(const ResampledAxis& columns, const float* row, float* out) {
+  const std::int64_t taps = kTaps ? kTaps : columns.taps, last = columns.out - 1;
+  const std::int32_t* at = columns.indices;
+  const float* weights = columns.weights;
+  for (std::int64_t x = 0; x < last; ++x, out += kChannels, at += taps, weights += taps) {
+    Pixel sum = weights[0] * load_pixel(row + std::int64_t{at[0]} * kChannels);
+    for (std::int64_t t = 1; t < taps; ++t)
+      sum += weights[t] * load_pixel(row + std::int64_t{at[t]} * kChannels);
+    __builtin_memcpy(out, &sum, sizeof sum);
+  }
+}
+
 // A row of outputs from a row of inputs, of kChannels channels, or of c.
 template <int kChannels>
 inline void resample_row(const ResampledAxis& columns, std::int64_t c, const float* row,
                          float* out) {
   if (kChannels) c = kChannels;
-  for (std::int64_t x = 0; x < columns.out; ++x, out += c) {
+  std::int64_t x = 0;
+  if (kChannels == 3 || kChannels == 4) {
+    if (columns.taps == 2) {
+      resample_pixels<kChannels, 2>(columns, row, out);
+    } else {
+      resample_pixels<kChannels, 0>(columns, row, out);
+    }
+    x = columns.out - 1, out += x * c;
+  }
+  for (; x < columns.out; ++x, out += c) {
     const std::int32_t* at = columns.indices + x * columns.taps;
     const float* weights = columns.weights + x * columns.taps;
     for (std::int64_t begin = 0; begin < c; begin += 4) {
@@ -26,11 +58,13 @@ inline void resample_row(const ResampledAxis& columns, std::int64_t c, const flo
   }
 }
 
-// The rows first, whose neighbours in memory are independent. scratch: a row of the image.
+// The rows first, whose neighbours in memory are independent. scratch: a row of the image and one
+// number more.
 template <class T>
 inline void resample(const ResampledAxis& rows, const ResampledAxis& columns, std::int64_t c,
                      const T* image, float* out, float* scratch) {
   const std::int64_t width = columns.size * c;
+  scratch[width] = 0.0f;
   for (std::int64_t y = 0; y < rows.out; ++y, out += columns.out * c) {
     const std::int32_t* at = rows.indices + y * rows.taps;
     const float* shares = rows.weights + y * rows.taps;

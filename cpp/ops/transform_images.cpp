@@ -29,7 +29,7 @@ struct Needs {
         integers = std::max(integers, product(4, s.affine.ow));
       } else if (s.kind == Kind::kResample) {
         image = std::max(image, product(s.rows.out, s.columns.out, s.c));
-        floats = std::max(floats, product(s.w, s.c));
+        floats = std::max(floats, product(s.w, s.c) + 1);
       } else if (s.kind == Kind::kScale) {
         pattern = std::max(pattern, s.count);
       }

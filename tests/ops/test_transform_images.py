@@ -27,7 +27,7 @@ from convkit.ops._image_steps import (
     Scale,
     fused,
 )
-from convkit.ops.transform_images import resample
+from convkit.ops.transform_images import resample, resample_each
 
 SHAPES = ((3, 7, 9, 3), (2, 16, 16, 1), (2, 5, 33, 2), (1, 1, 1, 3), (2, 1, 6, 5), (2, 40, 3, 17))
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -159,6 +159,48 @@ def test_resize(shape: tuple[int, ...], size: tuple[int, int], kind: str, antial
         ops.resize(pixels, size, kind, antialias),
         ops.resize(pixels.astype(np.float32), size, kind, antialias),
     )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.usefixtures("isa")
+def test_images_of_different_sizes(channels: int) -> None:
+    """Each becomes what it would become alone, and nothing behind the last one is written."""
+    sizes = ((7, 9), (5, 4), (1, 1), (30, 2), (6, 40))
+    for size, kind in product(((5, 4), (1, 1), (11, 3)), ("nearest", "bilinear", "bicubic")):
+        images = [as_bytes((*each, channels)) for each in sizes]
+        images[0] = random_array("x", images[0].shape)
+        images[3] = np.repeat(images[3], 2, axis=1)[:, ::2]  # no array in C order
+        steps = [None if each == size else resample(each, size, kind, False) for each in sizes]
+        room = np.full((len(sizes) + 1, *size, channels), 0.5, np.float32)
+        resample_each(images, steps, room[:-1])
+        for image, row in zip(images, room[:-1], strict=True):
+            assert_same_bits(row, ops.resize(image[None], size, kind)[0])
+        assert (room[-1] == 0.5).all()
+
+
+def test_images_of_different_sizes_that_are_refused() -> None:
+    from convkit import _core
+
+    image, out = as_bytes((4, 5, 2)), np.zeros((1, 3, 7, 2), np.float32)
+    step = resample((4, 5), (3, 7), "bilinear", False)
+    resample_each([], [], out[:0])
+    for images, steps, room, words in (
+        ([image], [None], out, r"out must have shape \(1, 4, 5, 2\)"),
+        ([image[:2]], [step], out, "outside the image"),
+        ([image, image], [step, step], out, r"out must have shape \(2, 3, 7, 2\)"),
+        ([image], [step], out[0], "out must have 4 dimensions"),
+        ([image[..., :1]], [step], out, r"out must have shape \(1, 3, 7, 1\)"),
+        ([image[:0]], [step], out, "empty"),
+        ([image], [step, step], out, "argument 2 is longer"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            resample_each(images, steps, room)
+    with pytest.raises(TypeError, match="uint8 or float32"):
+        resample_each([image.astype(np.float64)], [step], out)
+    for wrong in ([()], [image], [(None,)], [(image, None)], [(image, ())], (image,), None):
+        with pytest.raises(TypeError):
+            _core.transform_each(wrong, out)  # type: ignore[arg-type]
+    assert not out.any()
 
 
 def some_steps(count: int, shape: tuple[int, ...], seed: int = 0) -> list[Any]:

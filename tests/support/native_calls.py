@@ -13,6 +13,7 @@ import pytest
 
 from calls import call, valid_calls
 from convkit import _core, ops
+from convkit.ops.transform_images import resample, resample_each
 
 # Setters and getters, what calls Python, and a benchmark: they take no arrays of numbers to
 # compute with.
@@ -62,6 +63,8 @@ def record() -> dict[str, tuple[Any, ...]]:
             if not name.startswith("global"):
                 call(name)
         ops.conv2d_algorithm((1, 4, 4, 2), (3, 3, 2, 5))
+        step = resample((4, 5), (3, 7), "bilinear", False)
+        resample_each([np.ones((4, 5, 2), np.uint8)], [step], np.empty((1, 3, 7, 2), np.float32))
     return recorded
 
 

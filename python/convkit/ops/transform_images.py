@@ -173,6 +173,27 @@ def transform_images(
     return out
 
 
+def resample_each(
+    images: Sequence[npt.NDArray[Any]], steps: Sequence[Resample | None], out: Floats
+) -> None:
+    """Write images of different sizes, resampled to the same one, into a batch.
+
+    Args:
+        images: uint8 or float32 (H, W, C), n of them.
+        steps: of each image, None where it has the size already.
+        out: float32 (n, OH, OW, C); not the memory of `images`.
+
+    Raises:
+        ValueError: a step does not fit its image, or what it makes does not fit `out`.
+        TypeError: an image is not of these types.
+    """
+    given = [
+        (in_c_order(image), *(() if step is None else (_native(step, image.shape[-1]),)))
+        for image, step in zip(images, steps, strict=True)
+    ]
+    _core.transform_each(given, out)
+
+
 def uniform(
     count: int,
     *,
