@@ -57,8 +57,15 @@ def images() -> None:
         )
         assert read.class_names == ["bright", "dark"]
         ((x, y),) = read
+        assert importlib.util.find_spec("simplejpeg")  # which decodes this one
+        grey = np.full((8, 8, 1), 77, np.uint8)
+        convkit.utils.save_img(Path(folder, "dark", "3.jpg"), grey, scale=False)
+        ((jpeg, _),) = convkit.utils.image_dataset_from_directory(
+            folder, image_size=(8, 8), class_names=["dark"], shuffle=False, verbose=False
+        )
     assert x.shape == (6, 6, 5, 3)
     assert (x[np.asarray(y) == 0] == 250).all()
+    assert (jpeg[3] == 77).all()
 
 
 def keras() -> None:

@@ -53,6 +53,25 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     return io.BufferedReader(_open(copy, os.O_RDONLY, "rb"))
 
 
+def read_regular(path: str) -> bytes:
+    """The bytes of a file, as `open_regular` finds them, in half its time.
+
+    For threads, which no interrupt reaches: one could lose the descriptor.
+    """
+    _check_regular(path, os.stat(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        _check_regular(path, status)
+        content = os.read(descriptor, status.st_size + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) == status.st_size and not content.startswith(_MARK):
+        return content
+    with open_regular(path) as file:
+        return file.read()
+
+
 def open_text_to_write(path: str | os.PathLike[str], append: bool = False) -> io.TextIOWrapper:
     """Open a file, new or old, to write UTF-8 text into it as it is: no other takes its place.
 

@@ -49,7 +49,8 @@ def image_dataset_from_directory(
 ) -> Any:
     """Make a data set of the images in a folder, which are read while a model trains.
 
-    Threads decode the next batches meanwhile, and there are never more than a few in memory. Files
+    Threads decode the next batches meanwhile, and there are never more than a few in memory: by
+    Pillow, or JPEG files by simplejpeg, where it is installed, to the same pixels sooner. Files
     that end in .jpg, .jpeg, .png, .bmp or .gif count (of a moving image its first picture), in
     subfolders of any depth. Each epoch has an order of its own, a function of the seed and the
     epoch, of all images.

@@ -12,10 +12,11 @@ from ..core.parameters import Array
 from ..core.warn import warn
 from .parallel import cores, ordered
 from .pictures import check_mode, decode
-from .resize import crop_to, pad_to, resize
+from .resize import crop_to, pad_to, resize_each
 from .stages import Source
 
 _CHUNK = 32  # images that a thread reads in one go where single ones are asked for
+_TOGETHER = 1 << 20  # bytes of images that are resized in one go
 _LISTED = 5  # names in a warning
 
 
@@ -41,14 +42,50 @@ class Reader(NamedTuple):
         """Of an image."""
         return (*self.size, check_mode(self.color_mode))
 
-    def read(self, path: str, out: Array) -> None:
-        """Write the pixels of a file, in the reader's size, into float32 `out`."""
+    def decode(self, path: str) -> Array:
+        """The pixels of a file, (H, W, C), of which the whole image is made."""
         pixels = decode(path, self.color_mode)
         if self.fit == "crop":
-            pixels = crop_to(pixels, self.size)
-        elif self.fit == "pad":
-            pixels = pad_to(pixels, self.size)
-        resize(pixels, self.size, self.interpolation, out)
+            return crop_to(pixels, self.size)
+        return pad_to(pixels, self.size) if self.fit == "pad" else pixels
+
+
+class _Batch:
+    """Images of a reader's size, added one after the other.
+
+    Small images are resized together, for as long as many of them take: a thread that let others
+    run for the time of one would go on before another had woken up.
+
+    Args:
+        reader: how they are resized.
+        most: so many.
+    """
+
+    def __init__(self, reader: Reader, most: int) -> None:
+        self._reader, self._images = reader, np.empty((most, *reader.shape), np.float32)
+        self._count, self._waiting, self._bytes = 0, list[Array](), 0
+
+    def add(self, pixels: Array) -> None:
+        """Add an image of any size; ValueError if it cannot be resized."""
+        if self._bytes + pixels.nbytes > _TOGETHER:
+            self._resize()
+        self._waiting.append(pixels)
+        self._bytes += pixels.nbytes
+        if self._bytes > _TOGETHER:
+            self._resize()
+
+    def images(self) -> Array:
+        """All of them."""
+        self._resize()
+        return self._images[: self._count]
+
+    def _resize(self) -> None:
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        end = self._count + len(waiting)
+        if waiting:
+            out = self._images[self._count : end]
+            resize_each(waiting, self._reader.size, self._reader.interpolation, out)
+        self._count = end
 
 
 class ImageFiles(Source):
@@ -85,19 +122,19 @@ class ImageFiles(Source):
 
     def _read(self, numbers: Array) -> tuple[Array, Array, list[tuple[str, str]]]:
         """The images of those numbers, the numbers of those that could be read, and the others."""
-        images: Array = np.empty((len(numbers), *self._reader.shape), np.float32)
+        batch = _Batch(self._reader, len(numbers))
         kept: list[int] = []
         problems = []
         for number in numbers:
             path = self._paths[number]
             try:
-                self._reader.read(path, images[len(kept)])
+                batch.add(self._reader.decode(path))
                 kept.append(number)
             except (OSError, ValueError) as error:
                 if not self._reader.skips:
                     raise
                 problems.append((path, str(error)))
-        return images[: len(kept)], np.array(kept, np.int64), problems
+        return batch.images(), np.array(kept, np.int64), problems
 
     def _tell(self, problems: Sequence[tuple[str, str]]) -> None:
         """Warn of files that were left out, of each once."""

@@ -1,4 +1,4 @@
-"""Files of images: opened, checked and decoded by Pillow, an optional package."""
+"""Files of images: opened and checked by Pillow, an optional package, and decoded."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..core.files import open_regular
+from ..core.files import read_regular
 from ..core.packages import package
 from ..core.parameters import Array
+from . import jpeg
 from .arguments import choice
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
@@ -58,13 +59,25 @@ def opened(file: IO[bytes], name: str, formats: tuple[str, ...] | None = _FORMAT
         raise ValueError(f"{name}: {error}") from None
     except Exception as error:  # whatever the parsers of damaged files raise
         raise ValueError(f"{name}: {_reason(file, error)}") from error
-    most = library.MAX_IMAGE_PIXELS
-    if most is not None and image.width * image.height > most:
+    if _is_large(image.width, image.height):
         raise ValueError(
             f"{name}: it has {image.width} x {image.height} pixels, more than PIL.Image's "
-            f"MAX_IMAGE_PIXELS = {most}; if it is no decompression bomb, set that higher"
+            f"MAX_IMAGE_PIXELS = {library.MAX_IMAGE_PIXELS}; if it is no decompression bomb, set "
+            f"that higher"
         )
     return image
+
+
+def _is_large(width: int, height: int) -> bool:
+    most = pillow().MAX_IMAGE_PIXELS
+    return most is not None and width * height > most
+
+
+def _frame(image: Any) -> jpeg.Frame | None:
+    """That of a picture of Pillow which was a JPEG file, maybe the first of several pictures."""
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    return jpeg.Frame(image.height, image.width, len(image.getbands()))
 
 
 def _reason(file: IO[bytes], error: Exception) -> str:
@@ -90,9 +103,18 @@ def decode(path: str, color_mode: str) -> Array:
         ValueError: the file is empty, damaged, no image, or too large; the message names it.
         OSError: it cannot be opened.
     """
-    with open_regular(path) as file:
-        content = io.BytesIO(file.read())  # Pillow reads a file in many small pieces
-    image = opened(content, path)
+    content = read_regular(path)
+    image, frame = None, jpeg.plain_frame(content)
+    if frame is None or _is_large(frame.width, frame.height):
+        image = opened(io.BytesIO(content), path)  # Pillow reads a file in many small pieces
+        frame = _frame(image)
+    pixels = None if frame is None else jpeg.decoded(content, frame, color_mode)
+    if pixels is not None:
+        return pixels
+    return _decoded(opened(io.BytesIO(content), path) if image is None else image, path, color_mode)
+
+
+def _decoded(image: Any, path: str, color_mode: str) -> Array:
     try:
         pixels = np.asarray(in_mode(image, color_mode))
     except MemoryError:

@@ -11,7 +11,7 @@ those of TensorFlow and JAX; PyTorch's bicubic has a = -0.75.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.parameters import Array
 from ..ops._image_steps import Resample
-from ..ops.transform_images import transform_images
+from ..ops.transform_images import resample_each
 from .arguments import choice
 
 
@@ -80,20 +80,27 @@ def resize(
     Returns:
         float32 (height, width, C).
     """
-    before = image.shape[:2]
-    if before == size and interpolation not in _SMOOTHING:
-        return image.astype(np.float32) if out is None else _copied(image, out)
-    if image.dtype != np.uint8:
-        image = image.astype(np.float32, copy=False)
-    rows, columns = (_taps(*sizes, interpolation) for sizes in zip(before, size, strict=True))
-    images = None if out is None else out[np.newaxis]
-    made: Array = transform_images(image[np.newaxis], [Resample(rows, columns)], out=images)[0]
-    return made
-
-
-def _copied(image: Array, out: Array) -> Array:
-    out[...] = image
+    if out is None:
+        out = np.empty((*size, image.shape[2]), np.float32)
+    resize_each([image], size, interpolation, out[np.newaxis])
     return out
+
+
+def resize_each(
+    images: Sequence[Array], size: tuple[int, int], interpolation: str, out: Array
+) -> None:
+    """Write images of different sizes into float32 `out`, (n, height, width, C), as `resize`."""
+    real = [each if each.dtype == np.uint8 else each.astype(np.float32) for each in images]
+    resample_each(real, [_step(each.shape[:2], size, interpolation) for each in images], out)
+
+
+@lru_cache(maxsize=4096)
+def _step(before: tuple[int, int], after: tuple[int, int], interpolation: str) -> Resample | None:
+    """What gives an image of a size another one; None where nothing changes."""
+    if before == after and interpolation not in _SMOOTHING:
+        return None
+    rows, columns = (_taps(*sizes, interpolation) for sizes in zip(before, after, strict=True))
+    return Resample(rows, columns)
 
 
 @lru_cache(maxsize=4096)
