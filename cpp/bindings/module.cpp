@@ -22,6 +22,7 @@ void bind_activation(py::handle m);
 void bind_loss(py::handle m);
 void bind_optimizer(py::handle m);
 void bind_gradient(py::handle m);
+void bind_read_files(py::handle m);
 void bind_regularizer(py::handle m);
 void bind_gather(py::handle m);
 void bind_transform_images(py::handle m);
@@ -55,6 +56,7 @@ PYBIND11_MODULE(_core, m) {
   bind_loss(m);
   bind_optimizer(m);
   bind_gradient(m);
+  bind_read_files(m);
   bind_regularizer(m);
   bind_gather(m);
   bind_transform_images(m);

@@ -142,8 +142,6 @@ def test_what_becomes_a_pipe_at_the_last_moment_is_not_waited_for(
     monkeypatch.setattr(os, "stat", lambda path: status)
     with pytest.raises(ValueError, match="no regular file but a named pipe"):
         files.open_regular(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="no regular file but a named pipe"):
-        files.read_regular(str(tmp_path / "pipe"))
 
 
 # What a file keeps.
@@ -293,7 +291,8 @@ def test_a_save_that_is_killed_at_any_call_leaves_the_old_file_or_the_new_one(
         for name in ("m", "n")[:names]:
             with files.open_regular(tmp_path / name) as file:
                 left.add(file.read())
-            left.add(files.read_regular(str(tmp_path / name)))
+            content = (tmp_path / name).read_bytes()
+            assert content in (old, new) or not files.is_whole(content)
         assert left <= {old, new}
         for temporary in tmp_path.glob(".convkit-*"):
             os.utime(temporary, (0, 0))  # an empty one might be a living process's otherwise

@@ -216,6 +216,23 @@ def test_pipes_are_not_waited_for(folder: Path) -> None:
         list(read(folder))
 
 
+def test_large_files_and_one_that_is_being_overwritten(tmp_path: Path) -> None:
+    """They are not among those that are read together."""
+    (tmp_path / "a").mkdir()
+    small, large = picture(1, size=(9, 8)), picture(2, size=(200, 300))
+    small.save(tmp_path / "a" / "small.bmp")
+    large.save(tmp_path / "a" / "large.bmp")
+    assert (tmp_path / "a" / "large.bmp").stat().st_size > 2**16
+    copy = ".convkit-00000000-1-000000000000.tmp"
+    (tmp_path / "a" / "small.bmp").rename(tmp_path / "a" / copy)
+    (tmp_path / "a" / "small.bmp").write_bytes(b"\xff" * 8 + copy.encode())
+    for picture_of, name in ((small, "small"), (large, "large")):
+        size = (picture_of.height, picture_of.width)
+        ((images, _),) = read(tmp_path, image_size=size, shuffle=False)
+        place = ("large", "small").index(name)
+        np.testing.assert_array_equal(images[place], np.asarray(picture_of))
+
+
 def test_folders_without_images_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no folders, one for each class"):
         read(tmp_path)

@@ -53,23 +53,12 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     return io.BufferedReader(_open(copy, os.O_RDONLY, "rb"))
 
 
-def read_regular(path: str) -> bytes:
-    """The bytes of a file, as `open_regular` finds them, in half its time.
+def is_whole(content: bytes) -> bool:
+    """Whether a file that was read in another way than by `open_regular` is not being overwritten.
 
-    For threads, which no interrupt reaches: one could lose the descriptor.
+    If it is, `open_regular` finds the copy.
     """
-    _check_regular(path, os.stat(path))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        _check_regular(path, status)
-        content = os.read(descriptor, status.st_size + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) == status.st_size and not content.startswith(_MARK):
-        return content
-    with open_regular(path) as file:
-        return file.read()
+    return not content.startswith(_MARK)
 
 
 def open_text_to_write(path: str | os.PathLike[str], append: bool = False) -> io.TextIOWrapper:

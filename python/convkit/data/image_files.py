@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.files import is_whole
 from ..core.parameters import Array
 from ..core.warn import warn
+from ..ops._read_files import read_small_files
 from .parallel import cores, ordered
 from .pictures import check_mode, decode
 from .resize import crop_to, pad_to, resize_each
 from .stages import Source
 
-_CHUNK = 32  # images that a thread reads in one go where single ones are asked for
+_CHUNK = 32  # files that are read in one go, also where single images are asked for
+_SMALL = 1 << 16  # bytes of a file that is read with others
 _TOGETHER = 1 << 20  # bytes of images that are resized in one go
 _LISTED = 5  # names in a warning
 
@@ -42,12 +45,19 @@ class Reader(NamedTuple):
         """Of an image."""
         return (*self.size, check_mode(self.color_mode))
 
-    def decode(self, path: str) -> Array:
+    def decode(self, path: str, content: bytes | None) -> Array:
         """The pixels of a file, (H, W, C), of which the whole image is made."""
-        pixels = decode(path, self.color_mode)
+        pixels = decode(path, self.color_mode, content)
         if self.fit == "crop":
             return crop_to(pixels, self.size)
         return pad_to(pixels, self.size) if self.fit == "pad" else pixels
+
+
+def _contents(paths: Sequence[str]) -> Iterator[bytes | None]:
+    """What is in small files, read a few at a time; None where `decode` has to read by itself."""
+    for begin in range(0, len(paths), _CHUNK):
+        for content in read_small_files(paths[begin : begin + _CHUNK], _SMALL):
+            yield content if content is not None and is_whole(content) else None
 
 
 class _Batch:
@@ -125,10 +135,10 @@ class ImageFiles(Source):
         batch = _Batch(self._reader, len(numbers))
         kept: list[int] = []
         problems = []
-        for number in numbers:
-            path = self._paths[number]
+        paths = [self._paths[number] for number in numbers]
+        for number, path, content in zip(numbers, paths, _contents(paths), strict=True):
             try:
-                batch.add(self._reader.decode(path))
+                batch.add(self._reader.decode(path, content))
                 kept.append(number)
             except (OSError, ValueError) as error:
                 if not self._reader.skips:

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..core.files import read_regular
+from ..core.files import open_regular
 from ..core.packages import package
 from ..core.parameters import Array
 from . import jpeg
@@ -96,14 +96,21 @@ def _reason(file: IO[bytes], error: Exception) -> str:
     return f"it must be a JPEG, PNG, BMP or GIF image, and is {kind}"
 
 
-def decode(path: str, color_mode: str) -> Array:
+def decode(path: str, color_mode: str, content: bytes | None = None) -> Array:
     """The pixels of a file, (H, W, C), uint8, or int32 and uint16 for grey ones of more bits.
+
+    Args:
+        path: of the file.
+        color_mode: "rgb", "rgba" or "grayscale".
+        content: of the file, if it was read before.
 
     Raises:
         ValueError: the file is empty, damaged, no image, or too large; the message names it.
         OSError: it cannot be opened.
     """
-    content = read_regular(path)
+    if content is None:
+        with open_regular(path) as file:
+            content = file.read()
     image, frame = None, jpeg.plain_frame(content)
     if frame is None or _is_large(frame.width, frame.height):
         image = opened(io.BytesIO(content), path)  # Pillow reads a file in many small pieces
