@@ -129,6 +129,19 @@ def test_pillow_decodes_what_simplejpeg_does_not(outcome: Any, decoded: Any) -> 
     assert not decoded
 
 
+def test_the_frame_of_a_plain_file() -> None:
+    content = jpeg_of(1, (20, 30))
+    assert jpeg.plain_frame(content) == (20, 30, 3)
+    assert jpeg.plain_frame(jpeg_of(1, (300, 7), "L", progressive=True)) == (300, 7, 1)
+    place = content.index(b"\xff\xc0")
+    scan = content.index(b"\xff\xda")
+    assert jpeg.plain_frame(content[:scan] + content[scan : scan + 10]) == (20, 30, 3)
+    for count in range(scan + 10):
+        assert jpeg.plain_frame(content[:count]) is None
+    for wrong in (b"\xff\xc3\x00\x11\x08", b"\xff\xc9\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"):
+        assert jpeg.plain_frame(content[:place] + wrong + content[place + 5 :]) is None
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged metadata
 def test_damaged_files_are_read_or_refused_as_by_pillow(outcome: Any, decoded: Any) -> None:
     rng = random.Random(1)
