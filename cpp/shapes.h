@@ -199,6 +199,16 @@ struct AffineShape {
   bool bilinear;
 };
 
+// What becomes of the hues and saturations of an image of red, green and blue, each pixel at
+// (x - low) / (high - low): the hue is turned by parts of a turn, the saturation multiplied, and
+// kept within its bounds. Where `clips`, the pixels are kept within low .. high, too.
+struct ColorChange {
+  float turn, saturation;
+  float least, most;  // saturation
+  float low, high;
+  bool clips;
+};
+
 // One axis of a resampling: output i is the sum of `taps` inputs times weights, (out, taps) each.
 struct ResampledAxis {
   std::int64_t size, out, taps;

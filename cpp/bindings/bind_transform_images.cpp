@@ -69,6 +69,10 @@ class Reader {
       adjust(given, step);
     } else if (name == "erase") {
       erase(given, step);
+    } else if (name == "gray") {
+      gray(given, step);
+    } else if (name == "colors") {
+      colors(given, step);
     } else {
       throw std::invalid_argument("there is no step '" + name + "' of images");
     }
@@ -188,6 +192,39 @@ class Reader {
     step.seed = value_of<std::uint64_t>(given, 4);
     step.offset_of_noise = value_of<std::uint64_t>(given, 5);
     bounds(given, 6, step);
+  }
+
+  void check_colors() const {
+    if (c_ == 3) return;
+    throw std::invalid_argument("images must have 3 channels, red, green and blue, but have " +
+                                std::to_string(c_));
+  }
+
+  // (chosen (n,))
+  void gray(const py::tuple& given, ImageStep& step) {
+    step.kind = Kind::kGray;
+    check_colors();
+    const auto chosen = array_of<Indices>(given, 1);
+    check_shape("chosen", chosen, {n_});
+    step.chosen = chosen.data();
+  }
+
+  // (turns (n,), saturations (n,), least, most, low, high, clips)
+  void colors(const py::tuple& given, ImageStep& step) {
+    step.kind = Kind::kColors;
+    check_colors();
+    step.turns = floats(given, 1, "turns", {n_}).data();
+    step.saturations = floats(given, 2, "saturations", {n_}).data();
+    const auto number = [&](std::size_t place) {
+      return static_cast<float>(value_of<double>(given, place));
+    };
+    step.change = {.least = number(3),
+                   .most = number(4),
+                   .low = number(5),
+                   .high = number(6),
+                   .clips = value_of<bool>(given, 7)};
+    if (!(step.change.low < step.change.high))
+      throw std::invalid_argument("the lowest value of images must be below the highest");
   }
 
   std::int64_t n_, h_, w_, c_;

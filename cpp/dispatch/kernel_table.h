@@ -208,6 +208,8 @@ struct TransformImagesKernels {
                       const float* offset, std::int64_t period, float low, float high);
   void (*channel_means)(const float* x, std::int64_t n, std::int64_t c, float* pattern,
                         double* means);
+  void (*make_gray)(float* x, std::int64_t pixels);
+  void (*change_colors)(float* x, std::int64_t pixels, const ColorChange& change);
   void (*bounded_noise)(float* y, std::int64_t n, std::uint64_t counter, std::uint64_t seed,
                         std::uint64_t offset, float deviation, float low, float high);
   void (*uniform)(float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,

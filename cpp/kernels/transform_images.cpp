@@ -1,5 +1,6 @@
 #include "transform_images.h"
 
+#include "color.h"
 #include "topics.h"
 
 namespace convkit::CONVKIT_ISA {
@@ -12,6 +13,8 @@ TransformImagesKernels transform_images_kernels() noexcept {
       .resample_floats = resample_floats,
       .scale_image = scale_image,
       .channel_means = channel_means,
+      .make_gray = make_gray,
+      .change_colors = change_colors,
       .bounded_noise = bounded_noise,
       .uniform = uniform,
   };

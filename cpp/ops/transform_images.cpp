@@ -128,6 +128,12 @@ void erase(const ImageStep& s, std::int64_t i, float* image) {
   }
 }
 
+void change_colors(const ImageStep& s, std::int64_t i, float* image) {
+  ColorChange change = s.change;
+  change.turn = s.turns[i], change.saturation = s.saturations[i];
+  kernels().change_colors(image, s.h * s.w, change);
+}
+
 }  // namespace
 
 void transform_images(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c,
@@ -168,6 +174,12 @@ void transform_images(std::int64_t n, std::int64_t h, std::int64_t w, std::int64
           break;
         case Kind::kAdjust:
           adjust(steps[k], i, memory, image);
+          break;
+        case Kind::kGray:
+          if (steps[k].chosen[i]) kernels().make_gray(image, steps[k].h * steps[k].w);
+          break;
+        case Kind::kColors:
+          change_colors(steps[k], i, image);
           break;
         default:
           erase(steps[k], i, image);

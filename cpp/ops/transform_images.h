@@ -11,7 +11,7 @@ namespace convkit::ops {
 // One of the things that are done to every image, in turn. Of an image's own numbers there are as
 // many as images.
 struct ImageStep {
-  enum class Kind { kAffine, kResample, kScale, kAdjust, kErase };
+  enum class Kind { kAffine, kResample, kScale, kAdjust, kErase, kGray, kColors };
 
   Kind kind;
   std::int64_t h, w, c;  // of what it is given
@@ -35,6 +35,12 @@ struct ImageStep {
   const float* fill;
   float deviation;
   std::uint64_t seed, offset_of_noise;
+
+  // kGray: whether an image loses its colours, a byte each.
+  // kColors: a change with the turn of the hue and the factor of the saturation of each image.
+  const std::uint8_t* chosen;
+  const float *turns, *saturations;
+  ColorChange change;
 
   bool moves_pixels() const { return kind == Kind::kAffine || kind == Kind::kResample; }
 };

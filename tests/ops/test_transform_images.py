@@ -22,7 +22,9 @@ from convkit.ops._image_steps import (
     INTERPOLATIONS,
     Adjust,
     Affine,
+    Colors,
     Erase,
+    Gray,
     Resample,
     Scale,
     fused,
@@ -135,6 +137,7 @@ def test_all_instruction_sets_give_the_same_bits() -> None:
                 ops.affine_transform(x, matrices(4, 9.0), interpolation, fill_mode)
                 for interpolation, fill_mode in product(INTERPOLATIONS, FILL_MODES)
             ]
+            + [ops.transform_images(x, [step]) for step in color_steps(4)]
             + [ops.uniform(1001, seed=5), *(ops.resize(x, (9, 30), kind) for kind in KINDS)]
         )
     for each in found[1:]:
@@ -239,6 +242,50 @@ def test_steps(shape: tuple[int, ...]) -> None:
     )
 
 
+def color_steps(count: int, seed: int = 0) -> list[Any]:
+    """Some of each kind for images of three channels."""
+    rng = np.random.default_rng(seed)
+    turns = rng.uniform(-2.5, 2.5, count).astype(np.float32)
+    factors = rng.uniform(0, 2, count).astype(np.float32)
+    return [
+        Colors(turns, np.ones_like(factors), low=-2.0, high=3.0, clips=True),
+        Gray(rng.random(count) < 0.5),
+        Colors(np.zeros_like(turns), factors, 0.25, 1.5),
+        Colors(turns[::-1].copy(), factors, -1.0, 0.75, 0.0, 2.0),
+    ]
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 17])
+@pytest.mark.usefixtures("isa")
+def test_colors(width: int) -> None:
+    x = random_array("x", (2, 5, width, 3))
+    at = np.arange(6) % 2
+    x[0, 0, :, 1] = x[0, 0, :, 0]
+    x[0, 1, :, 2] = x[0, 1, :, 1]
+    x[1, 0] = x[1, 0, :, :1]
+    x[1, 1] = 0.0
+    for step in color_steps(6):
+        wanted = reference.transform_images(x.astype(np.float64), [step], indices=at)
+        y = ops.transform_images(x, [step], indices=at)
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=2e-5)
+
+
+def test_colors_by_hand() -> None:
+    """A third of a turn makes red green; half the saturation is half way to the value."""
+    x = np.float32([[[[4, 1, 1], [2, 4, 0], [3, 3, 3], [0, 0, 0]]]])
+    third, one, half = np.float32([1 / 3]), np.float32([1]), np.float32([0.5])
+    turned = ops.transform_images(x, [Colors(third, one, high=8.0)])
+    wanted = [[1, 4, 1], [0, 2, 4], [3, 3, 3], [0, 0, 0]]
+    np.testing.assert_allclose(turned[0, 0], wanted, atol=2e-6)
+    paler = ops.transform_images(x, [Colors(0 * one, half)])
+    wanted = [[4, 2.5, 2.5], [3, 4, 2], [3, 3, 3], [0, 0, 0]]
+    np.testing.assert_allclose(paler[0, 0], wanted, atol=2e-6)
+    clipped = ops.transform_images(x, [Colors(0 * one, one, high=3.0, clips=True)])
+    np.testing.assert_allclose(clipped, np.minimum(x, 3), atol=2e-6)
+    gray = ops.transform_images(x, [Gray(np.array([True]))])
+    np.testing.assert_allclose(gray[0, 0, 1], [0.5978 + 2.348] * 3, atol=1e-6)
+
+
 def test_transforms_become_one() -> None:
     x, n = random_array("x", (4, 12, 10, 3)), 4
     flip = Affine(np.tile([-1.0, 0, 9, 0, 1, 0], (n, 1)), 12, 10, is_within=True, is_flip=True)
@@ -274,7 +321,7 @@ def test_transforms_become_one() -> None:
 
 def test_threads_and_out() -> None:
     x = random_array("x", (40, 30, 31, 3))
-    steps = some_steps(40, x.shape)
+    steps = [*some_steps(40, x.shape), *color_steps(40)]
     for threads_of in (
         lambda: ops.transform_images(x, steps),
         lambda: ops.uniform(100_003, seed=9, step=2),
@@ -309,6 +356,9 @@ def test_a_nan_stays_one_and_bounds_hold() -> None:
     one = np.ones((1, 1), np.float32)
     y = ops.transform_images(x, [Adjust(one, 0 * one, -1.0, 1.0)])
     np.testing.assert_array_equal(y.ravel(), np.float32([np.nan, 1.0, -1.0, 0.5]))
+    x = np.float32([[[np.roll([np.nan, 0.25, 0.5], k) for k in range(3)]]])
+    for step in color_steps(1):
+        assert np.isnan(ops.transform_images(x, [step])).all() or isinstance(step, Gray)
 
 
 def test_wrong_arguments() -> None:
@@ -338,12 +388,18 @@ def test_wrong_arguments() -> None:
         (Erase(boxes, np.zeros(3, np.float32)), "outside"),
         (Scale(*np.zeros((3, 4), np.float32)), "one a channel"),
         (Adjust(*np.ones((2, 2, 2), np.float32)), "shape"),
+        (Gray(np.ones(3, bool)), "shape"),
+        (Colors(*np.ones((2, 3), np.float32)), "shape"),
+        (Colors(*np.ones((2, 2), np.float32), low=1.0), "lowest value"),
         (Resample((np.int32([[4]]), np.ones((1, 1), np.float32)), ...), "outside"),  # type: ignore[arg-type]
     ):
         if isinstance(step, Resample):
             step = Resample(step.rows, step.rows)
         with pytest.raises(ValueError, match=words):
             ops.transform_images(x, [step])
+    for step in (Gray(np.ones(2, bool)), Colors(*np.ones((2, 2), np.float32))):
+        with pytest.raises(ValueError, match="3 channels"):
+            ops.transform_images(x[..., :2], [step])
     with pytest.raises(TypeError, match="step"):
         ops.transform_images(x, [("affine",)])  # type: ignore[list-item]
     with pytest.raises(TypeError):
@@ -352,18 +408,18 @@ def test_wrong_arguments() -> None:
         ops.uniform(-1, seed=0)
 
 
-@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("place", range(12))
 def test_native_steps_that_are_spoilt(place: int) -> None:
     """The native function refuses by itself what would read or write outside of an array."""
     from convkit import _core
     from convkit.ops.transform_images import _native
 
-    x = random_array("x", (3, 12, 13, 2))
-    step = some_steps(3, x.shape)[place]
-    sizes = (8, 11) if place > 5 else (12, 13)
+    x = random_array("x", (3, 12, 13, 3))
+    step = [*some_steps(3, x.shape), *color_steps(3)][place]
+    sizes = (8, 11) if place in (6, 7) else (12, 13)
     images = np.ascontiguousarray(x[:, : sizes[0], : sizes[1]])
-    valid = _native(step, 2)
-    shape = (3, 8, 11, 2) if place >= 5 else x.shape
+    valid = _native(step, 3)
+    shape = (3, 8, 11, 3) if place in (5, 6, 7) else x.shape
     out = np.empty(shape, np.float32)
     _core.transform_images(images, None, [valid], out)
     for at, value in enumerate(valid):
@@ -371,7 +427,7 @@ def test_native_steps_that_are_spoilt(place: int) -> None:
         if isinstance(value, np.ndarray):
             wrong += [value[None], value.ravel()[:-1], value[..., ::2], value[:0]]
             wrong += [value.astype(np.float64), value.astype(np.int16), value + 100]
-            if value.dtype == np.float32:
+            if value.dtype in (np.float32, np.uint8):
                 wrong.pop()
         elif isinstance(value, int) and not isinstance(value, bool) and valid[0] == "affine":
             wrong += [-1, 0 if at < 4 else 4, 2**31, 2**63, 2**70]

@@ -13,7 +13,16 @@ import numpy as np
 
 from compare import EPS, Array, float64
 from convkit import ops, reference
-from convkit.ops._image_steps import FILL_MODES, INTERPOLATIONS, Adjust, Affine, Erase, Scale
+from convkit.ops._image_steps import (
+    FILL_MODES,
+    INTERPOLATIONS,
+    Adjust,
+    Affine,
+    Colors,
+    Erase,
+    Gray,
+    Scale,
+)
 from drawn import LARGEST, Draw, Outputs, Problem, exactly, near
 
 Shape = tuple[int, int, int, int]
@@ -123,6 +132,17 @@ def _erase(draw: Draw, shape: Shape) -> Erase:
     return Erase(_boxes(draw, shape), draw.whole(shape[3]))
 
 
+def _colors(draw: Draw, shape: Shape) -> Gray | Colors:
+    """Of images of three channels; by whole sixths of a turn, of which some are none."""
+    if draw.often(0.3):
+        return Gray(draw.indices(shape[0], below=2) > 0)
+    turns = draw.whole(shape[0], low=-9, high=9) / np.float32(6)
+    bounds = (0.0, float(draw.number(1, 3)))
+    low = float(draw.number(-9, 0))
+    span = {"low": low, "high": low + 2.0 ** draw.number(0, 8), "clips": draw.often(0.5)}
+    return Colors(turns.astype(np.float32), draw.among((0, 0.5, 1, 2), shape[0]), *bounds, **span)
+
+
 def _move(draw: Draw, shape: Shape) -> Affine:
     size, fill = _size(draw, shape[1:3]), float(draw.number(-LARGEST, LARGEST))
     kind, mode = draw.one_of(INTERPOLATIONS), draw.one_of(FILL_MODES)
@@ -131,7 +151,15 @@ def _move(draw: Draw, shape: Shape) -> Affine:
 
 def image_steps(draw: Draw) -> Problem:
     """Images through some steps, of which the last may be noise, or about the means of images."""
-    shape = draw.shape()
+    return _through_steps(draw, draw.shape(), draw.one_of(("exact", "noise", "mean")))
+
+
+def colors(draw: Draw) -> Problem:
+    """Images of red, green and blue through some steps, of which the last mixes their channels."""
+    return _through_steps(draw, (*draw.shape()[:3], 3), "colors")
+
+
+def _through_steps(draw: Draw, shape: Shape, last: str) -> Problem:
     x, at = _images(draw, shape), draw.indices(draw.number(1, 5), below=shape[0])
     steps: list[Any] = []
     sizes: Shape = (len(at), *shape[1:])
@@ -142,12 +170,13 @@ def image_steps(draw: Draw) -> Problem:
         if isinstance(step, Affine):
             moved, sizes = True, (len(at), step.height, step.width, shape[3])
         steps.append(step)
-    last = draw.one_of(("exact", "noise", "mean"))
     if last == "noise":
         numbers = draw.number(0, 2**64 - 1), draw.number(0, 2**40)
         steps.append(Erase(_boxes(draw, sizes), None, 0.5, *numbers, -1.0, 0.75))
     elif last == "mean":
         steps.append(_adjust(draw, sizes)._replace(around_mean=True))
+    elif last == "colors":
+        steps.append(_colors(draw, sizes))
     wanted = reference.transform_images(float64(x), steps, indices=at)
 
     def run(out: Outputs) -> Sequence[Array]:
@@ -162,4 +191,4 @@ def image_steps(draw: Draw) -> Problem:
     return Problem(text, run, exactly(wanted) if last == "exact" else check)
 
 
-KINDS = (affine_transforms, affine_transforms, resizes, image_steps, image_steps)
+KINDS = (affine_transforms, affine_transforms, resizes, image_steps, image_steps, colors)

@@ -93,7 +93,40 @@ class Erase(NamedTuple):
     high: float = _LARGEST
 
 
-ImageStep: TypeAlias = Affine | Resample | Scale | Adjust | Erase
+class Gray(NamedTuple):
+    """Some images lose their colours: each channel becomes 0.2989 red + 0.587 green + 0.114 blue.
+
+    Attributes:
+        chosen: bool, (n,), which.
+    """
+
+    chosen: npt.NDArray[np.bool_]
+
+
+class Colors(NamedTuple):
+    """Hues are turned, and saturations multiplied, of images of red, green and blue.
+
+    A. R. Smith's hexcone, hue, saturation and value ("Color gamut transform pairs", 1978), of each
+    pixel at (x - low) / (high - low).
+
+    Attributes:
+        turns: float32, (n,), what is added to an image's hues, in whole turns.
+        saturations: float32, (n,), factors.
+        least, most: the bounds of saturations.
+        low, high: the range of values.
+        clips: whether values stay within the range.
+    """
+
+    turns: Floats
+    saturations: Floats
+    least: float = -_LARGEST
+    most: float = _LARGEST
+    low: float = 0.0
+    high: float = 1.0
+    clips: bool = False
+
+
+ImageStep: TypeAlias = Affine | Resample | Scale | Adjust | Erase | Gray | Colors
 
 
 def product(second: npt.NDArray[Any], first: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

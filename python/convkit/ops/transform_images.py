@@ -25,7 +25,9 @@ from convkit.ops._image_steps import (
     INTERPOLATIONS,
     Adjust,
     Affine,
+    Colors,
     Erase,
+    Gray,
     ImageStep,
     Resample,
     Scale,
@@ -138,8 +140,9 @@ def transform_images(
 
     Args:
         images: uint8 or float32 (M, H, W, C).
-        steps: what is done to each image in turn: ``Affine``, ``Resample``, ``Scale``, ``Adjust``
-            and ``Erase`` of ``convkit.ops.transform_images``, with numbers for each of n images.
+        steps: what is done to each image in turn: ``Affine``, ``Resample``, ``Scale``, ``Adjust``,
+            ``Erase``, ``Gray`` and ``Colors`` of ``convkit.ops.transform_images``, with numbers for
+            each of n images.
         indices: of the n images that are wanted, integers in [0, M); by default all.
         out: float32 (n, OH, OW, C) to write into; not the memory of `images`.
 
@@ -290,6 +293,12 @@ def _native(step: ImageStep, channels: int) -> tuple[Any, ...]:
             real("low", step.low),
             real("high", step.high),
         )
+    if isinstance(step, Gray):
+        return ("gray", as_array("chosen", step.chosen).astype(np.uint8))
+    if isinstance(step, Colors):
+        turns, saturations = (as_floats("colors", each, 1) for each in step[:2])
+        bounds = (real(name, getattr(step, name)) for name in ("least", "most", "low", "high"))
+        return ("colors", turns, saturations, *bounds, truth("clips", step.clips))
     raise TypeError(
         f"a step must be one of convkit.ops.transform_images, but is {type(step).__name__}"
     )

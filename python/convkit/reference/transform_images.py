@@ -229,10 +229,54 @@ def _erase(x: Array, step: Any) -> Array:
     return x
 
 
+def _gray(x: Array, step: Any) -> Array:
+    weights = np.array([0.2989, 0.587, 0.114], x.dtype)
+    chosen = np.asarray(step.chosen)[:, np.newaxis, np.newaxis, np.newaxis]
+    return np.where(chosen, (x @ weights)[..., np.newaxis], x)
+
+
+def _colors(x: Array, step: Any) -> Array:
+    """By the sixths of a turn, each of which has its own order of the channels."""
+    turns, saturations = (np.asarray(each)[:, np.newaxis, np.newaxis] for each in step[:2])
+    share = (x - step.low) / (step.high - step.low)
+    red, green, blue = np.moveaxis(
+        np.where(np.abs(share) < np.finfo(np.float32).eps, 0, share), -1, 0
+    )
+    value = np.maximum(np.maximum(red, green), blue)
+    chroma = value - np.minimum(np.minimum(red, green), blue)
+    width = np.where(chroma > 0, chroma, 1.0)
+    hue = np.select(
+        [chroma == 0, value == red, value == green],
+        [0.0, (green - blue) / width, 2 + (blue - red) / width],
+        4 + (red - green) / width,
+    )
+    hue = (hue + 6 * turns) % 6
+    saturation = np.where(value > 0, chroma / np.where(value > 0, value, 1.0), 0.0)
+    saturation = np.clip(saturation * saturations, step.least, step.most)
+    far = hue % 1
+    low, falling, rising = (value * (1 - saturation * each) for each in (1.0, far, 1.0 - far))
+    orders = [
+        (value, rising, low),
+        (falling, value, low),
+        (low, value, rising),
+        (low, falling, value),
+        (rising, low, value),
+        (value, low, falling),
+    ]
+    sector = np.floor(hue).astype(int) % 6
+    made = np.stack([np.choose(sector, channel) for channel in zip(*orders, strict=True)], axis=-1)
+    if step.clips:
+        made = np.clip(made, 0.0, 1.0)
+    changed: Array = (made * (step.high - step.low) + step.low).astype(x.dtype)
+    return changed
+
+
 _STEPS = {
     "Adjust": _adjust,
     "Affine": _affine,
+    "Colors": _colors,
     "Erase": _erase,
+    "Gray": _gray,
     "Resample": _resample,
     "Scale": _scale,
 }
