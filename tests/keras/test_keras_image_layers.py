@@ -10,6 +10,7 @@ import pytest
 
 from compare import Array
 from convkit import layers, ops
+from convkit.layers.step_context import StepContext
 from convkit.ops._image_steps import FILL_MODES, INTERPOLATIONS
 from peer_keras import WITH_KERAS, keras
 
@@ -97,6 +98,73 @@ def test_colors(name: str, factor: Any, value_range: tuple[float, float]) -> Non
     assert ours.get_config()["factor"] == list(theirs.factor)
 
 
+@pytest.mark.parametrize("value_range", [(0, 1), (0, 255), (-1.0, 1.0)])
+@pytest.mark.parametrize("name", ["RandomHue", "RandomSaturation"])
+@pytest.mark.parametrize("factor", [0.3, (0.2, 0.9), 1.0])
+def test_hues_and_saturations(name: str, factor: Any, value_range: tuple[float, float]) -> None:
+    low, high = value_range
+    x = pixels() * (high - low) + low
+    ours, made, parameters = beside(name, x, factor, value_range=value_range)
+    y = transformed(ours, x, parameters)
+    # Where saturations may be above 1, values lie as far outside of the range as they are large.
+    size = np.maximum(np.abs(made).max(axis=(1, 2, 3), keepdims=True), high - low)
+    assert (np.abs(y - made) / size).max() < 1e-5
+    assert ours.get_config()["factor"] == list(keras_layer(name, factor).factor)
+
+
+def pixels() -> Array:
+    """Images in 0 .. 1 whose pixels have channels that are alike, the least or the most, too."""
+    x = images(SHAPES[0])
+    x[1, ::2, :, 1] = x[1, ::2, :, 0]
+    x[1, 1::2, :, 2] = x[1, 1::2, :, 1]
+    x[2] = np.round(x[2] * 2) / 2
+    x[3, :, :, :] = x[3, :, :, :1]
+    return x
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grayscale(channels: int) -> None:
+    x = images((16, 9, 12, channels))
+    theirs = keras_layer("RandomGrayscale", 0.5, seed=3)
+    chosen = theirs.get_random_transformation(x)
+    made = as_numpy(theirs.transform_images(keras.ops.convert_to_tensor(x), chosen))
+    which = as_numpy(chosen).reshape(-1)
+    assert 0 < which.sum() < 16
+    y = transformed(layers.RandomGrayscale(0.5), x, {"apply_grayscale": which})
+    np.testing.assert_allclose(y, made, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(y[~which], x[~which])
+
+
+# The layers that Keras's jitter consists of, and what their drawn numbers are called.
+JITTER = {
+    "brightness": "rgb_delta",
+    "contrast": "contrast_factor",
+    "saturation": "factor",
+    "hue": "factor",
+}
+
+
+@pytest.mark.parametrize("value_range", [(0, 1), (0, 255)])
+@pytest.mark.parametrize("changes", [("brightness",), ("contrast", "hue"), tuple(JITTER)])
+def test_color_jitter(value_range: tuple[int, int], changes: tuple[str, ...]) -> None:
+    """Keras's layers, in its order, with the numbers that ours drew."""
+    x = pixels() * value_range[1]
+    factors = {f"{name}_factor": (0.25, 0.75) for name in changes}
+    ours = layers.RandomColorJitter(value_range, **factors)
+    drawn = ours.draw(len(x), x.shape[1:], StepContext(True, 1, 2))
+    assert {*drawn} == {*factors}
+    theirs = keras_layer("RandomColorJitter", value_range, **factors)
+    for name in changes:
+        shape = (-1, 1, 1, 1) if name in ("brightness", "contrast") else (-1,)
+        numbers = np.float32(drawn[f"{name}_factor"]).reshape(shape)
+        given = {JITTER[name]: keras.ops.convert_to_tensor(numbers)}
+        part = getattr(theirs, f"random_{name}")
+        part.get_random_transformation = lambda *_, given=given, **__: given
+    made = as_numpy(theirs.transform_images(keras.ops.convert_to_tensor(x), None))
+    size = np.maximum(np.abs(made).max(axis=(1, 2, 3), keepdims=True), value_range[1])
+    assert (np.abs(transformed(ours, x, drawn) - made) / size).max() < 1e-5
+
+
 @pytest.mark.parametrize("fill_value", [0.5, 2.0, (0.1, 0.2, 0.3), None])
 def test_erasing(fill_value: Any) -> None:
     x = images((40, 12, 11, 3))
@@ -162,7 +230,7 @@ def test_center_crop(shape: tuple[int, ...], size: tuple[int, int]) -> None:
         np.testing.assert_allclose(crop(x, training=True), theirs, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["RandomFlip", "RandomBrightness", "RandomInvert"])
+@pytest.mark.parametrize("name", ["RandomFlip", "RandomBrightness", "RandomInvert", "RandomHue"])
 def test_a_call_on_arrays_is_one_of_training(name: str) -> None:
     x = images((30, 6, 6, 3))
     arguments = () if name == "RandomFlip" else (0.9,)

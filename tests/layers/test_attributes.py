@@ -43,8 +43,11 @@ ARGUMENTS: dict[type[Layer], dict[str, Any]] = {
     layers.Permute: {"dims": (2, 1, 3)},
     layers.RandomBrightness: {"factor": 0.25, "value_range": (0, 1)},
     layers.RandomContrast: {"factor": 0.25, "value_range": (0, 1)},
+    layers.RandomColorJitter: {"hue_factor": 0.25, "value_range": (0, 1)},
     layers.RandomCrop: {"height": 4, "width": 3},
+    layers.RandomHue: {"factor": 0.25, "value_range": (0, 1)},
     layers.RandomRotation: {"factor": 0.5, "fill_mode": "constant"},
+    layers.RandomSaturation: {"factor": (0.25, 0.5), "value_range": (0, 1)},
     layers.RandomShear: {"x_factor": 0.5, "fill_mode": "constant"},
     layers.RandomTranslation: {
         **{"height_factor": 0.5, "width_factor": 0.25, "fill_mode": "constant"},
@@ -69,12 +72,15 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "pointwise_constraint": ["non_neg"],
     "depthwise_constraint": [constraints.UnitNorm([0, 1])],
     "depthwise_regularizer": ["l2"],
+    "brightness_factor": [0.125],
+    "contrast_factor": [(0.25, 0.5), None],
     "crop_to_aspect_ratio": [False],
     "epsilon": [0.5],
     "factor": [0.125, (0.25, 0.375)],
     "fill_mode": ["wrap"],
     "fill_value": [0.5],
     "height_factor": [0.125],
+    "hue_factor": [0.5, None],
     "gamma_constraint": [constraints.MinMaxNorm(0.0, 0.5)],
     "gamma_regularizer": ["l1"],
     "invert": [True],
@@ -91,6 +97,7 @@ TAKE_EFFECT: dict[str, list[Any]] = {
     "pad_to_aspect_ratio": [False],
     "pointwise_regularizer": ["l1"],
     "rate": [0.25, 0.0],
+    "saturation_factor": [(0.25, 0.375)],
     "seed": [5],
     "stddev": [0.25, 0.0],
     "threshold": [0.5],
@@ -156,10 +163,20 @@ MERGING = [
 for merging in MERGING:
     LAYERS.remove(merging)
 
+# These take images of red, green and blue.
+COLORED = (
+    layers.RandomColorJitter,
+    layers.RandomGrayscale,
+    layers.RandomHue,
+    layers.RandomSaturation,
+)
+
 
 def values(kind: type[Layer], name: str) -> list[Any]:
     if (kind, name) == (layers.Rescaling, "scale"):
         return [0.5, [1.0, 2.0, 3.0, 4.0]]
+    if (kind, name) == (layers.RandomGrayscale, "factor"):
+        return [0.125]
     if (kind, name) == (layers.RandomErasing, "scale"):
         return [(0.5, 0.75)]
     if (kind, name) == (layers.Resizing, "fill_mode"):
@@ -190,7 +207,8 @@ REFUSALS = [
 
 def model(layer: Layer, fused: bool = False) -> Model:
     """A model with that layer in the middle; perhaps with what it can be fused with behind it."""
-    made = [convkit.Input(X.shape[1:]), layers.Conv2D(4, 1, name="first")]
+    channels = 3 if isinstance(layer, COLORED) else X.shape[-1]
+    made = [convkit.Input((*X.shape[1:3], channels)), layers.Conv2D(4, 1, name="first")]
     if isinstance(layer, layers.Dense):
         made.append(layers.Flatten())
     if isinstance(layer, layers.Activation):
@@ -208,7 +226,7 @@ def model(layer: Layer, fused: bool = False) -> Model:
 
 def use(each: Model, samples: int = 12) -> list[Any]:
     """Let all of its plans run; return all that they computed."""
-    x, y = X[:samples], Y[:samples]
+    x, y = X[:samples, ..., : each.input_shape[-1]], Y[:samples]
     each.fit(x, y, 5, 2, 0)
     found = [each.predict(x, verbose=0), each.predict_on_batch(x[:1])]
     found += [each.evaluate(x, y, verbose=0), each.test_on_batch(x, y)]

@@ -29,6 +29,10 @@ AUGMENTATION: tuple[Any, ...] = (
     lambda: layers.RandomContrast((0.3, 0.4), value_range=(0, 1)),
     lambda: layers.RandomErasing(value_range=(0, 1)),
     lambda: layers.RandomInvert(0.5, value_range=(0, 1)),
+    lambda: layers.RandomGrayscale(0.3),
+    lambda: layers.RandomHue((0.1, 0.4), value_range=(0, 1)),
+    lambda: layers.RandomSaturation((0.3, 0.6), value_range=(0, 1)),
+    lambda: layers.RandomColorJitter((0, 1), 0.2, 0.3, (0.4, 0.6), 0.1),
 )
 
 
@@ -232,10 +236,28 @@ def test_parameters_are_distributed_as_keras_says() -> None:
     assert distance(drawn(layers.RandomContrast(0.3))["contrast_factor"], 1.0, 1.3) < most
     contrast = drawn(layers.RandomContrast((0.2, 0.4)))["contrast_factor"]
     assert distance(contrast, 0.8, 1.4) < most
+    hues = drawn(layers.RandomHue(0.6))["factor"]
+    assert distance(hues, -0.3, 0.3) < most
+    hues = drawn(layers.RandomHue((0.2, 0.4)))["factor"]
+    assert distance(np.abs(hues), 0.1, 0.2) < most
+    for factor, low, high in ((0.6, -0.6, 0.6), ((0.2, 0.8), 0.2, 0.8)):
+        ratios = drawn(layers.RandomSaturation(factor))["factor"]
+        assert distance(ratios / (1 + ratios), low, high) < most
+    jitter = layers.RandomColorJitter((0, 10), 0.3, 0.5, (0.2, 0.6), (0.2, 0.4))
+    jittered = drawn(jitter)
+    assert distance(jittered["brightness_factor"], -3.0, 3.0) < most
+    assert distance(jittered["contrast_factor"], 1.0, 1.5) < most
+    ratios = jittered["saturation_factor"]
+    assert distance(ratios / (1 + ratios), 0.2, 0.6) < most
+    assert distance(np.abs(jittered["hue_factor"]), 0.1, 0.2) < most
+    between = np.abs(np.corrcoef([*jittered.values(), jittered["hue_factor"] > 0]))
+    assert between[np.triu_indices(4, 1)].max() < 0.02
+    gray = drawn(layers.RandomGrayscale(0.2))["apply_grayscale"]
+    assert abs(gray.mean() - 0.2) < 3.3 * 0.4 / np.sqrt(len(gray))
     shears = drawn(layers.RandomShear(0.3, (0.1, 0.2)))["shear_factor"]
     assert distance(shears[:, 0], -0.3, 0.3) < most
     assert distance(np.abs(shears[:, 1]), 0.1, 0.2) < most
-    for flips in (drawn(layers.RandomFlip())["flips"], shears[:, 1] > 0):
+    for flips in (drawn(layers.RandomFlip())["flips"], shears[:, 1] > 0, hues > 0):
         assert abs(flips.mean() - 0.5) < 3.3 * 0.5 / np.sqrt(len(flips))
     boxes = drawn(layers.RandomErasing(scale=(0.25, 0.81)), (1000, 1000, 3))["boxes"]
     heights = boxes[:, 1] - boxes[:, 0]
@@ -268,6 +290,14 @@ def test_parameters_depend_on_seed_step_layer_and_image_alone() -> None:
         assert (each.draw(64, (8, 8, 3), context)["angle"] != whole).all()
 
 
+def test_colors_of_images_of_one_channel() -> None:
+    grey = PIXELS[..., :1].astype(np.float32)
+    np.testing.assert_array_equal(layers.RandomGrayscale(1.0)(grey), grey)
+    jitter = layers.RandomColorJitter(brightness_factor=(0.5, 0.5))
+    np.testing.assert_allclose(jitter(grey), np.minimum(grey + 127.5, 255), atol=1e-4)
+    assert_same_bits(layers.RandomColorJitter()(PIXELS), PIXELS.astype(np.float32))
+
+
 def test_one_pass_is_what_its_layers_do_in_turn() -> None:
     """Where no two transforms that blend pixels become one."""
     convkit.utils.clear_session()
@@ -277,6 +307,7 @@ def test_one_pass_is_what_its_layers_do_in_turn() -> None:
         layers.RandomTranslation(0.3, 0.3, fill_mode="constant", fill_value=-0.5),
         layers.RandomFlip(),
         layers.RandomContrast(0.5, value_range=(-3, 3)),
+        layers.RandomHue(0.5, value_range=(-3, 3)),
         layers.RandomZoom(0.4, fill_mode="wrap"),
         layers.RandomCrop(9, 8),
         layers.RandomErasing(value_range=(-1, 1)),
@@ -313,6 +344,16 @@ def test_one_pass_is_what_its_layers_do_in_turn() -> None:
         (lambda: layers.RandomBrightness(None), "factor"),
         (lambda: layers.RandomErasing(fill_value=(1, 2)), "fill_value"),
         (lambda: layers.RandomErasing(scale=(0.1, 2)), "scale"),
+        (lambda: layers.RandomGrayscale(1.5), "factor"),
+        (lambda: layers.RandomGrayscale((0.2, 0.3)), "one number"),
+        (lambda: layers.RandomGrayscale()(PIXELS[..., :2]), "1 or 3 channels"),
+        (lambda: layers.RandomHue(-0.5), "factor"),
+        (lambda: layers.RandomHue(0.5, value_range=(1, 1)), "two different"),
+        (lambda: layers.RandomHue(0.5)(PIXELS[..., :1]), "3 channels"),
+        (lambda: layers.RandomSaturation((0.5, 1.5)), "factor"),
+        (lambda: layers.RandomColorJitter(hue_factor=2), "hue_factor"),
+        (lambda: layers.RandomColorJitter(contrast_factor="a"), "contrast_factor"),
+        (lambda: layers.RandomColorJitter(hue_factor=0.1)(PIXELS[..., :1]), "3 channels"),
         (lambda: layers.RandomCrop(0, 3), "height"),
         (lambda: layers.Resizing(3, 3, "lanczos3"), "interpolation"),
         (lambda: layers.Resizing(3, 3, "bilinear", True, True), "give one of them"),

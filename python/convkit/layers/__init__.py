@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     )
     from .random_color import RandomBrightness, RandomContrast, RandomInvert
     from .random_erasing import RandomErasing
+    from .random_hue import RandomColorJitter, RandomGrayscale, RandomHue, RandomSaturation
     from .rescaling import Rescaling
     from .reshape import Reshape
     from .resizing import CenterCrop, RandomCrop, Resizing
@@ -112,12 +113,16 @@ __all__ = [
     "PReLU",
     "Permute",
     "RandomBrightness",
+    "RandomColorJitter",
     "RandomContrast",
     "RandomCrop",
     "RandomErasing",
     "RandomFlip",
+    "RandomGrayscale",
+    "RandomHue",
     "RandomInvert",
     "RandomRotation",
+    "RandomSaturation",
     "RandomShear",
     "RandomTranslation",
     "RandomZoom",
@@ -191,6 +196,7 @@ _OWNERS = {
     ),
     "random_color": ("RandomBrightness", "RandomContrast", "RandomInvert"),
     "random_erasing": ("RandomErasing",),
+    "random_hue": ("RandomColorJitter", "RandomGrayscale", "RandomHue", "RandomSaturation"),
     "rescaling": ("Rescaling",),
     "reshape": ("Reshape",),
     "resizing": ("CenterCrop", "RandomCrop", "Resizing"),

@@ -9,26 +9,34 @@ import numpy as np
 
 from ..ops._image_steps import Adjust, ImageStep
 from .base import LayerOptions
-from .image_layer import RandomImageLayer
+from .image_layer import RandomImageLayer, Range
 from .step_context import StepContext
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class _RandomColor(RandomImageLayer):
-    """A change of the values of images, which stay in a range."""
-
-    def adjust(self, scale: Any, offset: Any, sizes: tuple[int, ...], **options: Any) -> Adjust:
-        """One step, by a number an image each."""
-        pair = np.broadcast_arrays(
-            np.asarray(scale, np.float32).reshape(-1), np.asarray(offset, np.float32).reshape(-1)
-        )
-        one, other = (np.repeat(each[:, np.newaxis], sizes[2], axis=1) for each in pair)
-        return Adjust(one, other, **options)
+def _adjusted(scale: Any, offset: Any, sizes: tuple[int, ...], **options: Any) -> Adjust:
+    """One step, by a number an image each."""
+    pair = np.broadcast_arrays(
+        np.asarray(scale, np.float32).reshape(-1), np.asarray(offset, np.float32).reshape(-1)
+    )
+    one, other = (np.repeat(each[:, np.newaxis], sizes[2], axis=1) for each in pair)
+    return Adjust(one, other, **options)
 
 
-class RandomBrightness(_RandomColor):
+def brightened(delta: Any, value_range: Range, sizes: tuple[int, ...]) -> Adjust:
+    """A number more, for each image, within a range."""
+    return _adjusted(1.0, delta, sizes, low=value_range[0], high=value_range[1])
+
+
+def contrasted(factor: Any, value_range: Range, sizes: tuple[int, ...]) -> Adjust:
+    """The distance from the mean of a channel times a number, for each image, within a range."""
+    low, high = value_range
+    return _adjusted(factor, 0.0, sizes, low=low, high=high, around_mean=True)
+
+
+class RandomBrightness(RandomImageLayer):
     """Make images brighter or darker by random parts of their range, in training.
 
     Args:
@@ -62,11 +70,10 @@ class RandomBrightness(_RandomColor):
 
     def steps_of(self, parameters: Mapping[str, Any], sizes: tuple[int, ...]) -> list[ImageStep]:
         """One step."""
-        low, high = self.value_range
-        return [self.adjust(1.0, parameters["rgb_delta"], sizes, low=low, high=high)]
+        return [brightened(parameters["rgb_delta"], self.value_range, sizes)]
 
 
-class RandomContrast(_RandomColor):
+class RandomContrast(RandomImageLayer):
     """Move the values of each channel away from its mean, or towards it, in training.
 
     Args:
@@ -101,12 +108,10 @@ class RandomContrast(_RandomColor):
 
     def steps_of(self, parameters: Mapping[str, Any], sizes: tuple[int, ...]) -> list[ImageStep]:
         """One step."""
-        low, high = self.value_range
-        options = {"low": low, "high": high, "around_mean": True}
-        return [self.adjust(parameters["contrast_factor"], 0.0, sizes, **options)]
+        return [contrasted(parameters["contrast_factor"], self.value_range, sizes)]
 
 
-class RandomInvert(_RandomColor):
+class RandomInvert(RandomImageLayer):
     """Turn random images into their negatives, in training.
 
     Args:
@@ -143,4 +148,4 @@ class RandomInvert(_RandomColor):
         """One step: the highest value less the image's."""
         chosen = np.asarray(parameters["apply_inversion"])
         offset = np.where(chosen, self.value_range[1], 0.0)
-        return [self.adjust(np.where(chosen, -1.0, 1.0), offset, sizes)]
+        return [_adjusted(np.where(chosen, -1.0, 1.0), offset, sizes)]
