@@ -75,8 +75,8 @@ def test_every_name_has_a_function_and_a_layer() -> None:
     assert layers.activation.ACTIVATIONS == activations.NAMES
     assert set(layers.activation._FUNCTIONS) == {*activations.NAMES} - {"linear"}
     public = {*activations.__all__} - {"get", "serialize", "deserialize"}
-    assert public == {*activations.NAMES, *SECOND}
-    assert activations.ALIASES == SECOND
+    assert public == {*activations.NAMES, *SECOND, "celu"}
+    assert activations.ALIASES == {**SECOND, "celu": "elu"}
 
 
 @pytest.mark.parametrize("name", [*activations.NAMES, *SECOND])
@@ -101,6 +101,19 @@ def test_names_and_functions_stand_for_each_other(name: str) -> None:
     assert layers.Conv2D(3, 3, activation=function).get_config()["activation"] == kept
 
 
+def test_celu_is_elu_where_it_has_no_arguments() -> None:
+    x = 3 * random_array("x", (5, 6))
+    assert_same_bits(activations.celu(x), activations.elu(x))
+    for alpha in (0.25, 3.0):
+        wanted = np.where(x > 0, x, alpha * np.expm1(np.minimum(float64(x), 0) / alpha))
+        assert_elementwise(activations.celu(x, alpha), wanted, floor=4)
+    with pytest.raises(ValueError, match="alpha must be above 0"):
+        activations.celu(x, 0.0)
+    for given in ("celu", "CELU", activations.celu):
+        assert layers.Dense(3, given).activation == "elu"
+        assert activations.get(given) is activations.elu
+
+
 def test_none_is_linear() -> None:
     assert activations.get(None) is activations.linear
     assert layers.Dense(3, activation=activations.linear).activation is None
@@ -112,7 +125,7 @@ def test_none_is_linear() -> None:
         (np.tanh, "kernels of its own.*functions of convkit.activations, and no others"),
         (lambda x: x, "kernels of its own.*functions of convkit.activations, and no others"),
         (convkit.ops.relu_forward, "functions of convkit.activations, and no others"),
-        ("celu", "unknown activation 'celu'.*nearest: `\"elu\"`"),
+        ("squareplus", "unknown activation 'squareplus'.*nearest: `\"softplus\"`"),
         ("reluu", "unknown activation 'reluu': use one of linear, relu, .*did you mean 'relu'"),
         (3, "unknown activation 3: use one of"),
         (["relu"], r"unknown activation \['relu'\]: use one of"),

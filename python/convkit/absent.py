@@ -26,7 +26,6 @@ ABSENT: dict[str, str] = {
     "layers.LSTM": "images only",
     "layers.MultiHeadAttention": "images only",
     "layers.TimeDistributed": "images only",
-    "activations.celu": 'nearest: `"elu"`',
     "activations.glu": "a chain has no branches",
     "activations.hard_tanh": 'nearest: `"tanh"`',
     "activations.log_sigmoid": 'nearest: `"softplus"`, of -x and with the other sign',

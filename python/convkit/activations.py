@@ -3,8 +3,8 @@
 Each takes an array of any shape and returns a new one, float32, computed by `convkit.ops`. A layer
 takes one in the place of its name, `Dense(10, activation=activations.relu)`, and keeps the name:
 with other arguments than the defaults, an activation is a layer of its own, such as
-`layers.ReLU(max_value=6)`. Each function is given and saved by its own name, or by one of `swish`
-and `hard_swish`, which are `silu` and `hard_silu`.
+`layers.ReLU(max_value=6)`. Each function is given and saved by its own name, or by one of `swish`,
+`hard_swish` and `celu`, which are `silu`, `hard_silu` and, without arguments, `elu`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from . import ops
 from .core import lazy
 from .core.config import same_name, suggestion
 from .core.parameters import Array
-from .ops._gate import as_floats
+from .ops._gate import as_floats, real
 
 Function: TypeAlias = Callable[..., Array]
 
 __all__ = [
+    "celu",
     "deserialize",
     "elu",
     "exponential",
@@ -110,6 +111,20 @@ def elu(x: ArrayLike, alpha: float = 1.0) -> Array:
     return ops.elu_forward(x, alpha=alpha)
 
 
+def celu(x: ArrayLike, alpha: float = 1.0) -> Array:
+    """x where x > 0, else alpha * (e^(x / alpha) - 1) (Barron, 2017); `elu` where alpha is 1.
+
+    Raises:
+        ValueError: alpha is not above 0.
+    """
+    alpha = real("alpha", alpha)
+    if not alpha > 0.0:
+        raise ValueError(f"alpha must be above 0, but is {alpha}")
+    y = ops.elu_forward(as_floats("x", x) / np.float32(alpha))
+    y *= np.float32(alpha)
+    return y
+
+
 def selu(x: ArrayLike) -> Array:
     """1.0507 * elu(x, 1.6733) (Klambauer et al., 2017)."""
     return ops.selu_forward(x)
@@ -174,7 +189,7 @@ def mish(x: ArrayLike) -> Array:
 swish = silu
 hard_swish = hard_silu
 
-ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+ALIASES = {"swish": "silu", "hard_swish": "hard_silu", "celu": "elu"}
 _BY_NAME: dict[str, Function] = {
     function.__name__: function
     for function in (
@@ -220,7 +235,7 @@ def name_of(identifier: Any) -> str:
     """
     if identifier is None:
         return "linear"
-    for name, function in _BY_NAME.items():
+    for name, function in (*_BY_NAME.items(), ("elu", celu)):
         if identifier is function:
             return name
     name = same_name(identifier, (*NAMES, *ALIASES)) or ""

@@ -192,7 +192,7 @@ class Halved(keras.constraints.Constraint):
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "LSTM": (lambda: keras.layers.LSTM(3, name="memory"), r'"memory" \(LSTM\): it has no counter'),
-    "activation": (lambda: keras.layers.Dense(3, "celu"), "unknown activation 'celu'"),
+    "activation": (lambda: keras.layers.Dense(3, "squareplus"), "unknown activation 'squareplus'"),
     "a function": (
         lambda: keras.layers.Dense(3, own_activation),
         r"no such activation: <function own_activation",

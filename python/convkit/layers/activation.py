@@ -87,10 +87,10 @@ class Activation(Layer):
 
     Args:
         activation: one of "linear", "relu", "softmax" and "log_softmax" (along the last axis),
-            "sigmoid", "tanh", "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1), "relu6"
-            (6 at most), "silu" (or "swish"), "selu", "softplus", "softsign", "hard_sigmoid",
-            "hard_silu" (or "hard_swish"), "exponential", "mish"; or such a function of
-            `convkit.activations`, which is kept as its name.
+            "sigmoid", "tanh", "gelu" (exact), "leaky_relu" (slope 0.2), "elu" (alpha 1; also
+            "celu"), "relu6" (6 at most), "silu" (or "swish"), "selu", "softplus", "softsign",
+            "hard_sigmoid", "hard_silu" (or "hard_swish"), "exponential", "mish"; or such a function
+            of `convkit.activations`, which is kept as its name.
 
     Input and output: any shape; a softmax needs (N, K) or more.
 
