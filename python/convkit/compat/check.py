@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from .advice import advice
+from .guarded import catches_imports
 from .notebook import parts_of
 from .tree import ROOTS, Namespace, canonical, space
 from .unavailable import Unavailable
@@ -38,6 +39,16 @@ class _Reader(ast.NodeVisitor):
 
     def __init__(self, names: dict[str, Any], where: str, found: dict[str, str]) -> None:
         self._names, self._where, self._found = names, where, found
+        self._is_guarded = False
+
+    def visit_Try(self, node: ast.Try) -> None:
+        """What a script can do without, for it catches the error of the import, is not missing."""
+        former, self._is_guarded = self._is_guarded, catches_imports(node, of_module=True)
+        for each in node.body:
+            self.visit(each)
+        self._is_guarded = former
+        for part in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(part)
 
     def visit_Import(self, node: ast.Import) -> None:
         """`import keras.layers`, and `import tensorflow as tf`."""
@@ -47,6 +58,8 @@ class _Reader(ast.NodeVisitor):
             module = space(alias.name)
             if module is None:
                 path = canonical(alias.name)
+                if self._is_guarded:
+                    continue
                 if not advice(path):
                     self._missing(alias.name, node)
                 elif alias.asname:
@@ -62,6 +75,8 @@ class _Reader(ast.NodeVisitor):
         if node.level or (node.module or "").partition(".")[0] not in ROOTS:
             return
         module = space(node.module or "")
+        if module is None and self._is_guarded:
+            return
         if module is None and not advice(canonical(node.module or "")):
             self._missing(node.module or "", node)
             return
@@ -69,8 +84,9 @@ class _Reader(ast.NodeVisitor):
             path = f"{canonical(node.module or '')}.{alias.name}"
             value: Any = None
             if module is not None and alias.name != "*":
-                value = self._get(module, alias.name, node, quiet=bool(advice(path)))
-            if value is None and advice(path):
+                quiet = self._is_guarded or bool(advice(path))
+                value = self._get(module, alias.name, node, quiet)
+            if value is None and advice(path) and not self._is_guarded:
                 value = Unavailable(path, advice(path))
             self._names[alias.asname or alias.name] = value
 

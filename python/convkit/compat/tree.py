@@ -18,6 +18,7 @@ from typing import Any
 
 from . import notes
 from .advice import advice
+from .guarded import is_guarded
 from .table import OLD_PATHS, PREFIXES, SOURCES
 from .unavailable import Unavailable
 
@@ -77,16 +78,20 @@ class Namespace(ModuleType):
         return None if below is None else (below,)
 
     def _refuse(self, name: str) -> Unavailable:
-        """An error, or, of `from module import name`, what is one where it is used."""
+        """An error, or, of `from module import name`, what is one where it is used.
+
+        Where the script tries the import, and goes on without it, it is an error at once.
+        """
         path = f"{self.__name__}.{name}"
         hint = advice(path)
         if not _is_import(3):
             notes.missing(path, hint)
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}{hint}")
-        if hint:
-            return Unavailable(path, hint)
-        notes.missing(path)
-        raise ImportError(f"cannot import name {name!r} from {self.__name__!r}", name=name)
+        if not is_guarded(sys._getframe(2)):
+            if hint:
+                return Unavailable(path, hint)
+            notes.missing(path)
+        raise ImportError(f"cannot import name {name!r} from {self.__name__!r}{hint}", name=name)
 
 
 def _lazy(module: ModuleType) -> Sequence[str]:
@@ -144,7 +149,8 @@ class Finder:
         """The specification of a module of the tree.
 
         Raises:
-            ModuleNotFoundError: there is none such, and no advice what to take instead.
+            ModuleNotFoundError: there is none such, and no advice what to take instead, or the
+                script expects that there is none.
         """
         if not name.startswith(self._prefix):
             return None
@@ -154,10 +160,12 @@ class Finder:
         found = space(inner)
         if found is None:
             path = canonical(inner)
-            if hint := advice(path):
-                return ModuleSpec(name, Made(Unavailable(path, hint)), is_package=True)
-            notes.missing(inner)
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            hint = advice(path)
+            if not is_guarded(sys._getframe(1), of_module=True):
+                if hint:
+                    return ModuleSpec(name, Made(Unavailable(path, hint)), is_package=True)
+                notes.missing(inner)
+            raise ModuleNotFoundError(f"No module named {name!r}{hint}", name=name)
         return ModuleSpec(name, Made(found), is_package=True)
 
 
