@@ -130,6 +130,15 @@ def test_two_sizes_are_a_kernel_as_in_keras_1_and_2() -> None:
     notes.forget()
 
 
+def test_weights_of_other_shapes_or_too_few_are_refused() -> None:
+    for weights, words in (
+        ([np.ones((4, 2)), np.zeros(2)], r"shape \(3, 2\) .* received \(4, 2\)"),
+        ([np.ones((3, 2))], r"shape \(2,\) .* received none"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            keras.Sequential([keras.layers.Dense(2, weights=weights, input_dim=3)])
+
+
 def trained() -> Any:
     model = keras.Sequential([keras.layers.Dense(2, activation="softmax", input_dim=3)])
     model.compile("adam", "sparse_categorical_crossentropy", ["acc"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import layers
 from ..core import lazy
 from ..layers import Input as _Input
@@ -90,6 +92,33 @@ class _Augmenting:
         return super().__call__(inputs, training=chosen)  # type: ignore[misc]
 
 
+class _Weighted(Adapted):
+    """Makes layers, whose first weights may be given: `Dense(3, weights=[kernel, bias])`."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        weights = options.pop("weights", None)
+        made = super().__call__(*arguments, **options)
+        if weights is not None:
+            made.weight_source = _InTurn(made, weights)
+        return made
+
+
+class _InTurn:
+    """Gives a layer that is built some arrays, one after the other."""
+
+    def __init__(self, layer: Any, arrays: Any) -> None:
+        self._layer, self._arrays = layer, [np.asarray(each, np.float32) for each in arrays]
+
+    def __call__(self, path: str, shape: tuple[int, ...]) -> Any:
+        if not self._arrays or self._arrays[0].shape != tuple(shape):
+            received = self._arrays[0].shape if self._arrays else "none"
+            raise self._layer.error(
+                f"weights must have an array of shape {tuple(shape)} for {path}, received "
+                f"{received}"
+            )
+        return self._arrays.pop(0)
+
+
 def make(kind: type[Any], name: str) -> Any:
     """A class of layers that takes old arguments."""
     if kind.has_phases and vars(kind).get("transforms_images"):
@@ -100,7 +129,7 @@ def make(kind: type[Any], name: str) -> Any:
         _modernize(kind, options)
         return arguments, options
 
-    return Adapted(kind, translate, name)
+    return _Weighted(kind, translate, name)
 
 
 def _positions(
@@ -158,7 +187,6 @@ def _modernize(kind: type[Any], options: dict[str, Any]) -> None:
         axis = options.get("axis")
         if (first and axis == 1) or axis == 3:
             options["axis"] = -1
-        drop_unknown(options, kind, ("weights",))
     drop(options, label, **_HARMLESS)
     drop_unknown(options, kind, ("activity_regularizer", "lora_rank"))
 
