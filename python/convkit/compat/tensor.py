@@ -85,6 +85,11 @@ class TensorShape(tuple[Any, ...]):
         return len(self)
 
 
+# Those of models that are being built have them, too.
+Symbolic.shape_type = TensorShape
+Symbolic.get_shape = lambda tensor: tensor.shape  # type: ignore[attr-defined]
+
+
 def _tensor(value: Any) -> Any:
     return value if isinstance(value, Tensor) else np.asarray(value).view(Tensor)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ..core.parameters import Shape
 
@@ -28,13 +28,15 @@ class Tensor:
         node: the call that makes it.
         index: which of that call's outputs it is.
         sizes: the shape of one sample.
+        shape_type: the class of shapes; `convkit.compat` has one with the methods of old.
     """
 
     __slots__ = ("__weakref__", "index", "node", "shape", "sizes")
+    shape_type: ClassVar[type[Shape]] = tuple
     __array_ufunc__ = None  # numpy.add(array, tensor) is a TypeError, not an array of objects
 
     def __init__(self, shape: Shape, node: Node, index: int = 0) -> None:
-        self.shape = shape
+        self.shape: Shape = self.shape_type(shape)
         self.sizes = tuple(size for size in shape[1:] if size is not None)
         self.node = node
         self.index = index
