@@ -78,7 +78,7 @@ def test_missing_names_answer_with_advice() -> None:
 def test_what_is_imported_and_missing_is_an_error_where_it_is_used() -> None:
     notes.forget()
     from convkit.compat.keras.layers import LSTM, MaxPooling1D
-    from convkit.compat.keras.wrappers.scikit_learn import KerasClassifier
+    from convkit.compat.keras.layers.wrappers import TimeDistributed
     from convkit.compat.tensorflow import GradientTape
 
     text = importlib.import_module("convkit.compat.tensorflow.keras.preprocessing.text")
@@ -89,7 +89,7 @@ def test_what_is_imported_and_missing_is_an_error_where_it_is_used() -> None:
     uses: dict[str, Any] = {
         "keras.layers.LSTM is not.*images only": lambda: LSTM(3),
         "MaxPooling1D is not.*`MaxPooling2D` of images with one row": lambda: MaxPooling1D(2),
-        r"KerasClassifier is not.*convkit\.sklearn": lambda: KerasClassifier(print),
+        "TimeDistributed is not.*images only": lambda: TimeDistributed(print),
         "GradientTape is not.*train_on_batch": GradientTape,
         "Tokenizer is not.*images only": lambda: text.Tokenizer(5),
         "LSTM is not": lambda: type("Own", LSTM.__mro_entries__(()), {}),

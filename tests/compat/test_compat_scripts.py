@@ -19,7 +19,7 @@ SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.py"))
 NEEDED = {
     "architecture_as_json": (), "tensorboard_logs": ("tensorboardX",),
     "digits_of_frames": ("pandas",), "generator_of_frames": ("pandas",),
-    "generator_predictions": ("pandas",),
+    "generator_predictions": ("pandas",), "estimators_of_models": ("sklearn",),
 }  # fmt: skip
 
 

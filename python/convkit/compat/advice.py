@@ -26,7 +26,6 @@ _ADVICE: dict[str, str] = {
     "keras.utils.text_dataset_from_directory": "images only",
     "keras.utils.timeseries_dataset_from_array": "images only",
     "keras.utils.multi_gpu_model": "the model itself: it runs on this machine's cores",
-    "keras.wrappers": "`convkit.sklearn.Classifier`",
     "tensorflow.Graph": "models are built and run at once",
     "tensorflow.GradientTape": "`fit` and `train_on_batch`; gradients are not given out",
     "tensorflow.Module": "`keras.Model`",

@@ -40,6 +40,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.regularizers": (*_own("old_names.regularizers"), "convkit.regularizers"),
     "keras.saving": (*_own("models"), "convkit.saving"),
     "keras.utils": (*_own("utils"), "convkit.utils", "convkit.saving"),
+    "keras.wrappers": (),
+    "keras.wrappers.scikit_learn": _own("wrappers"),
     "tensorflow": _own("tf", "functions", "shaping", "ordering"),
     "tensorflow.autograph": _own("system.switches"),
     "tensorflow.autograph.experimental": _own("system.switches"),

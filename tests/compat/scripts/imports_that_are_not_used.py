@@ -4,7 +4,7 @@ from keras.layers import LSTM, Conv1D, Conv2D, Dense, Embedding, Flatten, Global
 from keras.models import Sequential
 from keras.preprocessing.sequence import pad_sequences  # noqa: F401
 from keras.preprocessing.text import Tokenizer  # noqa: F401
-from keras.wrappers.scikit_learn import KerasClassifier  # noqa: F401
+from keras.layers.wrappers import TimeDistributed  # noqa: F401
 
 model = Sequential([Conv2D(2, 3, input_shape=(6, 6, 1)), Flatten(), Dense(2)])
 kinds = [type(layer).__name__ for layer in model.layers]
