@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import activations, layers
 from .functions import _array
-from .tensor import as_tensor, is_symbolic
+from .tensor import as_tensor, is_recorded, is_symbolic
 
 _NAMES = tuple(
     name for name in activations.__all__ if name not in ("deserialize", "get", "serialize")
@@ -43,6 +43,10 @@ def _wrapped(name: str) -> Callable[..., Any]:
             return layers.Activation(name)(x)
         if "alpha" in options and name == "leaky_relu":
             options["negative_slope"] = options.pop("alpha")
+        if is_recorded(x):
+            from .recorded import activated
+
+            return activated(own, x, *arguments, **options)
         return as_tensor(own(_array(as_tensor(x)), *arguments, **options))
 
     activate.__name__ = activate.__qualname__ = name
@@ -70,18 +74,16 @@ def sparse_softmax_cross_entropy_with_logits(
     """The cross-entropy of each sample, (n,)."""
     import numpy as np
 
-    logs = np.asarray(activations.log_softmax(np.asarray(logits)))
-    picked = np.take_along_axis(logs, np.asarray(labels).astype(int)[..., np.newaxis], -1)
-    return as_tensor(-picked[..., 0])
+    rows = np.asarray(labels)[..., np.newaxis] == np.arange(logits.shape[-1])
+    return softmax_cross_entropy_with_logits(rows, logits)
 
 
 def softmax_cross_entropy_with_logits(
     labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None
 ) -> Any:
     """The cross-entropy of each sample, (n,)."""
-    import numpy as np
-
-    return as_tensor(-(np.asarray(labels) * activations.log_softmax(np.asarray(logits))).sum(-1))
+    y, logs = _array(as_tensor(labels)), _array(__getattr__("log_softmax")(logits))
+    return as_tensor(-(y * logs).sum(-1))
 
 
 def sigmoid_cross_entropy_with_logits(
@@ -90,5 +92,5 @@ def sigmoid_cross_entropy_with_logits(
     """The cross-entropy of each element."""
     import numpy as np
 
-    x, y = np.asarray(logits), np.asarray(labels)
+    x, y = (_array(as_tensor(each)) for each in (logits, labels))
     return as_tensor(np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x))))

@@ -306,8 +306,8 @@ def categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
     """The cross-entropy of each sample."""
-    y, p = np.asarray(target), np.asarray(output)
-    p = np.asarray(activations.softmax(p)) if from_logits else p / p.sum(axis, keepdims=True)
+    y, p = (functions._array(as_tensor(each)) for each in (target, output))
+    p = activations.softmax(p) if from_logits else p / p.sum(axis, keepdims=True)
     return as_tensor(-(y * np.log(np.clip(p, _epsilon, 1 - _epsilon))).sum(axis))
 
 
@@ -315,15 +315,14 @@ def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
     """The cross-entropy of each sample, from labels."""
-    p = np.asarray(output)
-    rows = functions.one_hot(np.asarray(target).reshape(p.shape[:-1]), p.shape[-1])
-    return categorical_crossentropy(rows, p, from_logits)
+    rows = functions.one_hot(np.asarray(target).reshape(output.shape[:-1]), output.shape[-1])
+    return categorical_crossentropy(rows, output, from_logits)
 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """The cross-entropy of each element."""
-    y, p = np.asarray(target), np.asarray(output)
-    p = np.clip(np.asarray(activations.sigmoid(p)) if from_logits else p, _epsilon, 1 - _epsilon)
+    y, p = (functions._array(as_tensor(each)) for each in (target, output))
+    p = np.clip(activations.sigmoid(p) if from_logits else p, _epsilon, 1 - _epsilon)
     return as_tensor(-(y * np.log(p) + (1 - y) * np.log(1 - p)))
 
 

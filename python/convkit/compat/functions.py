@@ -1,7 +1,8 @@
 """The functions of arrays that Keras scripts take from `tf`, `tf.math` and `keras.ops`, by NumPy.
 
-Each gives a `Tensor`. They compute at once: nothing of it can be trained through. Called on the
-symbolic tensors of a model that is being built, those that a layer does are that layer.
+Each gives a `Tensor`. They compute at once: nothing can be trained through them but a loss, whose
+predictions are `Recorded`. Called on the symbolic tensors of a model that is being built, those
+that a layer does are that layer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import layers
-from .tensor import Tensor, TensorShape, as_tensor, dtype_of, is_symbolic
+from .tensor import Tensor, TensorShape, as_tensor, dtype_of, is_recorded, is_symbolic
 
 Function = Callable[..., Any]
 
@@ -36,7 +37,7 @@ _ELEMENTWISE: dict[str, Function] = {
     "cos": np.cos,
     "divide": np.divide,
     "divide_no_nan": lambda x, y: np.where(
-        np.asarray(y) == 0, 0, np.divide(x, np.where(np.asarray(y) == 0, 1, y))
+        np.equal(y, 0), 0, np.divide(x, np.where(np.equal(y, 0), 1, y))
     ),
     "equal": np.equal,
     "exp": np.exp,
@@ -201,6 +202,8 @@ def _elementwise(name: str, function: Function) -> Function:
 
 def _kept(result: Any, arrays: Any) -> Any:
     """The result in the arrays' float type, which a number of Python's does not change."""
+    if is_recorded(result):
+        return result
     known = {each.dtype for each in arrays if hasattr(each, "dtype")}
     floats = {each for each in known if each.kind == "f"}
     kind = getattr(result, "dtype", None)
@@ -219,7 +222,7 @@ def _reduction(function: Function) -> Function:
         keep = old.pop("keep_dims", keepdims)
         axis = tuple(axis) if isinstance(axis, list) else axis
         x = _array(x)
-        return as_tensor(_kept(np.asarray(function(x, axis=axis, keepdims=keep)), [x]))
+        return as_tensor(_kept(function(x, axis=axis, keepdims=keep), [x]))
 
     def by_name(*arguments: Any, **options: Any) -> Any:
         if "input_tensor" in options:
@@ -274,13 +277,13 @@ def identity(input: Any, name: Any = None) -> Any:
 
 
 def stop_gradient(input: Any, name: Any = None) -> Any:
-    """The tensor itself: nothing is trained through these functions."""
-    return as_tensor(input)
+    """The tensor itself; of a loss, as numbers that do not depend on the predictions."""
+    return as_tensor(input.value if is_recorded(input) else input)
 
 
 def is_tensor(x: Any) -> Any:
     """Whether it is a tensor, of numbers or of a model that is being built."""
-    return isinstance(x, Tensor) or is_symbolic(x)
+    return isinstance(x, Tensor) or is_symbolic(x) or is_recorded(x)
 
 
 def cast(x: Any, dtype: Any, name: Any = None) -> Any:

@@ -1,16 +1,26 @@
-"""Losses whose values are tensors, and the names of Keras 1 and 2."""
+"""Losses whose values are tensors, those that a script defines, and the names of Keras 1 and 2."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
+
+import numpy as np
 
 from .. import losses
 from ..core import lazy
+from ..losses.functions import CLASSES
+from ..losses.loss import FunctionLoss
 from .adapted import extended
-from .tensor import as_result
+from .recorded import derived, loss_of
+from .tensor import as_result, as_tensor, is_recorded
 
 _CLASSES = lazy.classes(losses, losses.Loss)
+_OWN = {function.__name__: function for function in CLASSES}
 _FUNCTIONS = {
+    **{name: name for name in _OWN},
     "KLD": "kl_divergence",
     "MAE": "mean_absolute_error",
     "MAPE": "mean_absolute_percentage_error",
@@ -25,20 +35,90 @@ _FUNCTIONS = {
     "mse": "mean_squared_error",
     "msle": "mean_squared_logarithmic_error",
 }
+__all__ = ["Loss"]
 LAZY = (*_CLASSES, *_FUNCTIONS)
+
+
+class Loss(losses.Loss):
+    """A loss of a script's own, which defines `call` of tensors; its gradient is derived."""
+
+    left_out_of_files = True
+
+    def gradient(self, y_true: Any, y_pred: Any) -> Any:
+        """The derivatives of the sum of what `call` returns."""
+        return self._evaluate(y_true, y_pred)[1]
+
+    def _evaluate(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+        return derived(self.call, self.name, y_true, y_pred)
+
+    def _losses(self, targets: Any, predicted: Any, weights: Any) -> Any:
+        return self._reduce(
+            np.asarray(self._evaluate(targets, predicted)[0]), len(predicted), weights
+        )[0]
+
+
+class _Scripted(FunctionLoss):
+    """A loss that is a function of a script's."""
+
+    left_out_of_files = True
 
 
 class _Valued:
     """A loss whose value has `numpy`."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        y_pred: Any = options.get("y_pred", arguments[1] if len(arguments) > 1 else None)
+        if is_recorded(y_pred):
+            rows = loss_of(self, options.get("y_true", arguments[0]), y_pred)
+            reduction = self.reduction  # type: ignore[attr-defined]
+            if reduction in (None, "none"):
+                return rows
+            return rows.sum() if reduction == "sum" else rows.mean()
         return as_result(super().__call__(*arguments, **options))  # type: ignore[misc]
 
 
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
-        return getattr(losses, _FUNCTIONS[name])
+        made = _function(_OWN[_FUNCTIONS[name]])
+        globals().update(
+            {each: made for each, known in _FUNCTIONS.items() if known == made.__name__}
+        )
+        return made
     if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = globals()[name] = extended(_CLASSES[name], _Valued)
     return made
+
+
+def _function(own: Callable[..., Any]) -> Callable[..., Any]:
+    """One of convkit's functions, which may also be a part of a script's loss."""
+    signature = inspect.signature(own)
+
+    @wraps(own)
+    def compute(*arguments: Any, **options: Any) -> Any:
+        given = dict(signature.bind(*arguments, **options).arguments)
+        if not is_recorded(given["y_pred"]):
+            return as_tensor(own(*arguments, **options))
+        y_true, y_pred = given.pop("y_true"), given.pop("y_pred")
+        return loss_of(CLASSES[own](**given), y_true, y_pred)
+
+    return compute
+
+
+def for_training(loss: Any) -> Any:
+    """What `compile` of convkit takes for the losses of a script: of its functions, with gradients.
+
+    Raises:
+        ValueError: there is no such loss; the message names those that there are.
+    """
+    if isinstance(loss, dict):
+        return {name: for_training(each) for name, each in loss.items()}
+    if isinstance(loss, list | tuple):
+        return [for_training(each) for each in loss]
+    if loss is None:
+        return None
+    known = getattr(loss, "__wrapped__", loss)
+    if known in _OWN.values() or not callable(loss) or isinstance(loss, type | losses.Loss):
+        return losses.get(known)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    return _Scripted(partial(derived, loss, name), name)

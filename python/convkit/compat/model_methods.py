@@ -12,6 +12,7 @@ from . import notes
 from .adapted import drop, rename
 from .feeding import as_arrays, passes, steps_of
 from .logs import Logs, hearing
+from .losses import for_training
 from .optimizers import modern
 from .translations import (
     Status,
@@ -79,6 +80,7 @@ class Older:
             raise TypeError(f"compile: unknown arguments {sorted(options)}")
         if isinstance(metrics, list | tuple):
             metrics = [each for each in metrics if each is not None and each != []]
+        loss = for_training(loss)
         super().compile(modern(optimizer), loss, loss_weights, metrics or None)  # type: ignore[misc]
 
     def fit(
@@ -270,16 +272,14 @@ class Older:
             steps = -(-int(old.pop("val_samples")) // size)
         return self.predict(generator, steps=steps, callbacks=callbacks, verbose=verbose, **old)
 
+    predict_proba = predict
+
     def predict_classes(self, x: Any, batch_size: Any = None, verbose: Any = 0) -> Any:
         """The class of each sample: the largest output, or whether a single one is above 0.5."""
         outputs = self.predict(x, batch_size, verbose)
         if outputs.shape[-1] > 1:
             return outputs.argmax(axis=-1)
         return (outputs > 0.5).astype("int32")
-
-    def predict_proba(self, x: Any, batch_size: Any = None, verbose: Any = 0) -> Any:
-        """As `predict`."""
-        return self.predict(x, batch_size, verbose)
 
     def train_on_batch(
         self,

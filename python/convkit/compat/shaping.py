@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def add_n(inputs: Any, name: Any = None) -> Any:
     """The sum of several tensors of one shape."""
     if is_symbolic(inputs):
         return layers.Add()(list(inputs))
-    return as_tensor(_kept(np.sum([_array(each) for each in inputs], axis=0), inputs))
+    return as_tensor(_kept(reduce(np.add, [_array(as_tensor(each)) for each in inputs]), inputs))
 
 
 def reshape(tensor: Any, shape: Any, name: Any = None) -> Any:
@@ -65,7 +66,7 @@ def concat(values: Any, axis: Any = 0, name: Any = None) -> Any:
     """Several tensors along an axis."""
     if is_symbolic(values):
         return layers.Concatenate(axis=axis)(list(values))
-    return as_tensor(np.concatenate([np.asarray(each) for each in values], axis))
+    return as_tensor(np.concatenate([_array(as_tensor(each)) for each in values], axis))
 
 
 concatenate = concat
@@ -73,7 +74,7 @@ concatenate = concat
 
 def stack(values: Any, axis: Any = 0, name: Any = None) -> Any:
     """Several tensors along a new axis."""
-    return as_tensor(np.stack([np.asarray(as_tensor(each)) for each in values], axis))
+    return as_tensor(np.stack([_array(as_tensor(each)) for each in values], axis))
 
 
 def unstack(value: Any, num: Any = None, axis: Any = 0, name: Any = None) -> Any:
@@ -122,7 +123,7 @@ def gather(params: Any, indices: Any, axis: Any = 0, **options: Any) -> Any:
 
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: Any = None) -> Any:
     """The elements where the mask is true."""
-    return as_tensor(np.asarray(tensor)[np.asarray(mask)])
+    return as_tensor(_array(as_tensor(tensor))[np.asarray(mask)])
 
 
 def where(condition: Any, x: Any = None, y: Any = None, name: Any = None) -> Any:

@@ -100,6 +100,11 @@ def is_symbolic(value: Any) -> bool:
     return any(isinstance(each, Symbolic) for each in several)
 
 
+def is_recorded(value: Any) -> bool:
+    """Whether a value is one of `convkit.compat.recorded`, of the loss of a script."""
+    return getattr(type(value), "is_recorded", False)
+
+
 def as_tensor(value: Any, dtype: Any = None) -> Any:
     """Anything that NumPy takes as a tensor.
 
@@ -110,6 +115,8 @@ def as_tensor(value: Any, dtype: Any = None) -> Any:
     """
     if is_symbolic(value):
         return value
+    if is_recorded(value):
+        return value if dtype is None else value.astype(dtype)
     if isinstance(value, str):
         value = value.encode()
     if isinstance(value, list | tuple) and value and isinstance(value[0], str):

@@ -8,7 +8,7 @@ the samples whose mean is the batch's loss, and the gradient of this mean (`comp
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,6 +46,8 @@ class Loss(Capturable, Configurable):
     Attributes:
         fused_activation: the activation that can be computed together with the loss where it comes
             right before it, or None.
+        left_out_of_files: whether a model with it is saved as if it had not been compiled, instead
+            of an error. Of the losses of scripts that `convkit.compat` runs.
         capturable: `compute` and `compute_from_logits` are native calls that depend on nothing but
             the arrays and the loss's attributes, so that a plan may capture them. Not inherited.
 
@@ -61,6 +63,7 @@ class Loss(Capturable, Configurable):
     name = "loss"
     reduction: str | None = "sum_over_batch_size"
     fused_activation: str | None = None
+    left_out_of_files: ClassVar[bool] = False
 
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size"

@@ -92,6 +92,12 @@ def describe(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     if optimizer is None:
         return document, arrays
     objective = model._engine.objective
+    if lost := [loss.name for loss in objective.losses if loss and loss.left_out_of_files]:
+        warn(
+            f"the losses {', '.join(lost)} are a script's own, which a file cannot hold: the model "
+            f"is saved without what compile was given; compile it again after loading"
+        )
+        return document, arrays
     document["compile"] = {
         "optimizer": check_known(serialize(optimizer), "the optimizer"),
         "loss": _of_outputs(model, [_describe_loss(loss) for loss in objective.losses]),

@@ -1,0 +1,170 @@
+"""Losses of scripts: their derived gradients against differences, and what has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from compare import Array
+from convkit.compat import keras
+from convkit.compat import tensorflow as tf
+from convkit.compat.recorded import Recorded, derived, gradient
+
+K = keras.backend
+RNG = np.random.default_rng(0)
+P = RNG.uniform(0.1, 0.9, (5, 4, 3))
+Y = (RNG.random((5, 4, 3)) > 0.5).astype(np.float64)
+
+# Functions of (y_true, y_pred), of NumPy's and of the backend's functions.
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "squares": lambda y, p: K.mean(K.square(p - y), axis=-1),
+    "dice": lambda y, p: 1 - 2 * K.sum(K.flatten(y) * K.flatten(p)) / (K.sum(y) + K.sum(p)),
+    "powers": lambda y, p: K.pow(1 - p, 2.5) * K.log(K.clip(p, 0.2, 0.7)) + 2.0**p + p**p,
+    "extremes": lambda y, p: K.max(p, axis=1) - 3 * K.min(p, axis=1) + K.maximum(p, 0.5)[:, 0],
+    "minima": lambda y, p: tf.minimum(p, y + 0.5) * tf.math.divide_no_nan(p, y),
+    "places": lambda y, p: p[:, 1] * p[:, 0:1, 2] + tf.transpose(p, (1, 0, 2))[2] - p[..., 0, 1:2],
+    "joined": lambda y, p: K.concatenate([p, 2 * p, y], 1) * K.stack([p[:, 0]] * 12, 1),
+    "parts": lambda y, p: tf.split(p, [1, 2], axis=-1)[1] * tf.unstack(p, axis=2)[0][..., None],
+    "taken": lambda y, p: tf.gather(p, [0, 0, 3], axis=1) * tf.tile(p[:, :1], [1, 3, 1]),
+    "masked": lambda y, p: tf.boolean_mask(p, y > 0.5) * 2,
+    "shapes": lambda y, p: K.batch_flatten(p) * K.expand_dims(K.reshape(p, (-1,))[7:12]),
+    "squeezed": lambda y, p: tf.squeeze(p[:, :1]) * tf.repeat(p[:, 0], 1, axis=1),
+    "spread": lambda y, p: K.std(p, axis=1) + K.var(p, axis=1) + tf.norm(p, axis=1),
+    "waves": lambda y, p: tf.sin(p) * tf.cos(p) + tf.exp(-p) + tf.math.expm1(p),
+    "roots": lambda y, p: K.sqrt(p) / p + tf.math.log1p(p) + K.abs(p - 0.5) - tf.math.rsqrt(p),
+    "products": lambda y, p: tf.matmul(p, tf.transpose(p, (0, 2, 1))),
+    "chosen": lambda y, p: tf.where(p > 0.5, p[:, :1], 2 * p) + K.switch(y > 0.5, p, p * p),
+    "steps": lambda y, p: K.round(p) * p + tf.sign(p - 0.5) * p + K.cast(p > 0.5, "float32") * p,
+    "shares": lambda y, p: p / tf.reduce_sum(p, axis=-1, keepdims=True) * [1.0, 2.0, 3.0] + p[0],
+    "sums": lambda y, p: tf.add_n([p, y, p * p]) * tf.math.l2_normalize(p, axis=-1),
+    "several": lambda y, p: sum(each.mean(axis=0) for each in p) + (-p).sum(),
+    "entropies": lambda y, p: (
+        K.binary_crossentropy(y, p) + K.categorical_crossentropy(y, p)[..., None]
+    ),
+}
+# These are computed by convkit's kernels, in float32.
+KERNELS: dict[str, Callable[[Any, Any], Any]] = {
+    "activations": lambda y, p: (
+        K.sigmoid(p) * K.softmax(p) + tf.tanh(p) + tf.nn.relu(p - 0.5) + tf.nn.softplus(p)
+    ),
+    "logits": lambda y, p: (
+        tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=p)
+        + tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(labels=y, logits=p))
+    ),
+    "functions": lambda y, p: (
+        keras.losses.binary_crossentropy(y, p) * K.sum(p, axis=-1)
+        + keras.losses.categorical_crossentropy(y, p, from_logits=True)
+        + 0.1 * keras.losses.mse(y, p)
+    ),
+    "objects": lambda y, p: keras.losses.Huber(0.3)(y, p) + K.mean(p) * keras.losses.Dice()(y, p),
+}
+
+
+def differences(function: Callable[[Any, Any], Any], step: float) -> Array:
+    """The gradient of the sum of a function of Y and P, element by element."""
+    found = np.zeros_like(P)
+    for place in np.ndindex(*P.shape):
+        sums = []
+        for sign in (1, -1):
+            moved = P.copy()
+            moved[place] += sign * step
+            sums.append(np.sum(np.asarray(function(Y, tf.constant(moved, np.float64)))))
+        found[place] = (sums[0] - sums[1]) / (2 * step)
+    return found
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradients_are_those_of_differences(name: str) -> None:
+    function = FUNCTIONS[name]
+    values, slopes = derived(function, name, Y, P)
+    np.testing.assert_allclose(values, function(Y, tf.constant(P, np.float64)), rtol=1e-12)
+    np.testing.assert_allclose(slopes, differences(function, 1e-6), rtol=1e-6, atol=1e-7)
+    assert slopes.shape == P.shape
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_gradients_of_convkits_own_functions(name: str) -> None:
+    slopes = derived(KERNELS[name], name, Y, P)[1]
+    scale = np.abs(slopes).max()
+    np.testing.assert_allclose(slopes, differences(KERNELS[name], 1e-2), atol=0.03 * scale)
+
+
+def test_what_does_not_change_is_left_out() -> None:
+    x = Recorded(P)
+    slopes = gradient(K.sum(K.stop_gradient(x) * x), x)
+    np.testing.assert_array_equal(slopes, P)
+    assert K.is_tensor(x)
+    assert K.int_shape(x) == x.get_shape() == tuple(tf.shape(x)) == P.shape
+    assert not isinstance(x > 0.5, Recorded)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda y, p: tf.sort(p), "no derivative of sort"),
+        (lambda y, p: K.mean(y), "'loss' does not depend on the predictions"),
+        (lambda y, p: np.asarray(p), "through operators and functions of keras.backend"),
+        (lambda y, p: tf.nn.elu(p, 0.5), "no derivative of elu with arguments"),
+        (lambda y, p: np.logaddexp(p, y), "no derivative of logaddexp"),
+    ],
+)
+def test_what_has_no_derivative_is_refused(function: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        derived(function, "loss", Y, P)
+
+
+def trained(loss: Any) -> tuple[list[float], list[Array]]:
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.layers.Dense(4, activation="tanh", input_dim=3)])
+    model.add(keras.layers.Dense(3, activation="softmax"))
+    model.compile("sgd", loss)
+    x, y = RNG_X, np.eye(3)[np.arange(40) % 3]
+    history = model.fit(x, y, 8, 3, 0, sample_weight=np.linspace(0.5, 2, 40))
+    return history.history["loss"], model.get_weights()
+
+
+RNG_X = np.random.default_rng(1).random((40, 3))
+
+
+class Squares(keras.losses.Loss):  # type: ignore[misc, name-defined]
+    """The mean square, of a script's own."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return tf.reduce_mean(tf.square(y_true - y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("own", "known"),
+    [
+        (lambda t, p: K.mean(K.square(p - t), axis=-1), "mse"),
+        (lambda t, p: K.mean(K.abs(p - t), axis=-1), "mae"),
+        (lambda t, p: K.categorical_crossentropy(t, p), "categorical_crossentropy"),
+        (lambda t, p: keras.losses.poisson(t, p), "poisson"),
+        (lambda t, p: (np.mean((p - t) ** 2, -1), 2 * (p - t) / 3), "mse"),
+        (Squares(), "mse"),
+        (Squares, "mse"),
+        (keras.losses.mean_squared_error, "mse"),
+    ],
+)
+def test_a_model_trains_alike(own: Any, known: str) -> None:
+    losses, weights = trained(own)
+    others, wanted = trained(known)
+    np.testing.assert_allclose(losses, others, rtol=1e-5)
+    for one, other in zip(weights, wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_file_holds_no_loss_of_a_script(tmp_path: Any) -> None:
+    for loss in (lambda t, p: K.mean(K.square(p - t)), Squares()):
+        model = keras.Sequential([keras.layers.Dense(3, input_dim=3)])
+        model.compile("sgd", loss)
+        model.fit(RNG_X, RNG_X, verbose=0)
+        with pytest.warns(UserWarning, match="compile it again after loading"):
+            model.save(tmp_path / "model.h5")
+        again = convkit.models.load_model(tmp_path / "model.h5")
+        assert again.optimizer is None
+        np.testing.assert_array_equal(again.predict(RNG_X), model.predict(RNG_X))
