@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import convkit
 from compare import Array
 from convkit.compat import keras
 from convkit.compat import tensorflow as tf
+from convkit.compat.losses import for_training
 from convkit.compat.recorded import Recorded, derived, gradient
 
 K = keras.backend
@@ -168,3 +170,22 @@ def test_a_file_holds_no_loss_of_a_script(tmp_path: Any) -> None:
         again = convkit.models.load_model(tmp_path / "model.h5")
         assert again.optimizer is None
         np.testing.assert_array_equal(again.predict(RNG_X), model.predict(RNG_X))
+
+
+def test_labels_may_be_noisy() -> None:
+    noisy = np.float32([[1.2], [-0.1], [0.9]])
+    p = np.float32([[0.8], [0.3], [0.6]])
+    wanted = -(noisy * np.log(p) + (1 - noisy) * np.log(1 - p)).mean()
+    for loss in ("binary_crossentropy", "bce", keras.losses.BinaryCrossentropy()):
+        made = for_training(loss)
+        targets = made.prepare(noisy, (1,))
+        losses = made.compute(p, targets)
+        np.testing.assert_allclose(losses.mean(), wanted, rtol=1e-5)
+        copy.deepcopy(made)
+    with pytest.raises(ValueError, match="binary_crossentropy expects targets"):
+        convkit.losses.BinaryCrossentropy()(noisy, p)
+    model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid", input_dim=3)])
+    model.compile("adam", "binary_crossentropy")
+    model.set_weights([np.zeros((3, 1)), np.zeros(1)])
+    found = model.train_on_batch(np.ones((3, 3)), noisy)
+    np.testing.assert_allclose(found, np.log(2), rtol=1e-5)

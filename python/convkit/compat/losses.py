@@ -11,8 +11,10 @@ import numpy as np
 
 from .. import losses
 from ..core import lazy
+from ..losses.crossentropy import BinaryCrossentropy, BinaryFocalCrossentropy
 from ..losses.functions import CLASSES
 from ..losses.loss import FunctionLoss
+from ..losses.targets import values_like_output
 from .adapted import extended
 from .recorded import derived, loss_of
 from .tensor import as_result, as_tensor, is_recorded
@@ -69,7 +71,7 @@ class _Valued:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         y_pred: Any = options.get("y_pred", arguments[1] if len(arguments) > 1 else None)
         if is_recorded(y_pred):
-            rows = loss_of(self, options.get("y_true", arguments[0]), y_pred)
+            rows = loss_of(any_targets(self), options.get("y_true", arguments[0]), y_pred)
             reduction = self.reduction  # type: ignore[attr-defined]
             if reduction in (None, "none"):
                 return rows
@@ -100,9 +102,16 @@ def _function(own: Callable[..., Any]) -> Callable[..., Any]:
         if not is_recorded(given["y_pred"]):
             return as_tensor(own(*arguments, **options))
         y_true, y_pred = given.pop("y_true"), given.pop("y_pred")
-        return loss_of(CLASSES[own](**given), y_true, y_pred)
+        return loss_of(any_targets(CLASSES[own](**given)), y_true, y_pred)
 
     return compute
+
+
+def any_targets(loss: Any) -> Any:
+    """The same loss, which takes targets outside of 0 .. 1, too, as noisy labels of scripts are."""
+    if isinstance(loss, BinaryCrossentropy | BinaryFocalCrossentropy):
+        loss.prepare = partial(values_like_output, name=loss.name)  # type: ignore[method-assign]
+    return loss
 
 
 def for_training(loss: Any) -> Any:
@@ -119,6 +128,6 @@ def for_training(loss: Any) -> Any:
         return None
     known = getattr(loss, "__wrapped__", loss)
     if known in _OWN.values() or not callable(loss) or isinstance(loss, type | losses.Loss):
-        return losses.get(known)
+        return any_targets(losses.get(known))
     name = getattr(loss, "__name__", type(loss).__name__)
     return _Scripted(partial(derived, loss, name), name)

@@ -95,3 +95,8 @@ for loss in (
     model = Sequential([Dense(3, activation="softmax", input_dim=6)])
     model.compile(loss=loss, optimizer="sgd")
     assert np.isfinite(model.fit(x, y, epochs=1, verbose=0).history["loss"][0])
+
+judge = Sequential([Dense(1, activation="sigmoid", input_dim=6)])
+judge.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+noisy = np.ones((40, 1)) + 0.3 * (np.random.rand(40, 1) - 0.5)
+assert np.isfinite(judge.train_on_batch(x, noisy)[0])
