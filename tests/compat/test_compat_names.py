@@ -37,6 +37,18 @@ def test_every_name_of_every_module_is_there() -> None:
                 assert hasattr(space(path), name), f"{path}.{name}"
 
 
+def test_all_names_of_every_module_can_be_imported() -> None:
+    notes.forget()
+    for path in SOURCES:
+        names: dict[str, Any] = {}
+        exec(f"from convkit.compat.{path} import *", names)
+        public = {name for name in names if not name.startswith("__")}
+        assert public <= set(dir(space(path)))
+        if path in ("keras.layers", "tensorflow", "keras.backend"):
+            assert len(public) > 80
+    assert not notes.missing_names()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -40,6 +40,8 @@ class Namespace(ModuleType):
         self.__dict__["_sources"] = SOURCES[path]
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":  # of `from keras.layers import *`
+            return self._public()
         if name.startswith("__") and name not in ("__version__",):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         found = self._find(name)
@@ -63,6 +65,15 @@ class Namespace(ModuleType):
         below = f"{self.__name__}."
         names.update(path[len(below) :].partition(".")[0] for path in SOURCES if below in path)
         return sorted(name for name in names if not name.startswith("_"))
+
+    def _public(self) -> list[str]:
+        """What a script that imports all names gets."""
+        below = f"{self.__name__}."
+        names = {path.removeprefix(below) for path in SOURCES if path.startswith(below)}
+        for source in self._sources:
+            module = import_module(source)
+            names.update(getattr(module, "__all__", ()), _lazy(module))
+        return sorted(name for name in names if "." not in name and hasattr(self, name))
 
     def _find(self, name: str) -> tuple[Any] | None:
         """What has that name here, in a tuple, or None."""
