@@ -103,7 +103,7 @@ class _Reader(ast.NodeVisitor):
         for target in node.targets:
             if isinstance(target, ast.Name):
                 self._names[target.id] = value if isinstance(value, Namespace) else None
-            else:
+            elif not isinstance(target, ast.Attribute):  # `keras.losses.own = own` gives a name
                 self.visit(target)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
