@@ -29,7 +29,7 @@ struct DepthwiseKernels {
 
 struct WinogradKernels {
   void (*winograd_inputs)(const WinogradShape&, const float* x, std::int64_t begin,
-                          std::int64_t end, float* v);
+                          std::int64_t end, std::int64_t c_begin, std::int64_t c_end, float* v);
   void (*winograd_forward)(const WinogradShape&, const float* v, const float* u, const float* bias,
                            const float* residual, bool relu, float* y, std::uint8_t* indices,
                            std::int64_t first, std::int64_t begin, std::int64_t end,

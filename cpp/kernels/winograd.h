@@ -84,11 +84,12 @@ class Prefetch {
   std::int64_t stride_, lines_, line_ = 0, step_;
 };
 
-// v = B^T x B of tiles [begin, end), winograd_block_size() floats of lc channels.
+// v = B^T x B of tiles [begin, end), channels [c_begin, c_end) of winograd_block_size() floats of
+// lc.
 void winograd_inputs(const WinogradShape& s, const float* x, std::int64_t begin, std::int64_t end,
-                     float* v) {
+                     std::int64_t c_begin, std::int64_t c_end, float* v) {
   PointRows rows(s, v, end - begin, s.lc);
-  transform_inputs(s, x, 0, begin, end, rows);
+  transform_inputs(s, x, 0, begin, end, c_begin, c_end, rows);
 }
 
 // y of tiles [begin, end), loc output channels from `first` on, from their transformed inputs v and
@@ -190,8 +191,8 @@ inline void add_products(const float* a, const float* b, float* out, std::int64_
   }
 }
 
-// z = A dy A^T of images [begin, end), winograd_block_size() floats of oc channels. With indices,
-// dy is the gradient behind a 2 x 2 max pool.
+// z = A dy A^T of images [begin, end), the channels that s names of winograd_block_size() floats of
+// loc. With indices, dy is the gradient behind a 2 x 2 max pool.
 void winograd_output_gradients(const WinogradShape& s, const float* dy, const std::uint8_t* indices,
                                float* z, std::int64_t begin, std::int64_t end) {
   const std::int64_t image = s.tiles_h * s.tiles_w;
@@ -202,10 +203,9 @@ void winograd_output_gradients(const WinogradShape& s, const float* dy, const st
 // Both gradients of images [begin, end) for lc input channels from `first` on, each null where it
 // is not wanted. du (one (lc, loc) matrix a point, in panels) += what the images and their
 // transformed gradients z give, in the columns that s names; unless accumulate is set, it is only
-// written. dx is written, or
-// added to where s says so, these channels of it, from transposed weights u, one (loc, lc) matrix a
-// point. `ahead` are kRangesAhead ranges of memory to fetch, scratch holds winograd_block_size()
-// floats of lc channels.
+// written. dx is written, or added to where s says so, these channels of it, from transposed
+// weights u, one (loc, lc) matrix a point. `ahead` are kRangesAhead ranges of memory to fetch,
+// scratch holds winograd_block_size() floats of lc channels.
 void winograd_backward(const WinogradShape& s, const float* x, const float* z, const float* u,
                        float* du, float* dx, std::int64_t first, std::int64_t begin,
                        std::int64_t end, bool accumulate, const MemoryRange* ahead,
@@ -213,7 +213,7 @@ void winograd_backward(const WinogradShape& s, const float* x, const float* z, c
   const std::int64_t image = s.tiles_h * s.tiles_w, tiles = (end - begin) * image;
   PointRows v(s, scratch, tiles, s.lc), dv(s, scratch, tiles, s.lc);
   const std::int64_t z_stride = point_stride(tiles, s.loc);
-  if (du) transform_inputs(s, x, first, begin * image, end * image, v);
+  if (du) transform_inputs(s, x, first, begin * image, end * image, 0, s.lc, v);
   std::int64_t rows[kMaxPoints][kMaxPoints];
   count_rows(s, begin * image, end * image, rows);
   Prefetch fetch[kRangesAhead] = {Prefetch(s, ahead[0]), Prefetch(s, ahead[1]),

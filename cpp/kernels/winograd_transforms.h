@@ -126,13 +126,14 @@ inline void transform_gradient_tile(const TileView& dy, const TileAt& at, const 
   });
 }
 
-// B^T x B of tiles [begin, end) to rows of channels from `first` on.
+// B^T x B of tiles [begin, end) to channels [c_begin, c_end) of rows of channels from `first` on.
 inline void transform_inputs(const WinogradShape& s, const float* x, std::int64_t first,
-                             std::int64_t begin, std::int64_t end, PointRows& rows) {
+                             std::int64_t begin, std::int64_t end, std::int64_t c_begin,
+                             std::int64_t c_end, PointRows& rows) {
   float copy[kMaxPoints * kMaxPoints * kLanes];
   each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = x + at.n * s.h * s.w * s.c;
-    for (std::int64_t c = 0; c < rows.channels; c += kLanes) {
+    for (std::int64_t c = c_begin; c < c_end; c += kLanes) {
       const TileView view = view_tile(at.rows + 2, at.columns + 2, image, s.h, s.w, s.c,
                                       at.oh - s.pad_top, at.ow - s.pad_left, first + c, copy);
       transform_input_tile(view, at, rows, c);
@@ -164,15 +165,15 @@ inline TileView unpool_tile(const WinogradShape& s, const TileAt& at, const floa
   return {copy, kMaxPoints * kLanes, kLanes};
 }
 
-// A dy A^T of tiles [begin, end) to rows of loc channels. With indices, dy is the gradient behind a
-// 2 x 2 max pool: oh and ow are even then, and all tiles of 4 or 2.
+// A dy A^T of tiles [begin, end) to channels [first_o, last_o) of rows of loc. With indices, dy is
+// the gradient behind a 2 x 2 max pool: oh and ow are even then, and all tiles of 4 or 2.
 inline void transform_gradients(const WinogradShape& s, const float* dy,
                                 const std::uint8_t* indices, std::int64_t begin, std::int64_t end,
                                 PointRows& rows) {
   float copy[kMaxPoints * kMaxPoints * kLanes];
   each_tile(s, begin, end, [&](const TileAt& at) {
     const float* image = dy + at.n * s.oh * s.ow * s.oc;
-    for (std::int64_t c = 0; c < s.loc; c += kLanes) {
+    for (std::int64_t c = s.first_o; c < s.last_o; c += kLanes) {
       const TileView view =
           indices ? unpool_tile(s, at, dy, indices, c, copy)
                   : view_tile(at.rows, at.columns, image, s.oh, s.ow, s.oc, at.oh, at.ow, c, copy);

@@ -225,13 +225,16 @@ class Backward {
     }
   }
 
-  // The same chunks with one of so many cuts of the output channels, between register tiles.
-  Chunks columns_of(const Chunks& chunks, std::int64_t cut, std::int64_t cuts) const {
-    const std::int64_t width = kernels().tile_columns, panels = ceil_div(a_.loc, width);
-    Chunks columns = chunks;
-    columns.a.first_o = cut * panels / cuts * width;
-    columns.a.last_o = std::min((cut + 1) * panels / cuts * width, a_.loc);
-    return columns;
+  // One of so many cuts of the output channels, between register tiles.
+  static WinogradShape columns_of(WinogradShape a, std::int64_t cut, std::int64_t cuts) {
+    const std::int64_t width = kernels().tile_columns, panels = ceil_div(a.loc, width);
+    a.first_o = cut * panels / cuts * width;
+    a.last_o = std::min((cut + 1) * panels / cuts * width, a.loc);
+    return a;
+  }
+  static Chunks columns_of(Chunks chunks, std::int64_t cut, std::int64_t cuts) {
+    chunks.a = columns_of(chunks.a, cut, cuts);
+    return chunks;
   }
 
   // Chunks with so many tasks each, small where threads would not have enough of them.
@@ -255,14 +258,19 @@ class Backward {
       return whole ? nullptr : own.take(images_, output_.image_size());
     };
     const std::int64_t tasks = (pieces_ - first_piece) * count;
-    parallel_for(tasks, product(tasks, z_size_), prepare, [&](std::int64_t task, float* to) {
+    const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
+    const std::int64_t cuts = std::min(ceil_div(threads_, tasks), panels);
+    const std::int64_t work = product(tasks, z_size_);
+    parallel_for(tasks * cuts, work, prepare, [&](std::int64_t task, float* to) {
+      const WinogradShape a = columns_of(a_, task % cuts, cuts);
+      task /= cuts;
       const std::int64_t piece = task / count, at = block + task % count;
       const auto [begin, end] = images_of(first_piece + piece, at);
       if (begin >= end) return;
       float* z = place(piece, at);
-      if (whole) return kernels().winograd_output_gradients(a_, whole, nullptr, z, begin, end);
+      if (whole) return kernels().winograd_output_gradients(a, whole, nullptr, z, begin, end);
       const OutputGradient::Loaded dy = load(begin, end, to);
-      kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - begin);
+      kernels().winograd_output_gradients(a, dy.dy, dy.indices, z, 0, end - begin);
     });
   }
 

@@ -115,7 +115,7 @@ class Forward {
         const std::int64_t stop = std::min(t + block, end);
         const MemoryRange ahead[] = {inputs_of(a_, x_, stop, stop + block),
                                      outputs_of(a_, y_, t, indices_ ? t : stop)};
-        kernels().winograd_inputs(a_, x_, t, stop, memory.v);
+        kernels().winograd_inputs(a_, x_, t, stop, 0, a_.lc, memory.v);
         kernels().winograd_forward(a_, memory.v, memory.u, b_, residual_, relu_, y_, indices_, 0, t,
                                    stop, worth_fetching(ahead), memory.products);
       }
@@ -125,6 +125,7 @@ class Forward {
   }
 
   void run_by_channels(const float* w) const {
+    Scratch scratch;
     WinogradShape most = a_;
     // What is kept of weights is cut alike for all threads.
     const bool fine = threads_ >= kManyThreads && !s_.kept;
@@ -148,13 +149,22 @@ class Forward {
         parallel_for(tasks, work_, [&](std::int64_t task) { transform(task, u + task * weights); });
       });
     }
+    float* shared = nullptr;
+    if (threads_ >= kSharingThreads) {
+      shared = take_block(scratch, tiles_, a_.lc);
+      const std::int64_t weight = tiles_ * a_.points * a_.points;
+      parallel_ranges(a_.lc, kernels().lanes, weight, [&](std::int64_t begin, std::int64_t end) {
+        kernels().winograd_inputs(a_, x_, 0, tiles_, begin, end, shared);
+      });
+    }
     struct OwnMemory {
       float *u, *v, *products;
     };
     const auto prepare = [&](Scratch& own) {
-      const OwnMemory memory = {kept ? nullptr : own.take(weights), take_block(own, tiles_, a_.lc),
+      const OwnMemory memory = {kept ? nullptr : own.take(weights),
+                                shared ? shared : take_block(own, tiles_, a_.lc),
                                 take_block(own, tiles_, most.loc)};
-      kernels().winograd_inputs(a_, x_, 0, tiles_, memory.v);
+      if (!shared) kernels().winograd_inputs(a_, x_, 0, tiles_, 0, a_.lc, memory.v);
       return memory;
     };
     parallel_for(tasks, work_, prepare, [&](std::int64_t task, const OwnMemory& memory) {
