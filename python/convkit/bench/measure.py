@@ -3,8 +3,9 @@
 A machine's speed drifts with its neighbours and its temperature, so an absolute time says little.
 Here the contenders take turns, a run of some tens of milliseconds each; a round has one run of
 each, and a contender's ratio is taken within the round. What needs a process of its own, such as
-an import, takes turns in the same way. What is reported is the median over the rounds, with the
-smallest and the largest beside it.
+an import, takes turns in the same way, and so does a contender that lives in one: it is asked to
+settle and to run, and says how long that took (`Remote`, see `convkit.bench.isolated`). What is
+reported is the median over the rounds, with the smallest and the largest beside it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,32 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import SupportsFloat, cast
+from typing import Protocol, SupportsFloat, cast, runtime_checkable
 
 Call = Callable[[], object]
 
 CONVKIT = "convkit"  # who the others are compared with
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A call that is timed where it is made, in another process.
+
+    `settle` and `run` raise `RemoteError` when that process is gone.
+    """
+
+    def __call__(self) -> object:
+        """One call, which is not timed."""
+
+    def settle(self, seconds: float) -> None:
+        """Untimed calls, one at least, for so long."""
+
+    def run(self, repeats: int) -> float:
+        """Seconds per call over `repeats` calls."""
+
+
+class RemoteError(RuntimeError):
+    """Why a contender in another process takes no part (any more), in its own words."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +72,8 @@ class Facts:
         unit: of the values, "s" or "B".
         reports: a call returns its value (of a process of its own, say) instead of being timed.
         bases: whom a contender's ratio is taken against, where that is not the first.
+        second_base: a contender that ratios are reported against as well; None where one base is
+            enough.
     """
 
     flops: float | None = None
@@ -58,6 +82,11 @@ class Facts:
     unit: str = "s"
     reports: bool = False
     bases: Mapping[str, str] = field(default_factory=dict)
+    second_base: str | None = None
+
+
+def _nothing() -> None:
+    """What a case without processes has to end."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +99,8 @@ class Case:
         calls: the contenders by name, first the one that ratios are taken against.
         peak: returns the operations a second that the machine reaches at that moment; measured
             right behind the first contender in every round. None where nobody asks.
+        absent: who was meant to take part and cannot, and why.
+        close: ends the processes that the case has started; `measure` calls it in any event.
     """
 
     name: str
@@ -77,6 +108,8 @@ class Case:
     calls: Mapping[str, Call]
     facts: Facts = Facts()
     peak: Callable[[], float] | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
+    close: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)
@@ -85,6 +118,7 @@ class Result:
 
     Attributes:
         peaks: operations a second that the machine reached, one a round; none where nobody asked.
+        absent: who was meant to take part and did not, or not to the end, and why.
     """
 
     name: str
@@ -92,6 +126,7 @@ class Result:
     values: Mapping[str, list[float]]
     facts: Facts = Facts()
     peaks: list[float] = field(default_factory=list)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> str:
@@ -111,10 +146,21 @@ class Result:
         """Seconds or bytes per call, of the first contender unless another is named."""
         return Spread.of(self.values[contender or self.first])
 
-    def ratio(self, contender: str) -> Spread:
-        """How many times its base the contender needs, from values of the same round."""
-        pairs = zip(self.values[contender], self.values[self.base(contender)], strict=True)
+    def ratio(self, contender: str, base: str | None = None) -> Spread:
+        """How many times its base the contender needs, from values of the same round.
+
+        The base is `base(contender)` unless another contender is named.
+        """
+        bases = self.values[base or self.base(contender)]
+        pairs = zip(self.values[contender], bases, strict=True)
         return Spread.of([theirs / ours for theirs, ours in pairs])
+
+    def second_ratio(self, contender: str) -> Spread | None:
+        """The same against the second base; None for the bases themselves, or without one."""
+        second = self.facts.second_base
+        if second is None or contender in (second, self.base(contender)):
+            return None
+        return self.ratio(contender, second)
 
     def gflops(self, contender: str | None = None) -> float | None:
         """Effective GFLOP/s: the operations of the direct method over the time taken."""
@@ -160,12 +206,17 @@ class Pace:
 
 
 def measure(case: Case, pace: Pace | None = None) -> Result:
-    """Measure a case's contenders in alternating runs."""
+    """Measure a case's contenders in alternating runs, and end its processes.
+
+    A contender whose process ends meanwhile is left out of the result, which says why.
+    """
     pace = pace or Pace()
-    if case.facts.reports:
-        return Result(case.name, case.direction, _collect(case, pace.rounds), case.facts)
-    seconds, peaks = _time(case, pace)
-    return Result(case.name, case.direction, seconds, case.facts, peaks)
+    try:
+        if case.facts.reports:
+            return Result(case.name, case.direction, _collect(case, pace.rounds), case.facts)
+        return _time(case, pace)
+    finally:
+        case.close()
 
 
 def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
@@ -179,28 +230,44 @@ def _collect(case: Case, rounds: int) -> dict[str, list[float]]:
     return values
 
 
-def _time(case: Case, pace: Pace) -> tuple[dict[str, list[float]], list[float]]:
+def _time(case: Case, pace: Pace) -> Result:
     """Seconds per call, and the machine's peaks.
 
     Garbage collection is off meanwhile, as in `timeit`: a collection would hit one side by chance.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in case.calls}
+    calls, absent = dict(case.calls), dict(case.absent)
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    repeats: dict[str, int] = {}
     peaks: list[float] = []
-    repeats = {name: _calibrate(call, pace.run_seconds) for name, call in case.calls.items()}
+
+    def turn(name: str, call: Call) -> None:
+        settle(call, pace.settle_seconds)
+        seconds[name].append(run(call, repeats[name]))
+        if case.peak is not None and len(peaks) < len(seconds[name]):
+            peaks.append(case.peak())
+
+    def calibrate(name: str, call: Call) -> None:
+        repeats[name] = _calibrate(call, pace.run_seconds)
+
+    def take_turns(what: Callable[[str, Call], None]) -> None:
+        for name, call in list(calls.items()):
+            try:
+                what(name, call)
+            except RemoteError as error:
+                absent[name] = str(error)
+                del calls[name], seconds[name]
+
+    take_turns(calibrate)
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
         for _ in range(pace.rounds):
-            for name, call in case.calls.items():
-                _settle(call, pace.settle_seconds)
-                seconds[name].append(_run(call, repeats[name]))
-                if case.peak is not None and len(peaks) < len(seconds[name]):
-                    peaks.append(case.peak())
+            take_turns(turn)
     finally:
         if collecting:
             gc.enable()
-    return seconds, peaks
+    return Result(case.name, case.direction, seconds, case.facts, peaks, absent)
 
 
 def measure_all(
@@ -222,19 +289,25 @@ def measure_all(
 def _calibrate(call: Call, run_seconds: float) -> int:
     """The number of calls that make a run; the first call may allocate and is not counted."""
     call()
-    once = _run(call, 1)
+    once = run(call, 1)
     return max(1, round(run_seconds / max(once, 1e-7)))
 
 
-def _settle(call: Call, seconds: float) -> None:
+def settle(call: Call, seconds: float) -> None:
+    """Untimed calls, one at least, for so long."""
+    if isinstance(call, Remote):
+        call.settle(seconds)
+        return
     end = time.perf_counter() + seconds
     call()
     while time.perf_counter() < end:
         call()
 
 
-def _run(call: Call, repeats: int) -> float:
+def run(call: Call, repeats: int) -> float:
     """Seconds per call over `repeats` calls."""
+    if isinstance(call, Remote):
+        return call.run(repeats)
     start = time.perf_counter()
     for _ in range(repeats):
         call()

@@ -54,10 +54,13 @@ def table(results: Sequence[Result]) -> str:
 def listing(results: Sequence[Result]) -> str:
     """A row for each contender of each result: few results, many contenders.
 
-    A ratio names the contender it is taken against.
+    A ratio names the contender it is taken against; where there is a second base, so does a column
+    of its own. Below stands who did not take part, and why.
     """
     rate = any(result.images_per_second() is not None for result in results)
-    rows = [["", "", "", "value", *(["images/s"] if rate else []), "ratio"]]
+    second = any(result.facts.second_base is not None for result in results)
+    header = ["", "", "", "value", *(["images/s"] if rate else []), "ratio"]
+    rows = [header + (["ratio"] if second else [])]
     for result in results:
         for contender in result.values:
             first = contender == result.first
@@ -68,8 +71,17 @@ def listing(results: Sequence[Result]) -> str:
                 row.append(f"{_spread(result.ratio(contender), 2)} of {result.base(contender)}")
             else:
                 row.append("")
+            if second:
+                ratio = result.second_ratio(contender)
+                of = f" of {result.facts.second_base}"
+                row.append("" if ratio is None else _spread(ratio, 2) + of)
             rows.append(row)
-    return _aligned(rows, left=3)
+    lines = [
+        f"{result.name} without {side}: {reason}"
+        for result in results
+        for side, reason in result.absent.items()
+    ]
+    return "\n".join([_aligned(rows, left=3), *([""] if lines else []), *lines])
 
 
 PROFILE = (
@@ -204,6 +216,14 @@ def _record(result: Result) -> dict[str, Any]:
             for name in result.contenders
         },
     }
+    if facts.second_base is not None:
+        record["second_ratios"] = {
+            name: {"to": facts.second_base, **dataclasses.asdict(ratio)}
+            for name in result.values
+            if (ratio := result.second_ratio(name)) is not None
+        }
+    if result.absent:
+        record["absent"] = dict(result.absent)
     if result.peaks:
         record["peaks"] = result.peaks
     if facts.flops is not None:
