@@ -16,6 +16,7 @@ import pytest
 from convkit import runtime
 from convkit.bench import __main__ as command_line
 from convkit.bench import peers, report
+from convkit.bench.infer import PREDICTOR
 from convkit.bench.machine import machine, set_blas_threads
 from convkit.bench.measure import CONVKIT, Pace
 
@@ -31,6 +32,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.unfreeze()
 
 
+IN_PROCESS = ("numpy-tuned", "numpy", "numpy-indexed", "torch", "torch-bf16", "keras")
 SMALL = {
     "kernels": ["--models", "cifar10", "--batch-size", "2"],
     "train": ["--models", "mnist", "--batch-size", "2"],
@@ -42,8 +44,13 @@ SMALL = {
 
 
 def without_slow_peers(command: str) -> list[str]:
-    """What starts processes that import PyTorch or Keras takes seconds each."""
-    return {"memory": ["--contenders"], "startup": ["--contenders", "numpy"]}.get(command, [])
+    """What starts processes that import PyTorch or Keras takes seconds each, and compiling more."""
+    return {
+        "memory": ["--contenders"],
+        "startup": ["--contenders", "numpy"],
+        "train": ["--contenders", *IN_PROCESS],
+        "infer": ["--contenders", *IN_PROCESS, "onnxruntime"],
+    }.get(command, [])
 
 
 @pytest.mark.usefixtures("quick")
@@ -67,6 +74,12 @@ def test_every_command_prints_json(command: str, capsys: pytest.CaptureFixture[s
         assert list(document["results"][1]["values"]) == ["batch 2", "batch 4"]
     else:
         assert sides[0] == CONVKIT
+    if command == "infer":
+        assert sides.pop(1) == PREDICTOR
+        assert "onnxruntime" in sides or "onnxruntime" in document["skipped"]
+        seconds = document["results"][0]["second_ratios"]
+        assert list(seconds) == sides[1:]
+        assert {ratio["to"] for ratio in seconds.values()} == {PREDICTOR}
     if command in ("train", "infer"):
         assert sides[1:4] == ["numpy, tuned", "numpy", "numpy, indexed"]
         torch = {"torch nchw", "torch channels_last", "torch nchw bf16", "torch channels_last bf16"}
@@ -88,9 +101,9 @@ TABLES = {
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("command", TABLES)
 def test_every_command_prints_a_table(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [command, *SMALL[command], "--rounds", "1", *without_slow_peers(command)]
-    if command in ("kernels", "train", "infer"):
-        arguments += ["--contenders", "numpy-tuned"]
+    few = ["--contenders", "numpy-tuned"]
+    chosen = few if command in ("kernels", "train", "infer") else without_slow_peers(command)
+    arguments = [command, *SMALL[command], "--rounds", "1", *chosen]
     assert command_line.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     rule = next(number for number, line in enumerate(lines) if line and set(line) == {"-"})
@@ -141,7 +154,8 @@ def test_absent_peers_are_named(
     monkeypatch.setattr(peers, "_installed", lambda module: False)
     assert command_line.main(["train", *SMALL["train"], "--rounds", "1"]) == 0
     printed = capsys.readouterr().out
-    for name, module in [("torch", "torch"), ("torch-bf16", "torch"), ("keras", "keras")]:
+    absent = {"torch": "torch", "torch-bf16": "torch", "keras": "keras", "keras-jax": "keras"}
+    for name, module in absent.items():
         assert f"without {name}: {module} is not installed" in printed
     assert [word for word in ("numpy, tuned", "torch nchw") if f" {word} " in printed] == [
         "numpy, tuned"
@@ -162,13 +176,18 @@ def test_threads_are_those_of_all_sides(capsys: pytest.CaptureFixture[str]) -> N
     assert here["blas_threads"] == 1 or find_spec("threadpoolctl") is None
 
 
-def test_help_names_the_contenders(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "names"), [("train", peers.TRAINING), ("infer", peers.PREDICTING)]
+)
+def test_help_names_the_contenders(
+    command: str, names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        command_line.main(["train", "--help"])
+        command_line.main([command, "--help"])
     printed = " ".join(capsys.readouterr().out.split())
     assert "default: all of these that are installed" in printed
     for name, peer in peers.PEERS.items():
-        assert f"{name}: {peer.about}" in printed
+        assert (f"{name}: {peer.about}" in printed) == (name in names)
 
 
 def test_command_line_rejects_a_batch_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:

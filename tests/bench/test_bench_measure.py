@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -205,6 +206,12 @@ def test_versions_of_the_peers_that_take_part() -> None:
     here = machine(["pytest"])
     assert here.versions["pytest"] == pytest.__version__
     assert f"pytest {pytest.__version__}: {here.threads} threads" in here.lines()
+
+
+def test_versions_of_packages_with_another_distributions_name() -> None:
+    pytest.importorskip("sklearn")
+    assert machine(["sklearn"]).versions["sklearn"] == version("scikit-learn")
+    assert machine(["not_there"]).versions["not_there"] == "of unknown version"
 
 
 def test_other_load_counts_other_processes_and_not_this_one() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from convkit.bench import child, peers
 from convkit.bench.contenders import numpy_indexed
 from convkit.bench.contenders import numpy_plain as plain
 from convkit.bench.contenders.mirror import mirror, plain_mirror
-from convkit.bench.infer import infer_cases
+from convkit.bench.infer import PREDICTOR, infer_cases
+from convkit.bench.isolated import IsolatedStep
 from convkit.bench.kernels import NUMPY, Side, kernel_cases
 from convkit.bench.measure import CONVKIT
 from convkit.bench.shapes import MODELS, LayerShape, layer_shapes, training_steps
@@ -115,25 +118,51 @@ def skip_without(peer: str) -> None:
 
 
 # Each peer's sides, and how far their losses may be off.
-SIDES = {
+SIDES: dict[str, tuple[list[str], float]] = {
     "numpy-tuned": (["numpy, tuned"], 1e-4),
     "numpy": (["numpy"], 1e-4),
     "numpy-indexed": (["numpy, indexed"], 1e-4),
     "torch": (["torch nchw", "torch channels_last"], 1e-3),
     "torch-bf16": (["torch nchw bf16", "torch channels_last bf16"], 5e-2),
     "keras": (["keras"], 1e-3),
+    "torch-compile": (["torch-compile nchw", "torch-compile channels_last"], 1e-3),
+    "keras-jax": (["keras-jax"], 1e-3),
+    "keras-tensorflow": (["keras-tensorflow"], 1e-3),
 }
+SLOW = [pytest.param("torch-compile", marks=pytest.mark.slow)]  # compiles for a minute
 
 
-@pytest.mark.parametrize("peer", peers.PEERS)
+@pytest.fixture
+def steps_of() -> Iterator[Callable[..., dict[str, Callable[..., Any]]]]:
+    """Makes a peer's steps, and closes those in processes of their own."""
+    children = ExitStack()
+
+    def make(
+        peer: str, direction: str, model: Sequential, batch_size: int
+    ) -> dict[str, Callable[..., Any]]:
+        steps = getattr(peers.PEERS[peer], direction)(model, batch_size, 1)
+        for step in steps.values():
+            if isinstance(step, IsolatedStep):
+                children.callback(step.close)
+        return dict(steps)
+
+    with children:
+        yield make
+
+
+@pytest.mark.parametrize(
+    "peer", [*(name for name in peers.TRAINING if name != "torch-compile"), *SLOW]
+)
 @pytest.mark.parametrize("make", [small_model, zoo.mnist_cnn])
 @pytest.mark.filterwarnings("ignore")  # of the peers, which are not ours
-def test_peers_train_as_convkit_does(peer: str, make: Callable[[], Sequential]) -> None:
+def test_peers_train_as_convkit_does(
+    peer: str, make: Callable[[], Sequential], steps_of: Callable[..., dict[str, Any]]
+) -> None:
     skip_without(peer)
     utils.set_random_seed(3)
     model = make()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=[])
-    steps = peers.PEERS[peer].train(model, 6, 1)
+    steps = steps_of(peer, "train", model, 6)
     names, tolerance = SIDES[peer]
     assert [name.removesuffix(f" {os.environ.get('KERAS_BACKEND')}") for name in steps] == names
     for x, labels in random_batches(sample_shape(model), 6, count=2):
@@ -143,9 +172,9 @@ def test_peers_train_as_convkit_does(peer: str, make: Callable[[], Sequential]) 
             assert step(x, labels) == pytest.approx(loss, rel=tolerance)
 
 
-@pytest.mark.parametrize("peer", peers.PEERS)
+@pytest.mark.parametrize("peer", peers.PREDICTING)
 @pytest.mark.filterwarnings("ignore")
-def test_peers_predict_as_convkit_does(peer: str) -> None:
+def test_peers_predict_as_convkit_does(peer: str, steps_of: Callable[..., dict[str, Any]]) -> None:
     skip_without(peer)
     utils.set_random_seed(3)
     model = small_model(rate=0.5)
@@ -156,7 +185,7 @@ def test_peers_predict_as_convkit_does(peer: str) -> None:
     images = random_batches(sample_shape(model), 5, count=1)[0][0]
     wanted = model.predict_on_batch(images)
     assert np.ptp(wanted, axis=0).max() > 1e-3, "the images must give different answers"
-    for step in peers.PEERS[peer].predict(model, 5, 1).values():
+    for step in steps_of(peer, "predict", model, 5).values():
         atol = 2e-2 if peer == "torch-bf16" else 1e-5
         np.testing.assert_allclose(step(images.copy()), wanted, rtol=1e-3, atol=atol)
 
@@ -250,6 +279,7 @@ def test_infer_cases_predict_the_same() -> None:
     assert [case.name for case in cases] == ["cifar10, batch 1", "cifar10, batch 3"]
     for case, count in zip(cases, (1, 3), strict=True):
         assert case.facts.images == count
+        assert list(case.calls)[:2] == [CONVKIT, PREDICTOR]
         ours, *theirs = (np.asarray(call()) for call in case.calls.values())
         assert ours.shape == (count, 10)
         for probabilities in theirs:
@@ -290,7 +320,36 @@ class TestWhoIsHere:
             "torch": "torch is not installed",
             "torch-bf16": "torch is not installed",
             "keras": "keras is not installed",
+            "torch-compile": "torch is not installed",
+            "keras-jax": "keras is not installed",
+            "keras-tensorflow": "keras is not installed",
+            "onnxruntime": "onnx is not installed",
+            "openvino": "onnx is not installed",
+            "ncnn": "onnx is not installed",
+            "mnn": "onnx is not installed",
         }
+
+    def test_all_packages_are_needed(self, machine_with: Callable[..., dict[str, str]]) -> None:
+        machine_with("onnx", "ncnn", "MNN", "keras", "jax")
+        here, reasons = peers.present(["ncnn", "mnn", "openvino", "keras-jax", "keras-tensorflow"])
+        assert here == ["mnn", "keras-jax"]
+        assert reasons == {
+            "ncnn": "pnnx is not installed",
+            "openvino": "openvino is not installed",
+            "keras-tensorflow": "tensorflow is not installed",
+        }
+        assert peers.modules(["mnn", "keras-jax", "numpy"]) == ["onnx", "MNN", "keras", "jax"]
+
+    def test_compiling_needs_a_compiler(
+        self, machine_with: Callable[..., dict[str, str]], tmp_path: Path
+    ) -> None:
+        machine_with("torch", CXX=str(tmp_path / "c++"))
+        assert peers.missing("torch-compile") == (
+            f"torch.compile needs a C++ compiler, and there is no {tmp_path / 'c++'}"
+        )
+        (tmp_path / "c++").write_text("")
+        (tmp_path / "c++").chmod(0o755)
+        assert peers.missing("torch-compile") is None
 
     def test_keras_takes_the_backend_there_is(
         self, machine_with: Callable[..., dict[str, str]], tmp_path: Path

@@ -9,5 +9,6 @@
     python -m convkit.bench startup      import time and installed size
 
 Contenders take turns, and what counts is the median of their ratios; see `convkit.bench.measure`.
-`convkit.bench.contenders` holds what convkit is compared with, `convkit.bench.peers` their names.
+`convkit.bench.contenders` holds what convkit is compared with, `convkit.bench.peers` their names,
+and `convkit.bench.isolated` those in processes of their own.
 """

@@ -15,7 +15,7 @@ from .infer import infer_cases
 from .kernels import NUMPY, Side, kernel_cases, with_best
 from .machine import BANDWIDTH, Machine, machine, set_blas_threads
 from .measure import Case, Pace, Result, measure_all
-from .peers import PEERS, modules, present
+from .peers import PEERS, PREDICTING, TRAINING, modules, present
 from .processes import memory_cases, startup_cases
 from .profile import accounts
 from .roofline import save_roofline
@@ -105,13 +105,14 @@ COMMANDS: Mapping[str, Command] = {
         ("numpy-tuned", "torch"),
     ),
     "train": Command(
-        "Training step", "whole training steps of the models", _train, tuple(PEERS), graphs=True
+        "Training step", "whole training steps of the models", _train, TRAINING, graphs=True
     ),
     "infer": Command(
         "Prediction of a batch",
-        "prediction of one batch: latency and images per second",
+        "prediction of one batch: latency and images per second, ratios to predict_on_batch and to "
+        "model.predictor",
         _infer,
-        tuple(PEERS),
+        PREDICTING,
         (1, 32, 128),
         graphs=True,
     ),
@@ -260,8 +261,8 @@ def _title(command: Command, arguments: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m convkit.bench",
-        description="Measure convkit against NumPy and, where they are installed, PyTorch and "
-        "Keras: alternating runs, medians of ratios.",
+        description="Measure convkit against NumPy and, where they are installed, PyTorch, Keras "
+        "and runtimes for prediction: alternating runs, medians of ratios.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():

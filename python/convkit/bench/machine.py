@@ -182,12 +182,14 @@ def _fastest(call: Callable[[], object]) -> float:
 
 def _version(package: str) -> str:
     """From its metadata; Keras's with its backend, which `peers.missing` has settled."""
+    # TensorFlow, for one, is also distributed by other names.
+    named = importlib.metadata.packages_distributions().get(package, [package])
     try:
-        version = importlib.metadata.version(package)
+        version = importlib.metadata.version(named[0])
     except importlib.metadata.PackageNotFoundError:
         version = "of unknown version"
-    if package == "keras":
-        version += f" on {os.environ.get('KERAS_BACKEND', 'its default backend')}"
+    if package == "keras" and (backend := os.environ.get("KERAS_BACKEND")):
+        version += f" on {backend}"
     return version
 
 

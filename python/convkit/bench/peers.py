@@ -1,6 +1,6 @@
 """Whom convkit is compared with, by the names of the command line, and whether they are here.
 
-Nothing of a peer is imported before it is asked for.
+Nothing of a peer is imported before it is asked for. Some live in processes of their own.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from pathlib import Path
 from ..models import Model
 from .contenders import numpy_indexed
 from .contenders.mirror import mirror, plain_mirror
+from .isolated import IsolatedStep, Recipe
 from .shapes import PredictStep, TrainStep
 
 NUMPY_PEERS = ("numpy-tuned", "numpy", "numpy-indexed")  # who is always here
@@ -30,13 +32,16 @@ class Peer:
     Attributes:
         about: what it is, for --help.
         train: makes a training step for each of its sides from a model with its present weights, a
-            batch size and a number of threads.
-        predict: the same for the probabilities of a batch.
+            batch size and a number of threads; `IsolatedStep`s are to be closed. None for those
+            that only predict.
+        predict: the same for the probabilities of a batch; None for those that only train here.
+        packages: what must be installed.
     """
 
     about: str
-    train: Callable[[Model, int, int], Mapping[str, TrainStep]]
-    predict: Callable[[Model, int, int], Mapping[str, PredictStep]]
+    train: Callable[[Model, int, int], Mapping[str, TrainStep]] | None = None
+    predict: Callable[[Model, int, int], Mapping[str, PredictStep]] | None = None
+    packages: tuple[str, ...] = ()
 
 
 def _torch_train(
@@ -67,6 +72,50 @@ def _keras_predict(model: Model, batch_size: int, threads: int) -> Mapping[str, 
     return keras_model.predict_steps(model, threads)
 
 
+def _isolated(
+    recipes: Mapping[str, Recipe], model: Model, batch_size: int, threads: int
+) -> Mapping[str, IsolatedStep]:
+    return {
+        side: IsolatedStep(recipe, model, batch_size, threads) for side, recipe in recipes.items()
+    }
+
+
+def _compiled_torch() -> Peer:
+    recipes = {
+        f"torch-compile {memory_format}": Recipe(
+            "convkit.bench.contenders.torch_model:compiled_train_step",
+            labelled=True,
+            options={"memory_format": f"torch {memory_format}"},
+            # It would compile in processes that outlive one that is killed.
+            environment={"TORCHINDUCTOR_COMPILE_THREADS": "1"},
+        )
+        for memory_format in ("nchw", "channels_last")
+    }
+    about = "PyTorch, compiled by torch.compile, both memory formats"
+    return Peer(about, train=partial(_isolated, recipes), packages=("torch",))
+
+
+def _keras_on(backend: str, title: str) -> Peer:
+    def train(model: Model, batch_size: int, threads: int) -> Mapping[str, TrainStep]:
+        environment = {"KERAS_BACKEND": backend}
+        if backend == "jax":
+            environment["NPROC"] = str(threads)  # where it takes its number of threads from
+        recipe = Recipe(
+            "convkit.bench.contenders.keras_model:train_step",
+            labelled=True,
+            environment=environment,
+        )
+        return _isolated({f"keras-{backend}": recipe}, model, batch_size, threads)
+
+    return Peer(f"Keras on {title}", train=train, packages=("keras", backend))
+
+
+def _runtime(name: str, title: str, *packages: str) -> Peer:
+    recipe = Recipe(f"convkit.bench.contenders.runtimes:{name}_step", labelled=False)
+    predict = partial(_isolated, {name: recipe})
+    return Peer(f"{title}, float32", predict=predict, packages=("onnx", *packages))
+
+
 PEERS: Mapping[str, Peer] = {
     "numpy-tuned": Peer(
         "NumPy with kept buffers and measured choices",
@@ -87,24 +136,37 @@ PEERS: Mapping[str, Peer] = {
         "PyTorch, eager, float32, both memory formats",
         partial(_torch_train, bfloat16=False),
         partial(_torch_predict, bfloat16=False),
+        ("torch",),
     ),
     "torch-bf16": Peer(
         "the same with bfloat16 autocast",
         partial(_torch_train, bfloat16=True),
         partial(_torch_predict, bfloat16=True),
+        ("torch",),
     ),
-    "keras": Peer("Keras, on the backend that is installed", _keras_train, _keras_predict),
+    "keras": Peer(
+        "Keras, on the backend that is installed", _keras_train, _keras_predict, ("keras",)
+    ),
+    "torch-compile": _compiled_torch(),
+    "keras-jax": _keras_on("jax", "JAX"),
+    "keras-tensorflow": _keras_on("tensorflow", "TensorFlow"),
+    "onnxruntime": _runtime("onnxruntime", "ONNX Runtime", "onnxruntime"),
+    "openvino": _runtime("openvino", "OpenVINO", "openvino"),
+    "ncnn": _runtime("ncnn", "ncnn", "ncnn", "pnnx"),
+    "mnn": _runtime("mnn", "MNN", "MNN"),
 }
+TRAINING = tuple(name for name, peer in PEERS.items() if peer.train is not None)
+PREDICTING = tuple(name for name, peer in PEERS.items() if peer.predict is not None)
 
 
 def missing(name: str) -> str | None:
     """Why a peer cannot take part, or None where it can. For Keras this settles the backend."""
-    if name.startswith("numpy"):
-        return None
-    (module,) = modules([name])
-    if not _installed(module):
-        return f"{module} is not installed"
-    if module != "keras":
+    for package in PEERS[name].packages:
+        if not _installed(package):
+            return f"{package} is not installed"
+    if name == "torch-compile" and shutil.which(compiler := os.environ.get("CXX", "g++")) is None:
+        return f"torch.compile needs a C++ compiler, and there is no {compiler}"
+    if name != "keras":
         return None
     backend = _keras_backend()
     if backend not in _KERAS_BACKENDS:
@@ -125,8 +187,7 @@ def present(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 def modules(names: Sequence[str]) -> list[str]:
     """The packages behind the peers' names, without NumPy."""
-    bases = (name.removesuffix("-bf16") for name in names if not name.startswith("numpy"))
-    return list(dict.fromkeys(bases))
+    return list(dict.fromkeys(package for name in names for package in PEERS[name].packages))
 
 
 def _installed(module: str) -> bool:

@@ -22,7 +22,11 @@ _BAR_INCHES = 0.17
 _TICKS = (1.0, 2.0, 5.0)  # of each decade of a logarithmic axis
 
 BLUE, _ORANGE, _VERMILLION, _GREEN, SKY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#56B4E9"
-_COLORS = {CONVKIT: BLUE, "numpy": _ORANGE, "torch": _VERMILLION, "keras": _GREEN}
+_PURPLE = "#CC79A7"
+_COLORS = {
+    **{CONVKIT: BLUE, "numpy": _ORANGE, "torch": _VERMILLION, "keras": _GREEN},
+    **dict.fromkeys(("onnxruntime", "openvino", "ncnn", "mnn"), _PURPLE),
+}
 
 
 def new_figure(inches: float) -> tuple[Figure, Axes]:

@@ -29,6 +29,12 @@ def train_steps(model: Model, threads: int) -> dict[str, TrainStep]:
     return {_label(): step}
 
 
+def train_step(model: Model, batch_size: int, threads: int) -> TrainStep:
+    """The same without a name, for a process of its own whose KERAS_BACKEND says which."""
+    (step,) = train_steps(model, threads).values()
+    return step
+
+
 def predict_steps(model: Model, threads: int) -> dict[str, PredictStep]:
     """The probabilities of a batch by `predict_on_batch`, likewise."""
     network = _prepared(model, threads)
@@ -47,7 +53,7 @@ def _label() -> str:
 
 
 def _set_threads(threads: int) -> None:
-    """Tell the backend; JAX cannot be told once it runs."""
+    """Tell the backend; JAX cannot be told once it runs, but by `peers` before it does."""
     backend = keras.backend.backend()
     if backend == "torch":
         import torch

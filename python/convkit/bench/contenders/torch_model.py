@@ -1,6 +1,7 @@
-"""The same models in PyTorch, for those who have it: eager mode, both memory formats.
+"""The same models in PyTorch, for those who have it: both memory formats.
 
-In float32, or with the operations that gain from it in bfloat16 (`torch.autocast`).
+In eager mode, in float32 or with the operations that gain from it in bfloat16 (`torch.autocast`);
+and compiled by `torch.compile`.
 
 Imported only where PyTorch takes part.
 """
@@ -34,6 +35,17 @@ def train_steps(model: Model, threads: int, *, bfloat16: bool = False) -> dict[s
     }
 
 
+def compiled_train_step(
+    model: Model, batch_size: int, threads: int, *, memory_format: str
+) -> TrainStep:
+    """A training step whose network `torch.compile` has compiled, in a name of `MEMORY_FORMATS`.
+
+    The first step compiles, which takes a C++ compiler up to minutes.
+    """
+    torch.set_num_threads(threads)
+    return _train_step(model, MEMORY_FORMATS[memory_format], bfloat16=False, compiled=True)
+
+
 def predict_steps(model: Model, threads: int, *, bfloat16: bool = False) -> dict[str, PredictStep]:
     """The probabilities of a batch for each memory format, likewise."""
     torch.set_num_threads(threads)
@@ -63,9 +75,13 @@ def _images(x: Array, memory: torch.memory_format) -> torch.Tensor:
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=memory)
 
 
-def _train_step(model: Model, memory: torch.memory_format, bfloat16: bool) -> TrainStep:
+def _train_step(
+    model: Model, memory: torch.memory_format, bfloat16: bool, compiled: bool = False
+) -> TrainStep:
     network = _network(model, memory).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=1e-7)
+    if compiled:
+        network = cast(Any, torch.compile(network))
     loss_function = nn.CrossEntropyLoss()
 
     def step(x: Array, labels: Labels) -> float:
