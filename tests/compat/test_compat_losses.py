@@ -20,6 +20,7 @@ K = keras.backend
 RNG = np.random.default_rng(0)
 P = RNG.uniform(0.1, 0.9, (5, 4, 3))
 Y = (RNG.random((5, 4, 3)) > 0.5).astype(np.float64)
+WEIGHTS = RNG.random((5, 4))
 
 # Functions of (y_true, y_pred), of NumPy's and of the backend's functions.
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -61,6 +62,14 @@ KERNELS: dict[str, Callable[[Any, Any], Any]] = {
         keras.losses.binary_crossentropy(y, p) * K.sum(p, axis=-1)
         + keras.losses.categorical_crossentropy(y, p, from_logits=True)
         + 0.1 * keras.losses.mse(y, p)
+    ),
+    "rows": lambda y, p: (
+        K.sum(p) * keras.losses.binary_crossentropy(K.flatten(y), K.flatten(p))
+        + keras.losses.MeanSquaredError()(y_pred=K.flatten(p), y_true=K.flatten(y))
+    ),
+    "weighted": lambda y, p: (
+        keras.losses.MeanSquaredError()(y, p, sample_weight=WEIGHTS)
+        + keras.losses.Poisson(reduction="mean_with_sample_weight")(y, p, WEIGHTS[:, 0])
     ),
     "objects": lambda y, p: keras.losses.Huber(0.3)(y, p) + K.mean(p) * keras.losses.Dice()(y, p),
 }

@@ -15,6 +15,7 @@ from ..losses.crossentropy import BinaryCrossentropy, BinaryFocalCrossentropy
 from ..losses.functions import CLASSES
 from ..losses.loss import FunctionLoss
 from ..losses.targets import values_like_output
+from ..ops._gate import as_weights
 from .adapted import extended
 from .recorded import derived, loss_of
 from .tensor import as_result, as_tensor, is_recorded
@@ -68,15 +69,21 @@ class _Scripted(FunctionLoss):
 class _Valued:
     """A loss whose value has `numpy`."""
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        y_pred: Any = options.get("y_pred", arguments[1] if len(arguments) > 1 else None)
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if is_recorded(y_pred):
-            rows = loss_of(any_targets(self), options.get("y_true", arguments[0]), y_pred)
+            rows = loss_of(any_targets(self), y_true, y_pred)
+            weights = as_weights(sample_weight, y_pred.shape[:-1])
+            shares: Any = 1.0
+            if weights is not None:
+                shares = weights.reshape(weights.shape + (1,) * (rows.ndim - weights.ndim))
+                rows = rows * shares
             reduction = self.reduction  # type: ignore[attr-defined]
             if reduction in (None, "none"):
                 return rows
+            if reduction == "mean_with_sample_weight":
+                return rows.sum() / np.broadcast_to(shares, rows.shape).sum()
             return rows.sum() if reduction == "sum" else rows.mean()
-        return as_result(super().__call__(*arguments, **options))  # type: ignore[misc]
+        return as_result(super().__call__(y_true, y_pred, sample_weight))  # type: ignore[misc]
 
 
 def __getattr__(name: str) -> Any:

@@ -159,6 +159,9 @@ def derived(function: Any, name: str, y_true: Any, y_pred: Any) -> tuple[Any, An
 
 def loss_of(loss: Any, y_true: Any, y_pred: Recorded) -> Recorded:
     """The losses of rows that a loss of convkit's gives, with its own gradient."""
+    if y_pred.ndim == 1:  # a row
+        made = loss_of(loss, np.asarray(y_true)[np.newaxis], y_pred[np.newaxis])
+        return made[0] if made.ndim else made
     value = np.ascontiguousarray(y_pred.value, np.float32)
     targets = loss.prepare(np.asarray(y_true), value.shape[1:])
     rows, slopes = loss._evaluate(targets, value)
