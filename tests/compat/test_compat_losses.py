@@ -113,6 +113,20 @@ def test_what_does_not_change_is_left_out() -> None:
     assert not isinstance(x > 0.5, Recorded)
 
 
+def test_bounds_may_be_wider() -> None:
+    x = Recorded([0.2, 0.6])
+    made = K.clip(x, 0.0, np.array([[0.5, 0.5], [0.1, 0.7], [0.3, 0.9]]))
+    np.testing.assert_array_equal(gradient(made, x), [2, 2])
+
+
+def test_the_mean_of_nothing_is_no_number() -> None:
+    values, slopes = derived(
+        lambda y, p: tf.reduce_mean(tf.boolean_mask(p, y > 2)) + K.mean(p), "loss", Y, P
+    )
+    assert np.isnan(values)
+    np.testing.assert_allclose(slopes, np.full(P.shape, 1 / P.size))
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -121,6 +135,10 @@ def test_what_does_not_change_is_left_out() -> None:
         (lambda y, p: np.asarray(p), "through operators and functions of keras.backend"),
         (lambda y, p: tf.nn.elu(p, 0.5), "no derivative of elu with arguments"),
         (lambda y, p: np.logaddexp(p, y), "no derivative of logaddexp"),
+        (lambda y, p: np.sum(p, axis=-1, where=y > 0), "unexpected keyword argument 'where'"),
+        (lambda y, p: np.max(p, axis=-1, initial=0.7), "unexpected keyword argument 'initial'"),
+        (lambda y, p: np.std(p, axis=-1, ddof=1), "unexpected keyword argument 'ddof'"),
+        (lambda y, p: np.add(p, 1, out=y, where=y > 0), "no derivative of add with where"),
     ],
 )
 def test_what_has_no_derivative_is_refused(function: Any, words: str) -> None:

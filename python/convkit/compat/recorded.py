@@ -63,6 +63,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             return NotImplemented
         values = [_value(each) for each in inputs]
         options.pop("out", None)  # of `y_pred /= 2`: the name then stands for the result
+        if options:
+            raise _unknown(f"{ufunc.__name__} with {', '.join(options)}")
         made = ufunc(*values, **options)
         if ufunc is np.matmul:
             slopes: Any = _MATMUL
@@ -271,22 +273,22 @@ def _widened(g: Array, shape: tuple[int, ...], axis: Any, keepdims: Any) -> Arra
     return np.broadcast_to(g, shape)
 
 
-def _sum(x: Any, axis: Any = None, *, keepdims: Any = False, **options: Any) -> Any:
+def _sum(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     made = np.sum(x.value, axis=axis, keepdims=keepdims)
     return Recorded(made, [(x, lambda g: _widened(g, x.value.shape, axis, keepdims))])
 
 
-def _mean(x: Any, axis: Any = None, *, keepdims: Any = False, **options: Any) -> Any:
+def _mean(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     made = _sum(x, axis, keepdims=keepdims)
-    return made * (made.size / x.size)
+    return made * (made.size / x.size if x.size else np.nan)  # of nothing, as NumPy and Keras
 
 
-def _var(x: Any, axis: Any = None, *, keepdims: Any = False, **options: Any) -> Any:
+def _var(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     return _mean(np.square(x - _mean(x, axis, keepdims=True)), axis, keepdims=keepdims)
 
 
 def _extreme(function: Any) -> Any:
-    def rule(x: Any, axis: Any = None, *, keepdims: Any = False, **options: Any) -> Any:
+    def rule(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
         hits = x.value == function(x.value, axis=axis, keepdims=True)
         share = hits / hits.sum(axis=axis, keepdims=True)  # several that are alike share it
 
@@ -299,11 +301,11 @@ def _extreme(function: Any) -> Any:
     return rule
 
 
-def _clip(x: Any, low: Any = None, high: Any = None, **options: Any) -> Any:
+def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
     if not _is(x) or _is(low) or _is(high):
         raise _unknown("clip by bounds that depend on predictions")
     within = np.clip(x.value, low, high) == x.value
-    return Recorded(np.clip(x.value, low, high), [(x, lambda g: g * within)])
+    return Recorded(np.clip(x.value, low, high), [(x, _as_shaped(lambda g: g * within, x))])
 
 
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
@@ -315,7 +317,7 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return Recorded(made, [(each, _as_shaped(pull, each)) for each, pull in pulls if _is(each)])
 
 
-def _concatenate(arrays: Any, axis: Any = 0, **options: Any) -> Any:
+def _concatenate(arrays: Any, axis: Any = 0) -> Any:
     ends = np.cumsum([np.shape(_value(each))[axis] for each in arrays])[:-1]
     made = np.concatenate([_value(each) for each in arrays], axis)
     pulls = [
@@ -326,7 +328,7 @@ def _concatenate(arrays: Any, axis: Any = 0, **options: Any) -> Any:
     return Recorded(made, pulls)
 
 
-def _stack(arrays: Any, axis: Any = 0, **options: Any) -> Any:
+def _stack(arrays: Any, axis: Any = 0) -> Any:
     return _concatenate([np.expand_dims(each, axis) for each in arrays], axis)
 
 
