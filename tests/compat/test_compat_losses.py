@@ -20,6 +20,7 @@ K = keras.backend
 RNG = np.random.default_rng(0)
 P = RNG.uniform(0.1, 0.9, (5, 4, 3))
 Y = (RNG.random((5, 4, 3)) > 0.5).astype(np.float64)
+MASK = np.array([True, False, False, True])
 WEIGHTS = RNG.random((5, 4))
 
 # Functions of (y_true, y_pred), of NumPy's and of the backend's functions.
@@ -34,6 +35,9 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "parts": lambda y, p: tf.split(p, [1, 2], axis=-1)[1] * tf.unstack(p, axis=2)[0][..., None],
     "taken": lambda y, p: tf.gather(p, [0, 0, 3], axis=1) * tf.tile(p[:, :1], [1, 3, 1]),
     "masked": lambda y, p: tf.boolean_mask(p, y > 0.5) * 2,
+    "columns": lambda y, p: K.concatenate([tf.boolean_mask(p, MASK, axis=1), p[:, :2] * 2]),
+    "own places": lambda y, p: tf.gather(p, K.argmax(y), batch_dims=2) * p[:, :, 1],
+    "conditions": lambda y, p: K.switch(K.sum(y, axis=(1, 2)) > 5, p, p * p),
     "shapes": lambda y, p: K.batch_flatten(p) * K.expand_dims(K.reshape(p, (-1,))[7:12]),
     "squeezed": lambda y, p: tf.squeeze(p[:, :1]) * tf.repeat(p[:, 0], 1, axis=1),
     "spread": lambda y, p: K.std(p, axis=1) + K.var(p, axis=1) + tf.norm(p, axis=1),
@@ -53,6 +57,9 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
 KERNELS: dict[str, Callable[[Any, Any], Any]] = {
     "activations": lambda y, p: (
         K.sigmoid(p) * K.softmax(p) + tf.tanh(p) + tf.nn.relu(p - 0.5) + tf.nn.softplus(p)
+    ),
+    "axes": lambda y, p: (
+        tf.nn.softmax_cross_entropy_with_logits(y, p, axis=1) * tf.nn.softmax(p, axis=-1)[:, 0]
     ),
     "logits": lambda y, p: (
         tf.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=p)
@@ -111,6 +118,25 @@ def test_what_does_not_change_is_left_out() -> None:
     assert K.is_tensor(x)
     assert K.int_shape(x) == x.get_shape() == tuple(tf.shape(x)) == P.shape
     assert not isinstance(x > 0.5, Recorded)
+
+
+def test_places_and_conditions_are_those_of_keras() -> None:
+    rows = np.float32([[1, 5, 2], [7, 3, 4], [0, 6, 8]])
+    np.testing.assert_array_equal(K.argmax(rows), [1, 0, 2])
+    np.testing.assert_array_equal(K.argmin(rows), [0, 1, 0])
+    assert K.concatenate([rows, rows]).shape == (3, 6)
+    np.testing.assert_array_equal(tf.gather(rows, [2, 0, 1], axis=1, batch_dims=1), [2, 7, 6])
+    np.testing.assert_array_equal(tf.gather(rows, [[2], [0], [1]], batch_dims=-1), [[2], [7], [6]])
+    np.testing.assert_array_equal(tf.boolean_mask(rows, [True, False, True], 1), rows[:, ::2])
+    chosen = K.switch(np.array([True, False, True]), rows, -rows)
+    np.testing.assert_array_equal(chosen, rows * [[1], [-1], [1]])
+    with pytest.raises(ValueError, match="places along axis 1"):
+        tf.gather(rows, [0, 0, 0], axis=0, batch_dims=1)
+    one_hot = np.eye(3)[[0, 2, 1]]
+    logits = np.float32([[1, 2, 0], [0, 1, 0], [3, 0, 0]])
+    found = tf.nn.softmax_cross_entropy_with_logits(one_hot, logits, axis=0)
+    wanted = np.log(np.exp(logits).sum(0)) - (one_hot * logits).sum(0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_bounds_may_be_wider() -> None:

@@ -82,8 +82,10 @@ def softmax_cross_entropy_with_logits(
     labels: Any = None, logits: Any = None, axis: int = -1, name: Any = None
 ) -> Any:
     """The cross-entropy of each sample, (n,)."""
-    y, logs = _array(as_tensor(labels)), _array(__getattr__("log_softmax")(logits))
-    return as_tensor(-(y * logs).sum(-1))
+    import numpy as np
+
+    y, x = (np.moveaxis(_array(as_tensor(each)), axis, -1) for each in (labels, logits))
+    return as_tensor(-(y * _array(__getattr__("log_softmax")(x))).sum(-1))
 
 
 def sigmoid_cross_entropy_with_logits(

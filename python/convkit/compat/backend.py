@@ -21,7 +21,6 @@ _ACTIVATIONS = ("elu", "hard_sigmoid", "relu", "sigmoid", "softmax", "softplus",
 _FUNCTIONS = {
     "arange": "range",
     "clip": "clip_by_value",
-    "concatenate": "concat",
     "dot": "matmul",
     "permute_dimensions": "transpose",
     "repeat_elements": "repeat",
@@ -29,6 +28,8 @@ _FUNCTIONS = {
 }
 
 __all__ = [
+    "argmax",
+    "argmin",
     "backend",
     "batch_flatten",
     "batch_get_value",
@@ -37,6 +38,7 @@ __all__ = [
     "cast_to_floatx",
     "categorical_crossentropy",
     "clear_session",
+    "concatenate",
     "constant",
     "count_params",
     "ctc_batch_cost",
@@ -265,14 +267,31 @@ def print_tensor(x: Any, message: str = "") -> Any:
 
 
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
-    """One of two, by elements."""
+    """One of two, by elements; a condition of fewer axes is of the first ones."""
     then, other = (
         each() if callable(each) else each for each in (then_expression, else_expression)
     )
-    return shaping.where(condition, then, other)
+    condition = as_tensor(condition)
+    more = max(np.ndim(then), np.ndim(other)) - condition.ndim if condition.ndim else 0
+    return shaping.where(condition.reshape(condition.shape + (1,) * more), then, other)
 
 
 # Functions of arrays.
+
+
+def argmax(x: Any, axis: int = -1) -> Any:
+    """The place of the largest element along an axis."""
+    return functions.argmax(x, axis)
+
+
+def argmin(x: Any, axis: int = -1) -> Any:
+    """The place of the smallest element along an axis."""
+    return functions.argmin(x, axis)
+
+
+def concatenate(tensors: Any, axis: int = -1) -> Any:
+    """Several tensors along an axis."""
+    return shaping.concat(tensors, axis)
 
 
 def flatten(x: Any) -> Any:

@@ -131,6 +131,8 @@ def gradient(result: Recorded, of: Recorded) -> Array:
 def activated(function: Any, x: Recorded, *arguments: Any, **options: Any) -> Recorded:
     """One of convkit's activations, with its defaults."""
     name = name_of(function)
+    if name in ("log_softmax", "softmax") and {*arguments, *options.values()} <= {-1, x.ndim - 1}:
+        arguments, options = (), {}  # the axis that it takes
     if arguments or options or name not in _FUNCTIONS:
         raise _unknown(f"{name} with arguments")
     known, value = _FUNCTIONS[name], np.ascontiguousarray(x.value, np.float32)

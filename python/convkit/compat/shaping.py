@@ -116,14 +116,23 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
     return as_tensor(np.pad(_array(tensor), np.asarray(paddings), mode.lower(), **options))  # type: ignore[call-overload]
 
 
-def gather(params: Any, indices: Any, axis: Any = 0, **options: Any) -> Any:
-    """The parts at those places along an axis."""
-    return as_tensor(np.take(_array(as_tensor(params)), np.asarray(indices), axis or 0))
+def gather(params: Any, indices: Any, axis: Any = None, batch_dims: int = 0, **options: Any) -> Any:
+    """The parts at those places along an axis; each of a batch at its own places."""
+    params, indices = _array(as_tensor(params)), np.asarray(indices)
+    batch_dims += indices.ndim if batch_dims < 0 else 0
+    axis = batch_dims if axis is None else axis
+    if not batch_dims:
+        return as_tensor(np.take(params, indices, axis))
+    if axis != batch_dims:
+        raise ValueError(f"gather takes places along axis {batch_dims}, the first of samples")
+    places = (*np.indices(indices.shape, sparse=True)[:batch_dims], indices)
+    return as_tensor(params[places])
 
 
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: Any = None) -> Any:
     """The elements where the mask is true."""
-    return as_tensor(_array(as_tensor(tensor))[np.asarray(mask)])
+    places = (slice(None),) * (axis or 0) + (np.asarray(mask),)
+    return as_tensor(_array(as_tensor(tensor))[places])
 
 
 def where(condition: Any, x: Any = None, y: Any = None, name: Any = None) -> Any:
