@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -35,6 +35,8 @@ _DEEPEST = 64  # groups in groups
 _MEMORY = 64 * 2**20  # bytes that the child may take beside four times the file
 _SECONDS = 20  # of the processor, for reading a file of _SIZE bytes; longer for larger ones
 _SIZE = 100 * 2**20
+# What keeps the contents from being written, and is no fault of the file.
+_OF_THE_SYSTEM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
 _LONGEST_REASON = 2000  # characters of what the child says when it dies
 
 _CHILD = """\
@@ -61,7 +63,7 @@ def contents(file: IO[bytes], size: int, output: IO[bytes]) -> Node:
     output.seek(0)
     length = int.from_bytes(output.read(8), "little")
     try:
-        found = json.loads(output.read(length))
+        found = json.loads(output.read(min(length, os.fstat(output.fileno()).st_size)))
     except ValueError:
         raise ValueError("the HDF5 library ended before it had read the file") from None
     if "missing" in found:
@@ -79,7 +81,7 @@ def extract(file: IO[bytes], size: int, output: IO[bytes]) -> None:
         return
     with tempfile.TemporaryFile() as words:
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, *sys.path],
+            [sys.executable, *_flags(), "-c", _CHILD, *_path()],
             stdin=file,
             stdout=output,
             stderr=words,
@@ -100,6 +102,23 @@ def extract(file: IO[bytes], size: int, output: IO[bytes]) -> None:
         raise ValueError(f"it is a damaged HDF5 file: the HDF5 library died of it ({name})")
     # With a number, so that it is not taken for damage.
     raise ChildProcessError(errno.ECHILD, f"the process that reads HDF5 files failed: {said}")
+
+
+def _flags() -> list[str]:
+    """The options of this interpreter that say whose modules and settings it takes."""
+    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-S": sys.flags.no_site}
+    return [flag for flag, given in flags.items() if given]
+
+
+def _path() -> list[str]:
+    """Where the child looks for modules: first where those are that are loaded here.
+
+    The working directory and other relative folders come last. They may have become others since,
+    such as that of a data set with a module of the same name.
+    """
+    known = [os.fspath(each) for each in sys.path if isinstance(each, str | os.PathLike)]
+    loaded = [os.path.dirname(sys.modules[name].__path__[0]) for name in ("convkit", "numpy")]
+    return sorted([*known, *map(os.path.abspath, loaded)], key=lambda each: not os.path.isabs(each))
 
 
 def main() -> None:
@@ -131,10 +150,10 @@ def write_contents(file: IO[bytes], size: int, output: IO[bytes], limited: bool 
         with library.File(file, "r") as root:
             reader = _Tree(library, size)
             tree = reader.node(root, 0)
-            _write(output, {"root": tree}, reader.arrays)
+            _write(output, {"root": tree}, reader.again(root))
     except Exception as error:
-        output.seek(0)
-        output.truncate()
+        if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+            raise
         reason = f"{type(error).__name__} {error}" if isinstance(error, MemoryError) else str(error)
         _write(output, {"refused": reason[:_LONGEST_REASON]}, [])
 
@@ -167,10 +186,18 @@ class _Tree:
     """Describes groups and arrays, each once."""
 
     def __init__(self, library: Any, size: int) -> None:
-        self.arrays: list[Any] = []
+        self._arrays: list[tuple[str, int]] = []  # paths and addresses: an open one is kilobytes
         self._library, self._size, self._left = library, size, size
         self._end = 0  # bytes of the arrays
         self._seen: set[int] = set()
+
+    def again(self, root: Any) -> Iterator[Any]:
+        """The arrays that were described, in that order."""
+        for path, address in self._arrays:
+            found = root[path]
+            if self._library.h5o.get_info(found.id).addr != address:
+                raise ValueError(f"{path} leads to several arrays")
+            yield found
 
     def node(self, found: Any, depth: int) -> Node:
         if not isinstance(found, self._library.Group | self._library.Dataset):
@@ -225,12 +252,14 @@ class _Tree:
         if self._left < 0:
             return {"refused": "its arrays overlap: together they are larger than the file"}
         start, self._end = self._end, self._end + 4 * math.prod(shape)
-        self.arrays.append(found)
+        self._arrays.append((path, self._library.h5o.get_info(found.id).addr))
         return {"path": path, "shape": shape, "at": start}
 
 
-def _write(output: IO[bytes], description: Node, arrays: list[Any]) -> None:
+def _write(output: IO[bytes], description: Node, arrays: Iterable[Any]) -> None:
     text = json.dumps(description).encode()
+    output.seek(0)  # over what modules printed when they were imported
+    output.truncate()
     output.write(len(text).to_bytes(8, "little") + text)
     for array in arrays:
         output.write(np.asarray(array[()], np.float32).tobytes())
