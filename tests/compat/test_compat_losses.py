@@ -213,6 +213,30 @@ def test_a_model_trains_alike(own: Any, known: str) -> None:
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_weights_of_losses_that_mix_samples() -> None:
+    def centered(t: Any, p: Any) -> Any:
+        return K.mean(K.square(p - K.mean(p, axis=0, keepdims=True) - t), axis=(1, 2))
+
+    weights = np.arange(5.0)
+    wanted = differences(lambda y, p: centered(y, p) * weights / 5, 1e-6)
+    for loss in (for_training(centered), type("Centered", (keras.losses.Loss,), {})()):
+        loss.call = centered
+        dy = np.empty(P.shape, np.float32)
+        losses = loss.compute(P.astype(np.float32), Y, dy=dy, sample_weight=weights)
+        np.testing.assert_allclose(dy, wanted, atol=1e-6)
+        np.testing.assert_allclose(losses, centered(Y, tf.constant(P)) * weights, rtol=1e-5)
+
+
+def test_losses_of_more_axes_than_predictions() -> None:
+    p = P[:, 0].astype(np.float32)
+    made = for_training(lambda t, p: K.square(K.expand_dims(p, 1) - K.expand_dims(p * 2, 0)))
+    dy = np.empty(p.shape, np.float32)
+    made.compute(p, p, dy=dy)
+    pairs = 2 * (p[:, np.newaxis] - 2 * p[np.newaxis])
+    wanted = (pairs.sum(axis=1) - 2 * pairs.sum(axis=0)) / pairs.size
+    np.testing.assert_allclose(dy, wanted, rtol=1e-4, atol=1e-6)
+
+
 def test_a_file_holds_no_loss_of_a_script(tmp_path: Any) -> None:
     for loss in (lambda t, p: K.mean(K.square(p - t)), Squares()):
         model = keras.Sequential([keras.layers.Dense(3, input_dim=3)])

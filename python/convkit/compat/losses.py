@@ -49,10 +49,10 @@ class Loss(losses.Loss):
 
     def gradient(self, y_true: Any, y_pred: Any) -> Any:
         """The derivatives of the sum of what `call` returns."""
-        return self._evaluate(y_true, y_pred)[1]
+        return derived(self.call, self.name, y_true, y_pred)[1]
 
     def _evaluate(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-        return derived(self.call, self.name, y_true, y_pred)
+        return derived(self.call, self.name, y_true, y_pred, later=True)
 
     def _losses(self, targets: Any, predicted: Any, weights: Any) -> Any:
         return self._reduce(
@@ -137,4 +137,4 @@ def for_training(loss: Any) -> Any:
     if known in _OWN.values() or not callable(loss) or isinstance(loss, type | losses.Loss):
         return any_targets(losses.get(known))
     name = getattr(loss, "__name__", type(loss).__name__)
-    return _Scripted(partial(derived, loss, name), name)
+    return _Scripted(partial(derived, loss, name, later=True), name)

@@ -10,6 +10,7 @@ so is whatever would take the bare numbers: no part of a gradient is ever lost u
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -110,8 +111,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return TensorShape(self.value.shape)
 
 
-def gradient(result: Recorded, of: Recorded) -> Array:
-    """The derivatives of the sum of a result, in the shape of what it was computed of."""
+def gradient(result: Recorded, of: Recorded, shares: Any = 1.0) -> Array:
+    """The derivatives of the sum of a result times shares, in the shape of what it was made of."""
     found: dict[int, Recorded] = {}
     waiting = [result]
     while waiting:
@@ -119,7 +120,8 @@ def gradient(result: Recorded, of: Recorded) -> Array:
         if each.serial not in found:
             found[each.serial] = each
             waiting += [source for source, _ in each.sources]
-    slopes: dict[int, Array] = {result.serial: np.ones_like(result.value)}
+    first = np.broadcast_to(shares, result.value.shape).astype(result.value.dtype)
+    slopes: dict[int, Array] = {result.serial: first}
     for serial in sorted(found, reverse=True):  # what was computed of it, first
         for source, pull in found[serial].sources:
             slope = pull(slopes[serial])
@@ -141,8 +143,16 @@ def activated(function: Any, x: Recorded, *arguments: Any, **options: Any) -> Re
     return Recorded(y, [(x, lambda g: known.backward(np.ascontiguousarray(g), saved))])
 
 
-def derived(function: Any, name: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+def derived(
+    function: Any, name: str, y_true: Any, y_pred: Any, later: bool = False
+) -> tuple[Any, Any]:
     """What a function of (y_true, y_pred) gives, and the gradient of its sum by y_pred.
+
+    Args:
+        function: the loss.
+        name: what errors call it.
+        y_true, y_pred: what it is called with.
+        later: give a function in the gradient's place, of the shares of the values in the sum.
 
     Raises:
         TypeError: something in it has no derivative here, or it does not depend on y_pred.
@@ -158,7 +168,7 @@ def derived(function: Any, name: str, y_true: Any, y_pred: Any) -> tuple[Any, An
         return tuple(function(as_tensor(y_true), as_tensor(y_pred)))
     if not isinstance(result, Recorded):
         raise TypeError(f"the loss {name!r} does not depend on the predictions, y_pred")
-    return result.value, gradient(result, x)
+    return result.value, partial(gradient, result, x) if later else gradient(result, x)
 
 
 def loss_of(loss: Any, y_true: Any, y_pred: Recorded) -> Recorded:

@@ -123,13 +123,15 @@ class Loss(Capturable, Configurable):
             The losses.
         """
         values, gradient = self._evaluate(targets, y_pred)
+        per_sample, shares = self._reduce(np.asarray(values), len(y_pred), sample_weight)
+        if callable(gradient):  # where values of several samples depend on one
+            gradient, shares = gradient(shares), np.ones(())
         slopes = np.asarray(gradient)
         if slopes.shape != y_pred.shape:
             raise ValueError(
                 f"{self.name}: the gradient must have the shape of y_pred, {y_pred.shape}, "
                 f"received {slopes.shape}"
             )
-        per_sample, shares = self._reduce(np.asarray(values), len(y_pred), sample_weight)
         dy = np.empty_like(y_pred) if dy is None else dy
         trailing = (1,) * (slopes.ndim - shares.ndim)
         np.multiply(slopes, shares.reshape(shares.shape + trailing), out=dy, casting="unsafe")
@@ -151,7 +153,7 @@ class Loss(Capturable, Configurable):
         raise NotImplementedError(f"{type(self).__name__} is computed from probabilities alone")
 
     def _evaluate(self, y_true: Array, y_pred: Array) -> tuple[Any, Any]:
-        """The losses, and the gradient of their sum."""
+        """The losses, and the gradient of their sum, or a function of shares that gives it."""
         return self.call(y_true, y_pred), self.gradient(y_true, y_pred)
 
     def _reduce(
