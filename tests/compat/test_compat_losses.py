@@ -227,6 +227,23 @@ def test_weights_of_losses_that_mix_samples() -> None:
         np.testing.assert_allclose(losses, centered(Y, tf.constant(P)) * weights, rtol=1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+def test_weights_of_one_number_for_a_batch(reduction: str) -> None:
+    def one(t: Any, p: Any) -> Any:
+        return K.mean(K.square(p - t))
+
+    weights = np.arange(5.0)
+    share = {"sum": weights.sum(), "mean_with_sample_weight": 1.0}.get(reduction, weights.mean())
+    for loss in (for_training(one), type("One", (keras.losses.Loss,), {})()):
+        loss.call, loss.reduction = one, reduction
+        dy = np.empty(P.shape, np.float32)
+        losses = loss.compute(P.astype(np.float32), Y, dy=dy, sample_weight=weights)
+        np.testing.assert_allclose(losses.mean(), one(Y, P) * share, rtol=1e-5)
+        np.testing.assert_allclose(dy, 2 * (P - Y) / P.size * share, rtol=1e-4)
+    with pytest.raises(ValueError, match="does not fit losses"):
+        loss.compute(P.astype(np.float32), Y, sample_weight=np.ones((5, 4)))
+
+
 def test_losses_of_more_axes_than_predictions() -> None:
     p = P[:, 0].astype(np.float32)
     made = for_training(lambda t, p: K.square(K.expand_dims(p, 1) - K.expand_dims(p * 2, 0)))

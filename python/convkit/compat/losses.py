@@ -42,7 +42,17 @@ __all__ = ["Loss"]
 LAZY = (*_CLASSES, *_FUNCTIONS)
 
 
-class Loss(losses.Loss):
+class _OfBatches(losses.Loss):
+    """A loss whose one number for a batch is, as in Keras, that of each of its samples."""
+
+    def _reduce(self, values: Any, count: int, sample_weight: Any) -> tuple[Any, Any]:
+        if values.ndim or sample_weight is None:
+            return super()._reduce(values, count, sample_weight)
+        rows, shares = super()._reduce(np.broadcast_to(values, count), count, sample_weight)
+        return rows, shares.sum()
+
+
+class Loss(_OfBatches):
     """A loss of a script's own, which defines `call` of tensors; its gradient is derived."""
 
     left_out_of_files = True
@@ -60,7 +70,7 @@ class Loss(losses.Loss):
         )[0]
 
 
-class _Scripted(FunctionLoss):
+class _Scripted(_OfBatches, FunctionLoss):
     """A loss that is a function of a script's."""
 
     left_out_of_files = True
