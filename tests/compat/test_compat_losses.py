@@ -78,6 +78,10 @@ KERNELS: dict[str, Callable[[Any, Any], Any]] = {
         keras.losses.MeanSquaredError()(y, p, sample_weight=WEIGHTS)
         + keras.losses.Poisson(reduction="mean_with_sample_weight")(y, p, WEIGHTS[:, 0])
     ),
+    "binary": lambda y, p: (
+        keras.losses.BinaryCrossentropy(from_logits=True)(y, p)
+        + keras.losses.BinaryFocalCrossentropy(reduction="none")(y, p)
+    ),
     "objects": lambda y, p: keras.losses.Huber(0.3)(y, p) + K.mean(p) * keras.losses.Dice()(y, p),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import losses
 from ..core import lazy
-from ..losses.crossentropy import BinaryCrossentropy, BinaryFocalCrossentropy
+from ..losses import crossentropy  # not its classes: those of these names are made here
 from ..losses.functions import CLASSES
 from ..losses.loss import FunctionLoss
 from ..losses.targets import values_like_output
@@ -126,7 +126,7 @@ def _function(own: Callable[..., Any]) -> Callable[..., Any]:
 
 def any_targets(loss: Any) -> Any:
     """The same loss, which takes targets outside of 0 .. 1, too, as noisy labels of scripts are."""
-    if isinstance(loss, BinaryCrossentropy | BinaryFocalCrossentropy):
+    if isinstance(loss, crossentropy.BinaryCrossentropy | crossentropy.BinaryFocalCrossentropy):
         loss.prepare = partial(values_like_output, name=loss.name)  # type: ignore[method-assign]
     return loss
 
