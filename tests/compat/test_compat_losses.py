@@ -78,6 +78,7 @@ KERNELS: dict[str, Callable[[Any, Any], Any]] = {
         keras.losses.MeanSquaredError()(y, p, sample_weight=WEIGHTS)
         + keras.losses.Poisson(reduction="mean_with_sample_weight")(y, p, WEIGHTS[:, 0])
     ),
+    "numbers": lambda y, p: tf.sigmoid(K.mean(p)) * np.float64(2) + tf.tanh(p[0, 0, 0]),
     "binary": lambda y, p: (
         keras.losses.BinaryCrossentropy(from_logits=True)(y, p)
         + keras.losses.BinaryFocalCrossentropy(reduction="none")(y, p)
@@ -246,6 +247,12 @@ def test_weights_of_one_number_for_a_batch(reduction: str) -> None:
         np.testing.assert_allclose(dy, 2 * (P - Y) / P.size * share, rtol=1e-4)
     with pytest.raises(ValueError, match="does not fit losses"):
         loss.compute(P.astype(np.float32), Y, sample_weight=np.ones((5, 4)))
+
+
+def test_activations_of_one_number() -> None:
+    values, slopes = derived(lambda y, p: tf.sigmoid(K.mean(p)), "loss", Y, P)
+    assert values.shape == ()
+    assert slopes.shape == P.shape
 
 
 def test_losses_of_more_axes_than_predictions() -> None:

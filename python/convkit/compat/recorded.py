@@ -139,8 +139,12 @@ def activated(function: Any, x: Recorded, *arguments: Any, **options: Any) -> Re
         raise _unknown(f"{name} with arguments")
     known, value = _FUNCTIONS[name], np.ascontiguousarray(x.value, np.float32)
     y = known.forward(value)
-    saved = value if known.reads_input else y
-    return Recorded(y, [(x, lambda g: known.backward(np.ascontiguousarray(g), saved))])
+    saved, shape = value if known.reads_input else y, x.value.shape  # a number has got an axis
+
+    def pull(g: Array) -> Array:
+        return known.backward(np.ascontiguousarray(g, np.float32), saved).reshape(shape)
+
+    return Recorded(y.reshape(shape), [(x, pull)])
 
 
 def derived(
