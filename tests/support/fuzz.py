@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -48,10 +49,12 @@ def guided(name: str, folder: str, seconds: int, seed: int, keep: str) -> None:
             return bytes(atheris.Mutate(data, most))
         return target.mutate(rng, data)[:most]
 
+    # Linux counts what the process that started this one had before.
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     options = [
         f"-max_total_time={seconds}",
         f"-timeout={TIMEOUT}",
-        f"-rss_limit_mb={_PEAK}",
+        f"-rss_limit_mb={_PEAK + before}",
         f"-seed={seed + 1}",
         f"-artifact_prefix={keep}/{name}-",
         "-max_len=65536",
