@@ -155,14 +155,17 @@ def test_the_corpus_is_without_fault() -> None:
 
 @pytest.mark.parametrize("with_atheris", [True, False])
 def test_fuzzing_with_and_without_atheris(
-    with_atheris: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    with_atheris: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if with_atheris:
         pytest.importorskip("atheris", reason="needs the package atheris")
     else:
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
-    assert fuzz.main(["idx", "--seconds", "2"]) == 0
+    assert fuzz.main(["idx", "--seconds", "2", "--keep", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert ("atheris is not installed" in printed) == (not with_atheris)
     assert ("inputs by atheris" in printed) == with_atheris
