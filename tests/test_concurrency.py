@@ -221,6 +221,45 @@ def test_who_came_first_is_served_first() -> None:
     assert order == ["a", "b", "c", "d", "e"]
 
 
+def order_of_two_behind_a_reader() -> list[str]:
+    """A writer that came before a reader, while another thread reads."""
+    lock, order, inside, done = ModelLock("m"), [], threading.Event(), threading.Event()
+    calls: list[tuple[Any, Any]] = [
+        (lock.read, (lambda: (inside.set(), done.wait(30)),)),
+        (lock.write, (order.append, "writer")),
+        (lock.read, (order.append, "reader")),
+    ]
+    threads = [threading.Thread(target=use, args=args) for use, args in calls]
+    for thread in threads:
+        thread.start()
+        inside.wait(30)
+        time.sleep(0.2)
+    done.set()
+    for thread in threads:
+        thread.join(30)
+    return order
+
+
+def test_who_waits_keeps_his_place_while_others_run_python() -> None:
+    """A waiting thread that came first needs the GIL no sooner than the lock."""
+    switch, stop = sys.getswitchinterval(), threading.Event()
+
+    def compute() -> None:
+        while not stop.is_set():
+            pass
+
+    busy = threading.Thread(target=compute)
+    sys.setswitchinterval(0.05)  # longer than a thread waits before it looks around
+    busy.start()
+    try:
+        for _ in range(3):
+            assert order_of_two_behind_a_reader() == ["writer", "reader"]
+    finally:
+        stop.set()
+        busy.join()
+        sys.setswitchinterval(switch)
+
+
 def test_a_thread_enters_again() -> None:
     lock = ModelLock("m")
     assert lock.write(lambda: lock.write(lambda: lock.read(lambda: lock.read(lambda: 7)))) == 7

@@ -22,6 +22,21 @@ constexpr std::chrono::milliseconds kPatience{20};
 std::atomic<std::uint64_t> forks{0};
 void count_fork() { ++forks; }
 
+// The thread that Python calls the handlers of signals in.
+bool is_main_thread() {
+  const py::object main = py::module_::import("threading").attr("main_thread")();
+  return main.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
+}
+
+// May be asked without the GIL.
+bool is_finalizing() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
 // Anew, whoever may be in the middle of using it.
 template <class T>
 void renew(T& object) {
@@ -122,10 +137,12 @@ bool ModelLock::lock(Mode mode, double timeout) {
   return timeout != 0.0 && wait(mode, timeout);
 }
 
-// Waits in the queue, for ever where the timeout is negative. Now and then it steps aside to let
-// Python handle signals, whose handlers may use the model, and comes back with the ticket it had.
+// Waits in the queue, for ever where the timeout is negative. The main thread steps aside now and
+// then to let Python handle signals, whose handlers may use the model, and comes back with the
+// ticket it had. Others do when Python ends, which lets them go no further.
 bool ModelLock::wait(Mode mode, double timeout) {
   const Thread me = PyThread_get_thread_ident();
+  const bool handles_signals = is_main_thread();
   const auto end = Clock::now() + std::chrono::duration<double>(std::max(timeout, 0.0));
   std::uint64_t ticket = 0;
   {
@@ -138,8 +155,12 @@ bool ModelLock::wait(Mode mode, double timeout) {
     {
       std::unique_lock guard(mutex_);
       queue_.insert(ticket);
-      entered = changed_.wait_for(guard, kPatience,
-                                  [&] { return *queue_.begin() == ticket && is_free(mode); });
+      do {
+        entered = changed_.wait_for(guard, kPatience, [&] {
+          return *queue_.begin() == ticket && is_free(mode) && !is_finalizing();
+        });
+      } while (!entered && !handles_signals && !is_finalizing() &&
+               !(timeout >= 0.0 && Clock::now() >= end));
       queue_.erase(ticket);
       if (entered) enter(me, mode);
       changed_.notify_all();  // who is next now may not have to wait either
