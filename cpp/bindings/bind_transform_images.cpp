@@ -218,7 +218,9 @@ class Reader {
     const auto number = [&](std::size_t place) {
       return static_cast<float>(value_of<double>(given, place));
     };
-    step.change = {.least = number(3),
+    step.change = {.turn = 0.0f,  // those of each image come later
+                   .saturation = 1.0f,
+                   .least = number(3),
                    .most = number(4),
                    .low = number(5),
                    .high = number(6),
