@@ -84,8 +84,8 @@ def describe(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     document, arrays = describe_weights(model)
     document["model"] = _describe_model(model)
     document["compile"] = None
-    document["training"] = {"steps": model._engine.steps, "seed": model.seed}
-    if model._engine.steps and model.seed is None:
+    document["training"] = {"steps": model._steps, "seed": model.seed}
+    if model._steps and model.seed is None:
         # Resumed in another process, it is to draw the same random numbers.
         document["training"]["seed"] = model._seed_in_use()
     optimizer = model.optimizer
@@ -164,7 +164,7 @@ def describe_training(model: StoredModel) -> tuple[dict[str, Any], dict[str, Arr
         "class_name": type(optimizer).__name__,
         "learning_rate": float(optimizer.learning_rate),
     }
-    document["training"] = {"steps": model._engine.steps}
+    document["training"] = {"steps": model._steps}
     _describe_optimizer(model, optimizer, document["training"], arrays)
     return document, arrays
 
@@ -212,7 +212,7 @@ def restore(
     _restore_layers(model, _entry(document, "model", dict), arrays)
     training = _entry(document, "training", dict)
     refuse_unknown(training, _TRAINING, "training state")
-    model._engine.steps = _count(training, "steps")
+    model._steps = _count(training, "steps")
     seed = training.get("seed")
     model.seed = None if seed is None else random.check_seed(_entry(training, "seed", int))
     if compile and document.get("compile") is not None:
@@ -308,7 +308,7 @@ def restore_training(model: StoredModel, document: Mapping[str, Any], arrays: Ar
         raise ValueError(f"its inputs have the sizes {sizes}, the model has {model.input_shape}")
     assign_weights(model.weights, document, arrays)
     training = _entry(document, "training", dict)
-    model._engine.steps = _count(training, "steps")
+    model._steps = _count(training, "steps")
     if optimizer.schedule is None:
         optimizer.learning_rate = _entry(described, "learning_rate", float)
     # A script that is run again in the same process, as in a notebook, names its layers anew.

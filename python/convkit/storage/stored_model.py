@@ -25,7 +25,6 @@ class StoredEngine(Protocol):
     """What training changes beside the weights."""
 
     store: ParameterStore | None
-    steps: int
 
     @property
     def objective(self) -> StoredObjective:
@@ -41,6 +40,7 @@ class StoredModel(Protocol):
     name: str
     seed: int | None
     _engine: StoredEngine
+    _steps: int
 
     @property
     def built(self) -> bool:

@@ -98,6 +98,14 @@ class Trainer(TakesData, FittedModel):
         self._engine.compile(self._engine.objective.replace(names, **changes))
 
     @property
+    def _steps(self) -> int:
+        return self._engine.steps
+
+    @_steps.setter
+    def _steps(self, value: int) -> None:
+        self._engine.steps = value
+
+    @property
     def optimizer(self) -> optimizers.Optimizer | None:
         """What changes the weights."""
         return self._engine.objective.optimizer
