@@ -308,7 +308,7 @@ class Backward {
     kernels().winograd_transposed_weights(chunks[i], w_, i * chunks.a.lc, u);
   }
 
-  // u of all chunks, transformed by all threads or by this one; null where nobody asks for dx.
+  // u of all chunks, transformed by all threads.
   const float* all_weights(const Chunks& chunks, Scratch& scratch) const {
     float* u = scratch.take(chunks.count, chunks.size);
     const std::int64_t panels = ceil_div(a_.loc, kernels().tile_columns);
@@ -318,6 +318,7 @@ class Backward {
     });
     return u;
   }
+  // The same by this thread alone; null where nobody asks for dx.
   const float* own_weights(const Chunks& chunks, Scratch& own) const {
     if (!dx_) return nullptr;
     float* u = own.take(chunks.count, chunks.size);

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -54,14 +53,11 @@ def infer_cases(
             if predict is None:
                 raise ValueError(f"{contender} takes no part in predictions")
             steps |= predict(model, batch_size, threads)
-        with ExitStack() as children:
-            calls, absent = admitted(
-                steps,
-                partial(_over_images, model=model, batch_size=batch_size),
-                partial(check_probabilities, model=model, batch_size=batch_size),
-                children,
-            )
-            close = children.pop_all().close
+        calls, absent, close = admitted(
+            steps,
+            partial(_over_images, model=model, batch_size=batch_size),
+            partial(check_probabilities, model=model, batch_size=batch_size),
+        )
         facts = Facts(images=batch_size, second_base=PREDICTOR)
         title = f"{name}, batch {batch_size}"
         yield Case(title, "predict", calls, facts, absent=absent, close=close)

@@ -167,30 +167,29 @@ def admitted(
     steps: Mapping[str, Callable[..., Any]],
     local: Callable[[Callable[..., Any]], Call],
     check: Callable[[IsolatedStep], None],
-    children: ExitStack,
-) -> tuple[dict[str, Call], dict[str, str]]:
-    """The calls of a case, and why some sides are not among them.
+) -> tuple[dict[str, Call], dict[str, str], Callable[[], None]]:
+    """The calls of a case, why some sides are not among them, and what ends the children.
 
     Args:
         steps: of every side.
         local: makes a call of a step that is made in this process.
         check: raises RemoteError for a step in a child that does not what convkit does.
-        children: gets the children to close.
     """
     calls: dict[str, Call] = {}
     absent: dict[str, str] = {}
-    for side, step in steps.items():
-        if not isinstance(step, IsolatedStep):
-            calls[side] = local(step)
-            continue
-        children.callback(step.close)
-        try:
-            check(step)
-            calls[side] = step
-        except RemoteError as error:
-            absent[side] = str(error)
-            step.close()
-    return calls, absent
+    with ExitStack() as children:
+        for side, step in steps.items():
+            if not isinstance(step, IsolatedStep):
+                calls[side] = local(step)
+                continue
+            children.callback(step.close)
+            try:
+                check(step)
+                calls[side] = step
+            except RemoteError as error:
+                absent[side] = str(error)
+                step.close()
+        return calls, absent, children.pop_all().close
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -52,14 +51,11 @@ def train_cases(
             if train is None:
                 raise ValueError(f"{contender} takes no part in training")
             steps |= train(model, batch_size, threads)
-        with ExitStack() as children:
-            calls, absent = admitted(
-                steps,
-                partial(over_batches, model=model, batch_size=batch_size),
-                partial(check_losses, make=partial(compiled, name), batch_size=batch_size),
-                children,
-            )
-            close = children.pop_all().close
+        calls, absent, close = admitted(
+            steps,
+            partial(over_batches, model=model, batch_size=batch_size),
+            partial(check_losses, make=partial(compiled, name), batch_size=batch_size),
+        )
         yield Case(name, "step", calls, Facts(images=batch_size), absent=absent, close=close)
 
 
