@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "../ops/ranks.h"
 #include "array.h"
 #include "calls.h"
 
@@ -76,17 +77,22 @@ void log_softmax_gradient(const Floats& dy, const Floats& y, Floats out) {
 }
 
 void dropout(const Floats& x, double rate, const Number<std::uint64_t>& seed,
-             const Number<std::uint64_t>& step, std::uint64_t offset, Floats out) {
+             const Number<std::uint64_t>& step, std::uint64_t offset, bool of_batch, Floats out) {
   if (!(rate >= 0.0 && rate < 1.0))
     throw std::invalid_argument("rate must be in [0, 1), but is " + std::to_string(rate));
   check_shape("seed", seed, {1});
   check_shape("step", step, {1});
   check_shape("out", out, shape_of(x));
-  const std::int64_t n = x.size();
+  const std::int64_t size = x.size(), n = of_batch && x.ndim() > 0 ? x.shape(0) : 0;
   const float* px = x.data();
   const std::uint64_t *pseed = seed.data(), *pstep = step.data();
   float* y = out_data(out);
-  run([=] { ops::dropout(px, y, n, rate, *pseed, offset + *pstep); }, x, seed, step, out);
+  run(
+      [=] {
+        const std::int64_t first = n > 0 ? ops::first_element(n, size) : 0;
+        ops::dropout(px, y, size, first, rate, *pseed, offset + *pstep);
+      },
+      x, seed, step, out);
 }
 
 }  // namespace
@@ -116,7 +122,7 @@ void bind_activation(py::handle m) {
   define(m, "softmax_backward(dy, y, out)", softmax_gradient);
   define(m, "log_softmax_forward(x, out)", log_softmax);
   define(m, "log_softmax_backward(dy, y, out)", log_softmax_gradient);
-  define(m, "dropout(x, rate, seed, step, offset, out)", dropout);
+  define(m, "dropout(x, rate, seed, step, offset, of_batch, out)", dropout);
 }
 
 }  // namespace convkit::bindings

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "../ops/ranks.h"
 #include "array.h"
 #include "calls.h"
 
@@ -36,12 +37,16 @@ void gaussian_noise(const Floats& x, double deviation, bool multiply, const Word
   check_shape("seed", seed, {1});
   check_shape("step", step, {1});
   check_shape("out", out, shape_of(x));
-  const std::int64_t n = x.size();
+  const std::int64_t size = x.size(), n = x.ndim() > 0 ? x.shape(0) : 1;
   const float* px = x.data();
   const std::uint64_t *pseed = seed.data(), *pstep = step.data();
   float* y = out_data(out);
-  run([=] { ops::gaussian_noise(px, y, n, deviation, multiply, *pseed, offset + *pstep); }, x, seed,
-      step, out);
+  run(
+      [=] {
+        ops::gaussian_noise(px, y, size, ops::first_element(n, size), deviation, multiply, *pseed,
+                            offset + *pstep);
+      },
+      x, seed, step, out);
 }
 
 void copy(const Floats& x, Floats out) {

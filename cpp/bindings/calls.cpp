@@ -1,9 +1,11 @@
 #include "calls.h"
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <string>
 
+#include "../ops/ranks.h"
 #include "../ops/trace.h"
 #include "array.h"
 
@@ -97,6 +99,35 @@ void Calls::replay() const {
   });
 }
 
+namespace {
+
+constexpr std::int64_t kMostRanks = 1 << 20, kMostSamples = std::int64_t{1} << 40;
+
+// Ranks that Python's `exchange` reaches, an object with the methods gather(values, offsets) and
+// sum(values), which take memory of float32.
+class PythonRanks : public ops::Ranks {
+ public:
+  PythonRanks(const py::object& exchange, std::int64_t rank, std::int64_t count,
+              std::int64_t samples, bool exact)
+      : Ranks(rank, count, samples, exact), exchange_(exchange) {}
+
+  void gather(float* all, const std::vector<std::int64_t>& offsets) const override {
+    with_gil([&] { exchange_.attr("gather")(memory(all, offsets.back()), py::cast(offsets)); });
+  }
+  void sum(float* values, std::int64_t size) const override {
+    with_gil([&] { exchange_.attr("sum")(memory(values, size)); });
+  }
+
+ private:
+  static py::memoryview memory(float* values, std::int64_t size) {
+    return py::memoryview::from_memory(values, size * static_cast<py::ssize_t>(sizeof(float)));
+  }
+
+  const py::object& exchange_;
+};
+
+}  // namespace
+
 void bind_calls(py::module_& m) {
   // Of Python's own kind of class: there are no static properties that pybind11's would be for.
   py::class_<Calls>(m, "Calls", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
@@ -111,6 +142,20 @@ void bind_calls(py::module_& m) {
         const OperationScope scope;
         return call_python(function, arguments, py::kwargs());
       },
+      py::arg("function"));
+  m.def(
+      "on_ranks",
+      [](const py::object& exchange, std::int64_t rank, std::int64_t count, std::int64_t samples,
+         bool exact, const py::object& function, const py::args& arguments) {
+        const bool splits = count >= 1 && kBatchPieces % count == 0 && samples >= kBatchPieces;
+        if (rank < 0 || rank >= count || count > kMostRanks || samples < count ||
+            samples > kMostSamples || (exact && !splits))
+          throw std::invalid_argument("these ranks cannot share such a batch");
+        const PythonRanks ranks(exchange, rank, count, samples, exact);
+        const RanksScope scope(&ranks);
+        return call_python(function, arguments, py::kwargs());
+      },
+      py::arg("exchange"), py::arg("rank"), py::arg("count"), py::arg("samples"), py::arg("exact"),
       py::arg("function"));
 }
 

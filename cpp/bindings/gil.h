@@ -41,6 +41,17 @@ auto without_gil(const Work& work) {
   }
 }
 
+// Calls f, which uses Python, in the midst of an operation without the GIL.
+template <class F>
+void with_gil(const F& f) {
+  PyThreadState* state = PyGILState_GetThisThreadState();
+  take_gil(state);
+  struct Release {
+    ~Release() { PyEval_SaveThread(); }
+  } release;
+  f();
+}
+
 // What function(*arguments, **options) returns.
 py::object call_python(const py::object& function, const py::args& arguments,
                        const py::kwargs& options);

@@ -178,15 +178,17 @@ struct RegularizerKernels {
 };
 
 struct DropoutKernels {
-  void (*dropout)(const float* x, float* y, std::int64_t begin, std::int64_t end,
-                  std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale);
+  void (*dropout)(const float* x, float* y, std::int64_t first, std::int64_t begin,
+                  std::int64_t end, std::uint64_t seed, std::uint64_t offset,
+                  std::uint32_t threshold, float scale);
   void (*drop_channels)(const float* x, const float* factors, float* y, std::int64_t c,
                         std::int64_t plane, std::int64_t begin, std::int64_t end);
 };
 
 struct GaussianNoiseKernels {
-  void (*gaussian_noise)(const float* x, float* y, std::int64_t begin, std::int64_t end,
-                         std::uint64_t seed, std::uint64_t offset, float deviation, bool multiply);
+  void (*gaussian_noise)(const float* x, float* y, std::int64_t first, std::int64_t begin,
+                         std::int64_t end, std::uint64_t seed, std::uint64_t offset,
+                         float deviation, bool multiply);
 };
 
 struct GatherKernels {

@@ -14,6 +14,7 @@ std::atomic<bool> selected_direct{false};
 // Threads that are in an operation of their own.
 std::atomic<int> callers{0};
 thread_local const Settings* current = nullptr;
+thread_local const ops::Ranks* current_ranks = nullptr;
 
 }  // namespace
 
@@ -22,7 +23,7 @@ void select_threads(int threads) { selected_threads.store(std::max(threads, 1));
 void select_direct(bool direct) { selected_direct.store(direct); }
 
 Settings selected_settings() {
-  return {selected_kernels.load(), selected_threads.load(), selected_direct.load()};
+  return {selected_kernels.load(), selected_threads.load(), selected_direct.load(), current_ranks};
 }
 
 Settings settings() { return current ? *current : selected_settings(); }
@@ -42,6 +43,9 @@ OperationScope::~OperationScope() {
 
 WorkerScope::WorkerScope(const Settings& settings) : former_(std::exchange(current, &settings)) {}
 WorkerScope::~WorkerScope() { current = former_; }
+
+RanksScope::RanksScope(const ops::Ranks* ranks) : former_(std::exchange(current_ranks, ranks)) {}
+RanksScope::~RanksScope() { current_ranks = former_; }
 
 void settings_after_fork() { callers.store(current ? 1 : 0); }
 

@@ -7,10 +7,15 @@
 
 namespace convkit {
 
+namespace ops {
+class Ranks;
+}
+
 struct Settings {
   const KernelTable* kernels;
-  int threads;  // at most so many work on one operation
-  bool direct;  // convolutions are direct sums, never Winograd's algorithm
+  int threads;              // at most so many work on one operation
+  bool direct;              // convolutions are direct sums, never Winograd's algorithm
+  const ops::Ranks* ranks;  // the processes that share the batch, or null
 };
 
 // Those of operations that begin from now on.
@@ -48,6 +53,19 @@ class WorkerScope {
 
  private:
   const Settings* former_;
+};
+
+// Until its end the operations that the calling thread begins are about a batch that these ranks
+// share; null for one that is this process's alone.
+class RanksScope {
+ public:
+  explicit RanksScope(const ops::Ranks* ranks);
+  ~RanksScope();
+  RanksScope(const RanksScope&) = delete;
+  RanksScope& operator=(const RanksScope&) = delete;
+
+ private:
+  const ops::Ranks* former_;
 };
 
 // In a forked child only the calling thread is left.

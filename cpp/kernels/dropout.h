@@ -7,12 +7,12 @@
 
 CONVKIT_BEGIN_KERNELS
 
-// y[i] = x[i] * scale where the 24-bit draw of element i reaches threshold, else 0, for elements
-// [begin, end); begin is a multiple of 4.
-void dropout(const float* x, float* y, std::int64_t begin, std::int64_t end, std::uint64_t seed,
-             std::uint64_t offset, std::uint32_t threshold, float scale) {
+// y[i] = x[i] * scale where the 24-bit draw of element `first` + i reaches threshold, else 0, for i
+// in [begin, end); first and begin are multiples of 4.
+void dropout(const float* x, float* y, std::int64_t first, std::int64_t begin, std::int64_t end,
+             std::uint64_t seed, std::uint64_t offset, std::uint32_t threshold, float scale) {
   const PhiloxKeys keys(seed);
-  U64 counters = counters_from(begin);
+  U64 counters = counters_from(first + begin);
   for (std::int64_t i = begin; i < end; i += kDrawVectors * kLanes) {
     F32 draws[kDrawVectors];
     philox(counters, offset, keys, draws);

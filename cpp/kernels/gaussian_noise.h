@@ -5,12 +5,13 @@
 
 CONVKIT_BEGIN_KERNELS
 
-// Elements [begin, end), begin a multiple of 4: y = x + deviation * number, or x times
-// (1 + deviation * number).
-void gaussian_noise(const float* x, float* y, std::int64_t begin, std::int64_t end,
-                    std::uint64_t seed, std::uint64_t offset, float deviation, bool multiply) {
+// For i in [begin, end): y[i] = x[i] + deviation * number, or x[i] times (1 + deviation * number),
+// with the number of element `first` + i; first and begin are multiples of 4.
+void gaussian_noise(const float* x, float* y, std::int64_t first, std::int64_t begin,
+                    std::int64_t end, std::uint64_t seed, std::uint64_t offset, float deviation,
+                    bool multiply) {
   const PhiloxKeys keys(seed);
-  U64 counters = counters_from(begin);
+  U64 counters = counters_from(first + begin);
   for (std::int64_t i = begin; i < end; i += kDrawVectors * kLanes) {
     F32 numbers[kDrawVectors];
     normal_numbers(counters, offset, keys, numbers);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../dispatch/cpu.h"
+#include "noise.h"
 #include "parallel.h"
 
 namespace convkit::ops {
@@ -67,13 +68,16 @@ void log_softmax_backward(const float* dy, const float* y, float* dx, std::int64
   });
 }
 
-void dropout(const float* x, float* y, std::int64_t n, double rate, std::uint64_t seed,
-             std::uint64_t offset) {
+void dropout(const float* x, float* y, std::int64_t n, std::int64_t first, double rate,
+             std::uint64_t seed, std::uint64_t offset) {
   const auto threshold = static_cast<std::uint32_t>(std::floor(rate * 16777216.0));
   const auto scale = static_cast<float>(1.0 / (1.0 - rate));
-  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
-    kernels().dropout(x, y, begin, end, seed, offset, threshold, scale);
-  });
+  with_whole_counters(
+      x, y, first, n, [&](const float* from, float* to, std::int64_t first, std::int64_t count) {
+        parallel_ranges(count, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
+          kernels().dropout(from, to, first, begin, end, seed, offset, threshold, scale);
+        });
+      });
 }
 
 }  // namespace convkit::ops

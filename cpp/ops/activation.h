@@ -23,8 +23,8 @@ void log_softmax_backward(const float* dy, const float* y, float* dx, std::int64
                           std::int64_t k);
 
 // Keeps an element with probability 1 - rate and divides it by that; a pure function of the seed,
-// the offset and the element's position.
-void dropout(const float* x, float* y, std::int64_t n, double rate, std::uint64_t seed,
-             std::uint64_t offset);
+// the offset and the element's number, counted from `first`.
+void dropout(const float* x, float* y, std::int64_t n, std::int64_t first, double rate,
+             std::uint64_t seed, std::uint64_t offset);
 
 }  // namespace convkit::ops

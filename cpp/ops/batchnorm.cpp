@@ -7,6 +7,7 @@
 #include "kept_weights.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 
 namespace convkit::ops {
 namespace {
@@ -14,10 +15,25 @@ namespace {
 // Rows whose statistics are taken together: fixed, so that the sums' order is.
 constexpr std::int64_t kRowsPerBlock = 256;
 
+// Images with fewer rows are not taken one by one.
+constexpr std::int64_t kFewRows = 32;
+
+// The blocks of n images of so many rows.
+RowBlocks batch_blocks(std::int64_t n, std::int64_t rows, std::int64_t c) {
+  return rows >= kFewRows ? RowBlocks(n, rows, c) : RowBlocks(1, n * rows, c);
+}
+
+// The ranks that gather the batch instead, where images are not taken one by one; or null.
+const Ranks* gathering_ranks(std::int64_t n, std::int64_t rows) {
+  return rows < kFewRows ? exact_ranks_of(n) : nullptr;
+}
+
 }  // namespace
 
 RowBlocks::RowBlocks(std::int64_t images, std::int64_t rows, std::int64_t c)
     : images(images), rows(rows), c(c), of_image(ceil_div(rows, kRowsPerBlock)) {}
+
+RowBlocks RowBlocks::of_whole_batch() const { return {whole_batch(images), rows, c}; }
 
 std::int64_t RowBlocks::first_row(std::int64_t block) const {
   return block / of_image * rows + block % of_image * kRowsPerBlock;
@@ -51,18 +67,22 @@ void BatchStatistics::add_all(const float* x) const {
 void BatchStatistics::finish(double momentum, double epsilon, float* moving_mean,
                              float* moving_variance, float* mean, float* rstd) const {
   Scratch scratch;
-  const std::int64_t c = blocks_.c;
+  const std::int64_t c = blocks_.c, size = blocks_.of_image * c;
+  const RowBlocks blocks = blocks_.of_whole_batch();
+  const Ranks* ranks = exact_ranks_of(blocks_.images);
+  const float* means = gather_batch(ranks, means_, size, scratch);
+  const float* deviations = gather_batch(ranks, deviations_, size, scratch);
   double* total_mean = scratch.take<double>(c);
   double* total_deviation = scratch.take<double>(c);
   std::fill(total_mean, total_mean + c, 0.0);
   std::fill(total_deviation, total_deviation + c, 0.0);
   double count = 0.0;
-  for (std::int64_t i = 0; i < blocks_.count(); ++i) {
-    const double n = static_cast<double>(blocks_.size(i));
+  for (std::int64_t i = 0; i < blocks.count(); ++i) {
+    const double n = static_cast<double>(blocks.size(i));
     const double share = n / (count + n), spread = count * share;
     for (std::int64_t j = 0; j < c; ++j) {
-      const double delta = means_[i * c + j] - total_mean[j];
-      total_deviation[j] += deviations_[i * c + j] + delta * delta * spread;
+      const double delta = means[i * c + j] - total_mean[j];
+      total_deviation[j] += deviations[i * c + j] + delta * delta * spread;
       total_mean[j] += delta * share;
     }
     count += n;
@@ -128,9 +148,9 @@ void BatchNormGradient::reduce_pooled(const PoolShape& s, std::int64_t image, co
 
 void BatchNormGradient::finish(float* dgamma, float* dbeta) {
   const std::int64_t c = blocks_.c;
-  sum_blocks(blocks_.count(), c, sums_, dbeta);
-  sum_blocks(blocks_.count(), c, products_, dgamma);
-  const float count = static_cast<float>(blocks_.images * blocks_.rows);
+  sum_blocks(blocks_.images, blocks_.of_image, c, sums_, dbeta);
+  sum_blocks(blocks_.images, blocks_.of_image, c, products_, dgamma);
+  const float count = static_cast<float>(whole_batch(blocks_.images) * blocks_.rows);
   for (std::int64_t j = 0; j < c; ++j) {
     mean_dy_[j] = dbeta[j] / count;
     mean_dy_xhat_[j] = dgamma[j] / count;
@@ -158,18 +178,26 @@ void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale
   });
 }
 
-void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
-                       const float* beta, float* moving_mean, float* moving_variance,
-                       double momentum, double epsilon, bool relu, float* y, float* mean,
-                       float* rstd) {
+void batchnorm_forward(std::int64_t n, std::int64_t rows, std::int64_t c, const float* x,
+                       const float* gamma, const float* beta, float* moving_mean,
+                       float* moving_variance, double momentum, double epsilon, bool relu, float* y,
+                       float* mean, float* rstd) {
   Scratch scratch;
-  const BatchStatistics statistics(RowBlocks(1, rows, c), scratch);
+  if (const Ranks* ranks = gathering_ranks(n, rows)) {
+    const float* all = gather_batch(ranks, x, rows * c, scratch);
+    float* all_y = scratch.take(ranks->samples(), rows, c);
+    const WithoutRanks alone;
+    batchnorm_forward(ranks->samples(), rows, c, all, gamma, beta, moving_mean, moving_variance,
+                      momentum, epsilon, relu, all_y, mean, rstd);
+    return copy_own(*ranks, all_y, rows * c, y);
+  }
+  const BatchStatistics statistics(batch_blocks(n, rows, c), scratch);
   statistics.add_all(x);
   statistics.finish(momentum, epsilon, moving_mean, moving_variance, mean, rstd);
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
   scale_and_shift(c, gamma, beta, mean, rstd, scale, shift);
-  batchnorm_normalise(rows, c, x, scale, shift, nullptr, relu, y);
+  batchnorm_normalise(n * rows, c, x, scale, shift, nullptr, relu, y);
 }
 
 void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* beta,
@@ -200,16 +228,25 @@ void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, f
   batchnorm_normalise(rows, c, norm.x, scale, shift, nullptr, norm.relu, y);
 }
 
-void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,
-                        float* dx, float* dgamma, float* dbeta) {
+void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm, std::int64_t c,
+                        const float* dy, float* dx, float* dgamma, float* dbeta) {
   Scratch scratch;
-  const RowBlocks blocks(1, rows, c);
+  if (const Ranks* ranks = gathering_ranks(n, rows)) {
+    dy = gather_batch(ranks, dy, rows * c, scratch);
+    BatchNorm whole = norm;
+    whole.x = gather_batch(ranks, norm.x, rows * c, scratch);
+    float* all_dx = scratch.take(ranks->samples(), rows, c);
+    const WithoutRanks alone;
+    batchnorm_backward(ranks->samples(), rows, whole, c, dy, all_dx, dgamma, dbeta);
+    return copy_own(*ranks, all_dx, rows * c, dx);
+  }
+  const RowBlocks blocks = batch_blocks(n, rows, c);
   BatchNormGradient gradient(blocks, norm, scratch);
-  parallel_for(blocks.count(), rows * c, [&](std::int64_t block) {
+  parallel_for(blocks.count(), n * rows * c, [&](std::int64_t block) {
     gradient.reduce(block, dy + blocks.first_row(block) * c);
   });
   gradient.finish(dgamma, dbeta);
-  parallel_for(blocks.count(), rows * c, [&](std::int64_t block) {
+  parallel_for(blocks.count(), n * rows * c, [&](std::int64_t block) {
     const std::int64_t at = blocks.first_row(block) * c;
     gradient.apply(block, dy + at, dx + at);
   });

@@ -13,6 +13,8 @@ struct RowBlocks {
   std::int64_t of_image;  // blocks
 
   RowBlocks(std::int64_t images, std::int64_t rows, std::int64_t c);
+  // The same of the whole batch, where other ranks have other images of it.
+  RowBlocks of_whole_batch() const;
   std::int64_t count() const { return images * of_image; }
   std::int64_t first_row(std::int64_t block) const;  // of the batch
   std::int64_t size(std::int64_t block) const;       // rows
@@ -88,10 +90,11 @@ void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* bet
 // y = gamma * (x - mean) * rstd + beta with the batch's own statistics (population variance), then
 // ReLU when asked for. mean and rstd (C) are written for the backward pass; the moving statistics
 // become momentum * moving + (1 - momentum) * batch.
-void batchnorm_forward(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
-                       const float* beta, float* moving_mean, float* moving_variance,
-                       double momentum, double epsilon, bool relu, float* y, float* mean,
-                       float* rstd);
+// x is (n, rows, c), as are y and the gradients.
+void batchnorm_forward(std::int64_t n, std::int64_t rows, std::int64_t c, const float* x,
+                       const float* gamma, const float* beta, float* moving_mean,
+                       float* moving_variance, double momentum, double epsilon, bool relu, float* y,
+                       float* mean, float* rstd);
 
 // y = x * scale + shift, plus a residual that is not null, then ReLU when asked for.
 void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
@@ -108,7 +111,7 @@ void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, cons
 // What batchnorm_forward wrote to y, bit for bit, from the statistics that it wrote.
 void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, float* y);
 
-void batchnorm_backward(std::int64_t rows, const BatchNorm& norm, std::int64_t c, const float* dy,
-                        float* dx, float* dgamma, float* dbeta);
+void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm, std::int64_t c,
+                        const float* dy, float* dx, float* dgamma, float* dbeta);
 
 }  // namespace convkit::ops

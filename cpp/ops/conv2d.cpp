@@ -9,6 +9,7 @@
 #include "output_gradient.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 #include "scratch.h"
 #include "winograd.h"
 
@@ -205,21 +206,25 @@ bool pieces_leave_idle(const ConvShape& s) {
   return leaves_idle(threads_for(kLargest, weight_work(s)), kBatchPieces);
 }
 
-void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+void backward_weights_of(const ConvShape& s, const Images& images, const float* dy, float* dw) {
   Scratch scratch;
-  const Images images = images_of(s, x, scratch);
   const ChannelBlocks blocks(images.s, pieces_leave_idle(s));
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
-  const std::int64_t pieces = pieces_of(s), count = blocks.count(s);
-  float* parts = pieces == 1 ? dw : scratch.take(pieces, size);
-  parallel_for(pieces * count, weight_work(s), [&](std::int64_t task) {
+  const OwnPieces pieces(s.n, pieces_of(s));
+  const std::int64_t count = blocks.count(s);
+  float* parts = pieces.count() == 1 ? dw : scratch.take(pieces.count(), size);
+  parallel_for(pieces.count() * count, weight_work(s), [&](std::int64_t task) {
     const std::int64_t piece = task / count;
-    blocks.accumulate(images, dy, parts + piece * size, false, piece * s.n / pieces,
-                      (piece + 1) * s.n / pieces, task % count);
+    blocks.accumulate(images, dy, parts + piece * size, false, pieces.begin(piece),
+                      pieces.begin(piece + 1), task % count);
   });
-  if (pieces == 1) return;
-  add_parts(parts, pieces, size);
-  std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+  add_pieces(s.n, parts, pieces.count(), size);
+  if (parts != dw) std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+}
+
+void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
+  Scratch scratch;
+  backward_weights_of(s, images_of(s, x, scratch), dy, dw);
 }
 
 // The same an image at a time. For at least kBatchPieces images.
@@ -229,11 +234,12 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   const Images images = images_of(s, x, scratch);
   const ChannelBlocks blocks(images.s, false);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
-  float* parts = scratch.take(kBatchPieces, size);
-  parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
+  const OwnPieces pieces(s.n, kBatchPieces);
+  float* parts = scratch.take(pieces.count(), size);
+  parallel_for(pieces.count(), work, [&](std::int64_t piece) {
     Scratch own;
     float* gradient = own.take(output.image_size());
-    const std::int64_t first = piece * s.n / kBatchPieces, last = (piece + 1) * s.n / kBatchPieces;
+    const std::int64_t first = pieces.begin(piece), last = pieces.begin(piece + 1);
     for (std::int64_t n = first; n < last; ++n) {
       Images image = images;
       image.x += n * image.s.h * image.s.w * image.ldx;
@@ -242,8 +248,13 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
         blocks.accumulate(image, dy, parts + piece * size, n > first, 0, 1, block);
     }
   });
-  add_parts(parts, kBatchPieces, size);
+  add_pieces(s.n, parts, pieces.count(), size);
   std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+}
+
+// Whether a rank's weight gradient is the sum of its own pieces of the batch.
+bool sums_by_pieces(const ConvShape& s) {
+  return winograd_allowed(s) ? winograd_sums_by_pieces(s) : pieces_of(s) == kBatchPieces;
 }
 
 bool any_shape(const ConvShape&) { return true; }
@@ -306,7 +317,21 @@ void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, 
 }
 
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
-  choose(kBackwardWeights, s).run(s, x, dy, dw);
+  const Ranks* ranks = exact_ranks_of(s.n);
+  if (!ranks || sums_by_pieces(s)) return choose(kBackwardWeights, s).run(s, x, dy, dw);
+  Scratch scratch;
+  ConvShape whole = s;
+  whole.n = ranks->samples();
+  x = gather_batch(ranks, x, s.h * s.w * s.c, scratch);
+  dy = gather_batch(ranks, dy, s.oh * s.ow * s.oc, scratch);
+  if (winograd_allowed(s)) return winograd_backward_weights(*ranks, whole, x, dy, dw);
+  const WithoutRanks alone;
+  choose(kBackwardWeights, whole).run(whole, x, dy, dw);
+}
+
+void conv2d_backward_weights_strided(const ConvShape& s, const float* x, std::int64_t ldx,
+                                     const float* dy, float* dw) {
+  backward_weights_of(s, {s, x, ldx}, dy, dw);
 }
 
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
@@ -314,11 +339,12 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
                      float* db) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
   const bool many = pieces_of(s) == kBatchPieces;
-  if ((dx || dw) && winograd_allowed(s)) {
+  const bool gathers = dw && exact_ranks_of(s.n) && !sums_by_pieces(s);
+  if (!gathers && (dx || dw) && winograd_allowed(s)) {
     winograd_backward(s, x, w, output, add_to_dx, dx, dw);
-  } else if (many && (dx || dw) && depthwise_accepts(s)) {
+  } else if (!gathers && many && (dx || dw) && depthwise_accepts(s)) {
     depthwise_backward(s, x, w, output, add_to_dx, dx, dw);
-  } else if (many && dw && !dx && !pieces_leave_idle(s)) {
+  } else if (!gathers && many && dw && !dx && !pieces_leave_idle(s)) {
     direct_backward_by_images(s, x, output, dw);
   } else {
     Scratch scratch;

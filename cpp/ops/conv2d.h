@@ -25,6 +25,10 @@ void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, 
 // dw (KH, KW, C / groups, OC).
 void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
+// The same where neighbouring positions of x are ldx floats apart, as a direct sum.
+void conv2d_backward_weights_strided(const ConvShape& s, const float* x, std::int64_t ldx,
+                                     const float* dy, float* dw);
+
 // All gradients together, from that behind the convolution. Each of dx, dw, db may be null; dx may
 // be x: an algorithm writes nothing that it has still to read. With add_to_dx, dx is an array of
 // its own, and what it holds is added to.

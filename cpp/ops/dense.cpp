@@ -7,6 +7,7 @@
 #include "correlation.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -26,6 +27,12 @@ ConvShape dense_shape(std::int64_t n, std::int64_t c, std::int64_t oc) {
   s.stride_h = 1, s.stride_w = 1, s.dilation_h = 1, s.dilation_w = 1;
   s.groups = 1;
   return s;
+}
+
+// The rows of the whole batch.
+std::int64_t whole_rows(std::int64_t rows) {
+  const Ranks* ranks = exact_ranks_of_rows(rows);
+  return ranks ? rows / ranks->own_samples() * ranks->samples() : rows;
 }
 
 // dx^T = w dy^T for channels [begin, end) and samples [first, last), transposed while it is near.
@@ -56,8 +63,9 @@ void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float*
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
                           const float* w, float* dx) {
   // Panels of samples have whole tiles of columns: for a few samples, no more than the weights.
-  const std::int64_t padded = round_up(n, kernels().tile_columns);
-  if (product(n, sum(c, oc)) >= product(kLargeBatch, c, oc) || padded > 8 * n + c)
+  const std::int64_t whole = whole_rows(n);
+  const std::int64_t padded = round_up(whole, kernels().tile_columns);
+  if (product(whole, sum(c, oc)) >= product(kLargeBatch, c, oc) || padded > 8 * whole + c)
     return conv2d_backward_input(dense_shape(n, c, oc), dy, w, false, dx);
   // For a small batch the activations are cheaper to transpose than the weights.
   const KernelTable& kernel = kernels();
@@ -79,7 +87,20 @@ void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const
 
 void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x,
                             const float* dy, float* dw) {
-  conv2d_backward_weights(dense_shape(n, c, oc), x, dy, dw);
+  const Ranks* ranks = exact_ranks_of_rows(n);
+  if (!ranks) return conv2d_backward_weights_strided(dense_shape(n, c, oc), x, c, dy, dw);
+  // Every rank computes some rows of dw from the whole batch.
+  Scratch scratch;
+  const std::int64_t of_sample = n / ranks->own_samples();
+  x = gather_batch(ranks, x, of_sample * c, scratch);
+  dy = gather_batch(ranks, dy, of_sample * oc, scratch);
+  const ChannelShare share(*ranks, ranks->rank(), c, 1);
+  if (share.begin < share.end) {
+    const WithoutRanks alone;
+    const ConvShape s = dense_shape(of_sample * ranks->samples(), share.end - share.begin, oc);
+    conv2d_backward_weights_strided(s, x + share.begin, c, dy, dw + share.begin * oc);
+  }
+  gather_channels(*ranks, 1, c, oc, 1, dw);
 }
 
 void bias_forward(std::int64_t rows, std::int64_t c, const float* x, const float* b, bool relu,
@@ -100,6 +121,16 @@ void bias_forward(std::int64_t rows, std::int64_t c, const float* x, const float
 void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, const float* y,
                         float* out, float* db) {
   Scratch scratch;
+  if (const Ranks* ranks = exact_ranks_of_rows(rows)) {
+    const std::int64_t of_sample = rows / ranks->own_samples();
+    const float* all_dy = gather_batch(ranks, dy, of_sample * c, scratch);
+    const float* all_y = gather_batch(ranks, y, of_sample * c, scratch);
+    const std::int64_t all_rows = of_sample * ranks->samples();
+    float* all_out = scratch.take(all_rows, c);
+    const WithoutRanks alone;
+    bias_relu_backward(all_rows, c, all_dy, all_y, all_out, db);
+    return copy_own(*ranks, all_out, of_sample * c, out);
+  }
   float* sums = scratch.take(ceil_div(rows, kRowsPerBlock), c);
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().relu_sum_rows(dy, y, c, begin, end, out, sums + begin / kRowsPerBlock * c);
@@ -109,6 +140,12 @@ void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, cons
 
 void bias_backward(std::int64_t rows, std::int64_t c, const float* dy, float* db) {
   Scratch scratch;
+  if (const Ranks* ranks = exact_ranks_of_rows(rows)) {
+    const std::int64_t of_sample = rows / ranks->own_samples();
+    dy = gather_batch(ranks, dy, of_sample * c, scratch);
+    const WithoutRanks alone;
+    return bias_backward(of_sample * ranks->samples(), c, dy, db);
+  }
   float* sums = scratch.take(ceil_div(rows, kRowsPerBlock), c);
   parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
     kernels().sum_rows(dy, c, begin, end, sums + begin / kRowsPerBlock * c);

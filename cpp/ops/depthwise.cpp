@@ -7,6 +7,7 @@
 #include "correlation.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -91,7 +92,7 @@ struct InputGradient {
 
 // Whether each image's weight gradient is summed before it is added to those of its piece.
 bool by_images(const ConvShape& s, std::int64_t pieces) {
-  return product(s.oh, ceil_div(s.n, pieces)) > kLongRows;
+  return product(s.oh, ceil_div(whole_batch(s.n), pieces)) > kLongRows;
 }
 
 // part += what one image gives for channels [c, c_end); by way of `own` where that is not null.
@@ -180,28 +181,28 @@ void depthwise_backward_input(const ConvShape& s, const float* dy, const float* 
 void depthwise_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
   const ConvShape even = repeated(s);
-  const std::int64_t taps = s.kh * s.kw, size = taps * s.oc, pieces = pieces_of(s);
+  const std::int64_t taps = s.kh * s.kw, size = taps * s.oc, all_pieces = pieces_of(s);
+  const OwnPieces pieces(s.n, all_pieces);
   const std::int64_t image_size = repeated_size(s), work = work_of(s);
   const std::int64_t channels = image_size > 0 ? s.oc : kChannelsPerTask;
   const std::int64_t blocks = ceil_div(s.oc, channels);
-  float* parts = pieces == 1 ? dw : scratch.take(pieces, size);
-  parallel_for(pieces * blocks, work, [&](std::int64_t task) {
+  float* parts = pieces.count() == 1 ? dw : scratch.take(pieces.count(), size);
+  parallel_for(pieces.count() * blocks, work, [&](std::int64_t task) {
     Scratch own;
     float* repeated_image = own.take(image_size);
-    float* sums = by_images(s, pieces) ? own.take(size) : nullptr;
+    float* sums = by_images(s, all_pieces) ? own.take(size) : nullptr;
     const std::int64_t piece = task / blocks, c = task % blocks * channels;
     const std::int64_t c_end = std::min(c + channels, s.oc);
     float* part = parts + piece * size;
     for (std::int64_t t = 0; t < taps; ++t)
       std::fill(part + t * s.oc + c, part + t * s.oc + c_end, 0.0f);
-    for (std::int64_t n = piece * s.n / pieces; n < (piece + 1) * s.n / pieces; ++n) {
+    for (std::int64_t n = pieces.begin(piece); n < pieces.begin(piece + 1); ++n) {
       const float* image = repeat_image(s, x + n * s.h * s.w * s.c, repeated_image);
       add_image(even, image, dy + n * s.oh * s.ow * s.oc, part, sums, c, c_end);
     }
   });
-  if (pieces == 1) return;
-  add_parts(parts, pieces, size);
-  std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+  add_pieces(s.n, parts, pieces.count(), size);
+  if (parts != dw) std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
 }
 
 void depthwise_backward(const ConvShape& s, const float* x, const float* w,
@@ -211,14 +212,15 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
   const InputGradient input(s, w, scratch);
   const std::int64_t size = s.kh * s.kw * s.oc, work = work_of(s);
   const std::int64_t image_size = repeated_size(s);
-  float* parts = scratch.take(kBatchPieces, size);
-  parallel_for(kBatchPieces, work, [&](std::int64_t piece) {
+  const OwnPieces pieces(s.n, kBatchPieces);
+  float* parts = scratch.take(pieces.count(), size);
+  parallel_for(pieces.count(), work, [&](std::int64_t piece) {
     Scratch own;
     float *part = parts + piece * size, *image = own.take(image_size);
     float* gradient = own.take(output.image_size());
     float* sums = by_images(s, kBatchPieces) ? own.take(size) : nullptr;
     std::fill(part, part + size, 0.0f);
-    for (std::int64_t n = piece * s.n / kBatchPieces; n < (piece + 1) * s.n / kBatchPieces; ++n) {
+    for (std::int64_t n = pieces.begin(piece); n < pieces.begin(piece + 1); ++n) {
       const float* dy = output.load(n, n + 1, gradient);
       const std::int64_t at = n * s.h * s.w * s.c;
       if (dw) add_image(even, repeat_image(s, x + at, image), dy, part, sums, 0, s.oc);
@@ -226,7 +228,7 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
     }
   });
   if (!dw) return;
-  add_parts(parts, kBatchPieces, size);
+  add_pieces(s.n, parts, pieces.count(), size);
   std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
 }
 

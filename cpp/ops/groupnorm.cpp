@@ -7,6 +7,7 @@
 #include "batchnorm.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 
 namespace convkit::ops {
 namespace {
@@ -103,6 +104,19 @@ struct GroupsOfVectors {
                 const float* rstd, float* dx, float* dgamma, float* dbeta) const {
     const KernelTable& kernel = kernels();
     const bool wanted = dgamma || dbeta;
+    if (const Ranks* ranks = wanted ? exact_ranks_of(s.images) : nullptr) {
+      Scratch scratch;
+      GroupShape whole = s;
+      whole.images = ranks->samples();
+      const float* all_dy = gather_batch(ranks, dy, s.c, scratch);
+      const float* all_x = gather_batch(ranks, x, s.c, scratch);
+      const float* all_mean = gather_batch(ranks, mean, s.groups, scratch);
+      const float* all_rstd = gather_batch(ranks, rstd, s.groups, scratch);
+      const WithoutRanks alone;
+      const GroupsOfVectors all(whole);
+      all.backward(all_dy, all_x, gamma, all_mean, all_rstd, nullptr, dgamma, dbeta);
+      return backward(dy, x, gamma, mean, rstd, dx, nullptr, nullptr);
+    }
     const std::int64_t blocks = ceil_div(s.images, kVectorsPerBlock);
     Scratch scratch;
     const float* factors = filled(gamma, s.c, 1.0f, scratch);
@@ -219,8 +233,8 @@ void groupnorm_backward(const GroupShape& s, const float* dy, const float* x, co
         kernel.groupnorm_backward(dy + at, x + at, centres + of, scales + of, shifts + of,
                                   slopes + of, dx + at, s.c, 0, blocks.size(block));
       });
-  if (dgamma) sum_blocks(blocks.count(), s.c, products, dgamma);
-  if (dbeta) sum_blocks(blocks.count(), s.c, sums, dbeta);
+  if (dgamma) sum_blocks(s.images, blocks.of_image, s.c, products, dgamma);
+  if (dbeta) sum_blocks(s.images, blocks.of_image, s.c, sums, dbeta);
 }
 
 void centred_scaling(std::int64_t rows, std::int64_t c, const float* x, const float* mean,

@@ -5,6 +5,7 @@
 #include "../dispatch/cpu.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 
 namespace convkit::ops {
 namespace {
@@ -38,6 +39,17 @@ void layernorm_backward(std::int64_t rows, std::int64_t k, const float* dy, cons
   Scratch scratch;
   const float* scale = dx ? filled(gamma, k, 1.0f, scratch) : nullptr;
   const bool sums = dgamma || dbeta;
+  if (const Ranks* ranks = sums ? exact_ranks_of_rows(rows) : nullptr) {
+    const std::int64_t of_sample = rows / ranks->own_samples();
+    const float* all_dy = gather_batch(ranks, dy, of_sample * k, scratch);
+    const float* all_x = gather_batch(ranks, x, of_sample * k, scratch);
+    const float* all_mean = gather_batch(ranks, mean, of_sample, scratch);
+    const float* all_rstd = gather_batch(ranks, rstd, of_sample, scratch);
+    const WithoutRanks alone;
+    layernorm_backward(of_sample * ranks->samples(), k, all_dy, all_x, gamma, all_mean, all_rstd,
+                       nullptr, dgamma, dbeta);
+    return layernorm_backward(rows, k, dy, x, gamma, mean, rstd, dx, nullptr, nullptr);
+  }
   const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
   float* sum_dy = sums ? scratch.take(blocks, k) : nullptr;
   float* sum_dy_xhat = sums ? scratch.take(blocks, k) : nullptr;

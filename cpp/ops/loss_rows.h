@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "parallel.h"
+#include "ranks.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -49,13 +50,18 @@ template <class Skips>
 double divisor_of(const LossShape& s, bool may_skip, const Skips& skips) {
   if (s.reduction == Reduction::kSum) return 1.0;
   const bool weighs = s.reduction == Reduction::kWeightedMean && s.weights;
-  if (!weighs && !may_skip) return static_cast<double>(s.n) * static_cast<double>(s.p);
-  double total = 0.0;
+  const Ranks* ranks = ranks_of(s.n);
+  const std::int64_t n = ranks ? ranks->samples() : s.n;
+  if (!weighs && !may_skip) return static_cast<double>(n) * static_cast<double>(s.p);
+  Scratch scratch;
+  float* weights = scratch.take(s.n, s.p);
   for (std::int64_t i = 0; i < s.n; ++i) {
-    for (std::int64_t r = i * s.p; r < (i + 1) * s.p; ++r) {
-      if (!skips(r)) total += weighs ? weight_of(s, i, r) : 1.0;
-    }
+    for (std::int64_t r = i * s.p; r < (i + 1) * s.p; ++r)
+      weights[r] = skips(r) ? 0.0f : weighs ? static_cast<float>(weight_of(s, i, r)) : 1.0f;
   }
+  const float* all = gather_batch(ranks, weights, s.p, scratch);
+  double total = 0.0;
+  for (std::int64_t r = 0; r < n * s.p; ++r) total += all[r];
   return total;
 }
 
@@ -81,7 +87,9 @@ void each_row(const LossShape& s, double divisor, float* losses, const Row& row)
                       sums[piece] = sum;
                     }
                   });
-  const double per_sample = divide(static_cast<double>(s.n), divisor);
+  const Ranks* ranks = ranks_of(s.n);
+  const std::int64_t n = ranks ? ranks->samples() : s.n;
+  const double per_sample = divide(static_cast<double>(n), divisor);
   for (std::int64_t i = 0; i < s.n; ++i) {
     double sum = 0.0;
     for (std::int64_t j = i * pieces; j < (i + 1) * pieces; ++j) sum += sums[j];

@@ -123,6 +123,6 @@ const float* OutputGradient::load_all(Scratch& scratch) const {
   return size > 0 ? to : dy_;
 }
 
-void OutputGradient::add_up(float* db) const { sum_blocks(s_.n * bias_blocks_, s_.oc, sums_, db); }
+void OutputGradient::add_up(float* db) const { sum_blocks(s_.n, bias_blocks_, s_.oc, sums_, db); }
 
 }  // namespace convkit::ops

@@ -5,6 +5,7 @@
 
 #include "../dispatch/cpu.h"
 #include "parallel.h"
+#include "ranks.h"
 
 namespace convkit::ops {
 namespace {
@@ -97,9 +98,10 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
 
 std::int64_t pieces_of(const ConvShape& s) {
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
-  const std::int64_t arrays = s.n * (s.h * s.w * s.c + s.oh * s.ow * s.oc) + size;
+  const std::int64_t n = whole_batch(s.n);
+  const std::int64_t arrays = n * (s.h * s.w * s.c + s.oh * s.ow * s.oc) + size;
   const std::int64_t most = std::max(kMostPieces, 2 * arrays) / size;
-  return std::min({s.n, kBatchPieces, std::max<std::int64_t>(most, 2)});
+  return std::min({n, kBatchPieces, std::max<std::int64_t>(most, 2)});
 }
 
 void clear(std::int64_t size, float* to) {
@@ -125,6 +127,13 @@ const float* filled(const float* given, std::int64_t size, float number, Scratch
   float* made = scratch.take(size);
   std::fill(made, made + size, number);
   return made;
+}
+
+void sum_blocks(std::int64_t n, std::int64_t of_sample, std::int64_t c, const float* blocks,
+                float* total) {
+  Scratch scratch;
+  blocks = gather_batch(exact_ranks_of(n), blocks, of_sample * c, scratch);
+  sum_blocks(whole_batch(n) * of_sample, c, blocks, total);
 }
 
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total) {

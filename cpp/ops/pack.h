@@ -30,8 +30,8 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
                 float* padded);
 
 // Pieces of the batch that a direct weight gradient is summed over, each in memory of its own:
-// kBatchPieces where there are as many images. They take up to 64 MiB together; or, but for two,
-// no more than twice the convolution's input, output and weights.
+// kBatchPieces where the batch has as many images. They take up to 64 MiB together; or, but for
+// two, no more than twice the convolution's input, output and weights.
 std::int64_t pieces_of(const ConvShape& s);
 
 // Zeros.
@@ -43,6 +43,10 @@ void add_parts(float* parts, std::int64_t count, std::int64_t size);
 
 // total (c) = the sum of the rows of blocks (count, c), in order and in double precision.
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total);
+
+// The same over a batch: n samples, each with so many blocks.
+void sum_blocks(std::int64_t n, std::int64_t of_sample, std::int64_t c, const float* blocks,
+                float* total);
 
 // `given`, or `size` times the number that null stands for.
 const float* filled(const float* given, std::int64_t size, float number, Scratch& scratch);

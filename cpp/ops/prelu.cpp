@@ -5,6 +5,7 @@
 #include "../dispatch/cpu.h"
 #include "pack.h"
 #include "parallel.h"
+#include "ranks.h"
 
 namespace convkit::ops {
 namespace {
@@ -90,6 +91,20 @@ void prelu_apply(const PreluShape& shape, const float* x, const float* g, const 
 }
 
 void prelu_backward_alpha(const PreluShape& shape, const float* dy, const float* x, float* dalpha) {
+  // The batch is a factor of the first axis that is not 1.
+  const bool in_rows = shape.n == 1 && shape.a == 1;
+  if (const Ranks* ranks = exact_ranks_of_rows(in_rows ? shape.s : shape.n)) {
+    PreluShape whole = shape;
+    std::int64_t& axis = in_rows ? whole.s : whole.n;
+    const std::int64_t own = ranks->own_samples(), of_sample = axis / own;
+    const std::int64_t size = shape.n * shape.a * shape.s * shape.b * shape.t / own;
+    axis = of_sample * ranks->samples();
+    Scratch scratch;
+    dy = gather_batch(ranks, dy, size, scratch);
+    x = gather_batch(ranks, x, size, scratch);
+    const WithoutRanks alone;
+    return prelu_backward_alpha(whole, dy, x, dalpha);
+  }
   const Cut cut(shape);
   const std::int64_t slopes = shape.a * shape.b;
   Scratch scratch;

@@ -5,6 +5,7 @@
 
 #include "../dispatch/cpu.h"
 #include "parallel.h"
+#include "ranks.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -110,7 +111,8 @@ void adjust(const ImageStep& s, std::int64_t i, const Memory& memory, float* ima
                         s.high);
 }
 
-void erase(const ImageStep& s, std::int64_t i, float* image) {
+// `place` is the image's in the whole batch, which other processes may share.
+void erase(const ImageStep& s, std::int64_t i, std::int64_t place, float* image) {
   const std::int64_t* box = s.boxes + 4 * i;
   const std::int64_t top = box[0], bottom = box[1], left = box[2], right = box[3];
   if (left == right) return;
@@ -121,7 +123,7 @@ void erase(const ImageStep& s, std::int64_t i, float* image) {
       for (std::int64_t j = 0; j < count; ++j) row[j] = s.fill[j % s.c];
     } else {
       // Each row of each image has counters of its own.
-      const auto first = static_cast<std::uint64_t>((i * s.h + y) * counters);
+      const auto first = static_cast<std::uint64_t>((place * s.h + y) * counters);
       kernels().bounded_noise(row, count, first, s.seed, s.offset_of_noise, s.deviation, s.low,
                               s.high);
     }
@@ -146,6 +148,7 @@ void transform_images(std::int64_t n, std::int64_t h, std::int64_t w, std::int64
                                   [](const ImageStep& s) { return s.moves_pixels(); }));
   const auto work =
       product(n, std::max(size, out_size), static_cast<std::int64_t>(steps.size()) + 4);
+  const std::int64_t first_place = first_element(n, n);
   const auto transform = [&](std::int64_t i, const Memory& memory) {
     const std::int64_t at = indices ? indices[i] : i;
     const void* from = static_cast<const std::uint8_t*>(source) + at * stride;
@@ -182,7 +185,7 @@ void transform_images(std::int64_t n, std::int64_t h, std::int64_t w, std::int64
           change_colors(steps[k], i, image);
           break;
         default:
-          erase(steps[k], i, image);
+          erase(steps[k], i, first_place + i, image);
       }
     }
   };

@@ -2,6 +2,7 @@
 
 #include "../dispatch/cpu.h"
 #include "winograd.h"
+#include "winograd_chunks.h"
 #include "winograd_shape.h"
 
 namespace convkit::ops {
@@ -33,26 +34,6 @@ MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end
   return {range.begin + size * begin / total, range.begin + size * std::min(end, total) / total};
 }
 
-// The input channels in chunks, one after the other.
-struct Chunks {
-  Chunks(const WinogradShape& shape, std::int64_t channels) : a(shape), channels(shape.lc) {
-    a.lc = channels;
-    a.matrix = weights_stride(a.lc, a.loc);
-    size = weights_size(a);
-    count = ceil_div(shape.lc, channels);
-  }
-
-  WinogradShape operator[](std::int64_t i) const {
-    WinogradShape chunk = a;
-    chunk.lc = std::min(a.lc, channels - i * a.lc);
-    return chunk;
-  }
-
-  WinogradShape a;  // of all chunks but the last
-  std::int64_t channels, count;
-  std::int64_t size;  // floats of a chunk's weights, all points
-};
-
 // Both gradients, or one of them. The input channels are taken in chunks, and the batch in blocks
 // of images whose transformed gradients z serve all chunks. Tasks are pieces of the batch, whose
 // weight gradients are added up; or they are chunks, with the whole batch, which leaves nothing to
@@ -63,32 +44,45 @@ class Backward {
  public:
   Backward(const ConvShape& s, const float* x, const float* w, const OutputGradient& output,
            bool add_to_dx, float* dx, float* dw, Scratch& scratch)
-      : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw) {
+      : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw), own_(s.n, kBatchPieces) {
     a_ = winograd_shape(s, false, scratch);
     a_.add_to_dx = add_to_dx;
+    end_ = a_.lc;
     work_ = product(vector_products(a_), dx && dw ? 2 : 1);
     const bool large = weights_size(a_) > (dw ? kLargeGradient : kOwnWeights);
-    by_channels_ = s.n < kBatchPieces || large;
+    const std::int64_t whole = dw ? whole_batch(s.n) : s.n;
+    by_channels_ = whole < kBatchPieces || large;
     threads_ = threads_for(kLargest, work_);
     in_waves_ =
-        leaves_idle(threads_, by_channels_ ? ceil_div(a_.lc, chunk_of(false)) : kBatchPieces);
+        leaves_idle(threads_, by_channels_ ? ceil_div(a_.lc, chunk_of(false)) : own_.count());
     fewer_ = by_channels_ && a_.lc < threads_ * kChannels;
     const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
     pieces_ = by_channels_ ? 1 : pieces_of_batch(image_tiles);
-    a_.sum_apart = product(ceil_div(s.n, pieces_), image_tiles) > kLongProduct;
+    const std::int64_t most_images =
+        dw && !by_channels_ ? ceil_div(whole, kBatchPieces) : ceil_div(s.n, pieces_);
+    a_.sum_apart = product(most_images, image_tiles) > kLongProduct;
     // The images of a block decide in which order sums are made, so threads have no part in them.
     const std::int64_t counted = chunk_of(by_channels_ && a_.lc < kFewChunks * kChannels);
     const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
     const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
-    images_ = even_share(ceil_div(s.n, pieces_), most);
+    images_ = even_share(most_images, most);
     z_size_ = kernels().winograd_block_size(a_, images_ * image_tiles, a_.loc);
   }
+
+  // Only what concerns these input channels, where chunks are the tasks.
+  void take_channels(std::int64_t begin, std::int64_t end) {
+    begin_ = begin, end_ = end;
+    fewer_ = by_channels_ && end - begin < threads_ * kChannels;
+    in_waves_ = false;
+  }
+  bool by_channels() const { return by_channels_; }
+  std::int64_t fewest_channels() const { return chunk_of(true); }
 
   void run() const { by_channels_ && !in_waves_ ? run_by_channels() : run_by_pieces(); }
 
  private:
   std::int64_t pieces_of_batch(std::int64_t image_tiles) const {
-    if (dw_) return kBatchPieces;
+    if (dw_) return own_.count();
     return std::clamp(s_.n * image_tiles / kTilesOfPiece, kBatchPieces,
                       std::min(s_.n, 2 * kBatchPieces));
   }
@@ -99,7 +93,7 @@ class Backward {
   }
 
   void run_by_channels() const {
-    const Chunks chunks(a_, chunk_of(fewer_));
+    const Chunks chunks(a_, chunk_of(fewer_), begin_, end_);
     Scratch scratch;
     const float* dy = output_.load_all(scratch);
     parallel_for(chunks.count, work_, [&](std::int64_t i) {
@@ -118,7 +112,7 @@ class Backward {
         run_chunk(chunks, i, z, u, dw_ ? du : nullptr, dx_, n, end, n > 0, worth_fetching(ahead),
                   memory);
       }
-      if (dw_) weight_gradient(chunks, i, du, 0, chunks.a.lc);
+      if (dw_) weight_gradient(chunks, i, du, 0, chunks.a.lc, true);
     });
   }
 
@@ -149,7 +143,7 @@ class Backward {
                     own.take(chunk_memory(chunks)), own.take(images_, output_.image_size())};
     };
     parallel_for(pieces, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
-      const std::int64_t first = piece * s_.n / pieces_, last = (piece + 1) * s_.n / pieces_;
+      const std::int64_t first = first_of(piece), last = first_of(piece + 1);
       for (std::int64_t n = first; n < last; n += images_) {
         const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
         const OutputGradient::Loaded dy = load(n, end, memory.to);
@@ -176,7 +170,10 @@ class Backward {
     Scratch scratch;
     const float* dy = by_channels_ ? output_.load_all(scratch) : nullptr;
     const std::int64_t pieces = pieces_ - first_piece, weights = chunks.count * chunks.size;
-    const std::int64_t blocks = ceil_div(ceil_div(s_.n, pieces_), images_);
+    std::int64_t most = 0;
+    for (std::int64_t i = first_piece; i < pieces_; ++i)
+      most = std::max(most, first_of(i + 1) - first_of(i));
+    const std::int64_t blocks = ceil_div(most, images_);
     const std::int64_t wave = std::min(ceil_div(threads_, pieces), blocks);
     float* z = scratch.take(pieces * wave, z_size_);
     // Where there are fewer chunks than threads, some of the output channels are a task, which then
@@ -240,14 +237,21 @@ class Backward {
   // Chunks with so many tasks each, small where threads would not have enough of them.
   Chunks chunks_of_tasks(std::int64_t tasks) const {
     const Chunks large = large_chunks();
-    return tasks * large.count < kTasksOfThread * threads_ ? Chunks(a_, chunk_of(true)) : large;
+    return tasks * large.count < kTasksOfThread * threads_
+               ? Chunks(a_, chunk_of(true), begin_, end_)
+               : large;
   }
-  Chunks large_chunks() const { return Chunks(a_, chunk_of(false)); }
+  Chunks large_chunks() const { return Chunks(a_, chunk_of(false), begin_, end_); }
+
+  // The first image of a piece.
+  std::int64_t first_of(std::int64_t piece) const {
+    return dw_ && !by_channels_ ? own_.begin(piece) : piece * s_.n / pieces_;
+  }
 
   // Images [begin, end) of a piece's block; none behind its last one.
   std::pair<std::int64_t, std::int64_t> images_of(std::int64_t piece, std::int64_t block) const {
-    const std::int64_t first = piece * s_.n / pieces_ + block * images_;
-    return {first, std::min(first + images_, (piece + 1) * s_.n / pieces_)};
+    const std::int64_t first = first_of(piece) + block * images_;
+    return {first, std::min(first + images_, first_of(piece + 1))};
   }
 
   // z of `count` blocks of each piece from first_piece on; `whole` is the gradient or null.
@@ -281,20 +285,22 @@ class Backward {
   }
 
   // dw from the pieces' gradients.
-  void add_up(const Chunks& chunks, const float* du) const {
+  void add_up(const Chunks& chunks, float* du) const {
+    const bool in_ranks = !by_channels_ && exact_ranks_of(s_.n);
+    if (in_ranks) add_pieces(s_.n, du, pieces_, product(chunks.count, chunks.size));
     const std::int64_t cuts = ceil_div(chunks.a.lc, kWeightRows);
     const std::int64_t work = product(pieces_, chunks.count, chunks.size);
     parallel_for(chunks.count * cuts, work, [&](std::int64_t task) {
       const std::int64_t i = task / cuts, begin = task % cuts * kWeightRows;
       weight_gradient(chunks, i, du + i * chunks.size, begin,
-                      std::min(begin + kWeightRows, chunks.a.lc));
+                      std::min(begin + kWeightRows, chunks.a.lc), by_channels_ || in_ranks);
     });
   }
 
   void run_chunk(const Chunks& chunks, std::int64_t i, const float* z, const float* u, float* du,
                  float* dx, std::int64_t begin, std::int64_t end, bool accumulate,
                  const MemoryRange* ahead, float* memory) const {
-    kernels().winograd_backward(chunks[i], x_, z, u, du, dx, i * chunks.a.lc, begin, end,
+    kernels().winograd_backward(chunks[i], x_, z, u, du, dx, chunks.first(i), begin, end,
                                 accumulate, ahead, memory);
   }
 
@@ -305,7 +311,7 @@ class Backward {
 
   // u of a chunk: from the output channels to the chunk's input channels.
   void transform_weights(const Chunks& chunks, std::int64_t i, float* u) const {
-    kernels().winograd_transposed_weights(chunks[i], w_, i * chunks.a.lc, u);
+    kernels().winograd_transposed_weights(chunks[i], w_, chunks.first(i), u);
   }
 
   // u of all chunks, transformed by all threads.
@@ -327,13 +333,14 @@ class Backward {
     return u;
   }
 
-  // dw for a chunk's input channels [begin, end), of those that there are.
+  // dw for a chunk's input channels [begin, end), of those that there are; from all pieces of du or
+  // their sum.
   void weight_gradient(const Chunks& chunks, std::int64_t i, const float* du, std::int64_t begin,
-                       std::int64_t end) const {
-    const std::int64_t first = i * chunks.a.lc;
+                       std::int64_t end, bool is_sum) const {
+    const std::int64_t first = chunks.first(i);
     float* dw = dw_ + first * s_.oc;
-    end = std::min(end, s_.c - first);
-    if (by_channels_) return kernels().winograd_weight_gradient(chunks[i], du, dw, begin, end);
+    end = std::min({end, chunks[i].lc, s_.c - first});
+    if (is_sum) return kernels().winograd_weight_gradient(chunks[i], du, dw, begin, end);
     kernels().winograd_weight_gradient_of_pieces(chunks[i], du, chunks.count * chunks.size, dw,
                                                  begin, end);
   }
@@ -345,7 +352,7 @@ class Backward {
                           std::int64_t end) const {
     if (!x) return {};
     const std::int64_t image = s_.h * s_.w * s_.c, channels = chunks.a.lc;
-    return {x + begin * image + i * channels, x + end * image, channels, s_.c};
+    return {x + begin * image + chunks.first(i), x + end * image, channels, s_.c};
   }
 
   ConvShape s_;
@@ -357,9 +364,11 @@ class Backward {
   int threads_;
   bool by_channels_, in_waves_;
   bool fewer_;  // channels of a chunk where chunks are the tasks
+  OwnPieces own_;
   std::int64_t pieces_;
-  std::int64_t images_;  // in a block
-  std::int64_t z_size_;  // floats of a block's z
+  std::int64_t begin_ = 0, end_;  // the input channels
+  std::int64_t images_;           // in a block
+  std::int64_t z_size_;           // floats of a block's z
 };
 
 }  // namespace
@@ -375,6 +384,29 @@ void winograd_backward_weights(const ConvShape& s, const float* x, const float* 
   Scratch scratch;
   const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
   winograd_backward(s, x, nullptr, output, false, nullptr, dw);
+}
+
+void winograd_backward_weights(const Ranks& ranks, const ConvShape& s, const float* x,
+                               const float* dy, float* dw) {
+  std::int64_t unit = 1;
+  {
+    const WithoutRanks alone;
+    Scratch scratch;
+    const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
+    Backward backward(s, x, nullptr, output, false, nullptr, dw, scratch);
+    unit = backward.fewest_channels();
+    const ChannelShare share(ranks, ranks.rank(), s.c, unit);
+    backward.take_channels(share.begin, round_up(share.end, kernels().lanes));
+    if (share.begin < share.end) backward.run();
+  }
+  gather_channels(ranks, s.kh * s.kw, s.c, s.oc, unit, dw);
+}
+
+bool winograd_sums_by_pieces(const ConvShape& s) {
+  Scratch scratch;
+  const OutputGradient output(s, nullptr, nullptr, nullptr, nullptr, false, scratch);
+  float dw = 0.0f;
+  return !Backward(s, nullptr, nullptr, output, false, nullptr, &dw, scratch).by_channels();
 }
 
 void winograd_backward(const ConvShape& s, const float* x, const float* w,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../dispatch/cpu.h"
+#include "ranks.h"
 #include "winograd.h"
 
 namespace convkit::ops {
@@ -75,7 +76,7 @@ bool winograd_accepts(const ConvShape& s) {
          s.dilation_w == 1 && s.groups == 1 && s.c >= kMinChannels && s.oc >= kMinChannels &&
          s.oh >= 2 && s.ow >= 2 && s.oh <= kMaxAxis && s.ow <= kMaxAxis && s.h >= 2 && s.w >= 2 &&
          s.pad_top <= 2 && s.pad_left <= 2 &&
-         s.n * ceil_div(s.oh, 4) * ceil_div(s.ow, 4) >= kMinTiles;
+         whole_batch(s.n) * ceil_div(s.oh, 4) * ceil_div(s.ow, 4) >= kMinTiles;
 }
 
 }  // namespace convkit::ops

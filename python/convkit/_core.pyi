@@ -73,6 +73,17 @@ class Calls:
     def replay(self) -> None: ...
     def __len__(self) -> int: ...
 
+def on_ranks(
+    exchange: object,
+    rank: int,
+    count: int,
+    samples: int,
+    exact: bool,
+    function: object,
+    *arguments: object,
+) -> object:
+    """What the function returns; its native calls are about a batch that `count` processes share."""
+
 def as_one_operation(function: object, *arguments: object) -> object:
     """What the function returns; its native calls all use the settings of now."""
 
@@ -290,6 +301,7 @@ def average_pool2d_backward(
 ) -> None: ...
 def batchnorm_forward(
     x: _Floats,
+    images: int,
     gamma: _Floats,
     beta: _Floats,
     moving_mean: _Floats,
@@ -323,6 +335,7 @@ def batchnorm_apply(
 def batchnorm_backward(
     dy: _Floats,
     x: _Floats,
+    images: int,
     gamma: _Floats,
     beta: _Floats,
     mean: _Floats,
@@ -357,7 +370,13 @@ def prelu_forward(x: _Floats, alpha: _Floats, out: _Floats) -> None: ...
 def prelu_backward_input(dy: _Floats, x: _Floats, alpha: _Floats, out: _Floats) -> None: ...
 def prelu_backward_alpha(dy: _Floats, x: _Floats, out: _Floats) -> None: ...
 def dropout(
-    x: _Floats, rate: float, seed: _Number, step: _Number, offset: int, out: _Floats
+    x: _Floats,
+    rate: float,
+    seed: _Number,
+    step: _Number,
+    offset: int,
+    of_batch: bool,
+    out: _Floats,
 ) -> None: ...
 def softmax_cross_entropy(
     logits: _Floats,

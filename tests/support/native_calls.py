@@ -32,6 +32,7 @@ OTHERS = {
     "isa",
     "multiply_add_peak",
     "num_threads",
+    "on_ranks",
     "read_small_files",
     "select_isa",
     "set_conv2d_direct",

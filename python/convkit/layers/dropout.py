@@ -138,7 +138,9 @@ class Dropout(RandomLayer):
         if self._ones.size < mask.size:
             self._ones = np.ones(mask.size, np.float32)
         ones = self._ones[: mask.size].reshape(mask.shape)
-        ops.dropout_forward(ones, self.rate, **self.drawn_from(context), out=mask)
+        of_batch = self.noise_shape is None or self.noise_shape[0] != 1
+        drawn_from = self.drawn_from(context)
+        ops.dropout_forward(ones, self.rate, **drawn_from, of_batch=of_batch, out=mask)
         ops.multiply(x, mask, out=y)
 
     def backward(

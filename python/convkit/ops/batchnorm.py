@@ -47,10 +47,11 @@ def batchnorm_forward(
 
     Returns:
         ``(y, mean, rstd)``: the result, shaped like x, and the batch's statistics, (C,), which
-        :func:`batchnorm_backward` takes. They are computed from blocks of 256 rows, each from its
-        own mean, which are put together in double precision: the mean is good to eps, the variance
-        to 260 * eps, however large mean / standard deviation is. As the mean is a float32, what
-        backward computes from x - mean is off by eps / 2 * mean in units of the deviation.
+        :func:`batchnorm_backward` takes. They are computed from blocks of at most 256 rows, each
+        from its own mean, which are put together in double precision: the mean is good to eps, the
+        variance to 260 * eps, however large mean / standard deviation is. As the mean is a
+        float32, what backward computes from x - mean is off by eps / 2 * mean in units of the
+        deviation.
     """
     x = as_floats("x", x)
     rows = _rows("x", x)
@@ -62,6 +63,7 @@ def batchnorm_forward(
     rstd = output("rstd", rstd, vector)
     _core.batchnorm_forward(
         rows,
+        len(x),
         as_floats("gamma", gamma, 1),
         as_floats("beta", beta, 1),
         moving_mean,
@@ -178,6 +180,7 @@ def batchnorm_backward(
     _core.batchnorm_backward(
         _rows("dy", dy),
         rows,
+        len(x),
         as_floats("gamma", gamma, 1),
         as_floats("beta", beta, 1),
         as_floats("mean", mean, 1),

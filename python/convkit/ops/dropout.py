@@ -21,6 +21,7 @@ def dropout_forward(
     seed: int | Number,
     step: int | Number = 0,
     offset: int = 0,
+    of_batch: bool = True,
     out: Floats | None = None,
 ) -> Floats:
     """Zeroes elements with probability ``rate`` and divides the others by 1 - rate.
@@ -35,12 +36,15 @@ def dropout_forward(
         seed, step: integers, taken modulo 2**64, or uint64 arrays of shape (1,), which a remembered
             call reads anew.
         offset: an integer, taken modulo 2**64; a new step or offset gives a new mask.
+        of_batch: whether the first axis is the batch; where several processes share that, each
+            draws the numbers of its own samples, and otherwise all the same.
         out: float32 array to write into; may be x.
     """
     x = as_floats("x", x)
     out = output("out", out, x.shape)
     place = integer("offset", offset) & MASK
-    _core.dropout(x, real("rate", rate), word("seed", seed), word("step", step), place, out)
+    given = real("rate", rate), word("seed", seed), word("step", step), place
+    _core.dropout(x, *given, of_batch, out)
     return out
 
 

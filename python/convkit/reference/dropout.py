@@ -76,12 +76,13 @@ def dropout_forward(
     seed: int,
     step: int = 0,
     offset: int = 0,
+    of_batch: bool = True,
     out: Array | None = None,
 ) -> Array:
     """Return x with a fraction `rate` of its elements set to 0 and the others times 1 / (1 - rate).
 
     `seed`, and the sum of `step` and the layer's `offset`, are taken modulo 2**64. Dropped elements
-    are 0 even where x is NaN.
+    are 0 even where x is NaN. Here there is one process, and `of_batch` has no part in it.
     """
     x = floating(x, "x")
     factors = scaled_mask(x.size, rate, seed, step + offset).reshape(x.shape)

@@ -1,0 +1,102 @@
+#include "ranks.h"
+
+#include <algorithm>
+
+#include "../dispatch/settings.h"
+#include "pack.h"
+#include "parallel.h"
+
+namespace convkit::ops {
+
+Ranks::Ranks(std::int64_t rank, std::int64_t count, std::int64_t samples, bool exact)
+    : rank_(rank), count_(count), samples_(samples), exact_(exact) {}
+
+const Ranks* ranks_of(std::int64_t n) {
+  const Ranks* ranks = settings().ranks;
+  return ranks && ranks->own_samples() == n ? ranks : nullptr;
+}
+
+const Ranks* exact_ranks_of(std::int64_t n) {
+  const Ranks* ranks = ranks_of(n);
+  return ranks && ranks->exact() ? ranks : nullptr;
+}
+
+const Ranks* exact_ranks_of_rows(std::int64_t rows) {
+  const Ranks* ranks = settings().ranks;
+  return ranks && ranks->exact() && rows % ranks->own_samples() == 0 ? ranks : nullptr;
+}
+
+std::int64_t whole_batch(std::int64_t n) {
+  const Ranks* ranks = exact_ranks_of(n);
+  return ranks ? ranks->samples() : n;
+}
+
+std::int64_t first_element(std::int64_t n, std::int64_t size) {
+  const Ranks* ranks = ranks_of(n);
+  return ranks ? size / n * ranks->first(ranks->rank()) : 0;
+}
+
+OwnPieces::OwnPieces(std::int64_t n, std::int64_t pieces)
+    : count_(pieces), pieces_(pieces), samples_(n) {
+  const Ranks* ranks = pieces == kBatchPieces ? exact_ranks_of(n) : nullptr;
+  if (!ranks) return;
+  count_ = pieces / ranks->count();
+  samples_ = ranks->samples();
+  first_ = ranks->rank() * count_;
+  offset_ = ranks->first(ranks->rank());
+}
+
+void add_pieces(std::int64_t n, float* parts, std::int64_t count, std::int64_t size) {
+  if (count > 1) add_parts(parts, count, size);
+  if (const Ranks* ranks = exact_ranks_of(n)) ranks->sum(parts, size);
+}
+
+const float* gather_batch(const Ranks* ranks, const float* own, std::int64_t size,
+                          Scratch& scratch) {
+  if (!ranks) return own;
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t r = 0; r <= ranks->count(); ++r) offsets.push_back(ranks->first(r) * size);
+  float* all = scratch.take(ranks->samples(), size);
+  std::copy_n(own, ranks->own_samples() * size, all + offsets[ranks->rank()]);
+  ranks->gather(all, offsets);
+  return all;
+}
+
+void copy_own(const Ranks& ranks, const float* all, std::int64_t size, float* own) {
+  std::copy_n(all + ranks.first(ranks.rank()) * size, ranks.own_samples() * size, own);
+}
+
+ChannelShare::ChannelShare(const Ranks& ranks, std::int64_t rank, std::int64_t count,
+                           std::int64_t unit) {
+  const std::int64_t units = ceil_div(count, unit);
+  begin = std::min(rank * units / ranks.count() * unit, count);
+  end = std::min((rank + 1) * units / ranks.count() * unit, count);
+}
+
+void gather_channels(const Ranks& ranks, std::int64_t matrices, std::int64_t count,
+                     std::int64_t width, std::int64_t unit, float* values) {
+  Scratch scratch;
+  float* all = matrices == 1 ? values : scratch.take(matrices, count, width);
+  std::vector<std::int64_t> offsets{0};
+  const auto each_share = [&](std::int64_t rank, const auto& copy) {
+    const ChannelShare share(ranks, rank, count, unit);
+    const std::int64_t size = (share.end - share.begin) * width;
+    for (std::int64_t i = 0; i < matrices; ++i)
+      copy(values + (i * count + share.begin) * width, all + offsets[rank] + i * size, size);
+    return matrices * size;
+  };
+  const auto nothing = [](float*, float*, std::int64_t) {};
+  for (std::int64_t r = 0; r < ranks.count(); ++r)
+    offsets.push_back(offsets[r] + each_share(r, nothing));
+  if (matrices == 1) return ranks.gather(values, offsets);
+  each_share(ranks.rank(), [](float* value, float* packed, std::int64_t size) {
+    std::copy_n(value, size, packed);
+  });
+  ranks.gather(all, offsets);
+  for (std::int64_t r = 0; r < ranks.count(); ++r)
+    each_share(r, [](float* value, float* packed, std::int64_t size) {
+      std::copy_n(packed, size, value);
+    });
+}
+
+}  // namespace convkit::ops
