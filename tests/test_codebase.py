@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "interop": {"activations", "constraints", "models", "onnx", "operators", "storage"}
     | {"core", "ops", *_PARTS},
     "data": {"core", "datasets", "ops"},
+    "distribution": {"core", "ops", "runtime"},
     "datasets": {"core"},
     "preprocessing": {"core", "data"},
     "plots": {"models", "layers"},

@@ -72,6 +72,7 @@ __all__ = [
     "set_isa",
     "set_num_threads",
     "show_config",
+    "usable_cpus",
 ]
 
 
@@ -203,11 +204,11 @@ def show_config() -> None:
         f"platform          {platform.system()} {platform.machine()}\n"
         f"instruction set   {isa()} (available: {names})\n"
         f"convolutions      {get_conv2d_algorithm()}\n"
-        f"threads           {get_num_threads()} (usable CPUs: {_usable_cpus()})"
+        f"threads           {get_num_threads()} (usable CPUs: {usable_cpus()})"
     )
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
     """CPUs this process may use: affinity, then the cgroup's quota, rounded up."""
     # Once OpenMP binds threads, this one's own affinity is a single core.
     cpus = _core.bound_processors() if _BOUND else 0
@@ -299,7 +300,7 @@ def _read(root: str | os.PathLike[str], *names: str) -> str:
 
 
 def _default_threads() -> int:
-    usable = _usable_cpus()
+    usable = usable_cpus()
     # OpenMP allows a list, one number a nesting level; the first is ours.
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if wanted.isdigit() and int(wanted) > 0:

@@ -43,6 +43,8 @@ class BackupAndRestore(Callback):
         >>> model.fit(x_train, y_train, epochs=20, callbacks=[backup])
     """
 
+    writes_files = True
+
     def __init__(
         self,
         backup_dir: str | os.PathLike[str],

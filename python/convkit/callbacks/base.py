@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+from ..core import processes
 from ..core.config import call_of
 from ..core.parameters import Array, Parameter
 
@@ -91,12 +92,15 @@ class Callback:
         model: the model that trains.
         params: "epochs", "steps" (batches an epoch), "samples", "batch_size", "verbose"; with an
             iterable of batches, those that are not known beforehand are None.
+        writes_files: whether it writes files or prints. Where several processes train one model
+            together, such a callback is called in the first one alone, and others in all.
 
     `logs` holds the means so far in an epoch: `loss`, the metrics, and `val_...` at its end.
     """
 
     model: TrainedModel
     params: dict[str, Any]
+    writes_files: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         return call_of(self)
@@ -202,8 +206,10 @@ class CallbackList:
         Without logs an empty dictionary is passed, as Keras does, for hooks that demand some.
         """
         logs = {} if logs is None else logs
+        is_first = processes.is_first()
         for callback in self.callbacks:
-            getattr(callback, hook)(*moment, logs)
+            if is_first or not callback.writes_files:
+                getattr(callback, hook)(*moment, logs)
 
     def interrupted(self, error: BaseException) -> None:
         """Tell all of the exception; each is told even if one before it fails."""

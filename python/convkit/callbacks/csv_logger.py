@@ -28,6 +28,8 @@ class CSVLogger(Callback):
         OSError: in `fit`, if the file cannot be written; the error names it.
     """
 
+    writes_files = True
+
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:

@@ -38,6 +38,8 @@ class ModelCheckpoint(Monitor):
         OSError: in `fit`, if the file cannot be written.
     """
 
+    writes_files = True
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -41,6 +41,8 @@ class TensorBoard(Callback):
         >>> model.fit(x_train, y_train, callbacks=[convkit.callbacks.TensorBoard("logs/first")])
     """
 
+    writes_files = True
+
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",

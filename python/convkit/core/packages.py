@@ -8,6 +8,7 @@ from typing import Any
 _COMMANDS = {
     "PIL": 'pip install "convkit[images]"',
     "h5py": 'pip install "convkit[keras]"',
+    "mpi4py": 'pip install "convkit[mpi]"',
     "keras": "pip install keras, and one of its backends: tensorflow, torch or jax",
     "onnx": 'pip install "convkit[onnx]"',
     "tensorboardX": 'pip install "convkit[tensorboard]"',

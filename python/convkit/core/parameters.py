@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -332,6 +332,20 @@ class ParameterStore:
         if self._ranges is None:
             self._ranges = tuple(run for _, run, _ in self.runs(lambda parameter: None))
         return self._ranges
+
+    def places(self, parameters: Iterable[Parameter]) -> list[slice]:
+        """The contiguous runs of `gradients` that hold those of some parameters."""
+        wanted = set(parameters)
+        found: list[slice] = []
+        for parameter, place in zip(self.parameters, self._places, strict=True):
+            if not parameter.trainable or parameter not in wanted:
+                continue
+            stop = place.start + _padded(parameter.size)
+            if found and found[-1].stop == place.start:
+                found[-1] = slice(found[-1].start, stop)
+            else:
+                found.append(slice(place.start, stop))
+        return found
 
     def runs(self, kind: Callable[[Parameter], Any]) -> list[tuple[Any, slice, list[Parameter]]]:
         """The contiguous runs of `values` that an optimizer may change, of one kind each.

@@ -11,6 +11,8 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
+from . import processes
+
 _PACKAGE = __name__.partition(".")[0]
 
 
@@ -22,7 +24,12 @@ def warn(message: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line, wherever standard output leads to, and whether it takes it or not."""
+    """Print a line, wherever standard output leads to, and whether it takes it or not.
+
+    Of several processes that train together, only the first one prints.
+    """
+    if not processes.is_first():
+        return
     with suppress(Exception):  # a window's `write` may raise whatever it likes
         _print(text)
 

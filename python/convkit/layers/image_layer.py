@@ -11,6 +11,7 @@ from .. import ops
 from ..core import random
 from ..core.config import as_number
 from ..core.parameters import Array, Shape
+from ..core.processes import Share
 from ..ops._image_steps import ImageStep, fused
 from .base import Layer
 from .checks import check_data_format
@@ -143,6 +144,12 @@ class ImageLayer(Layer):
         return super().__call__(inputs, training)
 
 
+def _rows_of(value: Any, share: Share) -> Any:
+    """What is this process's of the parameters that were drawn for a whole batch."""
+    of_images = isinstance(value, np.ndarray) and value.ndim > 0 and len(value) == share.samples
+    return value[share.rows] if of_images else value
+
+
 class RandomImageLayer(RandomLayer, ImageLayer):
     """An image layer that depends on random numbers, and does nothing but in training.
 
@@ -182,7 +189,12 @@ class RandomImageLayer(RandomLayer, ImageLayer):
         """What is done to each of `count` images of sizes (H, W, C); nothing but in training."""
         if not context.training:
             return []
-        return self.steps_of(self.draw(count, sizes, context), sizes)
+        share = context.share
+        if share is None:
+            return self.steps_of(self.draw(count, sizes, context), sizes)
+        drawn = self.draw(share.samples, sizes, context)
+        own = {name: _rows_of(value, share) for name, value in drawn.items()}
+        return self.steps_of(own, sizes)
 
     def uniform(self, count: int, context: StepContext, *ranges: Range) -> list[Array]:
         """For each of some ranges as many numbers as there are images, float64."""

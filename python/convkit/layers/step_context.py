@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..core.processes import Share
+
 
 class StepContext:
     """What a pass over the layers depends on besides its arrays.
@@ -17,12 +19,14 @@ class StepContext:
         training: whether the pass is one of training.
         seed: of the model's random numbers.
         step: the number of the training step, counted over the life of the model.
+        share: what this process has of the batch, None where it has the whole.
     """
 
-    __slots__ = ("seed", "step", "training")
+    __slots__ = ("seed", "share", "step", "training")
 
     def __init__(self, training: bool = False, seed: int = 0, step: int = 0) -> None:
         self.training = training
+        self.share: Share | None = None
         self.seed = np.array([seed], np.uint64)
         self.step = np.array([step], np.uint64)
 

@@ -14,6 +14,7 @@ import numpy as np
 from .. import ops, regularizers
 from ..core import changes
 from ..core.parameters import Array, Parameter
+from ..core.processes import Reducer
 from ..layers.image_layer import TransformsImages, transform
 from ..layers.step_context import StepContext
 from ..ops._calls import Calls, as_one_operation, count_step
@@ -130,6 +131,7 @@ class BindablePlan(Protocol):
     heads: list[Head]
     regularized: list[Parameter]
     optimizer: Optimizer | None
+    reducer: Reducer | None
     origin: Origin
     gathered: list[tuple[TransformsImages, ...]]
 
@@ -159,8 +161,7 @@ class Bound:
                 runs.append((step.forward(n), step.stage.capturable))
         for head, own in zip(plan.heads, self.heads, strict=True):
             runs += _loss(head, own, n)
-        for step in reversed(plan.steps):
-            runs += step.backward(n)
+        runs += _backward(plan.steps, n, plan.reducer)
         if plan.regularized:
             runs.append((partial(_regularize, weakref.ref(self), plan.regularized), False))
         if plan.optimizer is not None:
@@ -245,6 +246,39 @@ def _loss(head: Head, own: BoundHead, n: int) -> list[RunSteps]:
         sums = head.add_to.view(shape)
         runs.append((partial(_run, partial(ops.add, sums, gradient, out=sums)), True))
     return runs
+
+
+# Floats of gradients that are on their way to other processes together.
+_BUCKET = 1 << 17
+
+
+def _backward(steps: Sequence[Step], n: int, reducer: Reducer | None) -> list[RunSteps]:
+    """What computes the gradients of n samples, from the last step to the first."""
+    runs: list[RunSteps] = []
+    if reducer is None:
+        for step in reversed(steps):
+            runs += step.backward(n)
+        return runs
+    waiting: list[Parameter] = []
+    for i in range(len(steps) - 1, -1, -1):
+        runs += steps[i].backward(n)
+        # What a step further in front has as well gets its last gradient there.
+        later = {weight for step in steps[:i] for weight in step.stage.trainable_weights}
+        own = dict.fromkeys(steps[i].stage.trainable_weights)
+        waiting += [weight for weight in own if weight not in later]
+        if sum(weight.size for weight in waiting) >= _BUCKET or (waiting and i == 0):
+            runs.append((partial(_start, reducer, waiting), False))
+            waiting = []
+    runs.append((partial(_finish, reducer), False))
+    return runs
+
+
+def _start(reducer: Reducer, parameters: list[Parameter], context: StepContext) -> None:
+    reducer.start(parameters, context.share)
+
+
+def _finish(reducer: Reducer, context: StepContext) -> None:
+    reducer.finish(context.share)
 
 
 def _run(call: Callable[[], object], context: StepContext) -> None:

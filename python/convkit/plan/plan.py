@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .. import runtime
 from ..core.parameters import Parameter
+from ..core.processes import Reducer
 from ..layers.image_layer import TransformsImages
 from ..optimizers import Optimizer
 from .bound import Bound
@@ -27,6 +28,7 @@ class Plan:
         memory: of all arrays.
         regularized: the parameters whose penalties training adds to the loss.
         optimizer: what changes the parameters in the end, if that is part of the plan.
+        reducer: what puts gradients together with those of other processes, if plans do.
         origin: what it was lowered from.
     """
 
@@ -51,6 +53,7 @@ class Plan:
         self.gathered: list[tuple[TransformsImages, ...]] = [()] * len(inputs)
         self.regularized: list[Parameter] = []
         self.optimizer: Optimizer | None = None
+        self.reducer: Reducer | None = None
         self.origin = Origin()
         self._bound: dict[int, Bound] = {}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..callbacks import Callback, CallbackList, Logs
 from ..callbacks.base import TrainedModel
+from ..core import processes
 from ..core.config import as_number, flag
 from .batches import Batches
 from .progress import check_verbose
@@ -102,7 +103,8 @@ def callback_scope(
     epochs: int = 1,
 ) -> Iterator[CallbackList]:
     """The callbacks of a pass, its progress last; they also hear what ends it before its time."""
-    everyone, shown = as_list(callbacks), check_verbose(verbose)
+    everyone = as_list(callbacks)
+    shown = check_verbose(verbose) if processes.is_first() else 0
     if shown:
         everyone.append(progress(shown))
     params = {

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import regularizers
 from ..callbacks import CallbackList, Logs
+from ..core import processes
 from ..core.parameters import Array, Parameter, ParameterStore
 from ..core.warn import warn
 from ..layers.graph import Graph
@@ -25,6 +26,7 @@ from ..plan import Bound, Plan, lower
 from .batches import Batches
 from .data import Samples
 from .objective import Objective
+from .results import Results, whole_results
 from .scores import Scores
 
 
@@ -33,6 +35,29 @@ def _load(bound: Bound, samples: Samples, indices: Array, context: StepContext) 
     bound.gather(samples.inputs, indices, context)
     if samples.targets:
         bound.take(samples.targets, samples.weights, indices)
+
+
+def _share(
+    everyone: processes.Processes | None, indices: Array
+) -> tuple[processes.Share | None, Array]:
+    """What this process has of a batch, and the indices of its samples."""
+    share = None if everyone is None else everyone.share(len(indices))
+    return (None, indices) if share is None else (share, indices[share.rows])
+
+
+def _on_share(
+    share: processes.Share | None, function: Callable[..., None], *arguments: Any
+) -> None:
+    """Call a function that computes what this process has of a batch."""
+    if share is None:
+        function(*arguments)
+    else:
+        share.run(function, *arguments)
+
+
+def _load_and_run(bound: Bound, samples: Samples, indices: Array, context: StepContext) -> None:
+    _load(bound, samples, indices, context)
+    bound(context)
 
 
 class RunModel(Protocol):
@@ -102,6 +127,7 @@ class Engine:
         self.training_plan: Plan | None = None
         self._planned_ranges: tuple[slice, ...] | None = None
         self._idle: dict[str, list[Plan]] = {"test": [], "predict": []}  # plans ready for use
+        self._processes: processes.Processes | None = None  # those of the training plan
         self._run = StepContext(training=True)
 
     @property
@@ -168,19 +194,27 @@ class Engine:
             self._planned_ranges = ranges
             if not ranges:
                 warn("The model does not have any trainable weights.")
+        others = processes.current()
+        share, indices = _share(others, indices)
         plan = self.training_plan
-        if plan is None or plan.optimizer is not optimizer or not plan.serves(len(indices)):
+        is_other = self._processes is not others or plan is None or plan.optimizer is not optimizer
+        if plan is None or is_other or not plan.serves(len(indices)):
             self.training_plan = None  # its memory goes first
             plan = self.training_plan = self._lower("train", len(indices))
+            plan.reducer = None if others is None else others.reducer(store)
+            self._processes = others
         bound = plan.bind(len(indices))
         self._run.seed[0] = seed
-        _load(bound, samples, indices, self._run)
-        bound(self._run)
+        self._run.share = share
+        _on_share(share, _load_and_run, bound, samples, indices, self._run)
         optimizer.end()
-        scores.add(bound, bound.penalty)
+        if others is not None:
+            others.after_step(store, self.steps)
+        scores.add(whole_results(bound, share), bound.penalty)
 
     def evaluate(self, batches: Batches, callbacks: CallbackList, scores: Scores) -> Logs:
         """The loss and the metrics by name; nothing if there is no batch left."""
+        processes.agree("evaluate", batches=batches.length, batch_size=batches.batch_size)
         batches.restart()
         epoch = batches.epoch()
         if epoch is None:
@@ -199,6 +233,7 @@ class Engine:
 
     def predict(self, batches: Batches, callbacks: CallbackList) -> list[Array] | None:
         """The outputs; None if there is no batch."""
+        processes.agree("predict", batches=batches.length, batch_size=batches.batch_size)
         epoch = batches.epoch()
         if epoch is None:
             return None
@@ -225,22 +260,23 @@ class Engine:
     ) -> list[Array]:
         """Copies of a batch's outputs, in `out` if it is given."""
 
-        def copy(bound: Bound) -> list[Array]:
+        def copy(results: Results) -> list[Array]:
             if out is None:
-                return [output.copy() for output in bound.outputs]
-            for own, output in zip(out, bound.outputs, strict=True):
+                return [output.copy() for output in results.outputs]
+            for own, output in zip(out, results.outputs, strict=True):
                 np.copyto(own, output)
             return out
 
         return self.infer("predict", samples, indices, copy)
 
     def infer(
-        self, purpose: str, samples: Samples, indices: Array, use: Callable[[Bound], _Result]
+        self, purpose: str, samples: Samples, indices: Array, use: Callable[[Results], _Result]
     ) -> _Result:
         """Let a batch through the layers to "predict", and on through the loss to "test".
 
         What `use` makes of the results is returned; after it another batch may come in their place.
         """
+        share, indices = _share(processes.current(), indices)
         idle = self._idle[purpose]
         try:
             plan = idle.pop()
@@ -251,8 +287,8 @@ class Engine:
             plan = self._lower(purpose, len(indices))
         bound = plan.bind(len(indices))
         _load(bound, samples, indices, INFERENCE)
-        self.lock.read(bound, INFERENCE)
-        result = use(bound)
+        self.lock.read(_on_share, share, bound, INFERENCE)
+        result = use(whole_results(bound, share))
         idle.append(plan)
         return result
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .. import storage
 from ..callbacks import BackupAndRestore, Callback, CallbackList, Logs
 from ..callbacks.base import TrainedModel
-from ..core import random
+from ..core import processes, random
 from ..core.parameters import Array
 from ..core.warn import warn
 from ..storage.stored_model import StoredModel
@@ -71,10 +71,14 @@ class FitLoop:
         self._rest: Iterator[Batch] | None = None  # of an epoch that another process began
         self._logs: Logs = {}  # of the last epoch
         self._loss = 0.0  # not that of the logs, where callbacks may put what they like
-        self._is_over = False
+        self._is_over = self._begun = False
 
     def run(self) -> None:
         """Train to the end."""
+        first = [len(self._epochs), self._training.length, self._training.batch_size]
+        processes.agree(
+            "fit", epochs=first[0], batches=first[1], batch_size=first[2], at=self._epoch
+        )
         self._callbacks.call("on_train_begin")
         while self._epoch < self._epochs.stop and not self._is_over:
             batches = self._begin_epoch()
@@ -104,6 +108,8 @@ class FitLoop:
     def _run_epoch(self, batches: Iterator[Batch]) -> None:
         epoch, was_lost = self._epoch, not isfinite(self._loss)
         logs = self._train(batches)
+        if (everyone := processes.current()) is not None:
+            self._engine.lock.write(everyone.settle, self._engine.parameters())
         self._loss = logs["loss"]
         if not isfinite(self._loss) and not was_lost:
             warn(_LOST.format(self._loss, epoch + 1))
@@ -123,12 +129,28 @@ class FitLoop:
         assert scores is not None
         first = scores.batches
         for batch, (samples, indices) in enumerate(batches, first):
+            if not self._begun:  # here, for the first batch may have built the model
+                self._begun = True
+                engine.lock.write(self._take_state)
             self._callbacks.call("on_train_batch_begin", batch)
             engine.lock.write(engine.train_step, samples, indices, scores, self._seed)
             self._callbacks.call("on_train_batch_end", batch, logs=scores.logs())
             if model.stop_training:
                 break
         return scores.logs()
+
+    def _take_state(self) -> None:
+        """Begin with the weights, the optimizer and the counters of the first process."""
+        everyone = processes.current()
+        if everyone is None:
+            return
+        if everyone.rank == 0:
+            everyone.broadcast(storage.describe_training(self._model))
+            return
+        document, arrays = everyone.broadcast(None)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        held = storage.Arrays(shapes, arrays.__getitem__)
+        storage.restore_training(self._model, document, held)
 
     # Where it stands, in a file.
 

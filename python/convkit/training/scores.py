@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import metrics
 from ..callbacks import Logs
-from ..plan import Bound
+from .results import Results
 
 
 class Scores:
@@ -36,16 +36,16 @@ class Scores:
         for metric in self.metrics:
             metric.reset_state()
 
-    def add(self, bound: Bound, penalty: float = 0.0) -> None:
+    def add(self, results: Results, penalty: float = 0.0) -> None:
         """Count in the batch that was just computed, and the penalties on the parameters.
 
         The losses have the samples' weights in them; the metrics count every sample alike. That is
         what Keras does.
         """
-        count = len(bound.heads[0].losses)
+        count = len(results.heads[0].losses)
         self.batches += 1
         total = penalty * count
-        for i, (head, own) in enumerate(zip(bound.heads, self._of, strict=True)):
+        for i, (head, own) in enumerate(zip(results.heads, self._of, strict=True)):
             loss = math.fsum(head.losses.tolist())
             total += head.weight * loss
             if self.losses:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from .. import optimizers
 from ..callbacks import BackupAndRestore, Callback, History, Logs
-from ..core import random
+from ..core import processes, random
 from ..core.advice import with_advice
 from ..core.config import as_number, flag
 from ..core.parameters import Array
@@ -147,7 +147,8 @@ class Trainer(TakesData, FittedModel):
         self._seed = None if value is None else random.check_seed(value)
 
     def _seed_in_use(self) -> int:
-        return random.seed() if self._seed is None else self._seed
+        seed: int = processes.same(random.seed() if self._seed is None else self._seed)
+        return seed
 
     def _adapter(self) -> DataAdapter:
         engine = self._engine

@@ -1,0 +1,244 @@
+"""DataParallel: every process has a part of each batch."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .. import runtime
+from ..core.config import as_number
+from ..core.parameters import Array, ParameterStore
+from ..core.processes import Reducer
+from ..core.warn import warn
+from ..ops._calls import on_ranks
+from .communicator import Communicator, MPICommunicator
+from .reducer import AveragedWeights, SummedGradients
+
+# Which sums over a batch are cut into eight pieces, of which a process has some as a whole.
+_PIECES = 8
+_LONGEST_CALL = 1024  # bytes of what the processes tell each other that they are about to do
+_PATIENCE = 30.0  # seconds until a process says that it waits
+
+
+class DataParallel:
+    """Have several processes train one model together: each takes a part of every batch.
+
+    Start the same script in all of them, `mpiexec -n 4 python train.py`, with one line more:
+
+        convkit.distribution.set_distribution(convkit.distribution.DataParallel())
+
+    `fit`, `evaluate` and `predict` stay as they are, and every process calls them. A batch size is
+    that of the whole batch. All processes draw the same order of the samples and take their parts
+    of each batch, begin with the first one's weights, make every step together, and have the same
+    weights, history and results in the end. What is printed, and what callbacks write, comes from
+    the first process alone; `distribution().rank` is 0 there.
+
+    A process takes as many threads as it has cores, divided by the processes that have the same
+    cores, unless OMP_NUM_THREADS says how many. A process that raises an exception ends all.
+
+    Args:
+        comm: a communicator of mpi4py; None takes all processes that MPI has started.
+        reduction: "exact" gives 1, 2, 4 or 8 processes the bits of one: operations put their sums
+            over the batch together in the order of one process, and batch normalisation takes the
+            statistics of the whole batch. "fast" adds up gradients while the backward pass goes on,
+            and normalises each process's part by itself, as PyTorch does; any number of processes.
+        sync_every: with "fast", steps that each process makes by itself before the weights are
+            averaged, for slow networks (T. Lin et al., "Don't use large mini-batches, use local
+            SGD", 2018). 1 adds up the gradients of every step.
+
+    Attributes:
+        rank: the number of this process.
+        size: how many there are.
+
+    Raises:
+        ImportError: mpi4py or an MPI is missing; the message says what to install.
+        ValueError: an unknown reduction, or "exact" with other than 1, 2, 4 or 8 processes.
+    """
+
+    def __init__(self, comm: Any = None, reduction: str = "exact", sync_every: int = 1) -> None:
+        if reduction not in ("exact", "fast"):
+            raise ValueError(f"reduction must be 'exact' or 'fast', received {reduction!r}")
+        steps = as_number(sync_every)
+        if steps is None or steps != int(steps) or steps < 1:
+            raise ValueError(
+                f"sync_every must be an integer of at least 1, received {sync_every!r}"
+            )
+        if steps > 1 and reduction == "exact":
+            raise ValueError("sync_every averages weights, which needs reduction='fast'")
+        is_own = hasattr(comm, "start_sum")
+        self._comm: Communicator = comm if is_own else MPICommunicator(comm)
+        self.rank, self.size = self._comm.rank, self._comm.size
+        self.reduction, self.sync_every = reduction, int(steps)
+        if reduction == "exact" and _PIECES % self.size:
+            raise ValueError(
+                f"reduction='exact' needs 1, 2, 4 or 8 processes, and there are {self.size}; use "
+                f"another number, or reduction='fast'"
+            )
+        self._memory = np.empty(0, np.float32)
+
+    def __repr__(self) -> str:
+        return f"<DataParallel {self.rank} of {self.size}, reduction={self.reduction!r}>"
+
+    # What training asks; see `convkit.core.processes`.
+
+    def share(self, samples: int) -> BatchShare | None:
+        """What this process has of a batch; None where each computes the whole, which is small."""
+        least = max(self.size, _PIECES) if self.reduction == "exact" else self.size
+        if self.size == 1 or samples < least:
+            return None
+        return BatchShare(self, samples)
+
+    def reducer(self, store: ParameterStore) -> Reducer | None:
+        """What puts the gradients of a model together; None where operations do."""
+        if self.size == 1 or self.reduction == "exact":
+            return None
+        kind = SummedGradients if self.sync_every == 1 else AveragedWeights
+        return kind(self._comm, store)
+
+    def agree(self, what: str, **values: Any) -> None:
+        """Wait for the other processes; ValueError where they are about to do something else."""
+        details = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        own = np.zeros(_LONGEST_CALL, np.uint8)
+        text = f"{what}({details})".encode()[:_LONGEST_CALL]
+        own[: len(text)] = np.frombuffer(text, np.uint8)
+        everyone = np.zeros((self.size, _LONGEST_CALL), np.uint8)
+        self._wait(self._comm.start_gather(own, everyone), text.decode(errors="replace"))
+        calls = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in everyone]
+        if other := next((i for i, call in enumerate(calls) if call != calls[0]), 0):
+            raise ValueError(
+                f"all processes must do the same, but process 0 is at {calls[0]}, and process "
+                f"{other} at {calls[other]}"
+            )
+
+    def broadcast(self, value: Any) -> Any:
+        """The first process's value."""
+        return self._comm.broadcast(value)
+
+    def after_step(self, store: ParameterStore, steps: int) -> None:
+        """Average the weights after every so many steps that processes made by themselves."""
+        if self.sync_every > 1 and steps % self.sync_every == 0:
+            self._average(store)
+
+    def settle(self, store: ParameterStore) -> None:
+        """Give all processes the same weights."""
+        if self.sync_every > 1:
+            self._average(store)
+
+    # How.
+
+    def _average(self, store: ParameterStore) -> None:
+        for values in (store.values, store.state):
+            if values.size:
+                self._comm.start_sum(values).Wait()
+                values /= self.size
+
+    def gather(self, values: memoryview, offsets: list[int]) -> None:
+        """Fill in the other processes' floats: what native operations call."""
+        self._comm.gather(np.frombuffer(values, np.uint8), [4 * offset for offset in offsets])
+
+    def sum(self, values: memoryview) -> None:
+        """Add up neighbours, then pairs of them and so on, which has the same bits on all."""
+        own = np.frombuffer(values, np.float32)
+        if self._memory.size < own.size:
+            self._memory = np.empty(own.size, np.float32)
+        other = self._memory[: own.size]
+        distance = 1
+        while distance < self.size:
+            self._comm.exchange(own, self.rank ^ distance, other)
+            with np.errstate(all="ignore"):  # NaN and infinity are no errors here
+                np.add(own, other, out=own)
+            distance *= 2
+
+    def gather_rows(self, rows: Array, samples: int) -> Array:
+        """The rows of all processes, of which this one has its share of so many."""
+        whole = np.empty((samples, *rows.shape[1:]), rows.dtype)
+        places = [self.first(rank, samples) for rank in range(self.size + 1)]
+        whole[places[self.rank] : places[self.rank + 1]] = rows
+        row = whole.nbytes // samples
+        self._comm.gather(whole, [row * place for place in places])
+        return whole
+
+    def first(self, rank: int, samples: int) -> int:
+        """The first sample of a process's share, of so many in the batch."""
+        return int(rank * samples // self.size)
+
+    def _wait(self, request: Any, call: str) -> None:
+        begun, pause, said = time.monotonic(), 0.0, False
+        while not request.Test():
+            time.sleep(pause)  # others may need the core to get here
+            waited = time.monotonic() - begun
+            pause = min(0.01, waited / 10)
+            if waited > _PATIENCE and not said:
+                said = True
+                warn(
+                    f"process {self.rank} has waited for {waited:.0f} s at {call}: every process "
+                    f"must call the same methods of its models"
+                )
+
+    def take_over(self) -> None:
+        """Be what this process trains with: choose its threads, and let its errors end all."""
+        if self.size > 1:
+            self._choose_threads()
+            self._end_together()
+
+    def _choose_threads(self) -> None:
+        affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+        cores = sorted(affinity(0)) if affinity else list(range(os.cpu_count() or 1))
+        sharers = self._comm.neighbours(cores).count(cores)
+        if sharers > len(cores) and self.rank == 0:
+            warn(
+                f"{sharers} processes share {len(cores)} cores: start no more processes than there "
+                f"are cores, or have MPI not bind them to cores (mpiexec --bind-to none)"
+            )
+        if not os.environ.get("OMP_NUM_THREADS"):
+            runtime.set_num_threads(max(1, runtime.usable_cpus() // sharers))
+
+    def _end_together(self) -> None:
+        """End all processes where this one ends by an exception that nobody has caught."""
+        show = sys.excepthook
+
+        def end(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+            if self.rank:
+                text = "".join(traceback.format_exception(kind, error, at))
+                print(f"process {self.rank}:\n{text}", file=sys.stderr, end="")
+            else:
+                show(kind, error, at)
+            self._comm.abort(1)
+
+        sys.excepthook = end
+
+
+class BatchShare:
+    """What one process has of a batch.
+
+    Args:
+        of: the processes.
+        samples: of the whole batch.
+
+    Attributes:
+        samples: of the whole batch.
+        rows: of it that are this process's.
+    """
+
+    __slots__ = ("_of", "rows", "samples")
+
+    def __init__(self, of: DataParallel, samples: int) -> None:
+        self._of, self.samples = of, samples
+        self.rows = slice(of.first(of.rank, samples), of.first(of.rank + 1, samples))
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function whose native operations are about the whole batch."""
+        of = self._of
+        exact = of.reduction == "exact"
+        return on_ranks(of, of.rank, of.size, self.samples, exact, function, *arguments)
+
+    def gather(self, rows: Array) -> Array:
+        """The whole batch's rows of an array, from those of all processes."""
+        return self._of.gather_rows(rows, self.samples)
