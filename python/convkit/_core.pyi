@@ -82,7 +82,7 @@ def on_ranks(
     function: object,
     *arguments: object,
 ) -> object:
-    """What the function returns; its native calls are about a batch that `count` processes share."""
+    """What the function returns; its native calls are about a batch that processes share."""
 
 def as_one_operation(function: object, *arguments: object) -> object:
     """What the function returns; its native calls all use the settings of now."""

@@ -61,11 +61,20 @@ class Processes(Protocol):
     def reducer(self, store: ParameterStore) -> Reducer | None:
         """What puts the gradients of a model together; None where operations do."""
 
+    def counts(self, own: int) -> list[int]:
+        """A number of each process."""
+
+    def gather(self, rows: Array, samples: int) -> Array:
+        """The rows of all processes, each of which has its share of so many samples."""
+
     def agree(self, what: str, **values: Any) -> None:
         """Wait for the others; ValueError where they are about to do something else."""
 
     def broadcast(self, value: Any) -> Any:
         """The first process's value."""
+
+    def interrupted(self, error: BaseException) -> None:
+        """This process leaves a pass that the others go on with."""
 
     def after_step(self, store: ParameterStore, steps: int) -> None:
         """Bring weights together where processes make several steps by themselves."""

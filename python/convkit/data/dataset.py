@@ -23,6 +23,7 @@ from .stages import (
     FromFunction,
     FromSource,
     Joined,
+    Part,
     Place,
     Repeated,
     Shuffled,
@@ -363,9 +364,16 @@ class Dataset:
         epoch: int,
         step: int,
         order: Callable[[int, int, int], Array] | None = None,
+        part: Part | None = None,
     ) -> Iterator[Any]:
         """Called by `fit`: the pass that begins with an epoch, before a training step."""
-        return builtins.map(self._given, self._stage.elements(Place(seed, epoch, step)))
+        place = Place(seed, epoch, step, part=part)
+        return builtins.map(self._given, self._stage.elements(place))
+
+    @property
+    def _gives_parts(self) -> bool:
+        """Whether a pass can be told to make a part of each batch alone."""
+        return self._stage.gives_parts
 
     def _given(self, element: Any) -> Any:
         """An element as users and their functions are given it; subclasses may dress it up."""

@@ -13,7 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,6 +27,13 @@ _DRAWN = 1024  # so many random numbers are drawn at a time
 _ROUNDS = 2**44
 
 
+class Part(Protocol):
+    """What is wanted of each batch."""
+
+    def rows(self, size: int) -> slice:
+        """Those of a batch of that size; asked once for each, in their order."""
+
+
 class Place(NamedTuple):
     """Which pass over the data it is.
 
@@ -35,12 +42,14 @@ class Place(NamedTuple):
         epoch: the number of the epoch.
         step: of the training step before which the pass begins.
         round: of a data set that is repeated within the pass.
+        part: what is wanted of each batch, where several processes share it; None for all.
     """
 
     seed: int
     epoch: int
     step: int = 0
     round: int = 0
+    part: Part | None = None
 
     def within(self, number: int) -> Place:
         """The place of the pass of that number within this one."""
@@ -100,10 +109,12 @@ class Stage(ABC):
     Attributes:
         source: where the elements can be had by their numbers, or None.
         depth: how many steps come before it, which sets apart what each of them draws.
+        gives_parts: whether its elements are batches of which a pass may make a part alone.
     """
 
     source: Source | None = None
     depth = 0
+    gives_parts = False
 
     @abstractmethod
     def elements(self, place: Place) -> Iterator[Any]:
@@ -157,6 +168,8 @@ class Changed(Stage):
         before: the step that it takes elements from.
         change: makes an iterator of the new elements of one of the old.
         length: of how many elements so many become.
+        keeps_parts: whether what it makes of a part of a batch is that part of what it makes of the
+            batch.
     """
 
     def __init__(
@@ -164,9 +177,12 @@ class Changed(Stage):
         before: Stage,
         change: Callable[[Iterator[Any]], Iterator[Any]],
         length: Callable[[float], float | None] = lambda count: count,
+        *,
+        keeps_parts: bool = False,
     ) -> None:
         self.before, self._change, self._length = before, change, length
         self.depth = before.depth + 1
+        self.gives_parts = keeps_parts and before.gives_parts
 
     def elements(self, place: Place) -> Iterator[Any]:
         return self._change(self.before.elements(place))
@@ -185,7 +201,7 @@ class Chosen(Changed):
         change: Callable[[Iterator[Any]], Iterator[Any]],
         length: Callable[[float], float | None] = lambda count: count,
     ) -> None:
-        super().__init__(before, change, length)
+        super().__init__(before, change, length, keeps_parts=True)
         self.source = before.source
 
     def elements(self, place: Place) -> Iterator[Any]:
@@ -268,19 +284,21 @@ class Batched(Stage):
     def __init__(self, before: Stage, size: int, drop_remainder: bool) -> None:
         self.before, self.size, self._drop = before, size, drop_remainder
         self.depth = before.depth + 1
+        self.gives_parts = True
 
     def elements(self, place: Place) -> Iterator[Any]:
-        source = self.before.source
+        source, whole = self.before.source, place._replace(part=None)
         if source is None:
-            return (nested.stack(chunk) for chunk in self._chunks(self.before.elements(place)))
-        numbers = self._chunks(self.before.numbers(place))
+            chunks = self._chunks(self.before.elements(whole), place.part)
+            return (nested.stack(chunk) for chunk in chunks)
+        numbers = self._chunks(self.before.numbers(whole), place.part)
         return source.batches(np.array(chunk, np.int64) for chunk in numbers)
 
-    def _chunks(self, elements: Iterator[Any]) -> Iterator[Sequence[Any]]:
+    def _chunks(self, elements: Iterator[Any], part: Part | None) -> Iterator[Sequence[Any]]:
         while chunk := list(islice(elements, self.size)):
             if self._drop and len(chunk) < self.size:
                 return
-            yield chunk
+            yield chunk if part is None else chunk[part.rows(len(chunk))]
 
     def length(self) -> float | None:
         count = self.before.length()
@@ -343,11 +361,15 @@ class Joined(Stage):
 
 def mapped(before: Stage, function: Callable[[Any], Any], workers: int) -> Stage:
     """A step that makes an element of each, by so many threads ahead of time, or by none."""
-    if workers < 2:
-        return Changed(before, lambda elements: (function(each) for each in elements))
-    return Changed(before, lambda elements: ordered(function, elements, workers, 2 * workers))
+
+    def change(elements: Iterator[Any]) -> Iterator[Any]:
+        if workers < 2:
+            return (function(each) for each in elements)
+        return ordered(function, elements, workers, 2 * workers)
+
+    return Changed(before, change, keeps_parts=True)
 
 
 def ahead(before: Stage, count: int) -> Stage:
     """A step that lets another thread make so many elements before they are asked for."""
-    return Changed(before, lambda elements: prefetched(elements, count))
+    return Changed(before, lambda elements: prefetched(elements, count), keeps_parts=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
@@ -81,7 +82,8 @@ class DataParallel:
                 f"reduction='exact' needs 1, 2, 4 or 8 processes, and there are {self.size}; use "
                 f"another number, or reduction='fast'"
             )
-        self._memory = np.empty(0, np.float32)
+        self._exchange = _Exchange(self._comm)
+        self._leaves = False  # the others alone, in the midst of a pass
 
     def __repr__(self) -> str:
         return f"<DataParallel {self.rank} of {self.size}, reduction={self.reduction!r}>"
@@ -117,9 +119,20 @@ class DataParallel:
                 f"{other} at {calls[other]}"
             )
 
+    def counts(self, own: int) -> list[int]:
+        """A number of each process."""
+        numbers = np.zeros(self.size, np.int64)
+        numbers[self.rank] = own
+        self._comm.gather(numbers, [8 * rank for rank in range(self.size + 1)])
+        return [int(number) for number in numbers]
+
     def broadcast(self, value: Any) -> Any:
         """The first process's value."""
         return self._comm.broadcast(value)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Remember that this process leaves a pass that the others go on with."""
+        self._leaves = isinstance(error, SystemExit)
 
     def after_step(self, store: ParameterStore, steps: int) -> None:
         """Average the weights after every so many steps that processes made by themselves."""
@@ -139,24 +152,7 @@ class DataParallel:
                 self._comm.start_sum(values).Wait()
                 values /= self.size
 
-    def gather(self, values: memoryview, offsets: list[int]) -> None:
-        """Fill in the other processes' floats: what native operations call."""
-        self._comm.gather(np.frombuffer(values, np.uint8), [4 * offset for offset in offsets])
-
-    def sum(self, values: memoryview) -> None:
-        """Add up neighbours, then pairs of them and so on, which has the same bits on all."""
-        own = np.frombuffer(values, np.float32)
-        if self._memory.size < own.size:
-            self._memory = np.empty(own.size, np.float32)
-        other = self._memory[: own.size]
-        distance = 1
-        while distance < self.size:
-            self._comm.exchange(own, self.rank ^ distance, other)
-            with np.errstate(all="ignore"):  # NaN and infinity are no errors here
-                np.add(own, other, out=own)
-            distance *= 2
-
-    def gather_rows(self, rows: Array, samples: int) -> Array:
+    def gather(self, rows: Array, samples: int) -> Array:
         """The rows of all processes, of which this one has its share of so many."""
         whole = np.empty((samples, *rows.shape[1:]), rows.dtype)
         places = [self.first(rank, samples) for rank in range(self.size + 1)]
@@ -212,7 +208,39 @@ class DataParallel:
                 show(kind, error, at)
             self._comm.abort(1)
 
+        def leave() -> None:
+            if self._leaves:  # by sys.exit, which no hook hears of
+                text = f"process {self.rank} ends in the midst of a pass, and so do all others"
+                print(text, file=sys.stderr)
+                self._comm.abort(1)
+
         sys.excepthook = end
+        atexit.register(leave)
+
+
+class _Exchange:
+    """What native operations call, with memory of float32."""
+
+    def __init__(self, comm: Communicator) -> None:
+        self._comm = comm
+        self._memory = np.empty(0, np.float32)
+
+    def gather(self, values: memoryview, offsets: list[int]) -> None:
+        """Fill in the other processes' floats: what native operations call."""
+        self._comm.gather(np.frombuffer(values, np.uint8), [4 * offset for offset in offsets])
+
+    def sum(self, values: memoryview) -> None:
+        """Add up neighbours, then pairs of them and so on, which has the same bits on all."""
+        own = np.frombuffer(values, np.float32)
+        if self._memory.size < own.size:
+            self._memory = np.empty(own.size, np.float32)
+        other = self._memory[: own.size]
+        distance = 1
+        while distance < self._comm.size:
+            self._comm.exchange(own, self._comm.rank ^ distance, other)
+            with np.errstate(all="ignore"):  # NaN and infinity are no errors here
+                np.add(own, other, out=own)
+            distance *= 2
 
 
 class BatchShare:
@@ -237,8 +265,8 @@ class BatchShare:
         """Call a function whose native operations are about the whole batch."""
         of = self._of
         exact = of.reduction == "exact"
-        return on_ranks(of, of.rank, of.size, self.samples, exact, function, *arguments)
+        return on_ranks(of._exchange, of.rank, of.size, self.samples, exact, function, *arguments)
 
     def gather(self, rows: Array) -> Array:
         """The whole batch's rows of an array, from those of all processes."""
-        return self._of.gather_rows(rows, self.samples)
+        return self._of.gather(rows, self.samples)

@@ -119,6 +119,8 @@ def callback_scope(
         yield callback_list
     except BaseException as error:
         callback_list.interrupted(error)
+        if (others := processes.current()) is not None:
+            others.interrupted(error)
         raise
 
 

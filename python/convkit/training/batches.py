@@ -13,14 +13,17 @@ Keras's image generators are, do not end.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from ..core import random
+from ..core import processes, random
 from ..core.parameters import Array
+from ..core.processes import Processes
 from ..core.warn import warn
 from . import data
 from .data import Samples
@@ -255,9 +258,18 @@ class IterableBatches(Batches):
 
     def _begin(self, epoch: int, step: int) -> Iterator[Batch]:
         source, length = self.source, self.length if self.steps is None else None
+        everyone = processes.current()
         if hasattr(source, "_begin_pass"):
             seed = random.seed() if self._seed is None else self._seed
+            if everyone is not None and getattr(source, "_gives_parts", False):
+                part = Part(everyone)
+                source = source._begin_pass(seed, epoch, step, self._order, part)
+                source = source if length is None else islice(source, length)
+                return part.converted(source, self._convert)
             source = source._begin_pass(seed, epoch, step, self._order)
+        elif everyone is not None and _shards(source):
+            own = iter(source.shard(everyone.rank, everyone.size))
+            return _in_step(own, self._convert, everyone)
         elif not hasattr(source, "__iter__"):
             source = map(source.__getitem__, range(len(source)))
         source = source if length is None else islice(source, length)
@@ -267,6 +279,72 @@ class IterableBatches(Batches):
 def _converted(source: Any, convert: Callable[[Any, Any, Any], Samples]) -> Iterator[Batch]:
     for item in source:
         samples = convert(*data.unpack(item, "a batch"))
+        yield samples, np.arange(len(samples))
+
+
+class Part:
+    """What this process reads of each batch of a data set; the others have the rest.
+
+    Args:
+        everyone: all processes.
+    """
+
+    def __init__(self, everyone: Processes) -> None:
+        self._everyone = everyone
+        self._sizes: deque[int] = deque()
+
+    def rows(self, size: int) -> slice:
+        """Those of the next batch, which has so many; all of a small one."""
+        self._sizes.append(size)
+        share = self._everyone.share(size)
+        return slice(None) if share is None else share.rows
+
+    def converted(
+        self, source: Iterator[Any], convert: Callable[[Any, Any, Any], Samples]
+    ) -> Iterator[Batch]:
+        """The samples that these rows became."""
+        for samples, indices in _converted(source, convert):
+            size = self._sizes.popleft()
+            share = self._everyone.share(size)
+            expected = size if share is None else share.rows.stop - share.rows.start
+            if len(samples) != expected:
+                raise ValueError(
+                    f"a batch of {size} samples is shared by several processes, of which this one "
+                    f"needs {expected}, but what the data set makes of those has {len(samples)}; "
+                    f"samples cannot be left out here"
+                )
+            samples.whole = None if share is None else size
+            yield samples, indices
+
+
+def _shards(iterable: Any) -> bool:
+    """Whether it has the method `shard(rank, ranks)`; those of other libraries are others."""
+    shard = getattr(iterable, "shard", None)
+    if not callable(shard):
+        return False
+    return list(signature(shard).parameters)[:2] == ["rank", "ranks"]
+
+
+def _in_step(
+    own: Iterator[Any], convert: Callable[[Any, Any, Any], Samples], everyone: Processes
+) -> Iterator[Batch]:
+    """Batches of which each process reads its own part, until the first of them has no more."""
+    while True:
+        item = next(own, None)
+        samples = None if item is None else convert(*data.unpack(item, "a batch"))
+        counts = everyone.counts(0 if samples is None else len(samples))
+        if samples is None or 0 in counts:
+            if any(counts):
+                warn(f"process {counts.index(0)} has no more batches; what others have is left out")
+            return
+        whole, ranks = sum(counts), len(counts)
+        rule = [(i + 1) * whole // ranks - i * whole // ranks for i in range(ranks)]
+        if counts != rule:
+            raise ValueError(
+                f"the parts of a batch of {whole} samples must have {rule} samples, one for each "
+                f"process, but have {counts}: process r of p takes r * n // p to (r + 1) * n // p"
+            )
+        samples.whole = whole
         yield samples, np.arange(len(samples))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..core.config import as_number
 from ..core.parameters import Array
+from ..core.processes import Processes
 from ..core.warn import warn
 from ..losses import Loss
 from ..ops._gate import as_array
@@ -38,9 +39,11 @@ class Samples:
         targets: each as its loss has prepared them, (n, ...).
         weights: each float32, the factors of the samples' losses, (n,), or of the positions' of
             every sample, (n, ...); or None for ones.
+        whole: the samples of the batch that these are a process's share of; None where they are
+            no share.
     """
 
-    __slots__ = ("inputs", "targets", "weights")
+    __slots__ = ("inputs", "targets", "weights", "whole")
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Samples:
         self.inputs = tuple(inputs)
         self.targets = tuple(targets)
         self.weights = (None,) * len(self.targets) if weights is None else tuple(weights)
+        self.whole: int | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -61,6 +65,16 @@ class Samples:
             [array[start:stop] for array in self.inputs],
             [array[start:stop] for array in self.targets],
             [None if array is None else array[start:stop] for array in self.weights],
+        )
+
+    def gathered(self, everyone: Processes) -> Samples:
+        """The whole batch that these are a share of."""
+        whole = self.whole
+        assert whole is not None
+        return Samples(
+            [everyone.gather(array, whole) for array in self.inputs],
+            [everyone.gather(array, whole) for array in self.targets],
+            [None if array is None else everyone.gather(array, whole) for array in self.weights],
         )
 
     def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Array]:

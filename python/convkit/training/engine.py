@@ -37,12 +37,18 @@ def _load(bound: Bound, samples: Samples, indices: Array, context: StepContext) 
         bound.take(samples.targets, samples.weights, indices)
 
 
-def _share(
-    everyone: processes.Processes | None, indices: Array
-) -> tuple[processes.Share | None, Array]:
-    """What this process has of a batch, and the indices of its samples."""
-    share = None if everyone is None else everyone.share(len(indices))
-    return (None, indices) if share is None else (share, indices[share.rows])
+def _share(samples: Samples, indices: Array) -> tuple[processes.Share | None, Samples, Array]:
+    """What this process has of a batch, and the samples that it computes, with their indices."""
+    everyone = processes.current()
+    if everyone is None:
+        return None, samples, indices
+    share = everyone.share(samples.whole or len(indices))
+    if samples.whole is None:
+        return share, samples, indices if share is None else indices[share.rows]
+    if share is None:  # each computes the whole batch, which is small
+        samples = samples.gathered(everyone)
+        indices = np.arange(len(samples))
+    return share, samples, indices
 
 
 def _on_share(
@@ -195,7 +201,7 @@ class Engine:
             if not ranges:
                 warn("The model does not have any trainable weights.")
         others = processes.current()
-        share, indices = _share(others, indices)
+        share, samples, indices = _share(samples, indices)
         plan = self.training_plan
         is_other = self._processes is not others or plan is None or plan.optimizer is not optimizer
         if plan is None or is_other or not plan.serves(len(indices)):
@@ -276,7 +282,7 @@ class Engine:
 
         What `use` makes of the results is returned; after it another batch may come in their place.
         """
-        share, indices = _share(processes.current(), indices)
+        share, samples, indices = _share(samples, indices)
         idle = self._idle[purpose]
         try:
             plan = idle.pop()
