@@ -1,0 +1,114 @@
+"""Processes that MPI starts: one's bits, faults that end all of them, and resumed trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "support" / "train_on_ranks.py"
+NETWORKS = ["mnist", "fashion", "cifar10", "resnet20"]
+
+
+def mpiexec() -> str:
+    """The command beside this Python, or the one of the system."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if found is None:
+        pytest.skip("there is no mpiexec; pip install mpich")
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed")
+    return found
+
+
+def start(ranks: int, *arguments: str) -> subprocess.Popen[str]:
+    """The script in so many processes."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [mpiexec(), "-n", str(ranks), sys.executable, str(SCRIPT), *arguments]
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(ranks: int, *arguments: str) -> list[dict[str, Any]]:
+    """What each process has told in the end."""
+    process = start(ranks, *arguments)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return sorted((json.loads(line) for line in out.splitlines()), key=lambda told: told["rank"])
+
+
+def alone(*arguments: str) -> dict[str, Any]:
+    """What one ordinary process tells."""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, str(SCRIPT), *arguments]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_processes_have_the_bits_of_one(network: str) -> None:
+    expected = alone(network)
+    for ranks in (1, 2, 4):
+        everyone = run(ranks, network, "--reduction", "exact")
+        assert [told["rank"] for told in everyone] == list(range(ranks))
+        for told in everyone:
+            for what in ("weights", "history", "scores"):
+                assert told[what] == expected[what], f"{what} of {ranks} processes"
+
+
+def test_a_fast_reduction_gives_all_the_same_weights() -> None:
+    everyone = run(3, "cifar10", "--steps", "10", "--reduction", "fast")
+    assert all(told["weights"] == everyone[0]["weights"] for told in everyone)
+    assert everyone[0]["history"] == everyone[2]["history"]
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("raise", "RuntimeError: something is wrong in process 1"),
+        ("kill", "signal 9"),
+        ("exit", "process 1 ends in the midst of a pass"),
+    ],
+)
+def test_a_fault_of_one_ends_all(what: str, message: str) -> None:
+    begun = time.monotonic()
+    process = start(
+        2, "mnist", "--steps", "4000", "--reduction", "exact", "--fault", what, "1", "5"
+    )
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert message in out + err
+    assert time.monotonic() - begun < 30  # imports included
+
+
+def test_a_killed_training_goes_on(tmp_path: Path) -> None:
+    given = ["mnist", "--steps", "12", "--epochs", "2"]
+    expected = alone(*given)
+    shared = [*given, "--reduction", "exact", "--backup", str(tmp_path / "backup")]
+    for ranks, rank, step in ((2, 1, 7), (4, 0, 14), (2, 0, 20)):
+        process = start(ranks, *shared, "--fault", "kill", str(rank), str(step))
+        process.communicate(timeout=60)
+        assert process.returncode != 0
+    no_fault = ["--fault", "kill", "9", "0"]
+    for told in run(4, *shared, *no_fault):
+        assert (told["weights"], told["history"]) == (expected["weights"], expected["history"])
+
+
+def test_without_mpi4py_the_error_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['mpi4py'] = None\n"
+        "import convkit\n"
+        "convkit.distribution.DataParallel()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=False)
+    assert done.returncode != 0
+    assert "ImportError: this needs the package mpi4py" in done.stderr
+    assert 'pip install "convkit[mpi]"' in done.stderr
