@@ -18,6 +18,7 @@ from .measure import Case, Pace, Result, measure_all
 from .peers import PEERS, PREDICTING, TRAINING, modules, present
 from .processes import memory_cases, startup_cases
 from .profile import accounts
+from .ranks import rank_cases
 from .roofline import save_roofline
 from .scaling import scaling_cases
 from .schedule import records, save_schedule, save_trace, speed_ups
@@ -56,6 +57,12 @@ def _infer(arguments: argparse.Namespace) -> Iterable[Case]:
 
 def _scaling(arguments: argparse.Namespace) -> Iterable[Case]:
     return scaling_cases(
+        arguments.models, threads=runtime.get_num_threads(), batch_sizes=arguments.batch_size
+    )
+
+
+def _ranks(arguments: argparse.Namespace) -> Iterable[Case]:
+    return rank_cases(
         arguments.models, threads=runtime.get_num_threads(), batch_sizes=arguments.batch_size
     )
 
@@ -126,6 +133,14 @@ COMMANDS: Mapping[str, Command] = {
         "convkit's training step by threads and by batch size",
         _scaling,
         batch_sizes=(16, 32, 64, 128),
+        graphs=True,
+    ),
+    "ranks": Command(
+        "Training step of several processes",
+        "convkit's training step in several processes, which MPI starts, against one with as many "
+        "threads; needs mpi4py and an MPI",
+        _ranks,
+        batch_sizes=(32, 128),
         graphs=True,
     ),
     "trace": Command(
