@@ -70,6 +70,12 @@ def test_a_fast_reduction_gives_all_the_same_weights() -> None:
     assert everyone[0]["history"] == everyone[2]["history"]
 
 
+def test_processes_without_a_seed_draw_the_same() -> None:
+    first, second = run(2, "mnist", "--steps", "3", "--reduction", "exact", "--unseeded")
+    for what in ("weights", "history", "scores"):
+        assert first[what] == second[what]
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [

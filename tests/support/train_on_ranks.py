@@ -69,12 +69,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--reduction")
     parser.add_argument("--backup")
+    parser.add_argument("--unseeded", action="store_true")
     parser.add_argument("--fault", nargs=3, metavar=("WHAT", "RANK", "STEP"))
     given = parser.parse_args()
     if given.reduction:
         distribution = convkit.distribution.DataParallel(reduction=given.reduction)
         convkit.distribution.set_distribution(distribution)
-    random.set_seed(3)
+    if not given.unseeded:
+        random.set_seed(3)
     model = NETWORKS[given.network]()
     rng = np.random.default_rng(1)
     count = given.steps * given.batch - given.batch // 2  # the last batch is half a one
@@ -88,7 +90,8 @@ def main() -> None:
     if given.backup:
         callbacks.append(convkit.callbacks.BackupAndRestore(given.backup, save_freq=3))
     history = model.fit(x, y, given.batch, epochs=given.epochs, verbose=0, callbacks=callbacks)
-    scores = model.evaluate(x[:100], y[:100], verbose=0)
+    shuffled = convkit.data.Dataset.from_tensor_slices((x[:100], y[:100])).shuffle(100).batch(32)
+    scores = model.evaluate(shuffled, verbose=0)
     weights = hashlib.sha256(b"".join(each.tobytes() for each in model.get_weights()))
     here = convkit.distribution.distribution()
     told = {

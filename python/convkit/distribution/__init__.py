@@ -8,7 +8,7 @@ Needs mpi4py and an MPI: `pip install "convkit[mpi]"`.
 
 from __future__ import annotations
 
-from ..core import processes
+from ..core import processes, random
 from .data_parallel import DataParallel
 
 __all__ = ["DataParallel", "distribution", "set_distribution"]
@@ -16,6 +16,8 @@ __all__ = ["DataParallel", "distribution", "set_distribution"]
 
 def set_distribution(value: DataParallel | None) -> None:
     """Have all models of this process train and predict together with those of the others.
+
+    All processes take the first one's seed, so that what is random is the same in all.
 
     Args:
         value: the distribution; None ends one, and each process is by itself again.
@@ -27,6 +29,8 @@ def set_distribution(value: DataParallel | None) -> None:
         raise TypeError(f"the distribution must be a DataParallel or None, received {value!r}")
     if value is not None:
         value.take_over()
+        if value.size > 1:
+            random.set_seed(value.broadcast(random.seed()))
     processes.set_current(value)
 
 
