@@ -70,8 +70,8 @@ void BatchStatistics::finish(double momentum, double epsilon, float* moving_mean
   const std::int64_t c = blocks_.c, size = blocks_.of_image * c;
   const RowBlocks blocks = blocks_.of_whole_batch();
   const Ranks* ranks = exact_ranks_of(blocks_.images);
-  const float* means = gather_batch(ranks, means_, size, scratch);
-  const float* deviations = gather_batch(ranks, deviations_, size, scratch);
+  const auto [means, deviations] =
+      gather_batch(ranks, {{means_, size}, {deviations_, size}}, scratch);
   double* total_mean = scratch.take<double>(c);
   double* total_deviation = scratch.take<double>(c);
   std::fill(total_mean, total_mean + c, 0.0);
@@ -148,8 +148,13 @@ void BatchNormGradient::reduce_pooled(const PoolShape& s, std::int64_t image, co
 
 void BatchNormGradient::finish(float* dgamma, float* dbeta) {
   const std::int64_t c = blocks_.c;
-  sum_blocks(blocks_.images, blocks_.of_image, c, sums_, dbeta);
-  sum_blocks(blocks_.images, blocks_.of_image, c, products_, dgamma);
+  Scratch scratch;
+  const std::int64_t size = blocks_.of_image * c, images = blocks_.images;
+  const auto [sums, products] =
+      gather_batch(exact_ranks_of(images), {{sums_, size}, {products_, size}}, scratch);
+  const std::int64_t count_of_blocks = blocks_.of_whole_batch().count();
+  sum_blocks(count_of_blocks, c, sums, dbeta);
+  sum_blocks(count_of_blocks, c, products, dgamma);
   const float count = static_cast<float>(whole_batch(blocks_.images) * blocks_.rows);
   for (std::int64_t j = 0; j < c; ++j) {
     mean_dy_[j] = dbeta[j] / count;
@@ -232,12 +237,13 @@ void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm
                         const float* dy, float* dx, float* dgamma, float* dbeta) {
   Scratch scratch;
   if (const Ranks* ranks = gathering_ranks(n, rows)) {
-    dy = gather_batch(ranks, dy, rows * c, scratch);
+    const std::int64_t size = rows * c;
     BatchNorm whole = norm;
-    whole.x = gather_batch(ranks, norm.x, rows * c, scratch);
+    const auto [all_dy, all_x] = gather_batch(ranks, {{dy, size}, {norm.x, size}}, scratch);
+    whole.x = all_x;
     float* all_dx = scratch.take(ranks->samples(), rows, c);
     const WithoutRanks alone;
-    batchnorm_backward(ranks->samples(), rows, whole, c, dy, all_dx, dgamma, dbeta);
+    batchnorm_backward(ranks->samples(), rows, whole, c, all_dy, all_dx, dgamma, dbeta);
     return copy_own(*ranks, all_dx, rows * c, dx);
   }
   const RowBlocks blocks = batch_blocks(n, rows, c);

@@ -322,11 +322,11 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy
   Scratch scratch;
   ConvShape whole = s;
   whole.n = ranks->samples();
-  x = gather_batch(ranks, x, s.h * s.w * s.c, scratch);
-  dy = gather_batch(ranks, dy, s.oh * s.ow * s.oc, scratch);
-  if (winograd_allowed(s)) return winograd_backward_weights(*ranks, whole, x, dy, dw);
+  const auto [all_x, all_dy] =
+      gather_batch(ranks, {{x, s.h * s.w * s.c}, {dy, s.oh * s.ow * s.oc}}, scratch);
+  if (winograd_allowed(s)) return winograd_backward_weights(*ranks, whole, all_x, all_dy, dw);
   const WithoutRanks alone;
-  choose(kBackwardWeights, whole).run(whole, x, dy, dw);
+  choose(kBackwardWeights, whole).run(whole, all_x, all_dy, dw);
 }
 
 void conv2d_backward_weights_strided(const ConvShape& s, const float* x, std::int64_t ldx,

@@ -92,13 +92,13 @@ void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, con
   // Every rank computes some rows of dw from the whole batch.
   Scratch scratch;
   const std::int64_t of_sample = n / ranks->own_samples();
-  x = gather_batch(ranks, x, of_sample * c, scratch);
-  dy = gather_batch(ranks, dy, of_sample * oc, scratch);
+  const auto [all_x, all_dy] =
+      gather_batch(ranks, {{x, of_sample * c}, {dy, of_sample * oc}}, scratch);
   const ChannelShare share(*ranks, ranks->rank(), c, 1);
   if (share.begin < share.end) {
     const WithoutRanks alone;
     const ConvShape s = dense_shape(of_sample * ranks->samples(), share.end - share.begin, oc);
-    conv2d_backward_weights_strided(s, x + share.begin, c, dy, dw + share.begin * oc);
+    conv2d_backward_weights_strided(s, all_x + share.begin, c, all_dy, dw + share.begin * oc);
   }
   gather_channels(*ranks, 1, c, oc, 1, dw);
 }
@@ -123,8 +123,8 @@ void bias_relu_backward(std::int64_t rows, std::int64_t c, const float* dy, cons
   Scratch scratch;
   if (const Ranks* ranks = exact_ranks_of_rows(rows)) {
     const std::int64_t of_sample = rows / ranks->own_samples();
-    const float* all_dy = gather_batch(ranks, dy, of_sample * c, scratch);
-    const float* all_y = gather_batch(ranks, y, of_sample * c, scratch);
+    const std::int64_t size = of_sample * c;
+    const auto [all_dy, all_y] = gather_batch(ranks, {{dy, size}, {y, size}}, scratch);
     const std::int64_t all_rows = of_sample * ranks->samples();
     float* all_out = scratch.take(all_rows, c);
     const WithoutRanks alone;

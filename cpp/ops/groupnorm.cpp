@@ -108,10 +108,8 @@ struct GroupsOfVectors {
       Scratch scratch;
       GroupShape whole = s;
       whole.images = ranks->samples();
-      const float* all_dy = gather_batch(ranks, dy, s.c, scratch);
-      const float* all_x = gather_batch(ranks, x, s.c, scratch);
-      const float* all_mean = gather_batch(ranks, mean, s.groups, scratch);
-      const float* all_rstd = gather_batch(ranks, rstd, s.groups, scratch);
+      const auto [all_dy, all_x, all_mean, all_rstd] =
+          gather_batch(ranks, {{dy, s.c}, {x, s.c}, {mean, s.groups}, {rstd, s.groups}}, scratch);
       const WithoutRanks alone;
       const GroupsOfVectors all(whole);
       all.backward(all_dy, all_x, gamma, all_mean, all_rstd, nullptr, dgamma, dbeta);

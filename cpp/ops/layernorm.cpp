@@ -41,10 +41,9 @@ void layernorm_backward(std::int64_t rows, std::int64_t k, const float* dy, cons
   const bool sums = dgamma || dbeta;
   if (const Ranks* ranks = sums ? exact_ranks_of_rows(rows) : nullptr) {
     const std::int64_t of_sample = rows / ranks->own_samples();
-    const float* all_dy = gather_batch(ranks, dy, of_sample * k, scratch);
-    const float* all_x = gather_batch(ranks, x, of_sample * k, scratch);
-    const float* all_mean = gather_batch(ranks, mean, of_sample, scratch);
-    const float* all_rstd = gather_batch(ranks, rstd, of_sample, scratch);
+    const std::int64_t size = of_sample * k;
+    const auto [all_dy, all_x, all_mean, all_rstd] =
+        gather_batch(ranks, {{dy, size}, {x, size}, {mean, of_sample}, {rstd, of_sample}}, scratch);
     const WithoutRanks alone;
     layernorm_backward(of_sample * ranks->samples(), k, all_dy, all_x, gamma, all_mean, all_rstd,
                        nullptr, dgamma, dbeta);

@@ -100,10 +100,9 @@ void prelu_backward_alpha(const PreluShape& shape, const float* dy, const float*
     const std::int64_t size = shape.n * shape.a * shape.s * shape.b * shape.t / own;
     axis = of_sample * ranks->samples();
     Scratch scratch;
-    dy = gather_batch(ranks, dy, size, scratch);
-    x = gather_batch(ranks, x, size, scratch);
+    const auto [all_dy, all_x] = gather_batch(ranks, {{dy, size}, {x, size}}, scratch);
     const WithoutRanks alone;
-    return prelu_backward_alpha(whole, dy, x, dalpha);
+    return prelu_backward_alpha(whole, all_dy, all_x, dalpha);
   }
   const Cut cut(shape);
   const std::int64_t slopes = shape.a * shape.b;

@@ -51,15 +51,36 @@ void add_pieces(std::int64_t n, float* parts, std::int64_t count, std::int64_t s
   if (const Ranks* ranks = exact_ranks_of(n)) ranks->sum(parts, size);
 }
 
-const float* gather_batch(const Ranks* ranks, const float* own, std::int64_t size,
-                          Scratch& scratch) {
-  if (!ranks) return own;
+void gather_batch(const Ranks* ranks, const OwnValues* own, std::int64_t count, const float** all,
+                  Scratch& scratch) {
+  std::int64_t size = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    all[i] = own[i].values;
+    size += own[i].size;
+  }
+  if (!ranks) return;
   std::vector<std::int64_t> offsets;
   for (std::int64_t r = 0; r <= ranks->count(); ++r) offsets.push_back(ranks->first(r) * size);
-  float* all = scratch.take(ranks->samples(), size);
-  std::copy_n(own, ranks->own_samples() * size, all + offsets[ranks->rank()]);
-  ranks->gather(all, offsets);
-  return all;
+  // A rank's arrays one behind another.
+  float* message = scratch.take(ranks->samples(), size);
+  float* at = message + offsets[ranks->rank()];
+  for (std::int64_t i = 0; i < count; ++i)
+    at = std::copy_n(own[i].values, ranks->own_samples() * own[i].size, at);
+  ranks->gather(message, offsets);
+  if (count == 1) {
+    all[0] = message;
+    return;
+  }
+  std::int64_t before = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    float* to = scratch.take(ranks->samples(), own[i].size);
+    all[i] = to;
+    for (std::int64_t r = 0; r < ranks->count(); ++r) {
+      const std::int64_t samples = ranks->first(r + 1) - ranks->first(r);
+      to = std::copy_n(message + offsets[r] + samples * before, samples * own[i].size, to);
+    }
+    before += own[i].size;
+  }
 }
 
 void copy_own(const Ranks& ranks, const float* all, std::int64_t size, float* own) {

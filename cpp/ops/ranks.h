@@ -4,6 +4,8 @@
 // values themselves, gathered from all ranks.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -74,9 +76,26 @@ class OwnPieces {
 // all pieces: pairs, then pairs of pairs, the same tree for any number of threads and ranks.
 void add_pieces(std::int64_t n, float* parts, std::int64_t count, std::int64_t size);
 
-// The whole batch's values, `size` floats for each of the n samples here; without ranks, `own`.
-const float* gather_batch(const Ranks* ranks, const float* own, std::int64_t size,
-                          Scratch& scratch);
+// Values of the samples that are here, `size` floats of each.
+struct OwnValues {
+  const float* values;
+  std::int64_t size;
+};
+
+// The whole batch's values, of several arrays by one message; without ranks, what is here.
+void gather_batch(const Ranks* ranks, const OwnValues* own, std::int64_t count, const float** all,
+                  Scratch& scratch);
+template <std::size_t Count>
+std::array<const float*, Count> gather_batch(const Ranks* ranks, const OwnValues (&own)[Count],
+                                             Scratch& scratch) {
+  std::array<const float*, Count> all;
+  gather_batch(ranks, own, Count, all.data(), scratch);
+  return all;
+}
+inline const float* gather_batch(const Ranks* ranks, const float* own, std::int64_t size,
+                                 Scratch& scratch) {
+  return gather_batch(ranks, {{own, size}}, scratch)[0];
+}
 
 // This rank's part of the whole batch's values.
 void copy_own(const Ranks& ranks, const float* all, std::int64_t size, float* own);
