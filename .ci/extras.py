@@ -92,6 +92,17 @@ def keras() -> None:
     np.testing.assert_allclose(model.predict_on_batch(np.eye(3)), kernel + bias)
 
 
+def mpi() -> None:
+    # MPI itself is the machine's; where there is none, the error says so.
+    try:
+        here = convkit.distribution.DataParallel()
+    except ImportError as error:
+        if "there is no MPI on this machine" not in str(error):
+            raise
+    else:
+        assert (here.rank, here.size) == (0, 1)
+
+
 def onnx() -> None:
     model = convkit.Sequential(
         [convkit.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)]
@@ -129,6 +140,7 @@ USES = {
     "examples": examples,
     "images": images,
     "keras": keras,
+    "mpi": mpi,
     "onnx": onnx,
     "sklearn": sklearn,
     "tensorboard": tensorboard,

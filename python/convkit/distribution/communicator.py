@@ -67,7 +67,13 @@ class MPICommunicator:
     """
 
     def __init__(self, comm: Any = None) -> None:
-        self._mpi = package("mpi4py.MPI")
+        try:
+            self._mpi = package("mpi4py.MPI")
+        except RuntimeError as error:  # mpi4py is there, and finds no library of MPI
+            raise ImportError(
+                f"there is no MPI on this machine, or not where mpi4py looks for it; load your "
+                f"cluster's module, or pip install mpich: {error}"
+            ) from error
         # Communicators of its own, so that no message meets one of the user's.
         self._comm = (self._mpi.COMM_WORLD if comm is None else comm).Dup()
         self._calls = self._comm.Dup()

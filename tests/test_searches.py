@@ -1,0 +1,111 @@
+"""Searches over clusters: scores of one job, a share of the threads for each, data sent once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+
+from convkit import runtime
+from convkit.sklearn import ConvClassifier
+
+GRID = {"learning_rate": [1e-3, 2e-3, 4e-3, 8e-3], "batch_size": [16, 32, 64]}
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "distribution.md"
+
+# What comes from inside the clusters' own packages.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Any, Any]:
+    x, y = load_digits(return_X_y=True)
+    return (x[:300] / 16).astype(np.float32), y[:300]
+
+
+def search(jobs: int, x: Any, y: Any) -> dict[str, Any]:
+    """The scores of 12 candidates in two folds."""
+    estimator = ConvClassifier(image_shape=(8, 8), epochs=2, random_state=0)
+    found = GridSearchCV(estimator, GRID, n_jobs=jobs, cv=2, refit=False).fit(x, y)
+    results = found.cv_results_
+    return {name: results[name] for name in results if name.startswith("split")}
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert sorted(found) == sorted(expected) == ["split0_test_score", "split1_test_score"]
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+    assert len(set(expected["split0_test_score"])) > 3  # the candidates differ
+
+
+@pytest.fixture
+def dask_client() -> Iterator[Any]:
+    """A cluster of two workers with a thread each."""
+    distributed = pytest.importorskip("dask.distributed", reason="needs dask[distributed]")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def test_a_search_on_dask(dask_client: Any, digits: Any) -> None:
+    x, y = digits
+    with joblib.parallel_backend("dask", scatter=[x, y]):
+        found = search(2, x, y)
+    assert_same(found, search(1, x, y))
+    assert set(dask_client.run(runtime.get_num_threads).values()) == {1}
+
+
+class Counted(np.ndarray):
+    """An array that counts how often it is pickled."""
+
+    pickled = 0
+
+    def __reduce__(self) -> Any:
+        type(self).pickled += 1
+        return np.asarray(self).__reduce__()
+
+
+def test_dask_is_sent_the_data_once(dask_client: Any, digits: Any) -> None:
+    x, y = digits
+    counted = x.view(Counted)
+    with joblib.parallel_backend("dask", scatter=[counted, y]):
+        search(2, counted, y)
+    assert Counted.pickled <= 2  # for each worker at most, and not for each of 24 tasks
+
+
+@pytest.fixture
+def ray() -> Iterator[Any]:
+    """Ray with two cores, and joblib told of it."""
+    ray = pytest.importorskip("ray", reason="needs ray")
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    ray.init(num_cpus=2, **options)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def test_a_search_on_ray(ray: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not PAGE.exists():
+        pytest.skip("the documentation is not here")
+    # The page's class that stands for an array in Ray's object store.
+    (code,) = re.findall(r"^(class Stored.*?return view)$", PAGE.read_text(), re.M | re.S)
+    names: dict[str, Any] = {"numpy": np, "ray": ray}
+    exec(code, names)
+    puts, put = [], ray.put
+    monkeypatch.setattr(ray, "put", lambda array: (puts.append(array), put(array))[1])
+    x, y = digits
+    with joblib.parallel_backend("ray"):
+        found = search(2, names["stored"](x), y)
+    assert_same(found, search(1, x, y))
+    assert len([each for each in puts if getattr(each, "nbytes", 0) >= x.nbytes]) == 1
+    assert ray.get(ray.remote(runtime.get_num_threads).remote()) == 1
