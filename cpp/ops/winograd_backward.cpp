@@ -77,7 +77,6 @@ class Backward {
   }
   bool by_channels() const { return by_channels_; }
   std::int64_t fewest_channels() const { return chunk_of(true); }
-
   void run() const { by_channels_ && !in_waves_ ? run_by_channels() : run_by_pieces(); }
 
  private:
@@ -120,7 +119,10 @@ class Backward {
   // waves.
   void run_by_pieces() const {
     const std::int64_t whole = in_waves_ ? pieces_ / threads_ * threads_ : pieces_;
-    const Chunks chunks = whole < pieces_ ? chunks_of_tasks(pieces_ - whole) : large_chunks();
+    // Ranks add up their gradients, so these lie alike in all, whatever their threads.
+    const bool in_ranks = dw_ && exact_ranks_of(s_.n);
+    const Chunks chunks =
+        whole < pieces_ && !in_ranks ? chunks_of_tasks(pieces_ - whole) : large_chunks();
     Scratch scratch;
     float* du = dw_ ? scratch.take(pieces_, chunks.count, chunks.size) : nullptr;
     const bool shares = dx_ && threads_ >= kSharingThreads && whole > 0;

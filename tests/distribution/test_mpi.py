@@ -64,6 +64,13 @@ def test_processes_have_the_bits_of_one(network: str) -> None:
                 assert told[what] == expected[what], f"{what} of {ranks} processes"
 
 
+@pytest.mark.parametrize("network", ["cifar10", "resnet20"])
+def test_processes_may_have_different_numbers_of_threads(network: str) -> None:
+    expected = alone(network, "--steps", "8")
+    for told in run(2, network, "--steps", "8", "--reduction", "exact", "--threads", "1", "7"):
+        assert told["weights"] == expected["weights"]
+
+
 def test_a_fast_reduction_gives_all_the_same_weights() -> None:
     everyone = run(3, "cifar10", "--steps", "10", "--reduction", "fast")
     assert all(told["weights"] == everyone[0]["weights"] for told in everyone)

@@ -27,8 +27,8 @@ class Share(Protocol):
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function whose native operations are about the whole batch."""
 
-    def gather(self, rows: Array) -> Array:
-        """The whole batch's rows of an array, from those of all processes."""
+    def gather(self, arrays: Sequence[Array]) -> list[Array]:
+        """The whole batch's rows of some arrays, from those of all processes."""
 
 
 class Reducer(Protocol):
@@ -64,7 +64,7 @@ class Processes(Protocol):
     def counts(self, own: int) -> list[int]:
         """A number of each process."""
 
-    def gather(self, rows: Array, samples: int) -> Array:
+    def gather(self, arrays: Sequence[Array], samples: int) -> list[Array]:
         """The rows of all processes, each of which has its share of so many samples."""
 
     def agree(self, what: str, **values: Any) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -152,14 +152,27 @@ class DataParallel:
                 self._comm.start_sum(values).Wait()
                 values /= self.size
 
-    def gather(self, rows: Array, samples: int) -> Array:
-        """The rows of all processes, of which this one has its share of so many."""
-        whole = np.empty((samples, *rows.shape[1:]), rows.dtype)
+    def gather(self, arrays: Sequence[Array], samples: int) -> list[Array]:
+        """The rows of all processes, each of which has its share of so many; by one message."""
         places = [self.first(rank, samples) for rank in range(self.size + 1)]
-        whole[places[self.rank] : places[self.rank + 1]] = rows
-        row = whole.nbytes // samples
-        self._comm.gather(whole, [row * place for place in places])
-        return whole
+        own = [np.ascontiguousarray(array) for array in arrays]
+        mine = places[self.rank + 1] - places[self.rank]
+        sizes = [array.nbytes // mine for array in own]  # bytes of a sample
+        message = np.empty(samples * sum(sizes), np.uint8)
+        offsets = [place * sum(sizes) for place in places]
+        parts = [array.reshape(-1).view(np.uint8) for array in own]
+        message[offsets[self.rank] : offsets[self.rank + 1]] = np.concatenate(parts)
+        self._comm.gather(message, offsets)
+        found, before = [], 0
+        for array, size in zip(own, sizes, strict=True):
+            whole = np.empty((samples, *array.shape[1:]), array.dtype)
+            data = whole.reshape(-1).view(np.uint8)
+            for start, stop, offset in zip(places, places[1:], offsets, strict=False):
+                begin = offset + (stop - start) * before
+                data[start * size : stop * size] = message[begin : begin + (stop - start) * size]
+            found.append(whole)
+            before += size
+        return found
 
     def first(self, rank: int, samples: int) -> int:
         """The first sample of a process's share, of so many in the batch."""
@@ -267,6 +280,6 @@ class BatchShare:
         exact = of.reduction == "exact"
         return on_ranks(of._exchange, of.rank, of.size, self.samples, exact, function, *arguments)
 
-    def gather(self, rows: Array) -> Array:
-        """The whole batch's rows of an array, from those of all processes."""
-        return self._of.gather(rows, self.samples)
+    def gather(self, arrays: Sequence[Array]) -> list[Array]:
+        """The whole batch's rows of some arrays, from those of all processes."""
+        return self._of.gather(arrays, self.samples)

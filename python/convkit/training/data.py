@@ -71,11 +71,11 @@ class Samples:
         """The whole batch that these are a share of."""
         whole = self.whole
         assert whole is not None
-        return Samples(
-            [everyone.gather(array, whole) for array in self.inputs],
-            [everyone.gather(array, whole) for array in self.targets],
-            [None if array is None else everyone.gather(array, whole) for array in self.weights],
-        )
+        own = [array for array in self.weights if array is not None]
+        gathered = iter(everyone.gather([*self.inputs, *self.targets, *own], whole))
+        inputs, targets = ([next(gathered) for _ in each] for each in (self.inputs, self.targets))
+        weights = [None if array is None else next(gathered) for array in self.weights]
+        return Samples(inputs, targets, weights)
 
     def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Array]:
         """The indices of each batch; the last may be smaller."""

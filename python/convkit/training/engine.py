@@ -216,7 +216,8 @@ class Engine:
         optimizer.end()
         if others is not None:
             others.after_step(store, self.steps)
-        scores.add(whole_results(bound, share), bound.penalty)
+        whole = whole_results(bound, share, with_outputs=bool(scores.metrics))
+        scores.add(whole, bound.penalty)
 
     def evaluate(self, batches: Batches, callbacks: CallbackList, scores: Scores) -> Logs:
         """The loss and the metrics by name; nothing if there is no batch left."""
@@ -294,7 +295,8 @@ class Engine:
         bound = plan.bind(len(indices))
         _load(bound, samples, indices, INFERENCE)
         self.lock.read(_on_share, share, bound, INFERENCE)
-        result = use(whole_results(bound, share))
+        with_outputs = purpose == "predict" or any(self.objective.metrics)
+        result = use(whole_results(bound, share, with_outputs=with_outputs))
         idle.append(plan)
         return result
 

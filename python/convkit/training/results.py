@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..core.parameters import Array
 from ..core.processes import Share
@@ -32,44 +32,45 @@ class Results(Protocol):
     def heads(self) -> Sequence[Head]: ...
 
 
-class _WholeHead:
-    """A head of the whole batch; what nobody asks for is not sent."""
+class _WholeHead(NamedTuple):
+    """A head of the whole batch; without metrics nobody needs its output."""
 
-    def __init__(self, own: Head, share: Share) -> None:
-        self._own, self._share, self.weight = own, share, own.weight
-        self._gathered: dict[str, Array] = {}
-
-    def _gather(self, name: str, own: Array) -> Array:
-        if name not in self._gathered:
-            self._gathered[name] = self._share.gather(own)
-        return self._gathered[name]
-
-    @property
-    def losses(self) -> Array:
-        return self._gather("losses", self._own.losses)
-
-    @property
-    def targets(self) -> Array | None:
-        own = self._own.targets
-        return None if own is None else self._gather("targets", own)
-
-    @property
-    def output(self) -> Array:
-        return self._gather("output", self._own.output)
+    weight: float
+    losses: Array
+    targets: Array | None = None
+    output: Array | None = None
 
 
-class _WholeResults:
+class _WholeResults(NamedTuple):
     """The results of a whole batch, of which each process has a share."""
 
-    def __init__(self, bound: Bound, share: Share) -> None:
-        self._bound, self._share = bound, share
-        self.heads = [_WholeHead(head, share) for head in bound.heads]
-
-    @property
-    def outputs(self) -> list[Array]:
-        return [self._share.gather(output) for output in self._bound.outputs]
+    outputs: Sequence[Array]
+    heads: Sequence[_WholeHead]
 
 
-def whole_results(bound: Bound, share: Share | None) -> Results:
-    """What a batch gave, whoever computed it."""
-    return bound if share is None else _WholeResults(bound, share)
+def whole_results(bound: Bound, share: Share | None, *, with_outputs: bool = True) -> Any:
+    """What a batch gave, whoever computed it: `Results`.
+
+    Args:
+        bound: what this process has computed.
+        share: of the batch, or None for all of it.
+        with_outputs: whether the outputs, and the right answers of those that have a loss, are
+            needed besides the losses.
+    """
+    if share is None:
+        return bound
+    if not bound.heads:
+        return _WholeResults(share.gather(bound.outputs), ())
+    arrays: list[Array] = []
+    for head in bound.heads:
+        arrays.append(head.losses)
+        if with_outputs and head.targets is not None:
+            arrays += [head.targets, head.output]
+    whole = iter(share.gather(arrays))
+    heads = []
+    for head in bound.heads:
+        losses = next(whole)
+        has_outputs = with_outputs and head.targets is not None
+        own = (next(whole), next(whole)) if has_outputs else ()
+        heads.append(_WholeHead(head.weight, losses, *own))
+    return _WholeResults((), heads)

@@ -50,8 +50,8 @@ class Scores:
             total += head.weight * loss
             if self.losses:
                 self.losses[i].add(loss, count)
-            assert head.targets is not None
             for metric in own:
+                assert head.targets is not None
                 metric.update_state(head.targets, head.output)
         self.loss.add(total, count)
 
