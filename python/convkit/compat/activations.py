@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import activations, layers
 from .functions import _array
-from .tensor import as_tensor, is_recorded, is_symbolic
+from .tensor import as_tensor, is_recorded, is_symbolic, standing
 
 _NAMES = tuple(
     name for name in activations.__all__ if name not in ("deserialize", "get", "serialize")
@@ -35,7 +35,7 @@ def _wrapped(name: str) -> Callable[..., Any]:
 
     def activate(x: Any = None, *arguments: Any, **options: Any) -> Any:
         options.pop("name", None)
-        x = options.pop("features", options.pop("logits", x))
+        x = standing(options.pop("features", options.pop("logits", x)))
         if is_symbolic(x):
             if name == "leaky_relu":
                 slope = options.get("alpha", options.get("negative_slope", 0.2))

@@ -9,7 +9,7 @@ import numpy as np
 from .. import utils
 from ..core.parameters import Parameter
 from ..optimizers.rate import LearningRate
-from . import activations, functions, layout, notes, shaping
+from . import activations, algebra, functions, layout, notes, shaping
 from .layout import image_data_format, set_image_data_format
 from .random import normal, truncated_normal, uniform
 from .system.session import get_session, set_session
@@ -92,7 +92,8 @@ def __getattr__(name: str) -> Any:
         return getattr(activations, name)
     if name in _FUNCTIONS:
         known = _FUNCTIONS[name]
-        return getattr(shaping if known in shaping.__all__ else functions, known)
+        owners = (algebra, shaping, functions)
+        return getattr(next(each for each in owners if hasattr(each, known)), known)
     if name == "tensorflow_backend":
         from .tree import space
 

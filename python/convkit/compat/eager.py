@@ -1,24 +1,30 @@
-"""A model called on numbers: what its layers compute, one after the other."""
+"""A model called on numbers: what its layers compute, one after the other, recorded or not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import models
 from .feeding import as_arrays
-from .tensor import as_tensor
+from .layerwise import through
+from .recorded import numbers
+from .records import open_tapes
+from .tensor import as_tensor, is_recorded, standing
 
 
 def compute(model: Any, inputs: Any, training: Any) -> Any:
-    """The outputs for some numbers, as tensors.
+    """The outputs for some numbers, as tensors; recorded ones while a `GradientTape` is open.
 
     A chain of layers that only transform images takes a single one, too, and images of any size;
     it changes them at random unless `training` is False. Other layers do what they do in training
     only if it is True.
     """
-    x = as_arrays(inputs, model)
+    x = as_arrays(standing(inputs), model)
+    if not _transforms(model) and (training or open_tapes()):
+        return _recorded(model, x, bool(training))
     if isinstance(model, models.Sequential) and (training or _transforms(model)):
         result = _chain(model, np.asarray(x), training)
     else:
@@ -26,6 +32,15 @@ def compute(model: Any, inputs: Any, training: Any) -> Any:
     if isinstance(result, list | tuple):
         return [as_tensor(each) for each in result]
     return as_tensor(result)
+
+
+def _recorded(model: Any, inputs: Any, training: bool) -> Any:
+    several = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
+    given = list(several) if isinstance(several, list | tuple) else [several]
+    if not is_recorded(given[0]):
+        given = [each if is_recorded(each) else np.asarray(each) for each in given]
+    graph = model._build_for([numbers(each) for each in given])
+    return model._packed(through(graph, given, training))
 
 
 def _transforms(model: Any) -> bool:

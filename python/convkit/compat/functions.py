@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from .. import layers
+from ..core.parameters import Parameter
+from .records import in_records
 from .tensor import Tensor, TensorShape, as_tensor, dtype_of, is_recorded, is_symbolic
 
 Function = Callable[..., Any]
@@ -55,7 +57,6 @@ _ELEMENTWISE: dict[str, Function] = {
     "logical_and": np.logical_and,
     "logical_not": np.logical_not,
     "logical_or": np.logical_or,
-    "matmul": np.matmul,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "mod": np.mod,
@@ -153,11 +154,8 @@ __all__ = [
     "int64",
     "int8",
     "is_tensor",
-    "l2_normalize",
     "linspace",
     "newaxis",
-    "norm",
-    "normalize",
     "one_hot",
     "ones",
     "range",
@@ -234,10 +232,12 @@ def _reduction(function: Function) -> Function:
 
 def _array(value: Any) -> Any:
     """The plain array of a tensor or of numbers; what is no array, such as a keyword, as it is."""
-    if isinstance(value, Tensor):
-        return np.asarray(value)
+    if isinstance(value, Tensor | Parameter):
+        found = in_records(value)
+        return np.asarray(value) if found is None else found
     if isinstance(value, list | tuple):
-        return np.asarray(as_tensor(value))
+        made = as_tensor(value)
+        return made if is_recorded(made) else np.asarray(made)
     return value
 
 
@@ -373,22 +373,3 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = 
 
 
 clip = clip_by_value
-
-
-def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = False) -> Any:
-    """The length of vectors."""
-    order = None if ord == "euclidean" else ord
-    return as_tensor(np.linalg.norm(_array(tensor), order, axis, keepdims))
-
-
-def l2_normalize(x: Any, axis: Any = None, epsilon: float = 1e-12, name: Any = None) -> Any:
-    """Vectors of length 1."""
-    x = _array(as_tensor(x))
-    square = np.sum(np.square(x), axis=axis, keepdims=True)
-    return as_tensor(_kept(x / np.sqrt(np.maximum(square, epsilon)), [x]))
-
-
-def normalize(x: Any, axis: Any = -1, order: Any = 2, epsilon: float = 1e-7) -> Any:
-    """Vectors of length 1."""
-    x = np.asarray(x)
-    return as_tensor(x / np.maximum(np.linalg.norm(x, order, axis, keepdims=True), epsilon))

@@ -18,7 +18,7 @@ from ..losses.targets import values_like_output
 from ..ops._gate import as_weights
 from .adapted import extended
 from .recorded import derived, loss_of
-from .tensor import as_result, as_tensor, is_recorded
+from .tensor import as_result, as_tensor, is_recorded, standing
 
 _CLASSES = lazy.classes(losses, losses.Loss)
 _OWN = {function.__name__: function for function in CLASSES}
@@ -80,6 +80,7 @@ class _Valued:
     """A loss whose value has `numpy`."""
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        y_pred = standing(y_pred)
         if is_recorded(y_pred):
             rows = loss_of(any_targets(self), y_true, y_pred)
             weights = as_weights(sample_weight, y_pred.shape[:-1])
@@ -115,7 +116,7 @@ def _function(own: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(own)
     def compute(*arguments: Any, **options: Any) -> Any:
-        given = dict(signature.bind(*arguments, **options).arguments)
+        given = dict(signature.bind(*map(standing, arguments), **options).arguments)
         if not is_recorded(given["y_pred"]):
             return as_tensor(own(*arguments, **options))
         y_true, y_pred = given.pop("y_true"), given.pop("y_pred")

@@ -30,6 +30,10 @@ class _Valued:
         """The value so far."""
         return as_result(super().result())  # type: ignore[misc]
 
+    def reset_states(self) -> None:
+        """Begin anew: `reset_state` by its name of old."""
+        self.reset_state()  # type: ignore[attr-defined]
+
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         self.update_state(*arguments, **options)  # type: ignore[attr-defined]
         return self.result()

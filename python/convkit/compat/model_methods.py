@@ -8,12 +8,13 @@ from typing import Any
 from ..layers import Input
 from ..layers.graph import Tensor as Symbolic
 from ..models import Model
-from . import notes
+from . import notes, own_steps
 from .adapted import drop, rename
 from .feeding import as_arrays, passes, steps_of
 from .logs import Logs, hearing
 from .losses import for_training
 from .optimizers import modern
+from .own_steps import OwnSteps, is_own
 from .translations import (
     Status,
     are_metrics,
@@ -40,7 +41,7 @@ _COMPILATION: dict[str, Any] = {
 }
 
 
-class Older:
+class Older(OwnSteps):
     """The methods and arguments of old, before those of convkit's models.
 
     Attributes:
@@ -128,7 +129,10 @@ class Older:
             "validation_batch_size": validation_batch_size,
             "validation_freq": validation_freq,
         }
-        history = super().fit(x, y, **options)  # type: ignore[misc]
+        if is_own(self, "train_step"):
+            history = own_steps.fit(self, x, y, options)
+        else:
+            history = super().fit(x, y, **options)  # type: ignore[misc]
         history.history = Logs(history.history)
         return history
 
@@ -199,16 +203,13 @@ class Older:
         """The mean loss and the metrics over some samples."""
         drop_queues(old, "evaluate")
         steps = steps_of(steps)
-        x = passes(as_arrays(x, self), steps, self)
+        x, y = passes(as_arrays(x, self), steps, self), None if y is None else as_arrays(y)
+        shown, heard = verbosity(verbose), hearing(callbacks)
+        if is_own(self, "test_step"):
+            what = (x, y, sample_weight, batch_size, steps)
+            return own_steps.evaluate(self, *what, shown, heard, return_dict)
         return super().evaluate(  # type: ignore[misc]
-            x,
-            None if y is None else as_arrays(y),
-            batch_size,
-            verbosity(verbose),
-            sample_weight,
-            steps,
-            hearing(callbacks),
-            return_dict=return_dict,
+            x, y, batch_size, shown, sample_weight, steps, heard, return_dict=return_dict
         )
 
     def evaluate_generator(
@@ -387,9 +388,6 @@ class Older:
     ) -> None:
         """Print the layers and their parameter counts."""
         super().summary(line_length if callable(line_length) else print_fn)  # type: ignore[misc]
-
-    def reset_metrics(self) -> None:
-        """Nothing: every call begins anew."""
 
     def reset_states(self) -> None:
         """Nothing: no layer remembers the batch before."""

@@ -65,6 +65,10 @@ class Model(Older, models.Model):  # type: ignore[misc]
 
     __module__ = models.Model.__module__
 
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        """What a subclass without inputs and outputs says of its outputs, if anything."""
+        raise NotImplementedError(f"{type(self).__name__} has no call, and no inputs and outputs")
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _reduced(self, Model, models.Model, protocol)
 

@@ -11,6 +11,7 @@ from ..optimizers import Optimizer, schedules
 from ..optimizers.rate import LearningRate
 from . import notes
 from .adapted import extended, rename
+from .stepping import Stepping
 
 _RENAMED = {"lr": "learning_rate", "beta1": "beta_1", "beta2": "beta_2", "use_nesterov": "nesterov"}
 # Arguments of one machine with several devices, or of compilation, which change nothing here.
@@ -38,7 +39,7 @@ def __getattr__(name: str) -> Any:
     return made
 
 
-class _Older:
+class _Older(Stepping):
     """What optimizers of Keras 1 and 2 have besides."""
 
     read_at_replay = Optimizer.read_at_replay | {"lr"}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .functions import _array
+from .recorded import numbers
 from .tensor import as_tensor
 
 __all__ = [
@@ -23,7 +24,8 @@ __all__ = [
 
 def sort(values: Any, axis: Any = -1, direction: str = "ASCENDING", name: Any = None) -> Any:
     """The elements in order."""
-    made = np.sort(_array(values), axis)
+    values = _array(values)
+    made = np.take_along_axis(values, np.argsort(numbers(values), axis, kind="stable"), axis)
     return as_tensor(made if direction == "ASCENDING" else np.flip(made, axis))
 
 
@@ -36,7 +38,7 @@ def argsort(values: Any, axis: Any = -1, direction: str = "ASCENDING", stable: A
 def top_k(input: Any, k: Any = 1, sorted: Any = True, name: Any = None) -> Any:
     """The k largest elements of the last axis, and their places."""
     values = _array(as_tensor(input))
-    places = np.argsort(-values, -1, kind="stable")[..., : int(k)]
+    places = np.argsort(-numbers(values), -1, kind="stable")[..., : int(k)]
     return _TopK(as_tensor(np.take_along_axis(values, places, -1)), as_tensor(places))
 
 

@@ -1,10 +1,11 @@
-"""Recorded: numbers that remember of what they were computed, for the gradient of a script's loss.
+"""Recorded: numbers that remember of what they were computed, for the gradients of a script.
 
 A loss of Keras is a function of tensors that Keras differentiates. Here it is called on a
-`Recorded` in the place of the predictions. Each of NumPy's functions that is applied to one notes
-how a gradient of its result becomes one of its arguments, and `gradient` goes through the notes
-from the last to the first (reverse-mode differentiation). What it has no rule for is an error, and
-so is whatever would take the bare numbers: no part of a gradient is ever lost unseen.
+`Recorded` in the place of the predictions; so is what a script computes under a `GradientTape`.
+Each of NumPy's functions that is applied to one notes how a gradient of its result becomes one of
+its arguments, and `gradient` goes through the notes from the last to the first (reverse-mode
+differentiation). What it has no rule for is an error, and so is, in a loss, whatever would take the
+bare numbers: no part of its gradient is ever lost unseen.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from ..activations import name_of
 from ..core.parameters import Array
 from ..layers.activation import _FUNCTIONS
 from ..losses.loss import _is_pair
-from .tensor import TensorShape, as_tensor
+from .derivatives import CONSTANTS, MATMUL, PLACES, SLOPES, STEPS
+from .records import is_in_loss, loss_of_a_script
+from .tensor import TensorShape, as_tensor, standing
 
 Pull = Callable[[Array], Array]
 
@@ -51,6 +54,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return len(self.value)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        if not is_in_loss():
+            return self.value if dtype is None else self.value.astype(dtype)
         raise TypeError(
             "the gradient of the loss is not known here: a loss takes its predictions through "
             "operators and functions of keras.backend, keras.ops, tf and tf.math"
@@ -62,32 +67,34 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__":
             return NotImplemented
-        values = [_value(each) for each in inputs]
+        inputs = standing(inputs)
+        values = [numbers(each) for each in inputs]
         options.pop("out", None)  # of `y_pred /= 2`: the name then stands for the result
         if options:
             raise _unknown(f"{ufunc.__name__} with {', '.join(options)}")
         made = ufunc(*values, **options)
         if ufunc is np.matmul:
-            slopes: Any = _MATMUL
-        elif ufunc in _STEPS or made.dtype.kind != "f":
+            slopes: Any = MATMUL
+        elif ufunc in STEPS or made.dtype.kind != "f":
             return as_tensor(made)
-        elif ufunc not in _SLOPES:
+        elif ufunc not in SLOPES:
             raise _unknown(ufunc.__name__)
         else:
-            slopes = [_by_element(slope, values, made) for slope in _SLOPES[ufunc]]
+            slopes = [_by_element(slope, values, made) for slope in SLOPES[ufunc]]
         pulls = [(each, pull) for each, pull in zip(inputs, slopes, strict=True) if _is(each)]
         if ufunc is np.matmul:
             pulls = [(each, lambda g, pull=pull: pull(g, *values)) for each, pull in pulls]
         return Recorded(made, [(each, _as_shaped(pull, each)) for each, pull in pulls])
 
     def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
+        given = standing(given)
         if function in _RULES:
             return _RULES[function](*given, **options)
-        if function in _PLACES:
+        if function in PLACES:
             x, *others = given
             return _moved(x, lambda array: function(array, *others, **options))
-        if function in _CONSTANTS:
-            return function(*map(_value, given), **{k: _value(v) for k, v in options.items()})
+        if function in CONSTANTS:
+            return function(*map(numbers, given), **{k: numbers(v) for k, v in options.items()})
         raise _unknown(function.__name__)
 
     def __getitem__(self, key: Any) -> Any:
@@ -110,24 +117,56 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         """The sizes."""
         return TensorShape(self.value.shape)
 
+    def numpy(self) -> Any:
+        """The numbers as a plain array; without axes, as a number."""
+        return np.asarray(self)[()]
+
+    def __float__(self) -> float:
+        return float(self.numpy())
+
+    def __int__(self) -> int:
+        return int(self.numpy())
+
+    def __format__(self, spec: str) -> str:
+        return format(as_tensor(self.numpy()), spec)
+
+    def __repr__(self) -> str:
+        return f"<recorded {self.value!r}>"
+
+
+def numbers(value: Any) -> Any:
+    """The numbers of a recorded value, and anything else as it is."""
+    return value.value if isinstance(value, Recorded) else value
+
 
 def gradient(result: Recorded, of: Recorded, shares: Any = 1.0) -> Array:
     """The derivatives of the sum of a result times shares, in the shape of what it was made of."""
+    return gradients([(result, shares)]).get(of.serial, np.zeros_like(of.value))
+
+
+def gradients(results: list[tuple[Recorded, Any]]) -> dict[int, Array]:
+    """The derivatives of the sum of results, each times shares, by all that they were made of.
+
+    Returns:
+        By serial number.
+    """
     found: dict[int, Recorded] = {}
-    waiting = [result]
+    slopes: dict[int, Array] = {}
+    waiting = [result for result, _ in results]
     while waiting:
         each = waiting.pop()
         if each.serial not in found:
             found[each.serial] = each
             waiting += [source for source, _ in each.sources]
-    first = np.broadcast_to(shares, result.value.shape).astype(result.value.dtype)
-    slopes: dict[int, Array] = {result.serial: first}
+    for result, shares in results:
+        own = np.broadcast_to(shares, result.value.shape).astype(result.value.dtype)
+        slopes[result.serial] = slopes.get(result.serial, 0) + own
     for serial in sorted(found, reverse=True):  # what was computed of it, first
-        for source, pull in found[serial].sources:
+        for source, pull in found[serial].sources if serial in slopes else ():
             slope = pull(slopes[serial])
             before = slopes.get(source.serial)
             slopes[source.serial] = slope if before is None else before + slope
-    return slopes.get(of.serial, np.zeros_like(of.value))
+    return slopes
 
 
 def activated(function: Any, x: Recorded, *arguments: Any, **options: Any) -> Recorded:
@@ -163,7 +202,8 @@ def derived(
     """
     x = Recorded(y_pred)
     try:
-        result = function(as_tensor(y_true), x)
+        with loss_of_a_script():
+            result = function(as_tensor(y_true), x)
     except TypeError:
         result = function(as_tensor(y_true), as_tensor(y_pred))
         if not _is_pair(result):
@@ -191,10 +231,6 @@ def _is(value: Any) -> bool:
     return isinstance(value, Recorded)
 
 
-def _value(value: Any) -> Any:
-    return value.value if isinstance(value, Recorded) else value
-
-
 def _unknown(name: str) -> TypeError:
     return TypeError(
         f"convkit.compat has no derivative of {name}; a loss may return (losses, gradient), and "
@@ -217,47 +253,6 @@ def _as_shaped(pull: Pull, source: Recorded) -> Pull:
         return np.asarray(wide.sum(axis=kept, keepdims=True) if kept else wide)
 
     return pulled
-
-
-# The derivative by each argument, from the arguments and the result.
-_SLOPES: dict[Any, tuple[Any, ...]] = {
-    np.add: (lambda a, b, y: 1.0, lambda a, b, y: 1.0),
-    np.subtract: (lambda a, b, y: 1.0, lambda a, b, y: -1.0),
-    np.multiply: (lambda a, b, y: b, lambda a, b, y: a),
-    np.true_divide: (lambda a, b, y: 1.0 / b, lambda a, b, y: -y / b),
-    np.power: (
-        lambda a, b, y: b * np.power(a, np.subtract(b, 1)),
-        lambda a, b, y: y * np.log(np.where(np.greater(a, 0), a, 1)),
-    ),
-    np.maximum: (lambda a, b, y: np.greater_equal(a, b), lambda a, b, y: np.greater(b, a)),
-    np.minimum: (lambda a, b, y: np.less_equal(a, b), lambda a, b, y: np.less(b, a)),
-    np.negative: (lambda a, y: -1.0,),
-    np.square: (lambda a, y: 2.0 * a,),
-    np.sqrt: (lambda a, y: 0.5 / y,),
-    np.exp: (lambda a, y: y,),
-    np.expm1: (lambda a, y: y + 1.0,),
-    np.log: (lambda a, y: 1.0 / a,),
-    np.log1p: (lambda a, y: 1.0 / (1.0 + a),),
-    np.absolute: (lambda a, y: np.sign(a),),
-    np.tanh: (lambda a, y: 1.0 - y * y,),
-    np.sin: (lambda a, y: np.cos(a),),
-    np.cos: (lambda a, y: -np.sin(a),),
-}
-_MATMUL = (
-    lambda g, a, b: g @ np.swapaxes(b, -1, -2),
-    lambda g, a, b: np.swapaxes(a, -1, -2) @ g,
-)
-# What is the same around almost every place.
-_STEPS = {np.sign, np.floor, np.ceil, np.rint, np.floor_divide, np.trunc}
-_CONSTANTS = {
-    *(np.argmax, np.argmin, np.argsort, np.ndim, np.ones_like, np.round, np.shape, np.size),
-    *(np.zeros_like, np.argwhere, np.all, np.any, np.result_type),
-}
-# What puts elements into other places, and repeats them or leaves some out.
-_PLACES = {
-    *(np.broadcast_to, np.expand_dims, np.flip, np.moveaxis, np.ravel, np.repeat, np.reshape),
-    *(np.squeeze, np.swapaxes, np.take, np.tile, np.transpose),
-}
 
 
 def _moved(x: Recorded, function: Any) -> Any:
@@ -325,17 +320,17 @@ def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
 
 
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    condition = _value(condition)
+    condition = numbers(condition)
     if x is None or y is None:
         return np.where(condition)
     pulls = ((x, lambda g: np.where(condition, g, 0)), (y, lambda g: np.where(condition, 0, g)))
-    made = np.where(condition, _value(x), _value(y))
+    made = np.where(condition, numbers(x), numbers(y))
     return Recorded(made, [(each, _as_shaped(pull, each)) for each, pull in pulls if _is(each)])
 
 
 def _concatenate(arrays: Any, axis: Any = 0) -> Any:
-    ends = np.cumsum([np.shape(_value(each))[axis] for each in arrays])[:-1]
-    made = np.concatenate([_value(each) for each in arrays], axis)
+    ends = np.cumsum([np.shape(numbers(each))[axis] for each in arrays])[:-1]
+    made = np.concatenate([numbers(each) for each in arrays], axis)
     pulls = [
         (each, lambda g, i=i: np.split(g, ends, axis)[i])
         for i, each in enumerate(arrays)
@@ -354,18 +349,52 @@ def _split(x: Any, places: Any, axis: Any = 0) -> Any:
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    if ord == 1 and (x.ndim == 1 or isinstance(axis, int)):
+        return _sum(np.abs(x), axis, keepdims=keepdims)
     if ord not in (None, 2):
         raise _unknown(f"norm({ord})")
     return np.sqrt(_sum(np.square(x), axis, keepdims=keepdims))
 
 
+def _prod(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    made, shape = np.prod(x.value, axis=axis, keepdims=keepdims), x.value.shape
+
+    def pull(g: Array) -> Array:
+        around, by = x.value != 0, _widened(g, shape, axis, keepdims)
+        others = np.where(around, x.value, 1)
+        whole = np.prod(others, axis=axis, keepdims=True)
+        zeros = np.sum(~around, axis=axis, keepdims=True) - ~around  # among the other factors
+        slopes: Array = by * np.where(zeros == 0, whole / others, 0)
+        return slopes.astype(x.dtype)
+
+    return Recorded(made, [(x, pull)])
+
+
+def _cumsum(x: Any, axis: Any = None) -> Any:
+    x = x if axis is not None else np.ravel(x)
+    axis = axis or 0
+    pulls = [(x, lambda g: np.flip(np.cumsum(np.flip(g, axis), axis), axis))]
+    return Recorded(np.cumsum(x.value, axis), pulls)
+
+
+def _pad(x: Any, widths: Any, mode: Any = "constant", **options: Any) -> Any:
+    if mode != "constant":
+        return _moved(x, lambda array: np.pad(array, widths, mode, **options))
+    pairs = np.broadcast_to(widths, (x.ndim, 2))
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(pairs, x.value.shape, strict=True))
+    return Recorded(np.pad(x.value, widths, mode, **options), [(x, lambda g: g[inner])])
+
+
 _RULES: dict[Any, Any] = {
     np.clip: _clip,
     np.concatenate: _concatenate,
+    np.cumsum: _cumsum,
     np.linalg.norm: _norm,
     np.max: _extreme(np.max),
     np.mean: _mean,
     np.min: _extreme(np.min),
+    np.pad: _pad,
+    np.prod: _prod,
     np.split: _split,
     np.stack: _stack,
     np.std: lambda *given, **options: np.sqrt(_var(*given, **options)),

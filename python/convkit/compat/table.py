@@ -7,6 +7,7 @@ A module has the names of the modules listed for it, the first that has one coun
 from __future__ import annotations
 
 _OWN = "convkit.compat"
+_ARRAYS = ("functions", "algebra", "shaping", "ordering")
 
 
 def _own(*names: str) -> tuple[str, ...]:
@@ -17,7 +18,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras": _own("top"),
     "keras.activations": (*_own("activations"), "convkit.activations"),
     "keras.applications": _own("applications"),
-    "keras.backend": _own("backend", "graph_functions", "functions", "shaping", "ordering"),
+    "keras.backend": _own("backend", "graph_functions", *_ARRAYS),
     "keras.callbacks": (*_own("callbacks"), "convkit.callbacks"),
     "keras.constraints": (*_own("old_names.constraints"), "convkit.constraints"),
     "keras.datasets": (*_own("datasets"), "convkit.datasets"),
@@ -31,7 +32,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.metrics": (*_own("metrics"), "convkit.metrics", *_own("losses"), "convkit.losses"),
     "keras.mixed_precision": _own("system.precision"),
     "keras.models": (*_own("models"), "convkit.models"),
-    "keras.ops": _own("functions", "shaping", "ordering", "activations"),
+    "keras.ops": _own(*_ARRAYS, "activations"),
     "keras.optimizers": (*_own("optimizers"), "convkit.optimizers"),
     "keras.optimizers.schedules": ("convkit.optimizers.schedules",),
     "keras.preprocessing": _own("image"),
@@ -42,7 +43,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.utils": (*_own("utils"), "convkit.utils", "convkit.saving"),
     "keras.wrappers": (),
     "keras.wrappers.scikit_learn": _own("wrappers"),
-    "tensorflow": _own("tf", "functions", "shaping", "ordering"),
+    "tensorflow": _own("tf", "tape", "variables", *_ARRAYS),
     "tensorflow.autograph": _own("system.switches"),
     "tensorflow.autograph.experimental": _own("system.switches"),
     "tensorflow.compat": _own("system.text"),
@@ -50,16 +51,16 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "tensorflow.data": _own("data"),
     "tensorflow.debugging": _own("system.switches"),
     "tensorflow.distribute": _own("system.distribute"),
-    "tensorflow.dtypes": _own("functions", "shaping", "ordering"),
+    "tensorflow.dtypes": _own(*_ARRAYS),
     "tensorflow.errors": _own("system.errors"),
     "tensorflow.experimental": _own("system.config"),
     "tensorflow.image": _own("pictures", "colours"),
     "tensorflow.io": _own("files", "pictures"),
     "tensorflow.io.gfile": _own("files"),
-    "tensorflow.linalg": _own("functions", "shaping", "ordering"),
+    "tensorflow.linalg": _own(*_ARRAYS),
     "tensorflow.logging": _own("system.logging"),
-    "tensorflow.math": _own("functions", "shaping", "ordering", "activations"),
-    "tensorflow.nn": _own("activations", "functions", "shaping", "ordering"),
+    "tensorflow.math": _own(*_ARRAYS, "activations"),
+    "tensorflow.nn": _own("activations", *_ARRAYS),
     "tensorflow.python": _own("system.config"),
     "tensorflow.python.client": (),
     "tensorflow.python.client.device_lib": _own("system.config"),

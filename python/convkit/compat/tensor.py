@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.parameters import Array
+from ..core.parameters import Array, Parameter
 from ..layers.graph import Tensor as Symbolic
+from .records import in_records
 
-__all__ = ["Tensor", "as_tensor", "dtype_of", "is_symbolic"]
+__all__ = ["Tensor", "as_tensor", "dtype_of", "is_symbolic", "standing"]
 
 _DTYPES = {"bfloat16": np.float32, "half": np.float16, "string": object, "variant": object}
 
@@ -59,6 +60,41 @@ class Tensor(np.ndarray[Any, Any]):
     def op(self) -> Any:
         """The tensor, which stands for the operation that made it."""
         return self
+
+
+class Watched(Tensor):
+    """A tensor of which is recorded what is computed of it, while a `GradientTape` is open."""
+
+    def __array_finalize__(self, obj: Any) -> None:
+        """What is computed of it, or a part of it, is a tensor like others."""
+        if obj is not None:
+            self.__class__ = Tensor  # type: ignore[assignment]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        out = options.get("out")
+        if out is not None:  # of `variable += 1`
+            options["out"] = tuple(np.asarray(each) for each in out)
+        made = getattr(ufunc, method)(*standing(inputs), **options)
+        return made if out is None else out[0]
+
+    def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
+        return function(*standing(given), **options)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = in_records(self)
+        return super().__getitem__(key) if found is None else found[key]
+
+
+def standing(values: Any) -> Any:
+    """Arguments, with what stands in the records for those of them that are watched."""
+    if isinstance(values, list | tuple):
+        return type(values)(standing(each) for each in values)
+    if not isinstance(values, Watched | Parameter):
+        return values
+    found = in_records(values)
+    if found is not None:
+        return found
+    return values if isinstance(values, Parameter) else values.view(Tensor)
 
 
 class TensorShape(tuple[Any, ...]):
@@ -115,6 +151,11 @@ def as_tensor(value: Any, dtype: Any = None) -> Any:
     """
     if is_symbolic(value):
         return value
+    if isinstance(value, Watched | Parameter):
+        found = in_records(value)
+        value = value if found is None else found
+    elif isinstance(value, list | tuple) and any(map(is_recorded, value)):
+        value = np.stack(value)
     if is_recorded(value):
         return value if dtype is None else value.astype(dtype)
     if isinstance(value, str):

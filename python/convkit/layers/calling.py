@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,11 @@ from .step_context import StepContext
 
 if TYPE_CHECKING:
     from .base import Layer
+
+
+# What a built layer gives for a list of numbers, in training or not, where it gives something:
+# `convkit.compat` has layers record what they compute.
+recorder: Callable[[Layer, list[Any], bool], Any] | None = None
 
 
 def call(layer: Layer, inputs: Any, training: Any) -> Any:
@@ -94,6 +99,10 @@ def _compute(layer: Layer, inputs: Any, training: bool) -> Any:
     if any(array.ndim == 0 for array in arrays):
         raise layer.error("it needs a batch of samples, received a single number")
     _build(layer, [(None, *array.shape[1:]) for array in arrays])
+    if recorder is not None:
+        made = recorder(layer, list(inputs) if several else [inputs], training)
+        if made is not None:
+            return made
     if layer._composition is not None:
         return _as_given(layer._composition.compute(arrays, training), inputs)
     context = StepContext(training, random.seed(), layer.next_step() if training else 0)
