@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import convkit
-from convkit.compat import keras, notes
+from convkit.compat import function_layers, keras, notes
 from convkit.compat import tensorflow as tf
 from convkit.compat.logs import Logs, other_name
 from convkit.compat.table import OLD_PATHS, SOURCES
@@ -238,10 +238,28 @@ def test_compile_takes_metrics_third_as_keras_2_does() -> None:
         model.fit(np.eye(3), [0, 1, 0], nonsense=3)
 
 
-def test_functions_that_are_no_layers_are_refused_in_models() -> None:
+def test_what_functions_cannot_do_in_models_is_said(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inputs = keras.Input((4, 4, 1))
-    with pytest.raises(ValueError, match="Lambda"):
-        keras.layers.Lambda(lambda x: np.sort(np.asarray(x)))(inputs)
+    ordered = keras.layers.Lambda(lambda x: np.sort(np.asarray(x), axis=1), name="ordered")
+    model = keras.Model(inputs, ordered(keras.layers.Conv2D(1, 1)(inputs)))
+    images = np.random.default_rng(0).random((3, 4, 4, 1), np.float32)
+    assert (np.diff(model.predict(images, verbose=0), axis=1) >= 0).all()
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match="the gradient is not known here"):
+        model.fit(images, images, verbose=0)
+    with pytest.raises(ValueError, match=r"ordered_2.*fails for inputs of shape.*no_such_thing"):
+        keras.layers.Lambda(lambda x: x.no_such_thing, name="ordered_2")(inputs)
+    with pytest.raises(ValueError, match=r"one array with a row for each sample.*shape \(\)"):
+        keras.layers.Lambda(lambda x: tf.reduce_sum(x))(inputs)
+    path = str(tmp_path / "model.keras")
+    model.save(path)
+    again = keras.models.load_model(path)
+    np.testing.assert_array_equal(again.predict(images), model.predict(images))
+    monkeypatch.setattr(function_layers, "_functions", {})  # as in another process
+    with pytest.raises(ValueError, match="the file holds no functions"):
+        keras.models.load_model(path)
     assert keras.layers.Lambda(lambda x: tf.nn.relu(x))(inputs).shape == (None, 4, 4, 1)
     with pytest.raises(ValueError, match="Merge"):
         keras.layers.Merge([], mode="sum")

@@ -30,7 +30,7 @@ _ADVICE: dict[str, str] = {
     "tensorflow.Module": "`keras.Model`",
     "tensorflow.contrib": "the names of `tensorflow.keras`",
     "tensorflow.estimator": "`keras.Model` and its `fit`",
-    "tensorflow.gradients": "`fit` and `train_on_batch`; gradients are not given out",
+    "tensorflow.gradients": "`tf.GradientTape`",
     "tensorflow.lite": "`convkit.onnx.export(model, path)`, and ONNX Runtime",
     "tensorflow.nn.conv2d": "`keras.layers.Conv2D`",
     "tensorflow.nn.max_pool": "`keras.layers.MaxPooling2D`",

@@ -188,8 +188,12 @@ def __getattr__(name: str) -> Function:
 
 def _elementwise(name: str, function: Function) -> Function:
     def compute(*arrays: Any, name: Any = None, **options: Any) -> Any:
-        if layer is not None and is_symbolic(arrays):
-            return layer()(list(arrays))
+        if is_symbolic(arrays):
+            if layer is not None and all(map(is_symbolic, arrays)):
+                return layer()(list(arrays))
+            from .function_layers import on_symbolic
+
+            return on_symbolic(compute, *arrays, **options)
         if "dtype" in options:
             options["dtype"] = dtype_of(options["dtype"])
         return as_tensor(_kept(function(*(_array(each) for each in arrays), **options), arrays))
@@ -219,6 +223,10 @@ def _reduction(function: Function) -> Function:
         axis = old.pop("reduction_indices", old.pop("input_tensor_axis", axis))
         keep = old.pop("keep_dims", keepdims)
         axis = tuple(axis) if isinstance(axis, list) else axis
+        if is_symbolic(x):
+            from .function_layers import on_symbolic
+
+            return on_symbolic(compute, x, axis, keep)
         x = _array(x)
         return as_tensor(_kept(function(x, axis=axis, keepdims=keep), [x]))
 

@@ -1,4 +1,4 @@
-"""Lambda: a function as a layer, where it is one of those that convkit has."""
+"""Lambda: a function as a layer, one of convkit's where there is one that does the same."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 
 from .. import layers
-from ..layers.graph import Tensor as Symbolic
+from ..layers.naming import layer_name
+from .function_layers import Function
 from .tensor import as_tensor
 
 _PROBE = np.array([[-2.0, -0.5, 0.0, 0.25, 1.0, 3.0], [7.0, -1.0, 2.0, 0.5, 11.0, 5.0]], np.float32)
 
 
 def made_of(function: Any, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    """The layer that a function is, or an object that applies it to arrays."""
+    """The layer that a function is, or one that applies it."""
 
     def applied(x: Any) -> Any:
         return function(x, **arguments)
 
     scaled = _scale_and_offset(applied)
     if scaled is None:
-        return _Function(applied, options)
+        return Function(applied, **{"name": layer_name(None, "Lambda"), **options})
     return layers.Rescaling(*scaled, **options)
 
 
@@ -41,33 +42,3 @@ def _scale_and_offset(function: Any) -> tuple[float, float] | None:
     expected = scale * _PROBE.astype(np.float64) + offset
     close = np.allclose(found[0], expected, rtol=1e-5, atol=1e-6 * max(1.0, abs(scale)))
     return (scale, offset) if close else None
-
-
-class _Function:
-    """A function that is applied to arrays; in a model it cannot be.
-
-    Args:
-        function: of a tensor.
-        options: of the layer.
-    """
-
-    def __init__(self, function: Any, options: Mapping[str, Any]) -> None:
-        self._function = function
-        self.name = options.get("name") or "lambda"
-
-    def __call__(self, inputs: Any, training: Any = None) -> Any:
-        if not isinstance(inputs, Symbolic):
-            return as_tensor(self._function(as_tensor(inputs)))
-        try:
-            made = self._function(inputs)  # of functions that are layers
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"Lambda: {ADVICE}") from error
-        if not isinstance(made, Symbolic):
-            raise ValueError(f"Lambda: {ADVICE}")
-        return made
-
-
-ADVICE = (
-    "convkit trains layers of its own, and this function is none of them: apply it to the data, or "
-    "take the layer that computes it"
-)

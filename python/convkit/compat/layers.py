@@ -74,7 +74,9 @@ __all__ = [
     "merge",
 ]
 # All classes of convkit's layers, adapted, by their names there.
-LAZY = tuple(name for name in lazy.classes(layers, layers.Layer) if name != "InputLayer")
+LAZY = tuple(
+    name for name in lazy.classes(layers, layers.Layer) if name not in ("InputLayer", "Layer")
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -57,8 +57,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if not is_in_loss():
             return self.value if dtype is None else self.value.astype(dtype)
         raise TypeError(
-            "the gradient of the loss is not known here: a loss takes its predictions through "
-            "operators and functions of keras.backend, keras.ops, tf and tf.math"
+            "the gradient is not known here: what a loss makes of its predictions, or a layer of "
+            "its inputs, goes through operators and functions of keras.backend, keras.ops, tf and "
+            "tf.math"
         )
 
     def __bool__(self) -> bool:

@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 
+from .symbolic import operating
 from .tree import ROOTS, Finder, Made
 
 _finder = Finder()
@@ -50,7 +51,8 @@ def serving() -> Iterator[None]:
     sys.meta_path.insert(0, _finder)
     sys.meta_path.append(_colab)
     try:
-        yield
+        with operating():
+            yield
     finally:
         sys.meta_path.remove(_finder)
         sys.meta_path.remove(_colab)

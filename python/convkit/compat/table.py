@@ -27,7 +27,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.datasets.fashion_mnist": ("convkit.datasets.fashion_mnist",),
     "keras.datasets.mnist": (*_own("datasets"), "convkit.datasets.mnist"),
     "keras.initializers": (*_own("old_names.initializers"), "convkit.initializers"),
-    "keras.layers": (*_own("layers"), "convkit.layers"),
+    "keras.layers": (*_own("layers", "own_layers"), "convkit.layers"),
     "keras.losses": (*_own("losses"), "convkit.losses"),
     "keras.metrics": (*_own("metrics"), "convkit.metrics", *_own("losses"), "convkit.losses"),
     "keras.mixed_precision": _own("system.precision"),

@@ -123,11 +123,12 @@ class GradientTape:
             return self._found(pairs, list(sources), zeros)
         return self._found(pairs, [sources], zeros)[0]
 
+    def known(self, source: Any) -> Recorded | None:
+        """What stands for a weight that something was computed of, None if nothing was."""
+        return self._leaves.get(id(source), (None, None))[1]
+
     def _found(self, pairs: list[Any], sources: list[Any], zeros: bool) -> list[Any]:
-        places = [
-            each if isinstance(each, Recorded) else self._leaves.get(id(each), (None, None))[1]
-            for each in sources
-        ]
+        places = [each if isinstance(each, Recorded) else self.known(each) for each in sources]
         slopes = gradients(pairs)
         found = []
         for source, place in zip(sources, places, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..layers import Layer
 from ..losses import Loss
 from ..metrics import Metric
 from ..optimizers import Optimizer
@@ -10,6 +9,7 @@ from ..regularizers import Regularizer
 from ..utils import set_random_seed
 from .layers import Input, InputLayer
 from .models import Model, Sequential
+from .own_layers import Layer
 from .tensor import Tensor
 
 __version__ = "2.15.0"
