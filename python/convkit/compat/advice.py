@@ -10,12 +10,10 @@ _ADVICE: dict[str, str] = {
     "keras.backend.placeholder": "`keras.Input`",
     "keras.layers.ActivityRegularization": "a `kernel_regularizer`",
     "keras.layers.AlphaDropout": "`Dropout`",
-    "keras.layers.Dot": "`Multiply`, or NumPy on what `predict` gives",
     "keras.layers.LocallyConnected2D": "`Conv2D`, whose weights all places share",
     "keras.layers.MaxoutDense": "`Dense` layers and `Maximum` of them",
     "keras.layers.RandomHeight": "`RandomZoom`, whose images keep their size",
     "keras.layers.RandomWidth": "`RandomZoom`, whose images keep their size",
-    "keras.layers.dot": "`multiply`, or NumPy on what `predict` gives",
     "keras.layers.recurrent": "images only",
     "keras.layers.embeddings": "images only",
     "keras.layers.wrappers": "images only",
@@ -27,7 +25,6 @@ _ADVICE: dict[str, str] = {
     "keras.utils.timeseries_dataset_from_array": "images only",
     "keras.utils.multi_gpu_model": "the model itself: it runs on this machine's cores",
     "tensorflow.Graph": "models are built and run at once",
-    "tensorflow.Module": "`keras.Model`",
     "tensorflow.contrib": "the names of `tensorflow.keras`",
     "tensorflow.estimator": "`keras.Model` and its `fit`",
     "tensorflow.gradients": "`tf.GradientTape`",
@@ -38,15 +35,12 @@ _ADVICE: dict[str, str] = {
     "tensorflow.saved_model.save": "`model.save`, or `convkit.onnx.export(model, path)`",
     "tensorflow.summary": "`keras.callbacks.TensorBoard`",
     "tensorflow.tpu": "everything runs on this machine's cores",
-    "tensorflow.train.Checkpoint": "`model.save_weights`",
-    "tensorflow.train.CheckpointManager": "`keras.callbacks.ModelCheckpoint`",
-    "tensorflow.train.latest_checkpoint": "the path itself",
 }
 
 # Layers of words and of other sequences, which all have the same answer.
 _SEQUENCES = (
     *("AdditiveAttention", "Attention", "Bidirectional", "CategoryEncoding", "CuDNNGRU"),
-    *("CuDNNLSTM", "Discretization", "Embedding", "GRU", "GRUCell", "Hashing", "IntegerLookup"),
+    *("CuDNNLSTM", "Discretization", "GRU", "GRUCell", "Hashing", "IntegerLookup"),
     *("LSTM", "LSTMCell", "Masking", "MultiHeadAttention", "RNN", "RepeatVector", "SimpleRNN"),
     *("SimpleRNNCell", "StackedRNNCells", "StringLookup", "TextVectorization"),
     *("TimeDistributed", "Wrapper", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),

@@ -14,6 +14,7 @@ __all__ = [
     "batch_dot",
     "clip_by_global_norm",
     "clip_by_norm",
+    "compute_average_loss",
     "global_norm",
     "l2_loss",
     "l2_normalize",
@@ -22,6 +23,7 @@ __all__ = [
     "norm",
     "normalize",
     "reduce_logsumexp",
+    "scale_regularization_loss",
 ]
 
 
@@ -79,6 +81,21 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: Any = None) -> 
     t = _array(as_tensor(t))
     length = np.sqrt(np.sum(np.square(t), axis=axes, keepdims=True))
     return as_tensor(_kept(t * (clip_norm / np.maximum(length, clip_norm)), [t]))
+
+
+def compute_average_loss(
+    per_example_loss: Any, sample_weight: Any = None, global_batch_size: Any = None, **options: Any
+) -> Any:
+    """The sum of losses over the size of the batch that they are of, with those of all machines."""
+    losses = _array(as_tensor(per_example_loss))
+    losses = losses if sample_weight is None else losses * np.asarray(sample_weight)
+    count = losses.shape[0] if global_batch_size is None else float(global_batch_size)
+    return as_tensor(_kept(np.sum(losses) * (1.0 / count), [losses]))
+
+
+def scale_regularization_loss(regularization_loss: Any) -> Any:
+    """The sum of penalties, on one machine."""
+    return as_tensor(_kept(np.sum(_array(as_tensor(regularization_loss))), [regularization_loss]))
 
 
 def global_norm(t_list: Any, name: Any = None) -> Any:

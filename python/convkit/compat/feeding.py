@@ -30,6 +30,8 @@ def as_arrays(x: Any, model: Any = None) -> Any:
         return type(x)(as_arrays(each, model) for each in x)
     if isinstance(x, Tensor):
         x = np.asarray(x)
+    if model is not None and isinstance(x, np.ndarray) and x.ndim == 1 and x.dtype.kind in "fiub":
+        x = x[:, np.newaxis]  # as Keras 2 takes single numbers
     if dimensions_first() and model is not None and model.built and hasattr(x, "shape"):
         return channels_last(x, model.graph.inputs[0].sizes)
     return x

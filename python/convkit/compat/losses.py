@@ -38,8 +38,15 @@ _FUNCTIONS = {
     "mse": "mean_squared_error",
     "msle": "mean_squared_logarithmic_error",
 }
-__all__ = ["Loss"]
+__all__ = ["Loss", "Reduction"]
 LAZY = (*_CLASSES, *_FUNCTIONS)
+
+
+class Reduction:
+    """What becomes of the losses of a batch's samples."""
+
+    AUTO = SUM_OVER_BATCH_SIZE = "sum_over_batch_size"
+    NONE, SUM = "none", "sum"
 
 
 class _OfBatches(losses.Loss):

@@ -11,9 +11,11 @@ from ..models import Model
 from . import notes, own_steps
 from .adapted import drop, rename
 from .feeding import as_arrays, passes, steps_of
+from .frozen import as_compiled, note
 from .logs import Logs, hearing
 from .losses import for_training
-from .optimizers import modern
+from .model_aliases import Aliases
+from .optimizers import own_of
 from .own_steps import OwnSteps, is_own
 from .translations import (
     Status,
@@ -22,6 +24,7 @@ from .translations import (
     drop_queues,
     first_size,
     flat,
+    of_outputs,
     place,
     verbosity,
 )
@@ -41,7 +44,7 @@ _COMPILATION: dict[str, Any] = {
 }
 
 
-class Older(OwnSteps):
+class Older(Aliases, OwnSteps):
     """The methods and arguments of old, before those of convkit's models.
 
     Attributes:
@@ -81,8 +84,11 @@ class Older(OwnSteps):
             raise TypeError(f"compile: unknown arguments {sorted(options)}")
         if isinstance(metrics, list | tuple):
             metrics = [each for each in metrics if each is not None and each != []]
-        loss = for_training(loss)
-        super().compile(modern(optimizer), loss, loss_weights, metrics or None)  # type: ignore[misc]
+        metrics = of_outputs(metrics, self) if metrics else None
+        super().compile(  # type: ignore[misc]
+            own_of(optimizer, self), for_training(loss), loss_weights, metrics
+        )
+        note(self)
 
     def fit(
         self,
@@ -132,7 +138,8 @@ class Older(OwnSteps):
         if is_own(self, "train_step"):
             history = own_steps.fit(self, x, y, options)
         else:
-            history = super().fit(x, y, **options)  # type: ignore[misc]
+            with as_compiled(self):
+                history = super().fit(x, y, **options)  # type: ignore[misc]
         history.history = Logs(history.history)
         return history
 
@@ -292,9 +299,9 @@ class Older(OwnSteps):
         return_dict: bool = False,
     ) -> Any:
         """Make one training step."""
-        return super().train_on_batch(  # type: ignore[misc]
-            as_arrays(x, self), as_arrays(y), sample_weight, class_weight, return_dict=return_dict
-        )
+        given = (as_arrays(x, self), as_arrays(y), sample_weight, class_weight)
+        with as_compiled(self):
+            return super().train_on_batch(*given, return_dict=return_dict)  # type: ignore[misc]
 
     def test_on_batch(
         self,
@@ -380,39 +387,3 @@ class Older(OwnSteps):
         """The architecture as JSON, which is YAML too."""
         made: str = self.to_json()  # type: ignore[attr-defined]
         return made
-
-    # What else is asked of it.
-
-    def summary(
-        self, line_length: Any = None, positions: Any = None, print_fn: Any = None, **options: Any
-    ) -> None:
-        """Print the layers and their parameter counts."""
-        super().summary(line_length if callable(line_length) else print_fn)  # type: ignore[misc]
-
-    def reset_states(self) -> None:
-        """Nothing: no layer remembers the batch before."""
-
-    def make_predict_function(self, force: bool = False) -> Any:
-        """Nothing need be made beforehand."""
-
-    _make_predict_function = make_train_function = make_test_function = make_predict_function
-
-    @property
-    def trainable_variables(self) -> Any:
-        """The weights that training changes."""
-        return self.trainable_weights  # type: ignore[attr-defined]
-
-    @property
-    def non_trainable_variables(self) -> Any:
-        """The weights that training does not change."""
-        return self.non_trainable_weights  # type: ignore[attr-defined]
-
-    @property
-    def variables(self) -> Any:
-        """All weights."""
-        return self.weights  # type: ignore[attr-defined]
-
-    @property
-    def model(self) -> Any:
-        """The model itself, which Keras 1 had inside a Sequential."""
-        return self

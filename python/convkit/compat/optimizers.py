@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import Any
 
 from .. import optimizers
@@ -102,6 +103,21 @@ def modern(identifier: Any) -> Any:
         if older is not None:
             identifier.__class__ = older
     return identifier
+
+
+def own_of(identifier: Any, model: Any) -> Any:
+    """The optimizer of that name, or the object; a copy where it is another model's already."""
+    found = modern(identifier)
+    if not isinstance(found, Optimizer):
+        return found
+    owner = vars(found).get("_owner")
+    if owner is not None and owner() is not model:
+        decay = vars(found).get("_time_decay")
+        found = type(found).from_config(found.get_config())
+        if decay:
+            object.__setattr__(found, "_time_decay", decay)
+    object.__setattr__(found, "_owner", weakref.ref(model))
+    return found
 
 
 def get(identifier: Any) -> Any:

@@ -27,7 +27,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.datasets.fashion_mnist": ("convkit.datasets.fashion_mnist",),
     "keras.datasets.mnist": (*_own("datasets"), "convkit.datasets.mnist"),
     "keras.initializers": (*_own("old_names.initializers"), "convkit.initializers"),
-    "keras.layers": (*_own("layers", "own_layers"), "convkit.layers"),
+    "keras.layers": (*_own("layers", "own_layers", "more_layers"), "convkit.layers"),
     "keras.losses": (*_own("losses"), "convkit.losses"),
     "keras.metrics": (*_own("metrics"), "convkit.metrics", *_own("losses"), "convkit.losses"),
     "keras.mixed_precision": _own("system.precision"),
@@ -43,7 +43,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "keras.utils": (*_own("utils"), "convkit.utils", "convkit.saving"),
     "keras.wrappers": (),
     "keras.wrappers.scikit_learn": _own("wrappers"),
-    "tensorflow": _own("tf", "tape", "variables", *_ARRAYS),
+    "tensorflow": _own("tf", "tape", "variables", "modules", "old_names.initializers", *_ARRAYS),
     "tensorflow.autograph": _own("system.switches"),
     "tensorflow.autograph.experimental": _own("system.switches"),
     "tensorflow.compat": _own("system.text"),
@@ -73,6 +73,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "tensorflow.strings": _own("system.text"),
     "tensorflow.sysconfig": _own("system.config"),
     "tensorflow.test": _own("system.config"),
+    "tensorflow.train": (*_own("checkpoints", "optimizers"), "convkit.optimizers"),
     "tensorflow.version": _own("tf"),
     "tensorflow_datasets": _own("tfds"),
 }
@@ -219,7 +220,6 @@ OLD_PATHS: dict[str, str] = {
     "tensorflow.python.ops.math_ops": "tensorflow.math",
     "tensorflow.python.platform": "tensorflow.test",
     "tensorflow.random.experimental": "tensorflow.random",
-    "tensorflow.train": "keras.optimizers",
     "tensorflow.train.experimental": "keras.optimizers",
     "tensorflow_datasets.public_api": "tensorflow_datasets",
 }

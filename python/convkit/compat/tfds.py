@@ -16,6 +16,8 @@ from .tensor import Tensor
 from .tfds_folders import FOLDERS, parts_of
 
 __all__ = [
+    "Split",
+    "__version__",
     "as_dataframe",
     "as_numpy",
     "builder",
@@ -24,6 +26,15 @@ __all__ = [
     "load",
     "show_examples",
 ]
+__version__ = "4.9.0"
+
+
+class Split:
+    """The names of the parts of a data set."""
+
+    TRAIN, TEST, VALIDATION, ALL = "train", "test", "validation", "all"
+
+
 _MODULES = {
     "mnist": "convkit.datasets.mnist",
     "fashion_mnist": "convkit.datasets.fashion_mnist",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import Any
 
@@ -32,6 +33,17 @@ def flat(value: Any) -> Any:
     if isinstance(value, list | tuple) and any(isinstance(each, list) for each in value):
         return [each for one in value for each in (one if isinstance(one, list) else [one])]
     return value
+
+
+def of_outputs(metrics: Any, model: Any) -> Any:
+    """The metrics of each output: in Keras 2, a list without lists in it is of all outputs."""
+    count = len(model.outputs) if model.built else 1
+    is_flat = isinstance(metrics, list | tuple) and not any(
+        isinstance(each, list | tuple) for each in metrics
+    )
+    if count > 1 and is_flat and len(metrics) != count:
+        return [[copy.deepcopy(each) for each in metrics] for _ in range(count)]
+    return metrics
 
 
 def are_metrics(value: Any) -> bool:
