@@ -20,6 +20,7 @@ __all__ = [
     "l2_normalize",
     "logsumexp",
     "matmul",
+    "moments",
     "norm",
     "normalize",
     "reduce_logsumexp",
@@ -68,6 +69,16 @@ def reduce_logsumexp(
 
 
 logsumexp = reduce_logsumexp
+
+
+def moments(
+    x: Any, axes: Any, shift: Any = None, keepdims: Any = False, name: Any = None
+) -> tuple[Any, Any]:
+    """The means and the variances along axes."""
+    x = _array(as_tensor(x))
+    axis = tuple(axes) if isinstance(axes, list) else axes
+    made = np.mean(x, axis=axis, keepdims=keepdims), np.var(x, axis=axis, keepdims=keepdims)
+    return as_tensor(_kept(made[0], [x])), as_tensor(_kept(made[1], [x]))
 
 
 def l2_loss(t: Any, name: Any = None) -> Any:

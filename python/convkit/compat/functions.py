@@ -208,7 +208,7 @@ def _elementwise(name: str, function: Function) -> Function:
 
 def _kept(result: Any, arrays: Any) -> Any:
     """The result in the arrays' float type, which a number of Python's does not change."""
-    if is_recorded(result):
+    if is_recorded(result) or is_symbolic(result):
         return result
     known = {each.dtype for each in arrays if hasattr(each, "dtype")}
     floats = {each for each in known if each.kind == "f"}

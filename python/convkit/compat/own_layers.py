@@ -59,6 +59,8 @@ class _Layer(layers.Layer):
 
     def __call__(self, inputs: Any, *arguments: Any, training: Any = None, **options: Any) -> Any:
         """The outputs: symbolic of symbolic tensors, numbers of numbers."""
+        if arguments:  # of a call with several
+            return self._spread(inputs, *arguments)
         several = inputs if isinstance(inputs, list | tuple) else [inputs]
         is_symbolic = any(isinstance(each, Symbolic) for each in several)
         if self._on_numbers is None and self.is_composite:
@@ -82,6 +84,13 @@ class _Layer(layers.Layer):
             return made
         given = [as_tensor(each) for each in several] if several is inputs else as_tensor(inputs)
         return self.call(given, **({"training": training} if self._on_numbers.phased else {}))  # type: ignore[attr-defined]
+
+    def _spread(self, *tensors: Any) -> Any:
+        """The outputs of a call that takes its inputs one by one."""
+        if not any(isinstance(each, Symbolic) for each in tensors):
+            return self.call(*map(as_tensor, tensors))  # type: ignore[attr-defined]
+        together = Function(lambda values: self.call(*values), name=self.name)  # type: ignore[attr-defined]
+        return together(list(tensors))
 
     def _compute_on_numbers(self) -> None:
         if any(isinstance(each, Variable) and each.trainable for each in vars(self).values()):
@@ -109,5 +118,16 @@ class _AnyLayer(Adapted):
     def __hash__(self) -> int:
         return hash(layers.Layer)
 
+
+def _weights(name: str) -> Any:
+    def get(layer: Any) -> Any:
+        return getattr(layer, name)
+
+    return property(get)
+
+
+# Those of layers by their names in TensorFlow.
+for _kind in ("", "trainable_", "non_trainable_"):
+    setattr(layers.Layer, f"{_kind}variables", _weights(f"{_kind}weights"))
 
 Layer = _AnyLayer(_Layer, lambda arguments, options: (arguments, options), "Layer")

@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 
+from .older_packages import older_packages
 from .symbolic import operating
 from .tree import ROOTS, Finder, Made
 
@@ -51,7 +52,7 @@ def serving() -> Iterator[None]:
     sys.meta_path.insert(0, _finder)
     sys.meta_path.append(_colab)
     try:
-        with operating():
+        with operating(), older_packages():
             yield
     finally:
         sys.meta_path.remove(_finder)

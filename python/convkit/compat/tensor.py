@@ -57,6 +57,11 @@ class Tensor(np.ndarray[Any, Any]):
         return id(self)
 
     @property
+    def device(self) -> Any:
+        """Where it is: on this machine."""
+        return "/job:localhost/replica:0/task:0/device:CPU:0"
+
+    @property
     def op(self) -> Any:
         """The tensor, which stands for the operation that made it."""
         return self
@@ -71,6 +76,8 @@ class Watched(Tensor):
             self.__class__ = Tensor  # type: ignore[assignment]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if is_symbolic(inputs):
+            raise TypeError("a variable in what a model consists of: a layer has it by add_weight")
         out = options.get("out")
         if out is not None:  # of `variable += 1`
             options["out"] = tuple(np.asarray(each) for each in out)

@@ -16,7 +16,7 @@ from .system.logging import get_logger
 from .system.session import *  # noqa: F403 - its public names are those of `tf`
 from .tensor import as_tensor
 
-__version__ = "2.15.0"
+__version__ = "2.9.3"  # which is the later one, too, where scripts compare texts
 VERSION = __version__
 GIT_VERSION, COMPILER_VERSION = "unknown", "unknown"
 random_normal, random_shuffle, random_uniform = normal, shuffle, uniform

@@ -12,7 +12,7 @@ from .models import Model, Sequential
 from .own_layers import Layer
 from .tensor import Tensor
 
-__version__ = "2.15.0"
+__version__ = "2.9.0"
 KerasTensor = Tensor
 
 __all__ = [

@@ -56,6 +56,16 @@ assert all((old != new).any() for old, new in zip(before, model.get_weights()))
 assert Linear(4)(rows).shape == (60, 4)
 
 
+class Sampler(layers.Layer):
+    def call(self, z_mean, z_log_var):
+        return z_mean + tf.exp(0.5 * z_log_var) * tf.random.normal(tf.shape(z_mean))
+
+
+assert Sampler()(tf.zeros((4, 2)), tf.zeros((4, 2))).shape == (4, 2)
+pair = keras.Input((2,)), keras.Input((2,))
+assert keras.Model(pair, Sampler()(*pair)).output_shape == (None, 2)
+
+
 class Sampling(layers.Layer):
     def call(self, inputs):
         z_mean, z_log_var = inputs

@@ -12,6 +12,7 @@ __all__ = [
     "MultiWorkerMirroredStrategy",
     "OneDeviceStrategy",
     "ParameterServerStrategy",
+    "ReduceOp",
     "Strategy",
     "TPUClusterResolver",
     "TPUStrategy",
@@ -50,6 +51,12 @@ class Strategy:
         return dataset
 
     distribute_datasets_from_function = experimental_distribute_dataset
+
+
+class ReduceOp:
+    """How the values of several replicas become one: there is one."""
+
+    SUM, MEAN = "SUM", "MEAN"
 
 
 CentralStorageStrategy = MirroredStrategy = MultiWorkerMirroredStrategy = Strategy
