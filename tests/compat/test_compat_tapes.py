@@ -185,6 +185,21 @@ def test_dropout_drops_anew_and_frozen_layers_have_no_gradients() -> None:
     assert len(tape.watched_variables()) == len(model.trainable_weights)
 
 
+def test_results_do_not_hold_what_they_were_computed_of() -> None:
+    model, losses = chain(), []
+    for _ in range(2):
+        with tf.GradientTape() as tape:
+            outputs = model(X, training=True)
+            losses.append(LOSS(Y, outputs))
+        assert losses[-1].sources
+        assert tape.gradient(losses[-1], model.trainable_weights)[0] is not None
+    assert not losses[0].sources, "its tape is gone"
+    total = sum(losses)
+    assert type(total) is type(tf.constant(1.0)), "nothing is recorded outside of a tape"
+    assert total == pytest.approx(sum(map(float, losses)))
+    assert type(outputs[0]) is type(tf.nn.softmax(outputs)[0]) is type(total)
+
+
 def test_a_loss_outside_of_the_tape_has_no_gradient() -> None:
     model = chain()
     outputs = model(X, training=True)

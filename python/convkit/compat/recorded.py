@@ -22,7 +22,7 @@ from ..core.parameters import Array
 from ..layers.activation import _FUNCTIONS
 from ..losses.loss import _is_pair
 from .derivatives import CONSTANTS, MATMUL, PLACES, SLOPES, STEPS
-from .records import is_in_loss, loss_of_a_script
+from .records import is_in_loss, is_recording, loss_of_a_script, open_tapes
 from .tensor import TensorShape, as_tensor, standing
 
 Pull = Callable[[Array], Array]
@@ -44,6 +44,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self.value: Array = np.asarray(value)
         self.sources: list[tuple[Recorded, Pull]] = [*sources]
         self.serial = next(_serial)
+        if tapes := open_tapes():
+            tapes[0].add(self)
 
     shape = property(lambda self: TensorShape(self.value.shape))
     dtype = property(lambda self: self.value.dtype)
@@ -69,6 +71,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if method != "__call__":
             return NotImplemented
         inputs = standing(inputs)
+        if not is_recording():
+            return as_tensor(ufunc(*map(numbers, inputs), **options))
         values = [numbers(each) for each in inputs]
         options.pop("out", None)  # of `y_pred /= 2`: the name then stands for the result
         if options:
@@ -89,6 +93,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_function__(self, function: Any, types: Any, given: Any, options: Any) -> Any:
         given = standing(given)
+        if not is_recording():
+            return as_tensor(function(*given, **options))
         if function in _RULES:
             return _RULES[function](*given, **options)
         if function in PLACES:
@@ -99,6 +105,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         raise _unknown(function.__name__)
 
     def __getitem__(self, key: Any) -> Any:
+        if not is_recording():
+            return as_tensor(self.value)[key]
         return _moved(self, lambda array: array[key])
 
     def astype(self, dtype: Any, *ignored: Any, **options: Any) -> Any:

@@ -17,7 +17,7 @@ from ..core.parameters import Parameter
 from ..layers import calling
 from .layerwise import called
 from .recorded import Recorded, gradients, numbers
-from .records import open_tapes
+from .records import Records, open_tapes
 from .tensor import Tensor, Watched, as_tensor
 
 __all__ = ["GradientTape", "UnconnectedGradients"]
@@ -33,13 +33,13 @@ class GradientTape:
 
     def __init__(self, persistent: Any = False, watch_accessed_variables: Any = True) -> None:
         self._watches_weights = bool(watch_accessed_variables)
-        self._leaves: dict[int, tuple[Any, Recorded]] = {}
+        self._records = Records()
         self._watched: list[Watched] = []
 
     def __enter__(self) -> GradientTape:
         tapes = open_tapes()
         if tapes:
-            self._leaves = tapes[0]._leaves  # what stands for a weight is one thing to all
+            self._records = tapes[0]._records  # what stands for a weight is one thing to all
         tapes.append(self)
         calling.recorder = called
         return self
@@ -73,10 +73,15 @@ class GradientTape:
             is_watched = isinstance(source, Watched) and trainable and source.dtype.kind == "f"
         if not is_watched:
             return None
-        if id(source) not in self._leaves:
+        leaves: dict[int, tuple[Any, Recorded]] = self._records.leaves
+        if id(source) not in leaves:
             values = source.array if isinstance(source, Parameter) else source.view(np.ndarray)
-            self._leaves[id(source)] = source, Recorded(values)
-        return self._leaves[id(source)][1]
+            leaves[id(source)] = source, Recorded(values)
+        return leaves[id(source)][1]
+
+    def add(self, made: Recorded) -> None:
+        """Remember what was recorded."""
+        self._records.made.append(made)
 
     def gradient(
         self,
@@ -107,6 +112,7 @@ class GradientTape:
                 "GradientTape: the gradient of a gradient is not available; take the gradients "
                 "outside of other tapes"
             )
+        target = list(target.values()) if isinstance(target, Mapping) else target
         several = target if isinstance(target, list | tuple) else [target]
         shares = [None] * len(several) if output_gradients is None else output_gradients
         shares = shares if isinstance(shares, list | tuple) else [shares]
@@ -125,7 +131,8 @@ class GradientTape:
 
     def known(self, source: Any) -> Recorded | None:
         """What stands for a weight that something was computed of, None if nothing was."""
-        return self._leaves.get(id(source), (None, None))[1]
+        found: Recorded | None = self._records.leaves.get(id(source), (None, None))[1]
+        return found
 
     def _found(self, pairs: list[Any], sources: list[Any], zeros: bool) -> list[Any]:
         places = [each if isinstance(each, Recorded) else self.known(each) for each in sources]
@@ -151,11 +158,11 @@ class GradientTape:
 
     def reset(self) -> None:
         """Forget what was recorded."""
-        self._leaves = {}
+        self._records = Records()
 
     def watched_variables(self) -> tuple[Any, ...]:
         """The weights and variables that something was computed of."""
-        return tuple(source for source, _ in self._leaves.values())
+        return tuple(source for source, _ in self._records.leaves.values())
 
 
 def _watches_weights() -> bool:

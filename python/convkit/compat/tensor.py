@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.parameters import Array, Parameter
 from ..layers.graph import Tensor as Symbolic
-from .records import in_records
+from .records import in_records, is_recording
 
 __all__ = ["Tensor", "as_tensor", "dtype_of", "is_symbolic", "standing"]
 
@@ -96,6 +96,8 @@ def standing(values: Any) -> Any:
     """Arguments, with what stands in the records for those of them that are watched."""
     if isinstance(values, list | tuple):
         return type(values)(standing(each) for each in values)
+    if is_recorded(values) and not is_recording():
+        return values.value.view(Tensor)
     if not isinstance(values, Watched | Parameter):
         return values
     found = in_records(values)
@@ -163,7 +165,7 @@ def as_tensor(value: Any, dtype: Any = None) -> Any:
         value = value if found is None else found
     elif isinstance(value, list | tuple) and any(map(is_recorded, value)):
         value = np.stack(value)
-    if is_recorded(value):
+    if is_recorded(value) and is_recording():
         return value if dtype is None else value.astype(dtype)
     if isinstance(value, str):
         value = value.encode()
