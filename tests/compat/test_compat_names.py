@@ -257,6 +257,22 @@ def test_what_functions_cannot_do_in_models_is_said(
     model.save(path)
     again = keras.models.load_model(path)
     np.testing.assert_array_equal(again.predict(images), model.predict(images))
+
+    class Weighted(keras.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight("w", (1,), initializer="ones", constraint="non_neg")
+
+        def call(self, inputs: Any) -> Any:
+            return tf.exp(inputs * self.w)
+
+    own = Weighted()
+    assert isinstance(own, keras.layers.Layer)
+    assert issubclass(Weighted, keras.layers.Layer)
+    weighted = keras.Model(inputs, own(inputs))
+    with pytest.raises(ValueError, match=r"weighted.*cannot be saved or copied as a whole"):
+        weighted.save(path, overwrite=True)
+    weighted.save_weights(str(tmp_path / "weights.h5"))
+    np.testing.assert_allclose(weighted.predict(images, verbose=0), np.exp(images), rtol=1e-5)
     monkeypatch.setattr(function_layers, "_functions", {})  # as in another process
     with pytest.raises(ValueError, match="the file holds no functions"):
         keras.models.load_model(path)

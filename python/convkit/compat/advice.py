@@ -33,7 +33,6 @@ _ADVICE: dict[str, str] = {
     "tensorflow.nn.max_pool": "`keras.layers.MaxPooling2D`",
     "tensorflow.placeholder": "`keras.Input`",
     "tensorflow.saved_model.save": "`model.save`, or `convkit.onnx.export(model, path)`",
-    "tensorflow.summary": "`keras.callbacks.TensorBoard`",
     "tensorflow.tpu": "everything runs on this machine's cores",
 }
 

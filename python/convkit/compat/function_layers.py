@@ -60,7 +60,16 @@ class _Applies(Layer):
         self._records: OrderedDict[int, Any] = OrderedDict()
 
     def get_config(self) -> dict[str, Any]:
-        """What a file of this process holds of it."""
+        """What a file of this process holds of it.
+
+        Raises:
+            ValueError: it has weights of its own, which a file would not hold.
+        """
+        if self._parameters:
+            raise self.error(
+                "its weights are those of a layer of your own, whose call works on numbers: such a "
+                "model cannot be saved or copied as a whole; use save_weights and load_weights"
+            )
         return {"function": self.function, "name": self.name}
 
     def __call__(self, inputs: Any, training: Any = None) -> Any:

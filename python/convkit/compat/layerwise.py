@@ -129,7 +129,7 @@ class _Backward:
         if stage.is_view(self.context.training):
             return [dy.reshape(arrays[0].shape)]
         pairs = zip(arrays, self._wanted, strict=True)
-        dx = [np.zeros_like(each) if wanted else None for each, wanted in pairs]
+        dx = [np.empty_like(each) if wanted else None for each, wanted in pairs]
         places = [(each, np.zeros(each.shape, np.float32)) for each in self.weights]
         others = [
             (each, np.zeros(each.shape, np.float32))

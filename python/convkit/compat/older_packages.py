@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -116,10 +117,26 @@ def imresize(arr: Any, size: Any, interp: str = "bilinear", mode: Any = None) ->
     return fromimage(image.resize((width, height), chosen))
 
 
+_array: Any = np.array
+
+
+@wraps(_array)
+def _any_array(*arguments: Any, **options: Any) -> Any:
+    """`numpy.array`, which once made arrays of objects of what a script gives it that is ragged."""
+    try:
+        return _array(*arguments, **options)
+    except ValueError as error:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if "inhomogeneous" not in str(error) or caller != "__main__" or "dtype" in options:
+            raise
+        return _array(*arguments, dtype=object, **options)
+
+
 @contextmanager
 def older_packages() -> Iterator[None]:
     """Within, the packages have what they had."""
     added = [name for name in _OF_NUMPY if name not in vars(np)]
+    vars(np)["array"] = _any_array
     finder: Any = _Finder()
     before = sys.modules.pop("scipy.misc", None)
     for name in added:
@@ -129,6 +146,7 @@ def older_packages() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+        vars(np)["array"] = _array
         for name in added:
             delattr(np, name)
         for name in ("scipy.misc", *_MOVED):

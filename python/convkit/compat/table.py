@@ -71,6 +71,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "tensorflow.random": _own("random"),
     "tensorflow.saved_model": _own("models"),
     "tensorflow.strings": _own("system.text"),
+    "tensorflow.summary": _own("system.summary"),
     "tensorflow.sysconfig": _own("system.config"),
     "tensorflow.test": _own("system.config"),
     "tensorflow.train": (*_own("checkpoints", "optimizers"), "convkit.optimizers"),

@@ -24,3 +24,8 @@ imsave("small.png", image)
 assert np.array_equal(imread("small.png"), image)
 assert imread("small.png", mode="L").shape == (20, 30)
 assert imread("small.png", flatten=True).dtype == np.float32
+
+pairs = np.array([[image, 0], [image, 1]])  # once an array of objects
+assert pairs.shape == (2, 2) and pairs[1][1] == 1
+pixels, labels = zip(*pairs)
+assert np.array(pixels).shape == (2, 20, 30, 3)

@@ -21,3 +21,13 @@ board = TensorBoard(
 )
 model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y), callbacks=[board])
 assert os.path.isdir("logs")
+
+import tensorflow as tf
+
+writer = tf.summary.create_file_writer("logs/loop")
+with writer.as_default():
+    for step in range(3):
+        assert tf.summary.scalar("loss", tf.constant(1.0) / (step + 1), step=step)
+    tf.summary.image("first", tf.random.uniform((2, 8, 8, 3)), step=0)
+    tf.summary.histogram("weights", model.get_weights()[0], step=tf.Variable(0))
+assert os.listdir("logs/loop")
