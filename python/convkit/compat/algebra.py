@@ -8,7 +8,7 @@ import numpy as np
 
 from .functions import _array, _kept
 from .recorded import numbers
-from .tensor import as_tensor
+from .tensor import as_tensor, is_symbolic
 
 __all__ = [
     "batch_dot",
@@ -37,6 +37,10 @@ def matmul(
     **options: Any,
 ) -> Any:
     """The products of matrices, each of which may be taken transposed."""
+    if is_symbolic([a, b]):
+        from .function_layers import on_symbolic
+
+        return on_symbolic(matmul, a, b, transpose_a, transpose_b)
     a, b = _array(a), _array(b)
     a = np.swapaxes(a, -1, -2) if transpose_a else a
     b = np.swapaxes(b, -1, -2) if transpose_b else b

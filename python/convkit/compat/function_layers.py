@@ -50,12 +50,15 @@ class _Applies(Layer):
                     "the file holds no functions, and was written by another process: build the "
                     "model in Python, and load its weights by load_weights"
                 )
-            self.function: Any = function
+            self.function = function
+            function = _functions[function]
         else:
             self.function = f"{next(_titles)}"
-            _functions[self.function] = function
+            if not inspect.ismethod(function):  # that of a layer would keep its weights for ever
+                _functions[self.function] = function
+        self.compute: Callable[..., Any] = function
         self._parameters = list(weights)
-        self.phased = "training" in _named(_functions[self.function])
+        self.phased = "training" in _named(function)
         self._known_shapes: dict[Any, Any] = {}
         self._records: OrderedDict[int, Any] = OrderedDict()
 
@@ -79,10 +82,10 @@ class _Applies(Layer):
             given = (
                 [as_tensor(each) for each in several] if several is inputs else as_tensor(inputs)
             )
-            return as_tensor(_functions[self.function](given))
+            return as_tensor(self.compute(given))
         if several is inputs and not isinstance(self, MergeLayer):
             name: str = self.name
-            return Functions(self.function, self._parameters, name=name)(inputs)
+            return Functions(self.compute, self._parameters, name=name)(inputs)
         return super().__call__(inputs)
 
     def take(self, weights: Sequence[Parameter]) -> None:
@@ -92,7 +95,7 @@ class _Applies(Layer):
     def _applied(self, arrays: Sequence[Any], training: bool = False) -> Any:
         options = {"training": training} if self.phased else {}
         given = list(arrays) if isinstance(self, MergeLayer) else arrays[0]
-        return _functions[self.function](given, **options)
+        return self.compute(given, **options)
 
     def _shape_of(self, shapes: Sequence[Any]) -> tuple[int | None, ...]:
         """The shape of the output, which the function tells of a batch of two."""

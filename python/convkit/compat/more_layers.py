@@ -8,7 +8,7 @@ import numpy as np
 
 from .algebra import batch_dot, l2_normalize
 from .function_layers import Function
-from .own_layers import _Layer
+from .own_layers import OwnLayer
 from .recorded import numbers
 from .shaping import gather
 from .tensor import as_tensor
@@ -16,7 +16,7 @@ from .tensor import as_tensor
 __all__ = ["Dot", "Embedding", "dot"]
 
 
-class Embedding(_Layer):
+class Embedding(OwnLayer):
     """A row of trained numbers for each whole number, such as a class that a network is given.
 
     Args:

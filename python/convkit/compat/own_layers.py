@@ -16,7 +16,7 @@ from .variables import Variable
 __all__ = ["Layer"]
 
 
-class _Layer(layers.Layer):
+class OwnLayer(layers.Layer):
     """Base class of a script's own layers: see `convkit.layers.Layer`.
 
     A `call` that cannot be traced, for it needs numbers or weights of its own, is run on numbers
@@ -41,11 +41,17 @@ class _Layer(layers.Layer):
             name, shape = shape if isinstance(shape, str) else None, name
         name = f"weight_{len(self._parameters)}" if name is None else name
         sizes = (shape,) if isinstance(shape, int) else tuple(int(each) for each in shape)
-        made = initializers.get(modern(initializer or "glorot_uniform"))
-        return self.add_parameter(
-            name, sizes, made, regularizers.get(regularizer), constraints.get(constraint),
+        first = initializers.get(modern(initializer or "glorot_uniform"))
+        made = self.add_parameter(
+            name,
+            sizes,
+            first,
+            regularizers.get(regularizer),
+            constraints.get(constraint),
             trainable=bool(trainable is None or trainable),
-        )  # fmt: skip
+        )
+        self.__dict__.setdefault("_own_weights", []).append(made)
+        return made
 
     add_variable = add_weight
 
@@ -66,7 +72,7 @@ class _Layer(layers.Layer):
         if self._on_numbers is None and self.is_composite:
             try:
                 made = super().__call__(inputs, training)
-                if not self._parameters or self._composition is not None:
+                if "_own_weights" not in vars(self):
                     return made
             except (AttributeError, TypeError) as error:
                 if not _is_of_tracing(error):
@@ -95,6 +101,9 @@ class _Layer(layers.Layer):
     def _compute_on_numbers(self) -> None:
         if any(isinstance(each, Variable) and each.trainable for each in vars(self).values()):
             raise self.error("it has a tf.Variable as a weight; make it by self.add_weight")
+        # What was traced, if it could be, has the weights as constants.
+        self.__dict__.update(_composition=None, _inbound_nodes=[])
+        self.__dict__.update(_parameters=vars(self).get("_own_weights", []))
         own = Function(self.call, name=self.name)  # type: ignore[attr-defined]
         self.__dict__.update(_on_numbers=own, built=True)
 
@@ -130,4 +139,4 @@ def _weights(name: str) -> Any:
 for _kind in ("", "trainable_", "non_trainable_"):
     setattr(layers.Layer, f"{_kind}variables", _weights(f"{_kind}weights"))
 
-Layer = _AnyLayer(_Layer, lambda arguments, options: (arguments, options), "Layer")
+Layer = _AnyLayer(OwnLayer, lambda arguments, options: (arguments, options), "Layer")

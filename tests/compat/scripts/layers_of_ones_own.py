@@ -26,6 +26,24 @@ class Linear(keras.layers.Layer):
         return tf.matmul(inputs, self.w) + self.b
 
 
+class Projected(layers.Layer):
+    def build(self, input_shape):
+        self.kernel = self.add_weight("kernel", (input_shape[-1], 3))
+        super().build(input_shape)
+
+    def call(self, inputs):
+        return tf.matmul(inputs, self.kernel)
+
+
+inputs = keras.Input((6,))
+model = keras.Model(inputs, layers.Softmax()(Projected()(inputs)))
+assert len(model.trainable_weights) == 1
+before = model.get_weights()[0].copy()
+model.compile("sgd", "sparse_categorical_crossentropy")
+model.fit(rows, classes, epochs=1, verbose=0)
+assert (model.get_weights()[0] != before).any()
+
+
 class Scale(layers.Layer):
     def build(self, input_shape):
         self.scale = self.add_weight("scale", (input_shape[-1],), initializer="ones")
