@@ -13,6 +13,7 @@ from ..optimizers.rate import LearningRate
 from . import notes
 from .adapted import extended, rename
 from .stepping import Stepping
+from .tensor import Count
 
 _RENAMED = {"lr": "learning_rate", "beta1": "beta_1", "beta2": "beta_2", "use_nesterov": "nesterov"}
 # Arguments of one machine with several devices, or of compilation, which change nothing here.
@@ -61,6 +62,15 @@ class _Older(Stepping):
         Optimizer.learning_rate.fset(self, value)  # type: ignore[attr-defined]
 
     lr = learning_rate
+
+    @property
+    def iterations(self) -> Count:
+        """How many updates were made."""
+        return Count(Optimizer.iterations.fget(self))  # type: ignore[attr-defined]
+
+    @iterations.setter
+    def iterations(self, value: Any) -> None:
+        Optimizer.iterations.fset(self, int(value))  # type: ignore[attr-defined]
 
     @property
     def decay(self) -> float:

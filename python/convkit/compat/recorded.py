@@ -140,7 +140,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return format(as_tensor(self.numpy()), spec)
 
     def __repr__(self) -> str:
-        return f"<recorded {self.value!r}>"
+        return repr(as_tensor(self.numpy()))
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 def numbers(value: Any) -> Any:

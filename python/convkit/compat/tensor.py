@@ -206,6 +206,14 @@ class Number(float):
     eval = numpy
 
 
+class Count(int):
+    """A whole number that has `numpy`, as a variable that counts."""
+
+    def numpy(self) -> Any:
+        """The number, as NumPy's."""
+        return np.int64(self)
+
+
 def as_result(value: Any) -> Any:
     """A number or an array of convkit's, with `numpy`."""
     return Number(value) if np.ndim(value) == 0 else as_tensor(value)

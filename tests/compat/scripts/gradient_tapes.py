@@ -69,4 +69,8 @@ for epoch in range(8):
     )
 assert train_loss.result().numpy() < first
 assert int(step) == 24 and step.numpy() == 24
-assert optimizer.iterations == 24 and optimizer.learning_rate.numpy() > 0
+assert str(loss) == str(loss.numpy()) and f"{loss}" == f"{loss.numpy()}"
+assert (
+    optimizer.iterations == optimizer.iterations.numpy() == 24
+    and optimizer.learning_rate.numpy() > 0
+)
