@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..core.advice import with_advice
 from ..core.parameters import Shape
@@ -34,6 +34,11 @@ class InputLayer(ViewLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The input's own shape."""
         return self._whole_shape(input_shape)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor of what a model is given, as `output`."""
+        return self.output
 
     def tensor(self) -> Tensor:
         """The symbolic tensor of what a model is given."""

@@ -32,3 +32,11 @@ together = Dense(2)(add([Dense(4)(one), Dense(4)(other), Dense(4)(one)]))
 sources = get_source_inputs(together)
 assert [each is given for each, given in zip(sources, (one, other))] == [True, True]
 assert len(sources) == 2
+
+from keras.models import Model
+
+entrance = Input(shape=(8, 8, 1))
+graph = Model(entrance, Conv2D(2, 3)(entrance))
+assert graph.layers[0].input is graph.layers[0].output is entrance
+of_entrance = K.function([graph.layers[0].input], [graph.layers[1].output])
+assert np.allclose(of_entrance([images])[0], graph.predict(images))
