@@ -19,6 +19,7 @@ from ..metrics import Mean, Metric
 from ..training.arguments import callback_scope, pack_logs, should_validate
 from ..training.data import unpack
 from ..training.progress import EvaluationProgress, TrainingProgress
+from . import notes
 from .losses import any_targets
 from .recorded import loss_of
 from .tensor import as_tensor, is_recorded
@@ -235,6 +236,8 @@ def _as_tensors(item: Any) -> Any:
 def fit(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> History:
     """As `fit` of models: a history, of what the model's own `train_step` returns."""
     validation, weights = options["validation_data"], options["sample_weight"]
+    if options["class_weight"]:
+        weights = _of_classes(y, options["class_weight"])
     if options["validation_split"]:
         count = math.ceil(len(x) * (1 - options["validation_split"]))
         validation = tuple(each[count:] for each in (x, y, weights) if each is not None)
@@ -267,6 +270,16 @@ def fit(model: Any, x: Any, y: Any, options: Mapping[str, Any]) -> History:
                 break
         heard.call("on_train_end", logs=logs)
     return history
+
+
+def _of_classes(y: Any, class_weight: Mapping[int, float]) -> Any:
+    """The weight of each sample by its class; None, with a note, of data in batches."""
+    if y is None:
+        notes.ignored("fit(class_weight=)", "of batches in a train_step of one's own")
+        return None
+    labels = np.asarray(y)
+    labels = labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.ravel()
+    return np.array([class_weight.get(int(each), 1.0) for each in labels], np.float32)
 
 
 def _evaluated(model: Any, validation: Any, options: Mapping[str, Any]) -> Any:

@@ -131,3 +131,21 @@ distiller.compile(
 losses = distiller.fit(x_train, y_train, epochs=3).history["loss"]
 assert losses[-1] < losses[0]
 assert 0 <= distiller.evaluate(x_test, y_test)[-1] <= 1
+
+
+class Weighted(keras.Model):
+    def train_step(self, data):
+        x, y, sample_weight = data
+        assert sample_weight.shape == (32,) and set(sample_weight.numpy()) <= {1.0, 3.0}
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(
+                y=y, y_pred=self(x, training=True), sample_weight=sample_weight
+            )
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return {"loss": loss}
+
+
+inputs = keras.Input((28, 28, 1))
+weighted = Weighted(inputs, layers.Dense(10, activation="softmax")(layers.Flatten()(inputs)))
+weighted.compile("sgd", "sparse_categorical_crossentropy")
+weighted.fit(x_train, y_train, batch_size=32, class_weight={3: 3.0}, verbose=0)
