@@ -157,6 +157,17 @@ struct ActivationParameters {
   float max_value;  // of bounded ReLU, at least 0: no result is larger; infinity for no bound
 };
 
+// The activation behind an operation. ReLU is applied while outputs are in registers, any other
+// while they are in a core's cache.
+struct Epilogue {
+  bool none = true;
+  Activation kind = Activation::kRelu;
+  ActivationParameters given = {};
+
+  bool relu() const { return !none && kind == Activation::kRelu; }
+  bool apart() const { return !none && kind != Activation::kRelu; }
+};
+
 // How arrays become one, element by element.
 enum class Merge { kAdd, kSubtract, kMultiply, kMaximum, kMinimum };
 

@@ -110,6 +110,28 @@ std::string Argument<Array>::type() {
 }
 template struct Argument<Array>;
 
+ActivationParameters activation_parameters(double slope, double threshold, double max_value) {
+  return {static_cast<float>(slope), static_cast<float>(threshold), static_cast<float>(max_value)};
+}
+
+Epilogue Argument<Epilogue>::read(PyObject* const& given) {
+  if (given == Py_None) return {};
+  if (!PyTuple_CheckExact(given) || PyTuple_GET_SIZE(given) != 4) throw Mismatch(given);
+  double numbers[3];
+  for (int i = 0; i < 3; ++i) {
+    PyObject* number = PyTuple_GET_ITEM(given, i + 1);
+    if (!PyFloat_CheckExact(number)) throw Mismatch(given);
+    numbers[i] = PyFloat_AS_DOUBLE(number);
+  }
+  PyObject* kind = PyTuple_GET_ITEM(given, 0);
+  if (!py::isinstance(kind, enumeration<Activation>)) throw Mismatch(given);
+  return {false, Argument<Activation>::read(kind),
+          activation_parameters(numbers[0], numbers[1], numbers[2])};
+}
+std::string Argument<Epilogue>::type() {
+  return "tuple[" + Argument<Activation>::type() + ", float, float, float] | None";
+}
+
 template <class T>
 bool is_array_of(py::handle value) {
   return py::isinstance<py::array_t<T, py::array::c_style>>(value);

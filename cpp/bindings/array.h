@@ -54,6 +54,14 @@ struct Argument<ArrayOf<T>> {
   static std::string type();
 };
 
+// None, or (kind, slope, threshold, max_value).
+template <>
+struct Argument<Epilogue> {
+  static Epilogue read(PyObject* const& given);
+  static std::string type();
+};
+ActivationParameters activation_parameters(double slope, double threshold, double max_value);
+
 using Floats = ArrayOf<float>;
 using Indices = ArrayOf<std::uint8_t>;
 using Labels = ArrayOf<std::int64_t>;

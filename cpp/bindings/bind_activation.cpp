@@ -1,7 +1,5 @@
 #include "../ops/activation.h"
 
-#include <cmath>
-
 #include "../ops/ranks.h"
 #include "array.h"
 #include "calls.h"
@@ -9,17 +7,13 @@
 namespace convkit::bindings {
 namespace {
 
-ActivationParameters parameters(double slope, double threshold, double max_value) {
-  return {static_cast<float>(slope), static_cast<float>(threshold), static_cast<float>(max_value)};
-}
-
 void activation_forward(Activation kind, const Floats& x, double slope, double threshold,
                         double max_value, Floats out) {
   check_shape("out", out, shape_of(x));
   const std::int64_t n = x.size();
   const float* px = x.data();
   float* y = out_data(out);
-  const ActivationParameters given = parameters(slope, threshold, max_value);
+  const ActivationParameters given = activation_parameters(slope, threshold, max_value);
   run([=] { ops::activation_forward(kind, px, y, n, given); }, x, out);
 }
 
@@ -30,7 +24,7 @@ void activation_backward(Activation kind, const Floats& dy, const Floats& v, dou
   const std::int64_t n = dy.size();
   const float *pdy = dy.data(), *pv = v.data();
   float* dx = out_data(out);
-  const ActivationParameters given = parameters(slope, threshold, max_value);
+  const ActivationParameters given = activation_parameters(slope, threshold, max_value);
   run([=] { ops::activation_backward(kind, pdy, pv, dx, n, given); }, dy, v, out);
 }
 

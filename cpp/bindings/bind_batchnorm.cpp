@@ -22,8 +22,8 @@ void check_images(std::int64_t images, const Array& x) {
 
 void batchnorm_forward(const Floats& x, std::int64_t images, const Floats& gamma,
                        const Floats& beta, Floats moving_mean, Floats moving_variance,
-                       double momentum, double epsilon, bool relu, Floats out, Floats mean,
-                       Floats rstd) {
+                       double momentum, double epsilon, const Epilogue& activation, Floats out,
+                       Floats mean, Floats rstd) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"moving_mean", &moving_mean},
@@ -38,15 +38,15 @@ void batchnorm_forward(const Floats& x, std::int64_t images, const Floats& gamma
   float *y = out_data(out), *pm = out_data(mean), *pr = out_data(rstd);
   run(
       [=] {
-        ops::batchnorm_forward(images, rows, c, px, pg, pb, mm, mv, momentum, epsilon, relu, y, pm,
-                               pr);
+        ops::batchnorm_forward(images, rows, c, px, pg, pb, mm, mv, momentum, epsilon, activation,
+                               y, pm, pr);
       },
       x, gamma, beta, moving_mean, moving_variance, out, mean, rstd);
 }
 
 void batchnorm_inference(const Floats& x, const Floats& gamma, const Floats& beta,
                          const Floats& moving_mean, const Floats& moving_variance, double epsilon,
-                         bool relu, Floats out) {
+                         const Epilogue& activation, Floats out) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"moving_mean", &moving_mean},
@@ -56,23 +56,24 @@ void batchnorm_inference(const Floats& x, const Floats& gamma, const Floats& bet
   const float *px = x.data(), *pg = gamma.data(), *pb = beta.data();
   const float *mm = moving_mean.data(), *mv = moving_variance.data();
   float* y = out_data(out);
-  run([=] { ops::batchnorm_inference(rows, c, px, pg, pb, mm, mv, epsilon, relu, y); }, x, gamma,
-      beta, moving_mean, moving_variance, out);
+  run([=] { ops::batchnorm_inference(rows, c, px, pg, pb, mm, mv, epsilon, activation, y); }, x,
+      gamma, beta, moving_mean, moving_variance, out);
 }
 
 void batchnorm_apply(const Floats& x, const Floats& gamma, const Floats& beta, const Floats& mean,
-                     const Floats& rstd, bool relu, Floats out) {
+                     const Floats& rstd, const Epilogue& activation, Floats out) {
   check_vectors(x, {{"gamma", &gamma}, {"beta", &beta}, {"mean", &mean}, {"rstd", &rstd}});
   check_shape("out", out, shape_of(x));
   const std::int64_t rows = x.shape(0), c = x.shape(1);
-  const ops::BatchNorm norm{x.data(), gamma.data(), beta.data(), mean.data(), rstd.data(), relu};
+  const ops::BatchNorm norm{x.data(),    gamma.data(), beta.data(),
+                            mean.data(), rstd.data(),  activation};
   float* y = out_data(out);
   run([=] { ops::batchnorm_apply(rows, norm, c, y); }, x, gamma, beta, mean, rstd, out);
 }
 
 void batchnorm_backward(const Floats& dy, const Floats& x, std::int64_t images, const Floats& gamma,
-                        const Floats& beta, const Floats& mean, const Floats& rstd, bool relu,
-                        Floats out, Floats dgamma, Floats dbeta) {
+                        const Floats& beta, const Floats& mean, const Floats& rstd,
+                        const Epilogue& activation, Floats out, Floats dgamma, Floats dbeta) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"mean", &mean},
@@ -88,7 +89,7 @@ void batchnorm_backward(const Floats& dy, const Floats& x, std::int64_t images, 
   float *dx = out_data(out), *dg = out_data(dgamma), *db = out_data(dbeta);
   run(
       [=] {
-        ops::batchnorm_backward(images, rows, {px, pg, pb, pm, pr, relu}, c, pdy, dx, dg, db);
+        ops::batchnorm_backward(images, rows, {px, pg, pb, pm, pr, activation}, c, pdy, dx, dg, db);
       },
       dy, x, gamma, beta, mean, rstd, out, dgamma, dbeta);
 }
@@ -98,14 +99,18 @@ void batchnorm_backward(const Floats& dy, const Floats& x, std::int64_t images, 
 void bind_batchnorm(py::handle m) {
   define(m,
          "batchnorm_forward(x, images, gamma, beta, moving_mean, moving_variance, momentum, "
-         "epsilon, relu, "
+         "epsilon, activation, "
          "out, mean, rstd)",
          batchnorm_forward);
-  define(m, "batchnorm_inference(x, gamma, beta, moving_mean, moving_variance, epsilon, relu, out)",
-         batchnorm_inference);
-  define(m, "batchnorm_apply(x, gamma, beta, mean, rstd, relu, out)", batchnorm_apply);
-  define(m, "batchnorm_backward(dy, x, images, gamma, beta, mean, rstd, relu, out, dgamma, dbeta)",
-         batchnorm_backward);
+  define(
+      m,
+      "batchnorm_inference(x, gamma, beta, moving_mean, moving_variance, epsilon, activation, out)",
+      batchnorm_inference);
+  define(m, "batchnorm_apply(x, gamma, beta, mean, rstd, activation, out)", batchnorm_apply);
+  define(
+      m,
+      "batchnorm_backward(dy, x, images, gamma, beta, mean, rstd, activation, out, dgamma, dbeta)",
+      batchnorm_backward);
 }
 
 }  // namespace convkit::bindings

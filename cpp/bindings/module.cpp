@@ -43,6 +43,7 @@ PYBIND11_MODULE(_core, m) {
   bind_runtime(m);
   bind_calls(m);
   bind_model_lock(m);
+  bind_activation(m);  // the names of activations, which others take
   bind_conv2d(m);
   bind_conv2d_batchnorm(m);
   bind_conv2d_max_pool2d(m);
@@ -52,7 +53,6 @@ PYBIND11_MODULE(_core, m) {
   bind_batchnorm(m);
   bind_layernorm(m);
   bind_groupnorm(m);
-  bind_activation(m);
   bind_loss(m);
   bind_optimizer(m);
   bind_gradient(m);

@@ -18,6 +18,20 @@ std::int64_t rows_per_task(std::int64_t k) {
 
 }  // namespace
 
+bool reads_input(Activation kind) {
+  switch (kind) {
+    case Activation::kGelu:
+    case Activation::kGeluTanh:
+    case Activation::kLeakyRelu:
+    case Activation::kSilu:
+    case Activation::kHardSilu:
+    case Activation::kMish:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
                         ActivationParameters given) {
   parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -5,9 +5,15 @@
 
 namespace convkit::ops {
 
+// Elements that an activation and what comes before it take together, in a first-level cache.
+constexpr std::int64_t kNearElements = 1 << 12;
+
+// Whether the derivative is computed from the input x, which is v below.
+bool reads_input(Activation kind);
+
 void activation_forward(Activation kind, const float* x, float* y, std::int64_t n,
                         ActivationParameters given);
-// v is the input x for GELU, leaky ReLU, SiLU, hard SiLU and Mish, the output y for the others.
+// v is the input x where the kind reads it, the output y for the others.
 void activation_backward(Activation kind, const float* dy, const float* v, float* dx,
                          std::int64_t n, ActivationParameters given);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../dispatch/cpu.h"
+#include "activation.h"
 #include "kept_weights.h"
 #include "pack.h"
 #include "parallel.h"
@@ -26,6 +27,13 @@ RowBlocks batch_blocks(std::int64_t n, std::int64_t rows, std::int64_t c) {
 // The ranks that gather the batch instead, where images are not taken one by one; or null.
 const Ranks* gathering_ranks(std::int64_t n, std::int64_t rows) {
   return rows < kFewRows ? exact_ranks_of(n) : nullptr;
+}
+
+// Calls f for rows [begin, end), as many at a time as an activation takes.
+template <class F>
+void each_near_rows(std::int64_t c, std::int64_t begin, std::int64_t end, const F& f) {
+  const std::int64_t step = std::max<std::int64_t>(1, kNearElements / c);
+  for (std::int64_t r = begin; r < end; r += step) f(r, std::min(r + step, end));
 }
 
 }  // namespace
@@ -123,8 +131,26 @@ BatchNormGradient::BatchNormGradient(const RowBlocks& blocks, const BatchNorm& n
 void BatchNormGradient::reduce(std::int64_t block, const float* dy) const {
   const std::int64_t c = blocks_.c;
   kernels().batchnorm_reduce(dy, norm_.x + blocks_.first_row(block) * c, scale_, shift_, norm_.mean,
-                             norm_.rstd, norm_.relu, c, 0, blocks_.size(block), sums_ + block * c,
-                             products_ + block * c);
+                             norm_.rstd, norm_.behind.relu(), c, 0, blocks_.size(block),
+                             sums_ + block * c, products_ + block * c);
+}
+
+void BatchNormGradient::reduce_activated(std::int64_t block, const float* dy, float* g) const {
+  const KernelTable& kernel = kernels();
+  const std::int64_t c = blocks_.c, size = blocks_.size(block);
+  const float* x = norm_.x + blocks_.first_row(block) * c;
+  const Epilogue& behind = norm_.behind;
+  Scratch scratch;
+  float* v = scratch.take(std::max(kNearElements, c));
+  each_near_rows(c, 0, size, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t at = begin * c, count = (end - begin) * c;
+    kernel.batchnorm_normalise(x + at, scale_, shift_, nullptr, false, v, c, 0, end - begin);
+    if (!reads_input(behind.kind))
+      kernel.activation_forward(behind.kind, v, v, count, behind.given);
+    kernel.activation_backward(behind.kind, dy + at, v, g + at, count, behind.given);
+  });
+  kernel.batchnorm_reduce(g, x, scale_, shift_, norm_.mean, norm_.rstd, false, c, 0, size,
+                          sums_ + block * c, products_ + block * c);
 }
 
 void BatchNormGradient::reduce_masked(std::int64_t block, const float* dy, const float* y,
@@ -165,14 +191,23 @@ void BatchNormGradient::finish(float* dgamma, float* dbeta) {
 void BatchNormGradient::apply(std::int64_t block, const float* dy, float* dx) const {
   const std::int64_t c = blocks_.c;
   kernels().batchnorm_backward(dy, norm_.x + blocks_.first_row(block) * c, scale_, shift_,
-                               norm_.mean, norm_.rstd, mean_dy_, mean_dy_xhat_, norm_.relu, dx, c,
-                               0, blocks_.size(block));
+                               norm_.mean, norm_.rstd, mean_dy_, mean_dy_xhat_, norm_.behind.relu(),
+                               dx, c, 0, blocks_.size(block));
 }
 
 void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
-                         const float* shift, const float* residual, bool relu, float* y) {
-  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t begin, std::int64_t end) {
-    kernels().batchnorm_normalise(x, scale, shift, residual, relu, y, c, begin, end);
+                         const float* shift, const float* residual, const Epilogue& behind,
+                         float* y) {
+  const KernelTable& kernel = kernels();
+  parallel_ranges(rows, kRowsPerBlock, c, [&](std::int64_t first, std::int64_t last) {
+    if (!behind.apart())
+      return kernel.batchnorm_normalise(x, scale, shift, residual, behind.relu(), y, c, first,
+                                        last);
+    each_near_rows(c, first, last, [&](std::int64_t begin, std::int64_t end) {
+      kernel.batchnorm_normalise(x, scale, shift, residual, false, y, c, begin, end);
+      float* rows = y + begin * c;
+      kernel.activation_forward(behind.kind, rows, rows, (end - begin) * c, behind.given);
+    });
   });
 }
 
@@ -185,15 +220,15 @@ void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale
 
 void batchnorm_forward(std::int64_t n, std::int64_t rows, std::int64_t c, const float* x,
                        const float* gamma, const float* beta, float* moving_mean,
-                       float* moving_variance, double momentum, double epsilon, bool relu, float* y,
-                       float* mean, float* rstd) {
+                       float* moving_variance, double momentum, double epsilon,
+                       const Epilogue& behind, float* y, float* mean, float* rstd) {
   Scratch scratch;
   if (const Ranks* ranks = gathering_ranks(n, rows)) {
     const float* all = gather_batch(ranks, x, rows * c, scratch);
     float* all_y = scratch.take(ranks->samples(), rows, c);
     const WithoutRanks alone;
     batchnorm_forward(ranks->samples(), rows, c, all, gamma, beta, moving_mean, moving_variance,
-                      momentum, epsilon, relu, all_y, mean, rstd);
+                      momentum, epsilon, behind, all_y, mean, rstd);
     return copy_own(*ranks, all_y, rows * c, y);
   }
   const BatchStatistics statistics(batch_blocks(n, rows, c), scratch);
@@ -202,7 +237,7 @@ void batchnorm_forward(std::int64_t n, std::int64_t rows, std::int64_t c, const 
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
   scale_and_shift(c, gamma, beta, mean, rstd, scale, shift);
-  batchnorm_normalise(n * rows, c, x, scale, shift, nullptr, relu, y);
+  batchnorm_normalise(n * rows, c, x, scale, shift, nullptr, behind, y);
 }
 
 void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* beta,
@@ -217,12 +252,12 @@ void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* bet
 
 void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
                          const float* beta, const float* moving_mean, const float* moving_variance,
-                         double epsilon, bool relu, float* y) {
+                         double epsilon, const Epilogue& behind, float* y) {
   Scratch scratch;
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
   moving_scale_and_shift(c, gamma, beta, moving_mean, moving_variance, epsilon, scale, shift);
-  batchnorm_normalise(rows, c, x, scale, shift, nullptr, relu, y);
+  batchnorm_normalise(rows, c, x, scale, shift, nullptr, behind, y);
 }
 
 void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, float* y) {
@@ -230,7 +265,7 @@ void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, f
   float* scale = scratch.take(c);
   float* shift = scratch.take(c);
   scale_and_shift(c, norm.gamma, norm.beta, norm.mean, norm.rstd, scale, shift);
-  batchnorm_normalise(rows, c, norm.x, scale, shift, nullptr, norm.relu, y);
+  batchnorm_normalise(rows, c, norm.x, scale, shift, nullptr, norm.behind, y);
 }
 
 void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm, std::int64_t c,
@@ -248,9 +283,13 @@ void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm
   }
   const RowBlocks blocks = batch_blocks(n, rows, c);
   BatchNormGradient gradient(blocks, norm, scratch);
+  const bool activated = norm.behind.apart();
   parallel_for(blocks.count(), n * rows * c, [&](std::int64_t block) {
-    gradient.reduce(block, dy + blocks.first_row(block) * c);
+    const std::int64_t at = blocks.first_row(block) * c;
+    if (activated) return gradient.reduce_activated(block, dy + at, dx + at);
+    gradient.reduce(block, dy + at);
   });
+  if (activated) dy = dx;
   gradient.finish(dgamma, dbeta);
   parallel_for(blocks.count(), n * rows * c, [&](std::int64_t block) {
     const std::int64_t at = blocks.first_row(block) * c;

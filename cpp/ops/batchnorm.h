@@ -44,7 +44,7 @@ struct BatchNorm {
   const float* x;  // its input
   const float *gamma, *beta;
   const float *mean, *rstd;  // the batch's
-  bool relu;                 // behind it
+  Epilogue behind;
 };
 
 // The gradient of a batch normalisation with its batch's statistics: reduce() all, finish(), then
@@ -61,6 +61,9 @@ class BatchNormGradient {
   }
   // dy and dx are the block's rows.
   void reduce(std::int64_t block, const float* dy) const;
+  // The same where an activation other than ReLU is behind: g, which may be dy, becomes the
+  // gradient behind the normalisation, and is what apply() takes for dy. Both are the block's rows.
+  void reduce_activated(std::int64_t block, const float* dy, float* g) const;
   // The same where ReLU was behind a sum y: of the whole batch, g, which may be dy, becomes dy
   // where y > 0.
   void reduce_masked(std::int64_t block, const float* dy, const float* y, float* g) const;
@@ -88,29 +91,31 @@ void moving_scale_and_shift(std::int64_t c, const float* gamma, const float* bet
                             float* scale, float* shift);
 
 // y = gamma * (x - mean) * rstd + beta with the batch's own statistics (population variance), then
-// ReLU when asked for. mean and rstd (C) are written for the backward pass; the moving statistics
+// the activation. mean and rstd (C) are written for the backward pass; the moving statistics
 // become momentum * moving + (1 - momentum) * batch.
 // x is (n, rows, c), as are y and the gradients.
 void batchnorm_forward(std::int64_t n, std::int64_t rows, std::int64_t c, const float* x,
                        const float* gamma, const float* beta, float* moving_mean,
-                       float* moving_variance, double momentum, double epsilon, bool relu, float* y,
-                       float* mean, float* rstd);
+                       float* moving_variance, double momentum, double epsilon,
+                       const Epilogue& behind, float* y, float* mean, float* rstd);
 
-// y = x * scale + shift, plus a residual that is not null, then ReLU when asked for.
+// y = x * scale + shift, plus a residual that is not null, then the activation. y may be x.
 void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
-                         const float* shift, const float* residual, bool relu, float* y);
+                         const float* shift, const float* residual, const Epilogue& behind,
+                         float* y);
 
-// The same without a residual, then max-pooled 2 x 2 as s says.
+// The same without a residual and with ReLU at most, then max-pooled 2 x 2 as s says.
 void batchnorm_max_pool2d(const PoolShape& s, const float* x, const float* scale,
                           const float* shift, bool relu, float* y, std::uint8_t* indices);
 
 void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, const float* gamma,
                          const float* beta, const float* moving_mean, const float* moving_variance,
-                         double epsilon, bool relu, float* y);
+                         double epsilon, const Epilogue& behind, float* y);
 
 // What batchnorm_forward wrote to y, bit for bit, from the statistics that it wrote.
 void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, float* y);
 
+// dx is dy or an array of its own.
 void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm, std::int64_t c,
                         const float* dy, float* dx, float* dgamma, float* dbeta);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "activation.h"
 #include "conv2d.h"
 #include "conv2d_max_pool2d.h"
 #include "kept_weights.h"
@@ -19,8 +20,8 @@ RowBlocks output_blocks(const ConvShape& s) { return RowBlocks(s.n, s.oh * s.ow,
 void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                               const float* gamma, const float* beta, float* moving_mean,
                               float* moving_variance, double momentum, double epsilon,
-                              const float* residual, bool relu, float* z, float* mean, float* rstd,
-                              float* y, std::uint8_t* indices) {
+                              const float* residual, const Epilogue& behind, float* z, float* mean,
+                              float* rstd, float* y, std::uint8_t* indices) {
   Scratch scratch;
   const BatchStatistics statistics(output_blocks(s), scratch);
   conv2d_forward(s, x, w, b, nullptr, false, z, &statistics);
@@ -29,16 +30,16 @@ void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w
   float* shift = scratch.take(s.oc);
   scale_and_shift(s.oc, gamma, beta, mean, rstd, scale, shift);
   if (indices) {
-    batchnorm_max_pool2d(pool_of_two(s), z, scale, shift, relu, y, indices);
+    batchnorm_max_pool2d(pool_of_two(s), z, scale, shift, behind.relu(), y, indices);
   } else {
-    batchnorm_normalise(s.n * s.oh * s.ow, s.oc, z, scale, shift, residual, relu, y);
+    batchnorm_normalise(s.n * s.oh * s.ow, s.oc, z, scale, shift, residual, behind, y);
   }
 }
 
 void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float* w, const float* b,
                                 const float* gamma, const float* beta, const float* moving_mean,
                                 const float* moving_variance, double epsilon, const float* residual,
-                                bool relu, float* y, std::uint8_t* indices) {
+                                const Epilogue& behind, float* y, std::uint8_t* indices) {
   Scratch scratch;
   const std::int64_t rows = s.kh * s.kw * (s.c / s.groups), size = product(rows + 1, s.oc);
   // (rows, OC) scaled weights, and the shift.
@@ -51,7 +52,7 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
     if (b)
       for (std::int64_t o = 0; o < s.oc; ++o) shift[o] += b[o] * scale[o];
     std::fill(zeros, zeros + s.oc, 0.0f);
-    batchnorm_normalise(rows, s.oc, w, scale, zeros, nullptr, false, folded);
+    batchnorm_normalise(rows, s.oc, w, scale, zeros, nullptr, {}, folded);
   };
   const float* scaled = nullptr;
   if (s.kept && KeptWeights::is_worth_keeping(size)) {
@@ -63,26 +64,30 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
   }
   const float* shift = scaled + rows * s.oc;
   if (indices) {
-    conv2d_max_pool2d_forward(s, x, scaled, shift, relu, y, indices);
+    conv2d_max_pool2d_forward(s, x, scaled, shift, behind.relu(), y, indices);
   } else {
-    conv2d_forward(s, x, scaled, shift, residual, relu, y);
+    conv2d_forward(s, x, scaled, shift, residual, behind.relu(), y);
+    if (behind.apart())
+      activation_forward(behind.kind, y, y, s.n * s.oh * s.ow * s.oc, behind.given);
   }
 }
 
 void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,
                                const BatchNorm& norm, const float* dy, const float* y,
-                               const std::uint8_t* indices, float* dresidual, bool add_to_dx,
-                               float* dx, float* dw, float* db, float* dgamma, float* dbeta) {
+                               const std::uint8_t* indices, float* dresidual, bool add_to_dx, float* dx,
+                               float* dw, float* db, float* dgamma, float* dbeta) {
   Scratch scratch;
   // Behind a pool ReLU's mask is that of the maxima, on a quarter of the elements, and behind a sum
   // that of the sum; elsewhere the normalisation, which computes its output again, applies it.
   BatchNorm here = norm;
-  here.relu = norm.relu && !indices && !dresidual;
+  if (indices || dresidual) here.behind.none = !norm.behind.apart();
   BatchNormGradient gradient(output_blocks(s), here, scratch);
-  const float* mask = norm.relu && indices ? y : nullptr;
-  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient,
-                              db != nullptr, scratch);
-  if (dresidual) {
+  const float* mask = norm.behind.relu() && indices ? y : nullptr;
+  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient, db != nullptr,
+                              scratch);
+  if (norm.behind.apart()) {
+    output.reduce_activated(dy, dresidual);
+  } else if (dresidual) {
     output.reduce_masked(dy, y, dresidual);
   } else {
     output.reduce();

@@ -115,6 +115,16 @@ void OutputGradient::reduce_masked(const float* dy, const float* y, float* gradi
   });
 }
 
+void OutputGradient::reduce_activated(const float* dy, float* gradient) const {
+  const RowBlocks& blocks = norm_->blocks();
+  parallel_for(blocks.images, blocks.images * blocks.rows * blocks.c, [&](std::int64_t n) {
+    for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block) {
+      const std::int64_t at = blocks.first_row(block) * blocks.c;
+      norm_->reduce_activated(block, dy + at, gradient + at);
+    }
+  });
+}
+
 const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
   if (size == 0 && !bias_) return dy_;

@@ -42,6 +42,9 @@ class OutputGradient {
   void reduce() const;
   // The same where ReLU was behind a sum y: the gradient becomes dy where y > 0.
   void reduce_masked(const float* dy, const float* y, float* gradient) const;
+  // The same where an activation other than ReLU was behind the normalisation: `gradient` becomes
+  // what is behind that.
+  void reduce_activated(const float* dy, float* gradient) const;
 
  private:
   // The gradient behind the pooling, through ReLU: in `to` or dy itself. Sums it for the bias.

@@ -31,6 +31,8 @@ class Activation(enum.Enum):
     exponential = 14
     mish = 15
 
+_Epilogue = tuple[Activation, float, float, float] | None
+
 class Merge(enum.Enum):
     add = 0
     subtract = 1
@@ -189,7 +191,7 @@ def conv2d_batchnorm_forward(
     momentum: float,
     epsilon: float,
     residual: _Floats | None,
-    relu: bool,
+    activation: _Epilogue,
     z: _Floats,
     mean: _Floats,
     rstd: _Floats,
@@ -211,7 +213,7 @@ def conv2d_batchnorm_inference(
     direct: bool,
     epsilon: float,
     residual: _Floats | None,
-    relu: bool,
+    activation: _Epilogue,
     out: _Floats,
     indices: npt.NDArray[np.uint8] | None,
 ) -> None: ...
@@ -231,7 +233,7 @@ def conv2d_batchnorm_backward(
     dilation: _Pair,
     groups: int,
     direct: bool,
-    relu: bool,
+    activation: _Epilogue,
     dresidual: _Floats | None,
     add_to_dx: bool,
     dx: _Floats | None,
@@ -308,7 +310,7 @@ def batchnorm_forward(
     moving_variance: _Floats,
     momentum: float,
     epsilon: float,
-    relu: bool,
+    activation: _Epilogue,
     out: _Floats,
     mean: _Floats,
     rstd: _Floats,
@@ -320,7 +322,7 @@ def batchnorm_inference(
     moving_mean: _Floats,
     moving_variance: _Floats,
     epsilon: float,
-    relu: bool,
+    activation: _Epilogue,
     out: _Floats,
 ) -> None: ...
 def batchnorm_apply(
@@ -329,7 +331,7 @@ def batchnorm_apply(
     beta: _Floats,
     mean: _Floats,
     rstd: _Floats,
-    relu: bool,
+    activation: _Epilogue,
     out: _Floats,
 ) -> None: ...
 def batchnorm_backward(
@@ -340,7 +342,7 @@ def batchnorm_backward(
     beta: _Floats,
     mean: _Floats,
     rstd: _Floats,
-    relu: bool,
+    activation: _Epilogue,
     out: _Floats,
     dgamma: _Floats,
     dbeta: _Floats,

@@ -33,7 +33,7 @@ SHAPES = (
 )
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
-every_activation = pytest.mark.parametrize("activation", [None, "relu"])
+every_activation = pytest.mark.parametrize("activation", [None, "relu", "gelu", "relu6", ("elu", {"alpha": 0.5})])
 
 
 class Data:
@@ -63,7 +63,7 @@ class Data:
 @every_shape
 @every_activation
 @pytest.mark.usefixtures("isa")
-def test_forward(shape: tuple[int, ...], activation: str | None) -> None:
+def test_forward(shape: tuple[int, ...], activation: Any) -> None:
     data = Data(shape)
     options = {"momentum": 0.9, "epsilon": 1e-2, "activation": activation}
     y, mean, rstd, moving_mean, moving_variance = data.forward(**options)
@@ -82,7 +82,7 @@ def test_forward(shape: tuple[int, ...], activation: str | None) -> None:
 @every_shape
 @every_activation
 @pytest.mark.usefixtures("isa")
-def test_inference(shape: tuple[int, ...], activation: str | None) -> None:
+def test_inference(shape: tuple[int, ...], activation: Any) -> None:
     data = Data(shape)
     arrays = (data.x, data.gamma, data.beta, data.moving_mean, data.moving_variance)
     before = [array.copy() for array in arrays]
@@ -99,7 +99,7 @@ def test_inference(shape: tuple[int, ...], activation: str | None) -> None:
 @every_shape
 @every_activation
 @pytest.mark.usefixtures("isa")
-def test_apply(shape: tuple[int, ...], activation: str | None) -> None:
+def test_apply(shape: tuple[int, ...], activation: Any) -> None:
     """The forward pass's output once more, bit for bit."""
     data = Data(shape)
     moving = data.moving_mean.copy(), data.moving_variance.copy()
@@ -115,7 +115,7 @@ def test_apply(shape: tuple[int, ...], activation: str | None) -> None:
 @every_shape
 @every_activation
 @pytest.mark.usefixtures("isa")
-def test_backward(shape: tuple[int, ...], activation: str | None) -> None:
+def test_backward(shape: tuple[int, ...], activation: Any) -> None:
     data = Data(shape)
     channels = shape[-1]
     mean = random_array("mean", (channels,)) + 1
@@ -174,7 +174,7 @@ def test_constant_channels_give_beta() -> None:
 
 @every_activation
 @pytest.mark.usefixtures("isa")
-def test_out_is_used_and_its_surroundings_are_not(activation: str | None) -> None:
+def test_out_is_used_and_its_surroundings_are_not(activation: Any) -> None:
     for shape in SHAPES:
         data = Data(shape)
         _, mean, rstd = data.forward()[:3]
@@ -197,7 +197,7 @@ def test_out_is_used_and_its_surroundings_are_not(activation: str | None) -> Non
 @every_shape
 @every_activation
 @pytest.mark.usefixtures("isa")
-def test_threads_give_the_same_bits(shape: tuple[int, ...], activation: str | None) -> None:
+def test_threads_give_the_same_bits(shape: tuple[int, ...], activation: Any) -> None:
     data = Data(shape)
 
     def everything() -> tuple[Array, ...]:
@@ -211,7 +211,7 @@ def test_threads_give_the_same_bits(shape: tuple[int, ...], activation: str | No
 @every_activation
 @pytest.mark.parametrize("special", [np.nan, np.inf])
 @pytest.mark.usefixtures("isa", "one_thread")
-def test_a_special_number_spoils_its_channel_alone(special: float, activation: str | None) -> None:
+def test_a_special_number_spoils_its_channel_alone(special: float, activation: Any) -> None:
     """At every position of widths 1 to 33: the channel is all NaN, the others are untouched."""
     for channels in range(1, 34):
         data = Data((2, 2, 3, channels))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import is_relu
+from convkit.ops._epilogue import Fused, epilogue
 from convkit.ops._gate import Floats, as_floats, check_output, output, real
 
 _FLOAT32 = np.dtype(np.float32)
@@ -28,7 +28,7 @@ def batchnorm_forward(
     *,
     momentum: float = 0.99,
     epsilon: float = 1e-3,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
     mean: Floats | None = None,
     rstd: Floats | None = None,
@@ -36,13 +36,15 @@ def batchnorm_forward(
     """Normalisation with the batch's own statistics, as in training.
 
     y = gamma * (x - mean) * rstd + beta, with the mean and the population variance over all axes
-    but the last and rstd = 1 / sqrt(variance + epsilon); then ReLU when asked for.
+    but the last and rstd = 1 / sqrt(variance + epsilon); then the activation.
 
     Args:
         x: (N, ..., C).
         gamma, beta: scale and shift, (C,).
         moving_mean, moving_variance: float32 (C,), updated in place:
             moving = momentum * moving + (1 - momentum) * batch.
+        activation: of every element: its name, such as "relu" or "gelu", or that with the arguments
+            that its own op takes: ``("leaky_relu", {"negative_slope": 0.1})``.
         out, mean, rstd: float32 arrays to write into.
 
     Returns:
@@ -70,7 +72,7 @@ def batchnorm_forward(
         moving_variance,
         real("momentum", momentum),
         real("epsilon", epsilon),
-        is_relu(activation),
+        epilogue(activation),
         _rows("out", out),
         mean,
         rstd,
@@ -86,12 +88,12 @@ def batchnorm_inference(
     moving_variance: npt.ArrayLike,
     *,
     epsilon: float = 1e-3,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
 ) -> Floats:
     """Normalisation with the moving statistics, as in inference.
 
-    y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta, then ReLU where asked.
+    y = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta, then the activation.
     """
     x = as_floats("x", x)
     rows = _rows("x", x)
@@ -103,7 +105,7 @@ def batchnorm_inference(
         as_floats("moving_mean", moving_mean, 1),
         as_floats("moving_variance", moving_variance, 1),
         real("epsilon", epsilon),
-        is_relu(activation),
+        epilogue(activation),
         _rows("out", out),
     )
     return out
@@ -116,7 +118,7 @@ def batchnorm_apply(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
 ) -> Floats:
     """The y of :func:`batchnorm_forward` once more, from the statistics that it returned.
@@ -137,7 +139,7 @@ def batchnorm_apply(
         as_floats("beta", beta, 1),
         as_floats("mean", mean, 1),
         as_floats("rstd", rstd, 1),
-        is_relu(activation),
+        epilogue(activation),
         _rows("out", out),
     )
     return out
@@ -151,7 +153,7 @@ def batchnorm_backward(
     mean: npt.ArrayLike,
     rstd: npt.ArrayLike,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
     dgamma: Floats | None = None,
     dbeta: Floats | None = None,
@@ -162,7 +164,7 @@ def batchnorm_backward(
         dy: gradient with respect to y, shaped like x.
         x, gamma, beta: the forward pass's inputs.
         mean, rstd: the statistics it returned, (C,).
-        activation: "relu" when the forward pass applied it; dy is then masked by y > 0.
+        activation: the forward pass's, whose derivative is computed from x again.
         out, dgamma, dbeta: float32 arrays to write into; ``out`` may be dy.
 
     Returns:
@@ -185,7 +187,7 @@ def batchnorm_backward(
         as_floats("beta", beta, 1),
         as_floats("mean", mean, 1),
         as_floats("rstd", rstd, 1),
-        is_relu(activation),
+        epilogue(activation),
         _rows("out", out),
         dgamma,
         dbeta,

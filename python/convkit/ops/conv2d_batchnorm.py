@@ -15,10 +15,10 @@ from convkit.ops._convolution import (
     check_gradients,
     geometry,
     is_direct,
-    is_relu,
     pool_indices,
     pooled_geometry,
 )
+from convkit.ops._epilogue import Fused, epilogue, is_apart
 from convkit.ops._gate import Floats, as_floats, check_output, output, real, truth
 from convkit.ops._window import IntPair, Padding
 
@@ -42,7 +42,7 @@ def conv2d_batchnorm_forward(
     momentum: float = 0.99,
     epsilon: float = 1e-3,
     residual: npt.ArrayLike | None = None,
-    activation: str | None = None,
+    activation: Fused | None = None,
     max_pool: bool = False,
     out: Floats | None = None,
     z: Floats | None = None,
@@ -99,7 +99,7 @@ def conv2d_batchnorm_forward(
         real("momentum", momentum),
         real("epsilon", epsilon),
         residual,
-        is_relu(activation),
+        epilogue(activation),
         z,
         mean,
         rstd,
@@ -125,7 +125,7 @@ def conv2d_batchnorm_inference(
     algorithm: str = "auto",
     epsilon: float = 1e-3,
     residual: npt.ArrayLike | None = None,
-    activation: str | None = None,
+    activation: Fused | None = None,
     max_pool: bool = False,
     out: Floats | None = None,
     indices: npt.NDArray[np.uint8] | None = None,
@@ -161,7 +161,7 @@ def conv2d_batchnorm_inference(
         is_direct(algorithm),
         real("epsilon", epsilon),
         residual,
-        is_relu(activation),
+        epilogue(activation),
         out,
         pool_indices(indices, shape) if max_pool else None,
     )
@@ -185,7 +185,7 @@ def conv2d_batchnorm_backward(
     dilation: IntPair = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
-    activation: str | None = None,
+    activation: Fused | None = None,
     dresidual: Floats | None = None,
     add_to_dx: bool = False,
     dx: Floats | None = None,
@@ -203,8 +203,9 @@ def conv2d_batchnorm_backward(
         y, indices: what it returned where there was a pool; None without. y alone where there were
             a residual and ReLU.
         strides, padding, dilation, groups, algorithm, activation: the forward pass's.
-        dresidual: where there were a residual and ReLU, a float32 array shaped like y for the
-            residual's gradient; may be dy. Without ReLU that gradient is dy.
+        dresidual: float32 array shaped like y for the gradient of what the activation was applied to;
+            may be dy. Where there were a residual and ReLU, it is the residual's, too (without ReLU
+            that is dy); given for any other activation, but made where it is missing.
         add_to_dx: whether the input's gradient is added to what dx holds; dx is not x then.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
             overlap the inputs, but dx may be x itself, whose place it then takes.
@@ -220,13 +221,17 @@ def conv2d_batchnorm_backward(
     x = as_floats("x", x, 4)
     w = as_floats("w", w, 4)
     whole, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
-    with_relu = is_relu(activation)
-    if (y is None) != (indices is None and dresidual is None) or (
-        dresidual is not None and (indices is not None or not with_relu)
+    behind = epilogue(activation)
+    if is_apart(behind):
+        if y is not None or indices is not None:
+            raise ValueError(f"activation {activation!r} needs neither y nor indices, but dresidual alone")
+        dresidual = output("dresidual", dresidual, whole)
+    elif (y is None) != (indices is None and dresidual is None) or (
+        dresidual is not None and (indices is not None or behind is None)
     ):
         raise ValueError(
-            "y and indices come together, from a forward pass with a pool; or y and dresidual, "
-            "from one with a residual and ReLU"
+            "y and indices come together, from a forward pass with a pool; or y and dresidual, from one "
+            "with a residual and ReLU"
         )
     if dresidual is not None:
         output("dresidual", dresidual, whole)
@@ -252,7 +257,7 @@ def conv2d_batchnorm_backward(
         window.dilation,
         groups,
         is_direct(algorithm),
-        with_relu,
+        behind,
         dresidual,
         truth("add_to_dx", add_to_dx),
         dx,

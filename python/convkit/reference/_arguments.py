@@ -143,12 +143,3 @@ def deliver(result: Array, out: Array | None, name: str = "out") -> Array:
         raise TypeError(f"{name} must be able to hold {result.dtype}, received {out.dtype}")
     out[...] = result
     return out
-
-
-def apply_activation(y: Array, activation: str | None) -> Array:
-    """Apply the activation that a convolution, dense or batch-norm op can carry: None or "relu"."""
-    if activation is None:
-        return y
-    if activation == "relu":
-        return np.asarray(np.maximum(y, 0))
-    raise ValueError(f"activation must be None or 'relu', received {activation!r}")

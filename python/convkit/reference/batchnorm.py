@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arguments import Array, apply_activation, deliver, expect_shape, floating, nonempty
+from ._arguments import Array, deliver, expect_shape, floating, nonempty
+from ._epilogue import Fused, activation_gradient, apply_activation
 
 
 def _images(x: ArrayLike, name: str) -> Array:
@@ -42,7 +43,7 @@ def batchnorm_forward(
     *,
     momentum: float = 0.99,
     epsilon: float = 1e-3,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Array | None = None,
     mean: Array | None = None,
     rstd: Array | None = None,
@@ -75,7 +76,7 @@ def batchnorm_inference(
     moving_variance: ArrayLike,
     *,
     epsilon: float = 1e-3,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalise x (..., C) by the moving statistics (C,); return y."""
@@ -95,7 +96,7 @@ def batchnorm_apply(
     mean: ArrayLike,
     rstd: ArrayLike,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Array | None = None,
 ) -> Array:
     """Normalise x (..., C) by statistics that `batchnorm_forward` returned; return its y."""
@@ -114,7 +115,7 @@ def batchnorm_backward(
     mean: ArrayLike,
     rstd: ArrayLike,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Array | None = None,
     dgamma: Array | None = None,
     dbeta: Array | None = None,
@@ -122,8 +123,8 @@ def batchnorm_backward(
     """Return (dx, dgamma (C,), dbeta (C,)) of `batchnorm_forward`, from its mean and rstd.
 
     With M values a channel: dx = gamma * rstd * (dy - (dbeta + xhat * dgamma) / M), because mean
-    and variance depend on x too (Ioffe and Szegedy 2015, section 3). With activation="relu", dy is
-    first set to zero where the recomputed y is not above zero.
+    and variance depend on x too (Ioffe and Szegedy 2015, section 3). With an activation, dy is
+    first multiplied by its derivative at the recomputed output of the normalisation.
     """
     dy, x = _images(dy, "dy"), _images(x, "x")
     expect_shape(dy, x.shape, "dy")
@@ -132,9 +133,7 @@ def batchnorm_backward(
     center, scale = _vector(mean, "mean", channels), _vector(rstd, "rstd", channels)
     axes = tuple(range(x.ndim - 1))
     xhat = (x - center) * scale
-    if activation is not None:
-        y = apply_activation(xhat * gamma + beta, activation)
-        dy = np.where(y > 0, dy, np.zeros((), dy.dtype))
+    dy = activation_gradient(dy, xhat * gamma + beta, activation)
     gradient_gamma = (dy * xhat).sum(axis=axes)
     gradient_beta = dy.sum(axis=axes)
     count = x.size // channels

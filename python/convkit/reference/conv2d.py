@@ -24,7 +24,6 @@ from ._arguments import (
     Padding,
     Pads,
     Pair,
-    apply_activation,
     deliver,
     expect_shape,
     floating,
@@ -33,6 +32,7 @@ from ._arguments import (
     resolve_padding,
     shape_of,
 )
+from ._epilogue import apply_activation
 from .activation import relu_backward
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._arguments import apply_activation, deliver, expect_shape, floating
+from ._arguments import deliver, expect_shape, floating
+from ._epilogue import Fused, apply_activation
 from .activation import relu_backward
 from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .conv2d import conv2d_backward, conv2d_forward
@@ -34,7 +35,7 @@ def conv2d_batchnorm_forward(
     momentum: float = 0.99,
     epsilon: float = 1e-3,
     residual: npt.ArrayLike | None = None,
-    activation: str | None = None,
+    activation: Fused | None = None,
     max_pool: bool = False,
     out: Array | None = None,
     z: Array | None = None,
@@ -88,7 +89,7 @@ def conv2d_batchnorm_inference(
     algorithm: str = "auto",
     epsilon: float = 1e-3,
     residual: npt.ArrayLike | None = None,
-    activation: str | None = None,
+    activation: Fused | None = None,
     max_pool: bool = False,
     out: Array | None = None,
     indices: npt.NDArray[np.uint8] | None = None,
@@ -128,7 +129,7 @@ def conv2d_batchnorm_backward(
     dilation: int | Sequence[int] = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
-    activation: str | None = None,
+    activation: Fused | None = None,
     dresidual: Array | None = None,
     add_to_dx: bool = False,
     dx: Array | None = None,

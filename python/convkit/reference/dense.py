@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from ._arguments import Array, apply_activation, deliver, expect_shape, floating, nonempty
+from ._arguments import Array, deliver, expect_shape, floating, nonempty
+from ._epilogue import apply_activation
 from .activation import relu_backward
 
 

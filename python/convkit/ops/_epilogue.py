@@ -1,0 +1,45 @@
+"""The activation that an operation applies to what it writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from convkit import _core
+from convkit.ops._gate import real
+
+# A name, or a name and the arguments that its own op takes besides the arrays.
+Fused = str | tuple[str, Mapping[str, float | None]]
+Epilogue = tuple[_core.Activation, float, float, float]  # kind, slope, threshold, max_value
+
+_KINDS = {kind.name: (kind, 0.0, 0.0, math.inf) for kind in _core.Activation}
+_BY_NAME: dict[str, Epilogue] = {
+    **_KINDS,
+    "leaky_relu": (_core.Activation.leaky_relu, 0.2, 0.0, math.inf),
+    "elu": (_core.Activation.elu, 1.0, 0.0, math.inf),
+    "relu6": (_core.Activation.bounded_relu, 0.0, 0.0, 6.0),
+}
+_PLACES = {"negative_slope": 1, "alpha": 1, "threshold": 2, "max_value": 3}
+
+
+def epilogue(activation: Fused | None) -> Epilogue | None:
+    """What the native functions take for an activation; ValueError for one they do not have."""
+    if activation is None:
+        return None
+    name, given = (activation, {}) if isinstance(activation, str) else activation
+    if name not in _BY_NAME:
+        raise ValueError(
+            f"activation must be None or one of {', '.join(map(repr, _BY_NAME))} here, "
+            f"but is {activation!r}"
+        )
+    numbers = list(_BY_NAME[name][1:])
+    for argument, number in given.items():
+        if argument not in _PLACES:
+            raise ValueError(f"{name} has no argument {argument!r} here")
+        numbers[_PLACES[argument] - 1] = math.inf if number is None else real(argument, number)
+    return (_BY_NAME[name][0], numbers[0], numbers[1], numbers[2])
+
+
+def is_apart(activation: Epilogue | None) -> bool:
+    """Whether it is any but ReLU, so that its derivative takes more than a mask."""
+    return activation is not None and activation[0] is not _core.Activation.relu
