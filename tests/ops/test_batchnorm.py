@@ -33,7 +33,9 @@ SHAPES = (
 )
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
-every_activation = pytest.mark.parametrize("activation", [None, "relu", "gelu", "relu6", ("elu", {"alpha": 0.5})])
+every_activation = pytest.mark.parametrize(
+    "activation", [None, "relu", "gelu", "relu6", ("elu", {"alpha": 0.5})]
+)
 
 
 class Data:

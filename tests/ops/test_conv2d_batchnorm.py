@@ -27,7 +27,8 @@ PROBLEMS = [p for p in CONVOLUTIONS if min(p.y_shape[1:3]) >= 2 and p.backward_w
 
 every_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 every_epilogue = pytest.mark.parametrize(
-    ("activation", "max_pool"), [("relu", True), ("relu", False), (None, True), (None, False)]
+    ("activation", "max_pool"),
+    [("relu", True), ("relu", False), (None, True), (None, False), ("gelu", False)],
 )
 
 
@@ -73,6 +74,10 @@ def backward(
     )
 
 
+def activated(x: Array, activation: str | None) -> Array:
+    return x if activation is None else getattr(reference, f"{activation}_forward")(x)
+
+
 def factor(problem: Conv, direction: str = "forward") -> float:
     chosen = ops.conv2d_algorithm(
         problem.x_shape, problem.w_shape, direction=direction, **problem.options
@@ -102,7 +107,7 @@ def test_forward(problem: Conv, activation: str | None, max_pool: bool) -> None:
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
     gamma, beta = all_float64(*arrays[3:5])
     exact = (float64(z) - float64(mean)) * float64(rstd) * gamma + beta
-    exact = exact if activation is None else np.maximum(exact, 0)
+    exact = activated(exact, activation)
     scale = float(np.sqrt(np.mean(np.square(exact)))) + float(np.abs(mean * rstd * gamma).max())
     if not max_pool:
         assert indices is None
@@ -214,6 +219,8 @@ def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
             pooled = (y, indices) if max_pool else (None, None)
             results += [y, z, mean, rstd, *moving]
             results += backward(ops, problem, *given, *pooled, activation="relu")
+            if not max_pool:
+                results += backward(ops, problem, *given, *pooled, activation="silu")
         y, z, mean, rstd, *_ = forward(ops, problem, arrays, residual=z, activation="relu")
         given = (*arrays[:2], z, *arrays[3:5], mean, rstd, gradient_of(problem, False))
         more = {"dresidual": np.empty_like(y), "dx": arrays[0].copy(), "add_to_dx": True}

@@ -13,7 +13,19 @@ from convkit.core.parameters import ParameterStore
 from convkit.layers.step_context import StepContext
 from convkit.losses import Loss
 from convkit.plan import fusion, lower
-from stacks import SEED, SIZES, STACKS, batch, build, convolutional, execute, max_pooled, normalised
+from random_graphs import run_poisoned
+from stacks import (
+    SEED,
+    SIZES,
+    STACKS,
+    activated,
+    batch,
+    build,
+    convolutional,
+    execute,
+    max_pooled,
+    normalised,
+)
 
 
 def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y: Any) -> float:
@@ -21,7 +33,11 @@ def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y:
     left = list(weights)
     for layer in model.layers:
         own = [left.pop(0) for _ in layer.weights]
-        if isinstance(layer, layers.Conv2D):
+        if isinstance(layer, layers.DepthwiseConv2D):
+            w, *bias = own
+            w = w.reshape(*w.shape[:2], 1, -1)
+            x = reference.conv2d_forward(x, w, *bias, padding=layer.padding, groups=layer.groups)
+        elif isinstance(layer, layers.Conv2D):
             x = reference.conv2d_forward(
                 x, *own, strides=layer.strides, padding=layer.padding,
                 dilation=layer.dilation_rate, groups=layer.groups,
@@ -44,6 +60,8 @@ def oracle_loss(model: convkit.Sequential, weights: list[np.ndarray], x: Any, y:
             x = reference.global_max_pool2d_forward(x)[0]
         elif isinstance(layer, layers.PReLU):
             x = reference.prelu_forward(x, *own)
+        elif isinstance(layer, layers.ZeroPadding2D):
+            x = np.pad(x, ((0, 0), *layer.padding, (0, 0)))
         elif isinstance(layer, layers.Flatten):
             x = x.reshape(len(x), -1)
         elif isinstance(layer, layers.Dropout):
@@ -133,10 +151,11 @@ FUSED = {
     "convolution, batch normalisation, max-pool": (normalised, "statistics + max_pool2d"),
     "convolution, batch normalisation, sum, ReLU": (summed, "statistics + add + relu"),
     "convolution, batch normalisation, sum": (summed, "statistics + add"),
-    "convolution, batch normalisation, ReLU": (normalised, "statistics + relu"),
+    "convolution, batch normalisation, activation": (activated, "statistics + gelu"),
     "convolution, batch normalisation": (normalised, "batch statistics"),
     "convolution, ReLU, max-pool": (max_pooled, "relu + max_pool2d"),
     "convolution, max-pool": (max_pooled, "direct rows/direct + max_pool2d"),
+    "batch normalisation, activation": (activated, "statistics + leaky_relu"),
     "activation epilogue": (convolutional, "relu"),
 }
 
@@ -344,3 +363,39 @@ def test_raw_pixels_are_learnt() -> None:
     history = model.fit(x, y, epochs=30, verbose=0).history
     assert history["loss"][0] > 5.0
     assert history["accuracy"][-1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["activated", "pooled_first"])
+def test_activations_with_any_number_of_threads_and_any_memory(name: str) -> None:
+    model = build(STACKS[name](), SIZES)
+    x, y = batch(9)
+    state, loss = model.get_weights(), losses.get("sparse_categorical_crossentropy")
+    store = ParameterStore(model.weights)
+    results = []
+    before = convkit.runtime.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 7):
+            convkit.runtime.set_num_threads(threads)
+            model.set_weights(state)
+            plan = lower(model.graph, 9, True, loss=loss)
+            if threads == 2:
+                bound = run_poisoned(plan, 9, [x], [y], StepContext(True, SEED, 3))
+                results.append((bound.output.copy(), bound.head.losses.copy()))
+            else:
+                results.append(execute(plan, x, y))
+            results[-1] = (*results[-1], store.gradients.copy(), store.state.copy())
+    finally:
+        convkit.runtime.set_num_threads(before)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_the_argument_of_a_fused_activation_may_change() -> None:
+    leaky = layers.LeakyReLU(0.5)
+    model = build([layers.Dense(4), layers.BatchNormalization(), leaky], (6,))
+    x, _ = batch(5, (6,))
+    before = model.predict_on_batch(x)
+    leaky.negative_slope = 0.25
+    expected = np.where(before > 0, before, before / 2)
+    np.testing.assert_array_equal(model.predict_on_batch(x), expected)

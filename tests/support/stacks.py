@@ -108,7 +108,59 @@ def normalised() -> list[Layer]:
     ]
 
 
-STACKS = {f.__name__: f for f in (convolutional, pooled, max_pooled, global_max, normalised)}
+def activated() -> list[Layer]:
+    """Activations behind normalisations, with derivatives from inputs and from outputs."""
+    return [
+        layers.Conv2D(16, 3, padding="same", use_bias=False),
+        layers.BatchNormalization(),
+        layers.Activation("gelu"),
+        layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2),
+        layers.BatchNormalization(),
+        layers.Activation("silu"),
+        layers.Conv2D(5, 2, strides=2),
+        layers.BatchNormalization(),
+        layers.ReLU(6.0),
+        layers.BatchNormalization(),
+        layers.Activation("tanh"),
+        layers.Flatten(),
+        layers.BatchNormalization(),
+        layers.Activation("leaky_relu"),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def pooled_first() -> list[Layer]:
+    """Normalisations behind poolings, with planes of odd and even sizes."""
+    return [
+        layers.Conv2D(16, 3, padding="same", use_bias=False),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Activation("gelu"),
+        layers.Conv2D(16, 3, padding="same"),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.ZeroPadding2D(1),
+        layers.Conv2D(5, 2),
+        layers.MaxPooling2D(2),
+        layers.BatchNormalization(),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+STACKS = {
+    f.__name__: f
+    for f in (
+        convolutional,
+        pooled,
+        max_pooled,
+        global_max,
+        normalised,
+        activated,
+        pooled_first,
+    )
+}
 SIZES = (7, 8, 2)
 
 

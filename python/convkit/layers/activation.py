@@ -11,6 +11,7 @@ from .. import ops
 from ..activations import NAMES, Function, name_of
 from ..core.config import as_number, suggestion
 from ..core.parameters import Array, Shape
+from ..ops._epilogue import Fused
 from .base import Layer, LayerOptions
 from .step_context import StepContext
 
@@ -130,6 +131,18 @@ class Activation(Layer):
         if along_axis and len(input_shape) < 2:
             raise self.error(f"{self.activation} needs inputs (N, K), received shape {input_shape}")
         return input_shape
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether there is a function of every element by itself."""
+        return self._function is not None and self._function.elementwise
+
+    @property
+    def epilogue(self) -> Fused | None:
+        """The activation as the ops take it that apply it to their own output."""
+        if self.activation is None or not self._options:
+            return self.activation
+        return self.activation, self._options
 
     def is_view(self, training: bool) -> bool:
         """Whether there is nothing to apply."""

@@ -8,6 +8,7 @@ from .. import constraints, initializers, ops, regularizers
 from ..core.config import as_number, flag
 from ..core.parameters import Array, Parameter, Shape, aligned_zeros
 from ..initializers import Ones, Zeros
+from ..ops._epilogue import Fused
 from .base import LayerOptions
 from .epilogue import EpilogueLayer
 from .step_context import SavedArray, StepContext
@@ -143,7 +144,7 @@ class BatchNormalization(EpilogueLayer):
         y: Array,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """y = activation(normalised x), with the batch's statistics in training."""
         statistics = (self.moving_mean.array, self.moving_variance.array)
@@ -179,7 +180,7 @@ class BatchNormalization(EpilogueLayer):
         dx: Array | None,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """The gradients of gamma, beta and the input."""
         if not self.trainable:
@@ -199,7 +200,7 @@ class BatchNormalization(EpilogueLayer):
         )
 
     def _backward_frozen(
-        self, y: Array, dy: Array, dx: Array | None, activation: str | None
+        self, y: Array, dy: Array, dx: Array | None, activation: Fused | None
     ) -> None:
         """With fixed statistics the layer is y = a * x + b, so that dx = a * dy."""
         if dx is None:

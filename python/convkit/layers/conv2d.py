@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
 from ..core.parameters import Array, Shape
+from ..ops._epilogue import Fused
 from .base import Layer, LayerOptions
 from .checks import check_data_format, check_padding, output_plane, positive, positive_pair
 from .epilogue import KernelLayer, KernelOptions
@@ -95,7 +96,7 @@ class BaseConv2D(KernelLayer):
         y: Array,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """y = activation(convolution of x with the kernel + bias)."""
         w = self._grouped(self.kernel.array)
@@ -109,7 +110,7 @@ class BaseConv2D(KernelLayer):
         dx: Array | None,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
         add_to_dx: bool = False,
     ) -> None:
         """The gradients of the kernel, the bias and the input, the last perhaps added to dx."""

@@ -1,4 +1,4 @@
-"""What a plan makes of Conv2D and batch normalisation, with a sum, ReLU or a pooling behind."""
+"""What a plan makes of a convolution and its batch normalisation, and of what is behind them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import ops
 from ..core.parameters import Array, Parameter
+from ..ops._epilogue import Fused
 from .activation import Activation
 from .batchnorm import BatchNormalization
-from .conv2d import Conv2D
+from .conv2d import BaseConv2D
 from .merge import Add
 from .pool2d import MaxPooling2D
 from .step_context import SavedArray, StepContext
@@ -19,9 +20,10 @@ from .step_context import SavedArray, StepContext
 class ConvBatchNorm:
     """A convolution whose statistics are taken while its output is in a core's cache.
 
-    The output is normalised, through ReLU or as it is, and where a 2 x 2 max-pooling follows only
-    the maxima are written. Backward goes all the way through the normalisation some images at a
-    time.
+    The output is normalised, through an activation or as it is, and where a 2 x 2 max-pooling
+    follows only the maxima are written; with that the activation is ReLU, if any. Backward goes all
+    the way through the normalisation some images at a time. The derivative of an activation other
+    than ReLU goes over the gradient that it is multiplied with.
     """
 
     merges = False
@@ -33,24 +35,29 @@ class ConvBatchNorm:
 
     def __init__(
         self,
-        layer: Conv2D,
+        layer: BaseConv2D,
         norm: BatchNormalization,
         *behind: Activation | MaxPooling2D,
     ) -> None:
         self.layer = layer
         self.norm = norm
-        self.activation = None
+        self.behind: Activation | None = None
         self.pooling: MaxPooling2D | None = None
         for stage in behind:
             if isinstance(stage, MaxPooling2D):
                 self.pooling = stage
             else:
-                self.activation = stage.activation
+                self.behind = stage
         stages = (layer, norm, *behind)
         self.names = tuple(dict.fromkeys(name for stage in stages for name in stage.names))
-        self.keeps_output = self.pooling is not None and self.activation is not None
+        self.keeps_output = self.pooling is not None and self.behind is not None
         self.recomputes = self.pooling is None
         self.capturable = layer.capturable and norm.capturable
+
+    @property
+    def activation(self) -> Fused | None:
+        """What is applied to the normalised output, as the ops take it."""
+        return None if self.behind is None else self.behind.epilogue
 
     @property
     def trainable_weights(self) -> list[Parameter]:
@@ -90,7 +97,7 @@ class ConvBatchNorm:
         layer, norm = self.layer, self.norm
         arguments = (
             x,
-            layer.kernel.array,
+            layer._grouped(layer.kernel.array),
             layer.bias_value,
             norm.gamma.array,
             norm.beta.array,
@@ -102,8 +109,8 @@ class ConvBatchNorm:
             "epsilon": norm.epsilon,
             "residual": residual,
             "activation": self.activation,
-            "max_pool": self.pooling is not None,
             "out": y,
+            "max_pool": self.pooling is not None,
             "indices": None if self.pooling is None else saved[3],
         }
         if context.training and norm.trainable:
@@ -125,14 +132,19 @@ class ConvBatchNorm:
         add_to_dx: bool = False,
     ) -> None:
         """The gradients of the kernel, the bias, gamma, beta and the input."""
-        pooled = {} if self.pooling is None else {"y": y, "indices": saved[3]}
-        self._backward(x, dy, saved, dx=dx, add_to_dx=add_to_dx, **pooled)
+        more: dict[str, Array] = {}
+        if self.pooling is not None:
+            more = {"y": y, "indices": saved[3]}
+        elif self.activation not in (None, "relu"):
+            more = {"dresidual": dy}
+        self._backward(x, dy, saved, dx=dx, add_to_dx=add_to_dx, **more)
 
     def _backward(self, x: Array, dy: Array, saved: tuple[Array, ...], **options: Any) -> None:
         layer, norm = self.layer, self.norm
+        dw = layer.kernel_gradient
         ops.conv2d_batchnorm_backward(
             x,
-            layer.kernel.array,
+            layer._grouped(layer.kernel.array),
             saved[0],
             norm.gamma.array,
             norm.beta.array,
@@ -140,7 +152,7 @@ class ConvBatchNorm:
             saved[2],
             dy,
             activation=self.activation,
-            dw=layer.kernel_gradient,
+            dw=None if dw is None else layer._grouped(dw),
             db=layer.bias_gradient,
             dgamma=norm.gamma.gradient,
             dbeta=norm.beta.gradient,
@@ -167,8 +179,8 @@ class ConvBatchNorm:
             self.layer.describe(input_shape, training),
             self.norm.describe(whole, training),
         ]
-        if self.activation is not None:
-            parts.append(self.activation)
+        if self.behind is not None:
+            parts.append(self.behind.describe(whole, training))
         if self.pooling is not None:
             parts.append("max_pool2d")
         return " + ".join(parts)
@@ -186,12 +198,12 @@ class ConvBatchNormAdd(ConvBatchNorm):
     summand = 1
 
     def __init__(
-        self, layer: Conv2D, norm: BatchNormalization, add: Add, *behind: Activation
+        self, layer: BaseConv2D, norm: BatchNormalization, add: Add, *behind: Activation
     ) -> None:
         super().__init__(layer, norm, *behind)
         names = (*layer.names, *norm.names, *add.names, *self.names)
         self.names = tuple(dict.fromkeys(names))
-        self.keeps_output = self.activation is not None
+        self.keeps_output = self.behind is not None
         self.recomputes = False
 
     def output_sizes(self, input_sizes: Any) -> tuple[int, ...]:
@@ -227,4 +239,4 @@ class ConvBatchNormAdd(ConvBatchNorm):
         text = super().describe(input_shape[0], training)
         if self.activation is None:
             return f"{text} + add"
-        return f"{text.removesuffix(self.activation)}add + {self.activation}"
+        return f"{text.removesuffix('relu')}add + relu"

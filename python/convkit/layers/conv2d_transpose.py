@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
 from ..core.parameters import Array, Shape
+from ..ops._epilogue import Fused
 from .base import LayerOptions
 from .checks import not_negative, positive
 from .conv2d import BaseConv2D
@@ -158,7 +159,7 @@ class Conv2DTranspose(BaseConv2D):
         y: Array,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """y = activation(transposed convolution of x + bias)."""
         ops.conv2d_backward_input(x, self.kernel.array, y.shape, out=y, **self._convolution(x))
@@ -173,7 +174,7 @@ class Conv2DTranspose(BaseConv2D):
         dx: Array | None,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
         add_to_dx: bool = False,
     ) -> None:
         """The gradients of the bias, the kernel and the input, which is never added to dx."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
 from ..core.parameters import Array, Shape
+from ..ops._epilogue import Fused
 from .base import Layer, LayerOptions
 from .checks import positive
 from .epilogue import KernelLayer
@@ -88,7 +89,7 @@ class Dense(KernelLayer):
         y: Array,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """y = activation(x @ kernel + bias)."""
         bias = self.bias_value
@@ -102,7 +103,7 @@ class Dense(KernelLayer):
         dx: Array | None,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """The gradients of the kernel, the bias and the input."""
         dw, db = self.kernel_gradient, self.bias_gradient

@@ -9,6 +9,7 @@ from .. import constraints, initializers, regularizers
 from ..activations import Function
 from ..core.config import flag
 from ..core.parameters import Array, Parameter
+from ..ops._epilogue import Fused
 from .activation import Activation, check_activation
 from .base import Layer, LayerOptions
 from .step_context import StepContext
@@ -35,7 +36,7 @@ class EpilogueLayer(Layer):
         y: Array,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """Compute y from x, with the activation applied."""
         raise NotImplementedError
@@ -48,7 +49,7 @@ class EpilogueLayer(Layer):
         dx: Array | None,
         saved: tuple[Array, ...],
         context: StepContext,
-        activation: str | None = None,
+        activation: Fused | None = None,
     ) -> None:
         """As `Layer.backward`, where dy is the gradient behind the activation."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from convkit.ops._epilogue import Fused
 from convkit.ops._gate import Floats, in_c_order, integer, output, output_of
 from convkit.ops._window import IntPair, Padding, Window, four_sizes, image_shape, resolve
 
@@ -90,7 +91,7 @@ def as_pool_indices(indices: npt.NDArray[np.uint8], source: str) -> npt.NDArray[
     return in_c_order(indices)
 
 
-def is_relu(activation: str | None) -> bool:
+def is_relu(activation: Fused | None) -> bool:
     """Whether the fused activation is ReLU; raises ValueError for one that is not fused."""
     if activation is None:
         return False

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from convkit import _core
 from convkit.ops._convolution import check_gradients, geometry, is_direct, is_relu
+from convkit.ops._epilogue import Fused
 from convkit.ops._gate import Floats, as_floats, output, truth
 from convkit.ops._window import IntPair, Padding
 
@@ -67,7 +68,7 @@ def conv2d_forward(
     dilation: IntPair = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
 ) -> Floats:
     """Convolution (cross-correlation, as in all deep-learning libraries) with bias and ReLU.
@@ -213,7 +214,7 @@ def conv2d_backward(
     dilation: IntPair = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
-    activation: str | None = None,
+    activation: Fused | None = None,
     add_to_dx: bool = False,
     dx: Floats | None = None,
     dw: Floats | None = None,

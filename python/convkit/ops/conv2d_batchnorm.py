@@ -203,9 +203,9 @@ def conv2d_batchnorm_backward(
         y, indices: what it returned where there was a pool; None without. y alone where there were
             a residual and ReLU.
         strides, padding, dilation, groups, algorithm, activation: the forward pass's.
-        dresidual: float32 array shaped like y for the gradient of what the activation was applied to;
-            may be dy. Where there were a residual and ReLU, it is the residual's, too (without ReLU
-            that is dy); given for any other activation, but made where it is missing.
+        dresidual: float32 array shaped like y, where there were a residual and ReLU, for the
+            residual's gradient; may be dy. Without ReLU that gradient is dy. With an activation
+            other than ReLU, behind no residual, for the gradient of what it was applied to.
         add_to_dx: whether the input's gradient is added to what dx holds; dx is not x then.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
             overlap the inputs, but dx may be x itself, whose place it then takes.
@@ -224,14 +224,14 @@ def conv2d_batchnorm_backward(
     behind = epilogue(activation)
     if is_apart(behind):
         if y is not None or indices is not None:
-            raise ValueError(f"activation {activation!r} needs neither y nor indices, but dresidual alone")
+            raise ValueError(f"activation {activation!r} goes with neither y nor indices")
         dresidual = output("dresidual", dresidual, whole)
     elif (y is None) != (indices is None and dresidual is None) or (
         dresidual is not None and (indices is not None or behind is None)
     ):
         raise ValueError(
-            "y and indices come together, from a forward pass with a pool; or y and dresidual, from one "
-            "with a residual and ReLU"
+            "y and indices come together, from a forward pass with a pool; or y and dresidual, "
+            "from one with a residual and ReLU"
         )
     if dresidual is not None:
         output("dresidual", dresidual, whole)

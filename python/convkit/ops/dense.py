@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from convkit import _core
 from convkit.ops._convolution import is_relu
+from convkit.ops._epilogue import Fused
 from convkit.ops._gate import Floats, as_floats, output
 
 
@@ -14,7 +15,7 @@ def dense_forward(
     w: npt.ArrayLike,
     b: npt.ArrayLike | None = None,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
 ) -> Floats:
     """y = x w + b, then ReLU when asked for.
@@ -70,7 +71,7 @@ def bias_forward(
     x: npt.ArrayLike,
     b: npt.ArrayLike | None = None,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Floats | None = None,
 ) -> Floats:
     """x + b, then ReLU when asked for.

@@ -6,16 +6,16 @@ A new fusion is one row in `FUSIONS` and, if no layer can do it yet, one class t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
-from ..core.parameters import Parameter
+from ..core.parameters import Array, Parameter
 from ..layers import (
     Activation,
     Add,
     BatchNormalization,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     Flatten,
     GlobalAveragePooling2D,
     MaxPooling2D,
@@ -26,6 +26,7 @@ from ..layers.conv2d_batchnorm import ConvBatchNorm, ConvBatchNormAdd
 from ..layers.conv2d_max_pool2d import ConvMaxPool
 from ..layers.epilogue import EpilogueLayer
 from ..layers.graph import Tensor
+from ..layers.step_context import StepContext
 from ..losses import Loss
 from .values import Op, Sizes, Trace, Value
 
@@ -39,9 +40,8 @@ class FusedActivation:
     recomputes = False
 
     def __init__(self, layer: EpilogueLayer, activation: Activation) -> None:
-        assert activation.activation is not None
         self.layer = layer
-        self.activation = activation.activation
+        self.activation = activation
         self.names = tuple(dict.fromkeys((*layer.names, *activation.names)))
         self.keeps_input = layer.keeps_input
         self.dx_over_x = layer.dx_over_x
@@ -50,8 +50,23 @@ class FusedActivation:
         self.capturable = layer.capturable
         self.saved_arrays = layer.saved_arrays
         self.output_sizes = layer.output_sizes
-        self.forward = partial(layer.forward, activation=self.activation)
-        self.backward = partial(layer.backward, activation=self.activation)
+
+    def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
+        """The layer's, with the activation as it is now."""
+        self.layer.forward(x, y, saved, context, self.activation.epilogue)
+
+    def backward(
+        self,
+        x: Array,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        saved: tuple[Array, ...],
+        context: StepContext,
+        **options: bool,
+    ) -> None:
+        """The layer's, likewise."""
+        self.layer.backward(x, y, dy, dx, saved, context, self.activation.epilogue, **options)
 
     @property
     def trainable_weights(self) -> list[Parameter]:
@@ -64,7 +79,8 @@ class FusedActivation:
 
     def describe(self, input_shape: Sizes, training: bool) -> str:
         """The layer's operation and the activation."""
-        return f"{self.layer.describe(input_shape, training)} + {self.activation}"
+        own = self.layer.describe(input_shape, training)
+        return f"{own} + {self.activation.describe(input_shape, training)}"
 
 
 class LossHead(NamedTuple):
@@ -103,6 +119,14 @@ def _is_relu(stage: object, training: bool) -> bool:
     return isinstance(stage, Activation) and stage.activation == "relu"
 
 
+def _is_elementwise(stage: object, training: bool) -> bool:
+    return isinstance(stage, Activation) and stage.is_elementwise
+
+
+def _is_convolution(stage: object, training: bool) -> bool:
+    return isinstance(stage, Conv2D | DepthwiseConv2D)
+
+
 def _is_conv2d(stage: object, training: bool) -> bool:
     return isinstance(stage, Conv2D)
 
@@ -126,32 +150,33 @@ def _is_pool_of_two(stage: object, training: bool) -> bool:
 FUSIONS = (
     Fusion(
         "convolution, batch normalisation, ReLU, max-pool",
-        (_is_conv2d, _is_batchnorm, _is_relu, _is_pool_of_two),
+        (_is_convolution, _is_batchnorm, _is_relu, _is_pool_of_two),
         ConvBatchNorm,
     ),
     Fusion(
         "convolution, batch normalisation, max-pool",
-        (_is_conv2d, _is_batchnorm, _is_pool_of_two),
+        (_is_convolution, _is_batchnorm, _is_pool_of_two),
         ConvBatchNorm,
     ),
     Fusion(
         "convolution, batch normalisation, sum, ReLU",
-        (_is_conv2d, _is_batchnorm, _is_sum, _is_relu),
+        (_is_convolution, _is_batchnorm, _is_sum, _is_relu),
         ConvBatchNormAdd,
     ),
     Fusion(
         "convolution, batch normalisation, sum",
-        (_is_conv2d, _is_batchnorm, _is_sum),
+        (_is_convolution, _is_batchnorm, _is_sum),
         ConvBatchNormAdd,
     ),
     Fusion(
-        "convolution, batch normalisation, ReLU",
-        (_is_conv2d, _is_batchnorm, _is_relu),
+        "convolution, batch normalisation, activation",
+        (_is_convolution, _is_batchnorm, _is_elementwise),
         ConvBatchNorm,
     ),
-    Fusion("convolution, batch normalisation", (_is_conv2d, _is_batchnorm), ConvBatchNorm),
+    Fusion("convolution, batch normalisation", (_is_convolution, _is_batchnorm), ConvBatchNorm),
     Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
     Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
+    Fusion("batch normalisation, activation", (_is_batchnorm, _is_elementwise), FusedActivation),
     Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
 )
 

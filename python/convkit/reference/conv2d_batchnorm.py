@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ._arguments import deliver, expect_shape, floating
-from ._epilogue import Fused, apply_activation
+from ._epilogue import Fused, activation_gradient, apply_activation
 from .activation import relu_backward
-from .batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from .batchnorm import batchnorm_apply, batchnorm_backward, batchnorm_forward, batchnorm_inference
 from .conv2d import conv2d_backward, conv2d_forward
 from .pool2d import max_pool2d_backward, max_pool2d_forward
 
@@ -143,13 +143,12 @@ def conv2d_batchnorm_backward(
     A maximum is positive exactly where ReLU let its gradient through, so behind a pool y is the
     mask.
     """
-    if (y is None) != (indices is None and dresidual is None):
-        raise ValueError(
-            "y comes with indices, of a pool, or dresidual, behind a residual and ReLU"
-        )
     whole = np.asarray(dy)
     if y is not None and dresidual is not None:
         whole, activation = deliver(relu_backward(whole, y), dresidual), None
+    elif dresidual is not None:
+        normal = batchnorm_apply(z, gamma, beta, mean, rstd)
+        whole, activation = deliver(activation_gradient(whole, normal, activation), dresidual), None
     if y is not None and indices is not None:
         masked = whole if activation is None else relu_backward(whole, y)
         whole, activation = max_pool2d_backward(masked, indices, np.shape(z), (2, 2)), None
