@@ -164,6 +164,7 @@ struct Epilogue {
   Activation kind = Activation::kRelu;
   ActivationParameters given = {};
 
+  static Epilogue relu_if(bool relu) { return {!relu, Activation::kRelu, {}}; }
   bool relu() const { return !none && kind == Activation::kRelu; }
   bool apart() const { return !none && kind != Activation::kRelu; }
 };

@@ -91,15 +91,18 @@ namespace {
 
 void conv2d_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b,
                     const Pair& strides, const Pads& pads, const Pair& dilation,
-                    std::int64_t groups, bool direct, bool relu, Floats out) {
+                    std::int64_t groups, bool direct, const Epilogue& activation,
+                    std::optional<Floats> z, Floats out) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   if (b) check_shape("b", *b, {s.oc});
+  if (z) check_shape("z", *z, {s.n, s.oh, s.ow, s.oc});
   check_shape("out", out, {s.n, s.oh, s.ow, s.oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
-  float* y = out_data(out);
+  float *pz = out_data(z), *y = out_data(out);
   run_convolution(
-      s, [=](const ConvShape& s) { ops::conv2d_forward(s, px, pw, pb, nullptr, relu, y); }, x, w, b,
-      out);
+      s,
+      [=](const ConvShape& s) { ops::conv2d_forward(s, px, pw, pb, {y, activation, nullptr, pz}); },
+      x, w, b, z, out);
 }
 
 void conv2d_backward_input(const Floats& dy, const Floats& w, const Pair& strides, const Pads& pads,
@@ -124,19 +127,23 @@ void conv2d_backward_weights(const Floats& x, const Floats& dy, const Pair& stri
 }
 
 void conv2d_backward(const Floats& x, const Floats& w, const Floats& dy,
-                     const std::optional<Floats>& y, const Pair& strides, const Pads& pads,
-                     const Pair& dilation, std::int64_t groups, bool direct, bool add_to_dx,
-                     std::optional<Floats> dx, std::optional<Floats> dw, std::optional<Floats> db) {
+                     const std::optional<Floats>& y, const Epilogue& activation,
+                     const Pair& strides, const Pads& pads, const Pair& dilation,
+                     std::int64_t groups, bool direct, bool add_to_dx, std::optional<Floats> dx,
+                     std::optional<Floats> dw, std::optional<Floats> db) {
   const ConvShape s = conv_shape(shape_of(x), shape_of(w), strides, pads, dilation, groups, direct);
   check_shape("dy", dy, {s.n, s.oh, s.ow, s.oc});
   if (y) check_shape("y", *y, {s.n, s.oh, s.ow, s.oc});
+  if (y.has_value() == activation.none)
+    throw std::invalid_argument("y and the activation come together");
   check_gradients(x, w, dx, dw, db);
   const float *px = x.data(), *pw = w.data(), *pdy = dy.data(), *py_ = in_data(y);
   float *pdx = out_data(dx), *pdw = out_data(dw), *pdb = out_data(db);
   run(
       [=] {
         ops::Scratch scratch;
-        const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb != nullptr, scratch);
+        const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb != nullptr, scratch,
+                                         activation);
         ops::conv2d_backward(s, px, pw, output, add_to_dx, pdx, pdw, pdb);
       },
       x, w, dy, y, dx, dw, db);
@@ -158,15 +165,15 @@ std::string algorithm(const Sizes& x_shape, const Sizes& w_shape, const Pair& st
 }  // namespace
 
 void bind_conv2d(py::handle m) {
-  define(m, "conv2d_forward(x, w, b, strides, pads, dilation, groups, direct, relu, out)",
+  define(m, "conv2d_forward(x, w, b, strides, pads, dilation, groups, direct, activation, z, out)",
          conv2d_forward);
   define(m, "conv2d_backward_input(dy, w, strides, pads, dilation, groups, direct, out)",
          conv2d_backward_input);
   define(m, "conv2d_backward_weights(x, dy, strides, pads, dilation, groups, direct, out)",
          conv2d_backward_weights);
   define(m,
-         "conv2d_backward(x, w, dy, y, strides, pads, dilation, groups, direct, add_to_dx, dx, dw, "
-         "db)",
+         "conv2d_backward(x, w, dy, y, activation, strides, pads, dilation, groups, direct, "
+         "add_to_dx, dx, dw, db)",
          conv2d_backward);
   define(m,
          "conv2d_algorithm(x_shape, w_shape, strides, pads, dilation, groups, direct, direction)",

@@ -5,8 +5,8 @@
 namespace convkit::bindings {
 namespace {
 
-void dense_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b, bool relu,
-                   Floats out) {
+void dense_forward(const Floats& x, const Floats& w, const std::optional<Floats>& b,
+                   const Epilogue& activation, std::optional<Floats> z, Floats out) {
   check_rank("x", x, 2);
   check_rank("w", w, 2);
   check_not_empty("x", x);
@@ -14,10 +14,12 @@ void dense_forward(const Floats& x, const Floats& w, const std::optional<Floats>
   const std::int64_t n = x.shape(0), c = x.shape(1), oc = w.shape(1);
   check_shape("w", w, {c, oc});
   if (b) check_shape("b", *b, {oc});
+  if (z) check_shape("z", *z, {n, oc});
   check_shape("out", out, {n, oc});
   const float *px = x.data(), *pw = w.data(), *pb = in_data(b);
-  float* y = out_data(out);
-  run([=] { ops::dense_forward(n, c, oc, px, pw, pb, relu, y); }, x, w, b, out);
+  float *pz = out_data(z), *y = out_data(out);
+  run([=] { ops::dense_forward(n, c, oc, px, pw, pb, {y, activation, nullptr, pz}); }, x, w, b, z,
+      out);
 }
 
 void dense_backward_input(const Floats& dy, const Floats& w, Floats out) {
@@ -82,7 +84,7 @@ void bias_relu(const Floats& dy, const Floats& y, Floats out, Floats db) {
 }  // namespace
 
 void bind_dense(py::handle m) {
-  define(m, "dense_forward(x, w, b, relu, out)", dense_forward);
+  define(m, "dense_forward(x, w, b, activation, z, out)", dense_forward);
   define(m, "dense_backward_input(dy, w, out)", dense_backward_input);
   define(m, "dense_backward_weights(x, dy, out)", dense_backward_weights);
   define(m, "bias_forward(x, b, relu, out)", bias_forward);

@@ -28,7 +28,8 @@ constexpr std::int64_t kWeightsRead = 4;
 constexpr std::int64_t kChannelsPerTask = 192;
 
 // Runs one correlation over all threads.
-void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr) {
+void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr,
+                     const ConvOutput* out = nullptr) {
   Scratch scratch;
   for (std::int64_t t = 0; t < s.tap_count; ++t) {
     s.first_h = std::min(s.first_h, s.taps[t].h), s.last_h = std::max(s.last_h, s.taps[t].h);
@@ -54,14 +55,16 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr)
     Scratch own;
     const std::int64_t begin = task / column_tasks * chunk;
     const std::int64_t col = task % column_tasks * columns;
-    kernel.correlate(s, begin, std::min(begin + chunk, positions), col,
-                     std::min(col + columns, s.cols), own.take<const float*>(table_size));
+    const std::int64_t end = std::min(begin + chunk, positions);
+    const std::int64_t col_end = std::min(col + columns, s.cols);
+    kernel.correlate(s, begin, end, col, col_end, own.take<const float*>(table_size));
+    if (out) out->activate_rows(begin, end, s.out_ld, col, col_end - col);
     if (statistics) statistics->add_images(s.out, task, task + 1);
   });
 }
 
 void direct_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                    const float* residual, bool relu, float* y, const BatchStatistics* statistics) {
+                    const ConvOutput& out, const BatchStatistics* statistics) {
   Scratch scratch;
   const std::int64_t gc = s.c / s.groups, goc = s.oc / s.groups, taps = s.kh * s.kw;
   const TapWeights weights = forward_weights(s, w, kernels().lanes, scratch);
@@ -73,16 +76,17 @@ void direct_forward(const ConvShape& s, const float* x, const float* w, const fl
         forward_taps(s, weights.data + g * weights.group_offset, weights.tap_stride, tap);
     Correlation problem = forward_correlation(s);
     problem.src = x + g * gc;
-    problem.out = y + g * goc;
+    problem.out = out.z + g * goc;
     problem.bias = b ? b + g * goc : nullptr;
-    problem.residual = residual ? residual + g * goc : nullptr;
-    problem.relu = relu;
+    problem.residual = out.residual ? out.residual + g * goc : nullptr;
+    problem.relu = out.behind.relu();
     problem.k = gc, problem.cols = goc, problem.ldw = weights.ldw;
     problem.taps = tap, problem.tap_count = count;
     problem.zeros = zeros;
-    run_correlation(problem);
+    run_correlation(problem, nullptr, s.groups == 1 ? &out : nullptr);
   }
-  if (statistics) statistics->add_all(y);
+  if (s.groups > 1) out.activate_all(s.n * s.oh * s.ow * s.oc);
+  if (statistics) statistics->add_all(out.y);
 }
 
 // Images as a kernel meets them: neighbouring positions are ldx floats apart.
@@ -129,7 +133,7 @@ Images images_of(const ConvShape& s, const float* x, Scratch& scratch) {
 }
 
 void thin_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                  const float* residual, bool relu, float* y, const BatchStatistics* statistics) {
+                  const ConvOutput& out, const BatchStatistics* statistics) {
   Scratch scratch;
   const Images images = images_of(s, x, scratch);
   const ConvShape& runs = images.s;
@@ -138,14 +142,14 @@ void thin_forward(const ConvShape& s, const float* x, const float* w, const floa
   const std::int64_t count = forward_taps(runs, weights.data, weights.tap_stride, tap);
   Correlation problem = forward_correlation(runs);
   problem.src = images.x, problem.src_ld = images.ldx;
-  problem.out = y;
+  problem.out = out.z;
   problem.bias = b;
-  problem.residual = residual;
-  problem.relu = relu;
+  problem.residual = out.residual;
+  problem.relu = out.behind.relu();
   problem.k = runs.c, problem.cols = s.oc, problem.ldw = weights.ldw;
   problem.taps = tap, problem.tap_count = count;
   problem.zeros = nullptr;  // no tap falls outside
-  run_correlation(problem, statistics);
+  run_correlation(problem, statistics, &out);
 }
 
 void direct_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
@@ -304,11 +308,11 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction) {
 }
 
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                    const float* residual, bool relu, float* y, const BatchStatistics* statistics) {
+                    const ConvOutput& out, const BatchStatistics* statistics) {
   // Statistics by images are a task an image: too few for several threads where these are few.
   const bool by_images = s.n >= kBatchPieces;
-  choose(kForward, s).run(s, x, w, b, residual, relu, y, by_images ? statistics : nullptr);
-  if (statistics && !by_images) statistics->add_all(y);
+  choose(kForward, s).run(s, x, w, b, out, by_images ? statistics : nullptr);
+  if (statistics && !by_images) statistics->add_all(out.y);
 }
 
 void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../shapes.h"
+#include "conv_output.h"
 #include "output_gradient.h"
 
 namespace convkit::ops {
@@ -14,11 +15,10 @@ const char* conv2d_algorithm(const ConvShape& s, Direction direction);
 // Whether the shape may take Winograd's algorithm.
 bool winograd_allowed(const ConvShape& s);
 
-// y (N, OH, OW, OC) = x * w + b + residual, then ReLU when asked for; b and residual may be null,
-// the latter be y itself. The statistics of y are taken where a batch normalisation is behind.
+// y (N, OH, OW, OC) = x * w + b + residual, then the activation; b and residual may be null, the
+// latter be y itself. The statistics of y are taken where a batch normalisation is behind.
 void conv2d_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                    const float* residual, bool relu, float* y,
-                    const BatchStatistics* statistics = nullptr);
+                    const ConvOutput& out, const BatchStatistics* statistics = nullptr);
 // dx (N, H, W, C) from dy (N, OH, OW, OC), written or added to what dx holds.
 void conv2d_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
                            float* dx);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "activation.h"
 #include "conv2d.h"
 #include "conv2d_max_pool2d.h"
 #include "kept_weights.h"
@@ -24,7 +23,7 @@ void conv2d_batchnorm_forward(const ConvShape& s, const float* x, const float* w
                               float* rstd, float* y, std::uint8_t* indices) {
   Scratch scratch;
   const BatchStatistics statistics(output_blocks(s), scratch);
-  conv2d_forward(s, x, w, b, nullptr, false, z, &statistics);
+  conv2d_forward(s, x, w, b, z, &statistics);
   statistics.finish(momentum, epsilon, moving_mean, moving_variance, mean, rstd);
   float* scale = scratch.take(s.oc);
   float* shift = scratch.take(s.oc);
@@ -66,16 +65,14 @@ void conv2d_batchnorm_inference(const ConvShape& s, const float* x, const float*
   if (indices) {
     conv2d_max_pool2d_forward(s, x, scaled, shift, behind.relu(), y, indices);
   } else {
-    conv2d_forward(s, x, scaled, shift, residual, behind.relu(), y);
-    if (behind.apart())
-      activation_forward(behind.kind, y, y, s.n * s.oh * s.ow * s.oc, behind.given);
+    conv2d_forward(s, x, scaled, shift, {y, behind, residual});
   }
 }
 
 void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* w,
                                const BatchNorm& norm, const float* dy, const float* y,
-                               const std::uint8_t* indices, float* dresidual, bool add_to_dx, float* dx,
-                               float* dw, float* db, float* dgamma, float* dbeta) {
+                               const std::uint8_t* indices, float* dresidual, bool add_to_dx,
+                               float* dx, float* dw, float* db, float* dgamma, float* dbeta) {
   Scratch scratch;
   // Behind a pool ReLU's mask is that of the maxima, on a quarter of the elements, and behind a sum
   // that of the sum; elsewhere the normalisation, which computes its output again, applies it.
@@ -83,8 +80,8 @@ void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* 
   if (indices || dresidual) here.behind.none = !norm.behind.apart();
   BatchNormGradient gradient(output_blocks(s), here, scratch);
   const float* mask = norm.behind.relu() && indices ? y : nullptr;
-  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient, db != nullptr,
-                              scratch);
+  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient,
+                              db != nullptr, scratch);
   if (norm.behind.apart()) {
     output.reduce_activated(dy, dresidual);
   } else if (dresidual) {

@@ -24,7 +24,7 @@ void conv2d_max_pool2d_forward(const ConvShape& s, const float* x, const float* 
   if (winograd_allowed(part)) return winograd_max_pool_forward(part, x, w, b, relu, y, indices);
   Scratch scratch;
   float* whole = scratch.take(part.n, part.oh, part.ow, part.oc);
-  conv2d_forward(part, x, w, b, nullptr, relu, whole);
+  conv2d_forward(part, x, w, b, {whole, Epilogue::relu_if(relu)});
   max_pool2d_forward(pool_of_two(part), whole, y, indices, false);
 }
 

@@ -56,8 +56,8 @@ void input_gradient(std::int64_t c, std::int64_t oc, const float* dy_columns, co
 }  // namespace
 
 void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x, const float* w,
-                   const float* b, bool relu, float* y) {
-  conv2d_forward(dense_shape(n, c, oc), x, w, b, nullptr, relu, y);
+                   const float* b, const ConvOutput& out) {
+  conv2d_forward(dense_shape(n, c, oc), x, w, b, out);
 }
 
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,

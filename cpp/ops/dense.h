@@ -1,13 +1,13 @@
 // Dense layers: 1 x 1 convolutions of a single row of N positions. Bias gradients.
 #pragma once
 
-#include <cstdint>
+#include "conv_output.h"
 
 namespace convkit::ops {
 
-// y (N, OC) = x (N, C) w (C, OC) + b, then ReLU when asked for; b may be null.
+// (N, OC) = x (N, C) w (C, OC) + b, then the activation; b may be null.
 void dense_forward(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x, const float* w,
-                   const float* b, bool relu, float* y);
+                   const float* b, const ConvOutput& out);
 void dense_backward_input(std::int64_t n, std::int64_t c, std::int64_t oc, const float* dy,
                           const float* w, float* dx);
 void dense_backward_weights(std::int64_t n, std::int64_t c, std::int64_t oc, const float* x,

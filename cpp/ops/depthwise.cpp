@@ -117,17 +117,16 @@ bool depthwise_accepts(const ConvShape& s) {
 }
 
 void depthwise_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                       const float* residual, bool relu, float* y,
-                       const BatchStatistics* statistics) {
+                       const ConvOutput& out, const BatchStatistics* statistics) {
   Scratch scratch;
   Tap* taps = scratch.take<Tap>(s.kh, s.kw);
   const std::int64_t count = forward_taps(s, w, s.oc, taps);
   Correlation problem = forward_correlation(repeated(s));
   problem.src = x;
-  problem.out = y;
+  problem.out = out.z;
   problem.bias = b;
-  problem.residual = residual;
-  problem.relu = relu;
+  problem.residual = out.residual;
+  problem.relu = out.behind.relu();
   problem.cols = s.oc;
   problem.taps = taps, problem.tap_count = count;
   const std::int64_t size = repeated_size(s), rows = s.n * s.oh, work = work_of(s);
@@ -140,13 +139,16 @@ void depthwise_forward(const ConvShape& s, const float* x, const float* w, const
       Correlation image = problem;
       image.src = repeat_image(s, x + task * s.h * s.w * s.c, own.take(size));
       const std::int64_t at = task * s.oh * s.ow * s.oc;
-      image.out = y + at;
-      image.residual = residual ? residual + at : nullptr;
+      image.out = out.z + at;
+      image.residual = out.residual ? out.residual + at : nullptr;
       kernels().depthwise_correlate(image, 0, s.oh);
+      out.activate(at, s.oh * s.ow * s.oc);
     } else {
-      kernels().depthwise_correlate(problem, task * chunk, std::min((task + 1) * chunk, rows));
+      const std::int64_t begin = task * chunk, end = std::min(begin + chunk, rows);
+      kernels().depthwise_correlate(problem, begin, end);
+      out.activate(begin * s.ow * s.oc, (end - begin) * s.ow * s.oc);
     }
-    if (statistics) statistics->add_images(y, task, task + 1);
+    if (statistics) statistics->add_images(out.y, task, task + 1);
   });
 }
 

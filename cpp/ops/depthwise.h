@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../shapes.h"
+#include "conv_output.h"
 #include "output_gradient.h"
 
 namespace convkit::ops {
@@ -9,8 +10,7 @@ namespace convkit::ops {
 bool depthwise_accepts(const ConvShape& s);
 
 void depthwise_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                       const float* residual, bool relu, float* y,
-                       const BatchStatistics* statistics);
+                       const ConvOutput& out, const BatchStatistics* statistics);
 void depthwise_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
                               float* dx);
 void depthwise_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);

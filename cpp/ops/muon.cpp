@@ -38,12 +38,12 @@ void orthogonalise(std::int64_t rows, std::int64_t columns, const MuonNumbers& g
     } else {
       dense_backward_weights(rows, columns, columns, x, x, gram);  // x^T x
     }
-    dense_forward(side, side, side, gram, gram, nullptr, false, square);
+    dense_forward(side, side, side, gram, gram, nullptr, square);
     combine(product(side, side), given.b, gram, given.c, square);
     if (is_wide) {
-      dense_forward(rows, rows, columns, square, x, nullptr, false, next);
+      dense_forward(rows, rows, columns, square, x, nullptr, next);
     } else {
-      dense_forward(rows, columns, columns, x, square, nullptr, false, next);
+      dense_forward(rows, columns, columns, x, square, nullptr, next);
     }
     combine(n, 1.0, next, given.a, x);
   }

@@ -18,8 +18,8 @@ constexpr std::int64_t kRowsPerBlock = 128;
 
 OutputGradient::OutputGradient(const ConvShape& s, const float* dy, const float* y,
                                const std::uint8_t* indices, const BatchNormGradient* norm,
-                               bool bias, Scratch& scratch)
-    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm), bias_(bias) {
+                               bool bias, Scratch& scratch, const Epilogue& behind)
+    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm), bias_(bias), behind_(behind) {
   rows_ = indices ? (s.oh / 2) * (s.ow / 2) : s.oh * s.ow;
   bias_rows_ = norm ? s.oh * s.ow : rows_;
   bias_blocks_ = ceil_div(bias_rows_, kRowsPerBlock);
@@ -47,7 +47,12 @@ const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float*
       const std::int64_t count = std::min(kRowsPerBlock, rows_ - row);
       const std::int64_t at = (n * rows_ + row) * s_.oc;
       float* sums = sums_ + (n * bias_blocks_ + block) * s_.oc;
-      if (y_) {
+      if (y_ && behind_.apart()) {
+        float* out = to + ((n - begin) * rows_ + row) * s_.oc;
+        kernel.activation_backward(behind_.kind, dy_ + at, y_ + at, out, count * s_.oc,
+                                   behind_.given);
+        if (bias_) kernel.sum_rows(out, s_.oc, 0, count, sums);
+      } else if (y_) {
         float* out = to + ((n - begin) * rows_ + row) * s_.oc;
         kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
       } else if (bias_ && !norm_) {

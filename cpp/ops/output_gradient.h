@@ -16,8 +16,10 @@ class OutputGradient {
   // dy, y and indices are what the forward pass wrote last: y is null without ReLU, or where norm
   // computes it again; indices are null without pooling, norm without batch normalisation. With
   // pooling but without norm, s has even OH and OW. The bias's gradient is summed if `bias` is set.
+  // With an activation other than ReLU, y is what its derivative is computed from.
   OutputGradient(const ConvShape& s, const float* dy, const float* y, const std::uint8_t* indices,
-                 const BatchNormGradient* norm, bool bias, Scratch& scratch);
+                 const BatchNormGradient* norm, bool bias, Scratch& scratch,
+                 const Epilogue& behind = {});
 
   // Floats of an image's gradient, 0 where load() needs none.
   std::int64_t image_size() const;
@@ -57,6 +59,7 @@ class OutputGradient {
   const std::uint8_t* indices_;
   const BatchNormGradient* norm_;
   bool bias_;
+  Epilogue behind_;
   std::int64_t rows_;         // of one image behind the pooling
   std::int64_t bias_rows_;    // of one image where the bias's gradient is summed
   std::int64_t bias_blocks_;  // of one image

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../shapes.h"
+#include "conv_output.h"
 #include "output_gradient.h"
 #include "ranks.h"
 
@@ -10,8 +11,7 @@ namespace convkit::ops {
 bool winograd_accepts(const ConvShape& s);
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                      const float* residual, bool relu, float* y,
-                      const BatchStatistics* statistics);
+                      const ConvOutput& out, const BatchStatistics* statistics);
 // As winograd_forward, then max-pooled 2 x 2: y (N, OH / 2, OW / 2, OC) and the windows' indices.
 // OH and OW are even.
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,

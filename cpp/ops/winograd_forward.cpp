@@ -47,9 +47,9 @@ MemoryRange outputs_of(const WinogradShape& a, const float* y, std::int64_t begi
 // output channels with the whole batch, whose weights each task transforms for itself.
 class Forward {
  public:
-  Forward(const ConvShape& s, const float* x, const float* b, const float* residual, bool relu,
-          float* y, std::uint8_t* indices, Scratch& scratch)
-      : s_(s), x_(x), b_(b), residual_(residual), relu_(relu), y_(y), indices_(indices) {
+  Forward(const ConvShape& s, const float* x, const float* b, const ConvOutput& out,
+          std::uint8_t* indices, Scratch& scratch)
+      : s_(s), x_(x), b_(b), out_(out), indices_(indices) {
     a_ = winograd_shape(s, indices != nullptr, scratch);
     image_tiles_ = a_.tiles_h * a_.tiles_w;
     tiles_ = s.n * image_tiles_;
@@ -61,7 +61,8 @@ class Forward {
     const bool few = tiles_ < kFewTiles && a_.loc > kOutputsOfTask;
     if (!few) return run_by_tiles(w, statistics);
     run_by_channels(w);
-    if (statistics) statistics->add_all(y_);
+    out_.activate_all(s_.n * s_.oh * s_.ow * s_.oc);
+    if (statistics) statistics->add_all(out_.y);
   }
 
  private:
@@ -114,13 +115,15 @@ class Forward {
       for (std::int64_t t = task * span; t < end; t += block) {
         const std::int64_t stop = std::min(t + block, end);
         const MemoryRange ahead[] = {inputs_of(a_, x_, stop, stop + block),
-                                     outputs_of(a_, y_, t, indices_ ? t : stop)};
+                                     outputs_of(a_, out_.z, t, indices_ ? t : stop)};
         kernels().winograd_inputs(a_, x_, t, stop, 0, a_.lc, memory.v);
-        kernels().winograd_forward(a_, memory.v, memory.u, b_, residual_, relu_, y_, indices_, 0, t,
-                                   stop, worth_fetching(ahead), memory.products);
+        kernels().winograd_forward(a_, memory.v, memory.u, b_, out_.residual, out_.behind.relu(),
+                                   out_.z, indices_, 0, t, stop, worth_fetching(ahead),
+                                   memory.products);
+        activate_tiles(t, stop);
       }
       if (statistics)
-        statistics->add_images(y_, task * images, std::min((task + 1) * images, s_.n));
+        statistics->add_images(out_.y, task * images, std::min((task + 1) * images, s_.n));
     });
   }
 
@@ -174,9 +177,24 @@ class Forward {
       const std::int64_t first = task * most.loc;
       const WinogradShape part = part_of(task);
       const MemoryRange nothing[2] = {};
-      kernels().winograd_forward(part, v, u, b_, residual_, relu_, y_, indices_, first, 0, tiles_,
-                                 nothing, products);
+      kernels().winograd_forward(part, v, u, b_, out_.residual, out_.behind.relu(), out_.z,
+                                 indices_, first, 0, tiles_, nothing, products);
     });
+  }
+
+  // The activation of tiles [begin, end): rows of pixels of neighbouring tiles are one piece.
+  void activate_tiles(std::int64_t begin, std::int64_t end) const {
+    if (!out_.behind.apart()) return;
+    for (std::int64_t t = begin; t < end;) {
+      const std::int64_t row = t / a_.tiles_w, last = std::min(end, (row + 1) * a_.tiles_w) - 1;
+      const TileSpan& from = a_.tile_columns[t % a_.tiles_w];
+      const TileSpan& to = a_.tile_columns[last % a_.tiles_w];
+      const TileSpan& rows = a_.tile_rows[row % a_.tiles_h];
+      const std::int64_t top = row / a_.tiles_h * s_.oh + rows.start;
+      for (std::int64_t h = top; h < top + rows.size; ++h)
+        out_.activate((h * s_.ow + from.start) * s_.oc, (to.start + to.size - from.start) * s_.oc);
+      t = last + 1;
+    }
   }
 
   // Each output is computed alone, so its bits do not depend on how the tiles are cut.
@@ -191,9 +209,8 @@ class Forward {
   }
 
   ConvShape s_;
-  const float *x_, *b_, *residual_;
-  bool relu_;
-  float* y_;
+  const float *x_, *b_;
+  ConvOutput out_;
   std::uint8_t* indices_;
   WinogradShape a_;
   std::int64_t image_tiles_, tiles_, work_;
@@ -203,16 +220,15 @@ class Forward {
 }  // namespace
 
 void winograd_forward(const ConvShape& s, const float* x, const float* w, const float* b,
-                      const float* residual, bool relu, float* y,
-                      const BatchStatistics* statistics) {
+                      const ConvOutput& out, const BatchStatistics* statistics) {
   Scratch scratch;
-  Forward(s, x, b, residual, relu, y, nullptr, scratch).run(w, statistics);
+  Forward(s, x, b, out, nullptr, scratch).run(w, statistics);
 }
 
 void winograd_max_pool_forward(const ConvShape& s, const float* x, const float* w, const float* b,
                                bool relu, float* y, std::uint8_t* indices) {
   Scratch scratch;
-  Forward(s, x, b, nullptr, relu, y, indices, scratch).run(w, nullptr);
+  Forward(s, x, b, {y, Epilogue::relu_if(relu)}, indices, scratch).run(w, nullptr);
 }
 
 }  // namespace convkit::ops

@@ -127,7 +127,8 @@ def conv2d_forward(
     dilation: _Pair,
     groups: int,
     direct: bool,
-    relu: bool,
+    activation: _Epilogue,
+    z: _Floats | None,
     out: _Floats,
 ) -> None: ...
 def conv2d_backward_input(
@@ -155,6 +156,7 @@ def conv2d_backward(
     w: _Floats,
     dy: _Floats,
     y: _Floats | None,
+    activation: _Epilogue,
     strides: _Pair,
     pads: _Pads,
     dilation: _Pair,
@@ -273,7 +275,14 @@ def conv2d_max_pool2d_backward(
 ) -> None: ...
 def set_conv2d_direct(only: bool) -> None: ...
 def conv2d_direct() -> bool: ...
-def dense_forward(x: _Floats, w: _Floats, b: _Floats | None, relu: bool, out: _Floats) -> None: ...
+def dense_forward(
+    x: _Floats,
+    w: _Floats,
+    b: _Floats | None,
+    activation: _Epilogue,
+    z: _Floats | None,
+    out: _Floats,
+) -> None: ...
 def dense_backward_input(dy: _Floats, w: _Floats, out: _Floats) -> None: ...
 def dense_backward_weights(x: _Floats, dy: _Floats, out: _Floats) -> None: ...
 def bias_forward(x: _Floats, b: _Floats | None, relu: bool, out: _Floats) -> None: ...

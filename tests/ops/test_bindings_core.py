@@ -62,10 +62,14 @@ def spoilt(name: str, position: int, value: Any) -> list[Any]:
 OTHER_TYPES = (np.float64, np.float16, np.complex64, np.int16, object)
 
 
+def is_epilogue(argument: Any) -> bool:
+    return type(argument) is tuple and isinstance(argument[0], _core.Activation)
+
+
 def arguments_of_kind(kind: type) -> Iterator[tuple[str, int]]:
     for name, arguments in RECORDED.items():
         for position, argument in enumerate(arguments):
-            if type(argument) is kind:
+            if type(argument) is kind and not is_epilogue(argument):
                 yield name, position
 
 
@@ -174,6 +178,20 @@ def test_tuples(name: str, position: int) -> None:
     for spoiler in wrong:
         with pytest.raises(WRONG):
             function(*spoilt(name, position, spoiler))
+
+
+@every_function
+def test_activations_behind_an_operation(name: str) -> None:
+    """None, or a kind and three numbers."""
+    for position, argument in enumerate(RECORDED[name]):
+        if not is_epilogue(argument):
+            continue
+        kind, *numbers = argument
+        wrong = [(), argument[:-1], (*argument, 1.0), list(argument), True, kind, "relu"]
+        wrong += [(int(kind.value), *numbers), (kind, 1, 0.0, 0.0), (kind, None, 0.0, 0.0)]
+        for spoiler in wrong:
+            with pytest.raises(WRONG):
+                getattr(_core, name)(*spoilt(name, position, spoiler))
 
 
 @pytest.mark.parametrize(("name", "position"), list(arguments_of_kind(tuple)))

@@ -104,6 +104,29 @@ def test_backward_weights(problem: Conv) -> None:
     assert_close(dw, data.dw, terms=problem.backward_weights_terms, factor=factor)
 
 
+@every_problem
+@pytest.mark.usefixtures("isa")
+def test_an_activation_is_applied_as_by_its_own_op(problem: Conv) -> None:
+    """Forward, beside what it is applied to or over it, and backward: the same bits."""
+    data = data_of(problem)
+    arrays, options = (data.x, data.w, data.b), problem.options
+    plain = ops.conv2d_forward(*arrays, **options)
+    for name, given in (("gelu", {}), ("elu", {"alpha": 0.5})):
+        activation = (name, given) if given else name
+        wanted = getattr(ops, f"{name}_forward")(plain, **given)
+        z, y = np.full_like(plain, 7), np.full_like(plain, 7)
+        ops.conv2d_forward(*arrays, activation=activation, out=y, z=z, **options)
+        assert_same_bits((y, z), (wanted, plain))
+        assert_same_bits(ops.conv2d_forward(*arrays, activation=activation, **options), wanted)
+        saved = plain if name == "gelu" else wanted
+        behind = getattr(ops, f"{name}_backward")(data.dy, saved, **given)
+        apart = all_gradients(ops, problem, data.x, data.w, behind)
+        together = all_gradients(
+            ops, problem, data.x, data.w, data.dy, saved, activation=activation
+        )
+        assert_same_bits(tuple(together), tuple(apart))
+
+
 def all_gradients(module: Any, problem: Conv, *arrays: Array, **options: Any) -> list[Array]:
     """The module's dx, dw and db for x, w, dy, y; where dx is None, only the others."""
     shapes = (problem.x_shape, problem.w_shape, problem.w_shape[3:])
@@ -202,6 +225,8 @@ def test_threads_give_the_same_bits(problem: Conv) -> None:
             ops.conv2d_backward_weights(data.x, data.dy, problem.w_shape, **options),
             *all_gradients(ops, problem, data.x, data.w, data.dy, data.dy, activation="relu"),
             *all_gradients(ops, problem, data.x, data.w, data.dy, dx=None),
+            ops.conv2d_forward(data.x, data.w, data.b, activation="silu", **options),
+            *all_gradients(ops, problem, data.x, data.w, data.dy, data.dy, activation="silu"),
         )
 
     many = problem in MODEL_LAYERS or algorithm(problem, "forward") == "depthwise"

@@ -134,6 +134,10 @@ def test_fused_equals_unfused(name: str, training: bool) -> None:
     assert untouched != training, "so are the moving statistics"
 
 
+def transposed() -> list[layers.Layer]:
+    return [layers.Conv2DTranspose(4, 3, activation="relu"), *convolutional()]
+
+
 def summed() -> convkit.Model:
     """Sums of normalised convolutions, with ReLU and without."""
     inputs = convkit.Input(SIZES)
@@ -156,7 +160,9 @@ FUSED = {
     "convolution, ReLU, max-pool": (max_pooled, "relu + max_pool2d"),
     "convolution, max-pool": (max_pooled, "direct rows/direct + max_pool2d"),
     "batch normalisation, activation": (activated, "statistics + leaky_relu"),
-    "activation epilogue": (convolutional, "relu"),
+    "kernel, activation with its input": (activated, "dense + mish"),
+    "kernel, activation": (activated, "conv2d direct rows/direct + selu"),
+    "activation epilogue": (transposed, "relu"),
 }
 
 

@@ -122,9 +122,15 @@ def activated() -> list[Layer]:
         layers.ReLU(6.0),
         layers.BatchNormalization(),
         layers.Activation("tanh"),
+        layers.Conv2D(6, 2, padding="same", activation="selu"),
+        layers.Conv2D(16, 3, padding="same", activation="leaky_relu"),
+        layers.Conv2D(17, 3, padding="same", activation="gelu"),
+        layers.DepthwiseConv2D(3, padding="same", activation="hard_silu"),
         layers.Flatten(),
         layers.BatchNormalization(),
         layers.Activation("leaky_relu"),
+        layers.Dense(9, activation="mish"),
+        layers.Dense(9, activation="tanh", use_bias=False),
         layers.Dense(3, activation="softmax"),
     ]
 

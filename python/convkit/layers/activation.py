@@ -134,8 +134,9 @@ class Activation(Layer):
 
     @property
     def is_elementwise(self) -> bool:
-        """Whether there is a function of every element by itself."""
-        return self._function is not None and self._function.elementwise
+        """Whether there is a function of every element by itself, and nothing else to do."""
+        own = type(self).forward is Activation.forward
+        return own and self._function is not None and self._function.elementwise
 
     @property
     def epilogue(self) -> Fused | None:

@@ -100,7 +100,15 @@ class BaseConv2D(KernelLayer):
     ) -> None:
         """y = activation(convolution of x with the kernel + bias)."""
         w = self._grouped(self.kernel.array)
-        ops.conv2d_forward(x, w, self.bias_value, activation=activation, out=y, **self.geometry)
+        ops.conv2d_forward(
+            x,
+            w,
+            self.bias_value,
+            activation=activation,
+            out=y,
+            z=saved[0] if saved else None,
+            **self.geometry,
+        )
 
     def backward(
         self,
@@ -119,7 +127,7 @@ class BaseConv2D(KernelLayer):
             x,
             self._grouped(self.kernel.array),
             dy,
-            y,
+            saved[0] if saved else y,
             activation=activation,
             add_to_dx=add_to_dx,
             dx=dx,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, ops, regularizers
 from ..activations import Function
 from ..core.parameters import Array, Shape
-from ..ops._epilogue import Fused
+from ..ops._epilogue import Fused, epilogue_backward
 from .base import Layer, LayerOptions
 from .checks import positive
 from .epilogue import KernelLayer
@@ -92,8 +92,14 @@ class Dense(KernelLayer):
         activation: Fused | None = None,
     ) -> None:
         """y = activation(x @ kernel + bias)."""
-        bias = self.bias_value
-        ops.dense_forward(_rows(x), self.kernel.array, bias, activation=activation, out=_rows(y))
+        ops.dense_forward(
+            _rows(x),
+            self.kernel.array,
+            self.bias_value,
+            activation=activation,
+            out=_rows(y),
+            z=_rows(saved[0]) if saved else None,
+        )
 
     def backward(
         self,
@@ -108,6 +114,10 @@ class Dense(KernelLayer):
         """The gradients of the kernel, the bias and the input."""
         dw, db = self.kernel_gradient, self.bias_gradient
         if activation is None:
+            if db is not None:
+                ops.bias_backward(dy, out=db)
+        elif activation != "relu":
+            epilogue_backward(activation, dy, saved[0] if saved else y, out=dy)
             if db is not None:
                 ops.bias_backward(dy, out=db)
         elif db is None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from convkit import _core
-from convkit.ops._gate import real
+from convkit.ops._gate import Floats, output, real
 
 # A name, or a name and the arguments that its own op takes besides the arrays.
 Fused = str | tuple[str, Mapping[str, float | None]]
@@ -38,6 +38,26 @@ def epilogue(activation: Fused | None) -> Epilogue | None:
             raise ValueError(f"{name} has no argument {argument!r} here")
         numbers[_PLACES[argument] - 1] = math.inf if number is None else real(argument, number)
     return (_BY_NAME[name][0], numbers[0], numbers[1], numbers[2])
+
+
+def reads_input(activation: Fused | None) -> bool:
+    """Whether the derivative is computed from what the activation is applied to, not the result.
+
+    Leaky ReLU's slope is not negative, so that its results have the signs of its inputs.
+    """
+    name = activation if isinstance(activation, str) or activation is None else activation[0]
+    return name in ("gelu", "gelu_tanh", "silu", "hard_silu", "mish")
+
+
+def epilogue_backward(
+    activation: Fused, dy: Floats, source: Floats, *, out: Floats | None = None
+) -> Floats:
+    """dy times the activation's derivative, from its result, or from what `reads_input` says."""
+    behind = epilogue(activation)
+    assert behind is not None
+    out = output("out", out, dy.shape)
+    _core.activation_backward(behind[0], dy, source, *behind[1:], out)
+    return out
 
 
 def is_apart(activation: Epilogue | None) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy.typing as npt
 
 from convkit import _core
-from convkit.ops._convolution import check_gradients, geometry, is_direct, is_relu
-from convkit.ops._epilogue import Fused
+from convkit.ops._convolution import check_gradients, geometry, is_direct
+from convkit.ops._epilogue import Fused, epilogue
 from convkit.ops._gate import Floats, as_floats, output, truth
 from convkit.ops._window import IntPair, Padding
 
@@ -70,8 +70,9 @@ def conv2d_forward(
     algorithm: str = "auto",
     activation: Fused | None = None,
     out: Floats | None = None,
+    z: Floats | None = None,
 ) -> Floats:
-    """Convolution (cross-correlation, as in all deep-learning libraries) with bias and ReLU.
+    """Convolution (cross-correlation, as in all deep-learning libraries), bias and activation.
 
     y[n, oh, ow, o] = b[o] + sum over kh, kw, c of
     x[n, oh * stride + kh * dilation - top, ow * stride + kw * dilation - left, c] w[kh, kw, c, o]
@@ -86,8 +87,10 @@ def conv2d_forward(
         groups: input and output channels are split into this many independent groups.
         algorithm: "auto", or "direct" for a direct sum in any case: see
             :func:`convkit.runtime.set_conv2d_algorithm`, which is the same for all convolutions.
-        activation: None or "relu", applied to the result.
+        activation: None, or of every element of the result: its name, such as "relu" or "gelu", or
+            that with the arguments that its own op takes: ``("elu", {"alpha": 0.5})``.
         out: float32 array of the result's shape to write into; must not overlap the inputs.
+        z: another such array for what an activation other than ReLU is applied to, or None.
 
     Returns:
         float32 (N, OH, OW, OC). A direct sum of n = KH * KW * C // groups > 4096 products is made
@@ -102,6 +105,7 @@ def conv2d_forward(
     w = as_floats("w", w, 4)
     shape, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     out = output("out", out, shape)
+    z = None if z is None else output("z", z, shape)
     _core.conv2d_forward(
         x,
         w,
@@ -111,7 +115,8 @@ def conv2d_forward(
         window.dilation,
         groups,
         is_direct(algorithm),
-        is_relu(activation),
+        epilogue(activation),
+        z,
         out,
     )
     return out
@@ -222,13 +227,14 @@ def conv2d_backward(
 ) -> None:
     """All gradients of :func:`conv2d_forward`, written into those of dx, dw, db that are given.
 
-    The same as ReLU's and the bias's gradient, then :func:`conv2d_backward_weights` and
+    The same as the activation's and the bias's gradient, then :func:`conv2d_backward_weights` and
     :func:`conv2d_backward_input`, but some images at a time, while they are in a core's cache.
 
     Args:
         x, w: the forward pass's inputs, (N, H, W, C) and (KH, KW, C // groups, OC).
         dy: gradient with respect to what it returned, (N, OH, OW, OC).
-        y: what it returned; only read where there is an activation.
+        y: what it returned; only read where there is an activation. With "gelu", "silu",
+            "hard_silu" or "mish" what it wrote to z.
         strides, padding, dilation, groups, algorithm, activation: the forward pass's.
         add_to_dx: whether the input's gradient is added to what dx holds; dx is not x then.
         dx, dw, db: float32 arrays shaped like x, w and (OC,), or None where not wanted; none may
@@ -242,17 +248,20 @@ def conv2d_backward(
     dy = as_floats("dy", dy, 4)
     shape, window = geometry(x.shape, w.shape, strides, padding, dilation, groups)
     _check_gradient(dy, shape)
-    mask: Floats | None = None
-    if is_relu(activation):
+    behind, source = epilogue(activation), None
+    if behind is not None:
         if y is None:
-            raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
-        mask = as_floats("y", y, 4)
+            raise ValueError(
+                f"y, what conv2d_forward returned, is needed to go back through {activation!r}"
+            )
+        source = as_floats("y", y, 4)
     check_gradients(x, w, dx, dw, db)
     _core.conv2d_backward(
         x,
         w,
         dy,
-        mask,
+        source,
+        behind,
         window.strides,
         window.pads,
         window.dilation,

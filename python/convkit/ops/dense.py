@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from convkit import _core
 from convkit.ops._convolution import is_relu
-from convkit.ops._epilogue import Fused
+from convkit.ops._epilogue import Fused, epilogue
 from convkit.ops._gate import Floats, as_floats, output
 
 
@@ -17,15 +17,17 @@ def dense_forward(
     *,
     activation: Fused | None = None,
     out: Floats | None = None,
+    z: Floats | None = None,
 ) -> Floats:
-    """y = x w + b, then ReLU when asked for.
+    """y = x w + b, then the activation.
 
     Args:
         x: inputs, (N, C).
         w: weights, (C, OC).
         b: biases, (OC,), or None.
-        activation: None or "relu".
+        activation: as in :func:`conv2d_forward`.
         out: float32 (N, OC) to write into; must not overlap the inputs.
+        z: another such array for what an activation other than ReLU is applied to, or None.
 
     Returns:
         float32 (N, OC). Sums of more than 4096 products are made as :func:`conv2d_forward` makes
@@ -37,8 +39,9 @@ def dense_forward(
     x = as_floats("x", x, 2)
     w = as_floats("w", w, 2)
     out = output("out", out, (x.shape[0], w.shape[1]))
+    z = None if z is None else output("z", z, (x.shape[0], w.shape[1]))
     bias = None if b is None else as_floats("b", b, 1)
-    _core.dense_forward(x, w, bias, is_relu(activation), out)
+    _core.dense_forward(x, w, bias, epilogue(activation), z, out)
     return out
 
 

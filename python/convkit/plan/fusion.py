@@ -24,10 +24,11 @@ from ..layers import (
 from ..layers.base import Layer
 from ..layers.conv2d_batchnorm import ConvBatchNorm, ConvBatchNormAdd
 from ..layers.conv2d_max_pool2d import ConvMaxPool
-from ..layers.epilogue import EpilogueLayer
+from ..layers.epilogue import EpilogueLayer, KernelLayer
 from ..layers.graph import Tensor
-from ..layers.step_context import StepContext
+from ..layers.step_context import SavedArray, StepContext
 from ..losses import Loss
+from ..ops._epilogue import reads_input
 from .values import Op, Sizes, Trace, Value
 
 
@@ -83,6 +84,22 @@ class FusedActivation:
         return f"{own} + {self.activation.describe(input_shape, training)}"
 
 
+class KeepingActivation(FusedActivation):
+    """The same with an activation whose derivative needs what it is applied to.
+
+    The layer writes that as well, and the activation is computed while it is in a core's cache.
+    """
+
+    def __init__(self, layer: KernelLayer, activation: Activation) -> None:
+        super().__init__(layer, activation)
+        self.keeps_output = False
+        self.saved_arrays = self._saved_arrays
+
+    def _saved_arrays(self, input_shape: tuple[int, ...]) -> tuple[SavedArray, ...]:
+        """What the activation is applied to."""
+        return (SavedArray((input_shape[0], *self.output_sizes(input_shape[1:]))),)
+
+
 class LossHead(NamedTuple):
     """An output of which the right answers are known.
 
@@ -121,6 +138,21 @@ def _is_relu(stage: object, training: bool) -> bool:
 
 def _is_elementwise(stage: object, training: bool) -> bool:
     return isinstance(stage, Activation) and stage.is_elementwise
+
+
+def _is_kernel_layer(stage: object, training: bool) -> bool:
+    return type(stage) in (Conv2D, DepthwiseConv2D, Dense)  # a class of a user's may do more
+
+
+def _derives_from_output(stage: object, training: bool) -> bool:
+    """Whether nobody needs more than the activation's result."""
+    return _is_elementwise(stage, training) and not _derives_from_input(stage, training)
+
+
+def _derives_from_input(stage: object, training: bool) -> bool:
+    if not (training and isinstance(stage, Activation) and stage.is_elementwise):
+        return False
+    return reads_input(stage.epilogue)
 
 
 def _is_convolution(stage: object, training: bool) -> bool:
@@ -177,6 +209,12 @@ FUSIONS = (
     Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
     Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
     Fusion("batch normalisation, activation", (_is_batchnorm, _is_elementwise), FusedActivation),
+    Fusion(
+        "kernel, activation with its input",
+        (_is_kernel_layer, _derives_from_input),
+        KeepingActivation,
+    ),
+    Fusion("kernel, activation", (_is_kernel_layer, _derives_from_output), FusedActivation),
     Fusion("activation epilogue", (_has_relu_epilogue, _is_relu), FusedActivation),
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import activation as functions
-from ._arguments import Array
+from ._arguments import Array, deliver
 
 # A name, or a name and the arguments that its own function takes.
 Fused = str | tuple[str, Mapping[str, Any]]
@@ -36,10 +36,29 @@ def apply_activation(y: Array, activation: Fused | None) -> Array:
     return np.asarray(getattr(functions, f"{name}_forward")(y, **options))
 
 
+def deliver_both(y: Array, activation: Fused | None, out: Array | None, z: Array | None) -> Array:
+    """activation(y), written where asked for; y itself into z, but where the activation is ReLU."""
+    if z is not None and activation not in (None, "relu"):
+        deliver(y, z, "z")
+    return deliver(apply_activation(y, activation), out)
+
+
+def saved_gradient(dy: Array, saved: Array, activation: Fused | None) -> Array:
+    """dy times the derivative, from what the activation was applied to or what it gave.
+
+    It is the former where no formula starts from the latter; leaky ReLU keeps the sign.
+    """
+    if activation is None:
+        return dy
+    name, options = _parts(activation)
+    return np.asarray(getattr(functions, f"{name}_backward")(dy, saved, **options))
+
+
 def activation_gradient(dy: Array, x: Array, activation: Fused | None) -> Array:
     """dy * activation'(x)."""
     if activation is None:
         return dy
-    name, options = _parts(activation)
-    source = x if name in _READ_INPUT else apply_activation(x, activation)
-    return np.asarray(getattr(functions, f"{name}_backward")(dy, source, **options))
+    name, _ = _parts(activation)
+    return saved_gradient(
+        dy, x if name in _READ_INPUT else apply_activation(x, activation), activation
+    )

@@ -32,8 +32,7 @@ from ._arguments import (
     resolve_padding,
     shape_of,
 )
-from ._epilogue import apply_activation
-from .activation import relu_backward
+from ._epilogue import Fused, deliver_both, saved_gradient
 
 
 @dataclass(frozen=True)
@@ -129,13 +128,14 @@ def conv2d_forward(
     dilation: Pair = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Array | None = None,
+    z: Array | None = None,
 ) -> Array:
     """Convolve x (N, H, W, C) with w (KH, KW, C // groups, OC) and add b (OC,).
 
-    `padding` is "same" (TensorFlow's rule), "valid" or ((top, bottom), (left, right)); `activation`
-    is None or "relu". Returns y (N, OH, OW, OC).
+    `padding` is "same" (TensorFlow's rule), "valid" or ((top, bottom), (left, right)); z,
+    if given, becomes what an activation other than ReLU is applied to. Returns y (N, OH, OW, OC).
     """
     x, w = floating(x, "x", ndim=4), floating(w, "w", ndim=4)
     geometry = _geometry(x.shape, w.shape, strides, padding, dilation, groups, algorithm)
@@ -149,7 +149,7 @@ def conv2d_forward(
         b = floating(b, "b", ndim=1)
         expect_shape(b, (geometry.y_shape[3],), "b")
         y = y + b
-    return deliver(apply_activation(y, activation), out)
+    return deliver_both(y, activation, out, z)
 
 
 def conv2d_backward_input(
@@ -220,7 +220,7 @@ def conv2d_backward(
     dilation: Pair = (1, 1),
     groups: int = 1,
     algorithm: str = "auto",
-    activation: str | None = None,
+    activation: Fused | None = None,
     add_to_dx: bool = False,
     dx: Array | None = None,
     dw: Array | None = None,
@@ -233,9 +233,10 @@ def conv2d_backward(
     )
     if activation is not None:
         if y is None:
-            raise ValueError("y, what conv2d_forward returned, is needed to go back through ReLU")
-        expect_shape(floating(y, "y", ndim=4), dy.shape, "y")
-        dy = relu_backward(dy, y)
+            raise ValueError("y, what conv2d_forward wrote, is needed behind an activation")
+        y = floating(y, "y", ndim=4)
+        expect_shape(y, dy.shape, "y")
+        dy = saved_gradient(dy, y, activation)
     options: dict[str, Any] = {
         "strides": strides,
         "padding": padding,

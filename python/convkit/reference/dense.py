@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from ._arguments import Array, deliver, expect_shape, floating, nonempty
-from ._epilogue import apply_activation
+from ._epilogue import Fused, apply_activation, deliver_both
 from .activation import relu_backward
 
 
@@ -18,10 +18,14 @@ def dense_forward(
     w: ArrayLike,
     b: ArrayLike | None = None,
     *,
-    activation: str | None = None,
+    activation: Fused | None = None,
     out: Array | None = None,
+    z: Array | None = None,
 ) -> Array:
-    """Return y (N, OC) = x (N, C) @ w (C, OC) + b (OC,); `activation` is None or "relu"."""
+    """Return y (N, OC) = activation(x (N, C) @ w (C, OC) + b (OC,)).
+
+    z, if given, becomes what an activation other than ReLU is applied to.
+    """
     x, w = _matrix(x, "x"), _matrix(w, "w")
     if x.shape[1] != w.shape[0]:
         raise ValueError(f"w must have {x.shape[1]} rows for x {x.shape}, received {w.shape}")
@@ -30,7 +34,7 @@ def dense_forward(
         b = floating(b, "b", ndim=1)
         expect_shape(b, (w.shape[1],), "b")
         y = y + b
-    return deliver(apply_activation(y, activation), out)
+    return deliver_both(y, activation, out, z)
 
 
 def dense_backward_input(dy: ArrayLike, w: ArrayLike, *, out: Array | None = None) -> Array:
