@@ -99,6 +99,8 @@ class Activation(Layer):
         >>> convkit.layers.Activation("relu")
     """
 
+    capturable = True
+
     _derived: ClassVar[tuple[str, ...]] = (
         "_function",
         "keeps_input",
@@ -195,6 +197,8 @@ class ReLU(_OneActivation):
     Input: (N, ...). Output: the same shape.
     """
 
+    capturable = True
+
     _derived = (*Activation._derived, "activation")
 
     def __init__(
@@ -247,6 +251,8 @@ class LeakyReLU(_OneActivation):
     Input: (N, ...). Output: the same shape.
     """
 
+    capturable = True
+
     def __init__(self, negative_slope: float = 0.3, **options: Unpack[LeakyReLUOptions]) -> None:
         negative_slope = options.pop("alpha", negative_slope)
         super().__init__("leaky_relu", **cast(LayerOptions, options))
@@ -262,6 +268,8 @@ class ELU(_OneActivation):
 
     Input: (N, ...). Output: the same shape.
     """
+
+    capturable = True
 
     def __init__(self, alpha: float = 1.0, **options: Unpack[LayerOptions]) -> None:
         super().__init__("elu", **options)
@@ -284,6 +292,8 @@ class Softmax(_OneActivation):
 
     Input: (N, ...). Output: the same shape.
     """
+
+    capturable = True
 
     def __init__(self, axis: int = -1, **options: Unpack[LayerOptions]) -> None:
         super().__init__("softmax", **options)

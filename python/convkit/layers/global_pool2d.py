@@ -50,6 +50,8 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     """
 
     operation = "global_average_pool2d"
+    adds_to_dx = True
+    capturable = True
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the mean of x over rows and columns."""
@@ -63,10 +65,18 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
         dx: Array | None,
         saved: tuple[Array, ...],
         context: StepContext,
+        add_to_dx: bool = False,
     ) -> None:
-        """dy is shared out equally over each plane."""
-        if dx is not None:
+        """dy is shared out equally over each plane, or what dx holds gets the share."""
+        if dx is None:
+            return
+        if not add_to_dx:
             ops.global_average_pool2d_backward(_rows(dy), x.shape, out=dx)
+            return
+        n, h, w, c = x.shape
+        share = dy.reshape(n, 1, 1, c)
+        ops.add_backward(share, share.shape, divisor=float(h * w), out=share)
+        ops.add(dx, share, out=dx)
 
 
 class GlobalMaxPooling2D(_GlobalPooling2D):

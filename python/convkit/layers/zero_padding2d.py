@@ -30,6 +30,7 @@ class ZeroPadding2D(Layer):
     """
 
     operation = "zero_padding2d"
+    capturable = True
     shaping = Layer.shaping | {"data_format", "padding"}
 
     def __init__(
