@@ -73,7 +73,8 @@ void batchnorm_apply(const Floats& x, const Floats& gamma, const Floats& beta, c
 
 void batchnorm_backward(const Floats& dy, const Floats& x, std::int64_t images, const Floats& gamma,
                         const Floats& beta, const Floats& mean, const Floats& rstd,
-                        const Epilogue& activation, Floats out, Floats dgamma, Floats dbeta) {
+                        const Epilogue& activation, bool add_to_dx, Floats out, Floats dgamma,
+                        Floats dbeta) {
   check_vectors(x, {{"gamma", &gamma},
                     {"beta", &beta},
                     {"mean", &mean},
@@ -89,7 +90,8 @@ void batchnorm_backward(const Floats& dy, const Floats& x, std::int64_t images, 
   float *dx = out_data(out), *dg = out_data(dgamma), *db = out_data(dbeta);
   run(
       [=] {
-        ops::batchnorm_backward(images, rows, {px, pg, pb, pm, pr, activation}, c, pdy, dx, dg, db);
+        ops::batchnorm_backward(images, rows, {px, pg, pb, pm, pr, activation}, c, pdy, add_to_dx,
+                                dx, dg, db);
       },
       dy, x, gamma, beta, mean, rstd, out, dgamma, dbeta);
 }
@@ -107,10 +109,10 @@ void bind_batchnorm(py::handle m) {
       "batchnorm_inference(x, gamma, beta, moving_mean, moving_variance, epsilon, activation, out)",
       batchnorm_inference);
   define(m, "batchnorm_apply(x, gamma, beta, mean, rstd, activation, out)", batchnorm_apply);
-  define(
-      m,
-      "batchnorm_backward(dy, x, images, gamma, beta, mean, rstd, activation, out, dgamma, dbeta)",
-      batchnorm_backward);
+  define(m,
+         "batchnorm_backward(dy, x, images, gamma, beta, mean, rstd, activation, add_to_dx, out, "
+         "dgamma, dbeta)",
+         batchnorm_backward);
 }
 
 }  // namespace convkit::bindings

@@ -90,8 +90,9 @@ struct BatchnormKernels {
                                   float* sum_dy, float* sum_dy_xhat);
   void (*batchnorm_backward)(const float* dy, const float* x, const float* scale,
                              const float* shift, const float* mean, const float* rstd,
-                             const float* mean_dy, const float* mean_dy_xhat, bool relu, float* dx,
-                             std::int64_t c, std::int64_t begin, std::int64_t end);
+                             const float* mean_dy, const float* mean_dy_xhat, bool relu,
+                             bool add_to_dx, float* dx, std::int64_t c, std::int64_t begin,
+                             std::int64_t end);
   void (*sum_rows)(const float* x, std::int64_t c, std::int64_t begin, std::int64_t end,
                    float* sum);
   void (*relu_sum_rows)(const float* dy, const float* y, std::int64_t c, std::int64_t begin,

@@ -214,11 +214,12 @@ void batchnorm_reduce_pooled(const PoolShape& s, const float* dy, const float* y
   });
 }
 
-// dx = scale * (dy - mean_dy - xhat * mean_dy_xhat) for rows [begin, end).
+// dx = scale * (dy - mean_dy - xhat * mean_dy_xhat) for rows [begin, end), added to what dx holds
+// where asked for.
 void batchnorm_backward(const float* dy, const float* x, const float* scale, const float* shift,
                         const float* mean, const float* rstd, const float* mean_dy,
-                        const float* mean_dy_xhat, bool relu, float* dx, std::int64_t c,
-                        std::int64_t begin, std::int64_t end) {
+                        const float* mean_dy_xhat, bool relu, bool add_to_dx, float* dx,
+                        std::int64_t c, std::int64_t begin, std::int64_t end) {
   each_columns(c, [&](auto columns) {
     constexpr int V = decltype(columns)::count;
     F32 a[V], b[V], m[V], mg[V], k[V];
@@ -232,7 +233,8 @@ void batchnorm_backward(const float* dy, const float* x, const float* scale, con
         const F32 xv = columns.load(x + r * c, v);
         const F32 g = through_relu(columns.load(dy + r * c, v), xv, a[v], b[v], relu);
         const F32 centred = fnma(sub(xv, m[v]), k[v], sub(g, mg[v]));
-        columns.store(dx + r * c, v, mul(a[v], centred));
+        const F32 value = mul(a[v], centred);
+        columns.store(dx + r * c, v, add_to_dx ? add(columns.load(dx + r * c, v), value) : value);
       });
     }
   });

@@ -188,11 +188,12 @@ void BatchNormGradient::finish(float* dgamma, float* dbeta) {
   }
 }
 
-void BatchNormGradient::apply(std::int64_t block, const float* dy, float* dx) const {
+void BatchNormGradient::apply(std::int64_t block, const float* dy, float* dx,
+                              bool add_to_dx) const {
   const std::int64_t c = blocks_.c;
   kernels().batchnorm_backward(dy, norm_.x + blocks_.first_row(block) * c, scale_, shift_,
                                norm_.mean, norm_.rstd, mean_dy_, mean_dy_xhat_, norm_.behind.relu(),
-                               dx, c, 0, blocks_.size(block));
+                               add_to_dx, dx, c, 0, blocks_.size(block));
 }
 
 void batchnorm_normalise(std::int64_t rows, std::int64_t c, const float* x, const float* scale,
@@ -269,7 +270,7 @@ void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, f
 }
 
 void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm, std::int64_t c,
-                        const float* dy, float* dx, float* dgamma, float* dbeta) {
+                        const float* dy, bool add_to_dx, float* dx, float* dgamma, float* dbeta) {
   Scratch scratch;
   if (const Ranks* ranks = gathering_ranks(n, rows)) {
     const std::int64_t size = rows * c;
@@ -278,22 +279,27 @@ void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm
     whole.x = all_x;
     float* all_dx = scratch.take(ranks->samples(), rows, c);
     const WithoutRanks alone;
-    batchnorm_backward(ranks->samples(), rows, whole, c, all_dy, all_dx, dgamma, dbeta);
+    if (add_to_dx) {
+      std::fill(all_dx, all_dx + ranks->samples() * size, 0.0f);
+      std::copy_n(dx, n * size, all_dx + ranks->first(ranks->rank()) * size);
+    }
+    batchnorm_backward(ranks->samples(), rows, whole, c, all_dy, add_to_dx, all_dx, dgamma, dbeta);
     return copy_own(*ranks, all_dx, rows * c, dx);
   }
   const RowBlocks blocks = batch_blocks(n, rows, c);
   BatchNormGradient gradient(blocks, norm, scratch);
   const bool activated = norm.behind.apart();
+  float* behind = add_to_dx && activated ? scratch.take(n, rows, c) : dx;
   parallel_for(blocks.count(), n * rows * c, [&](std::int64_t block) {
     const std::int64_t at = blocks.first_row(block) * c;
-    if (activated) return gradient.reduce_activated(block, dy + at, dx + at);
+    if (activated) return gradient.reduce_activated(block, dy + at, behind + at);
     gradient.reduce(block, dy + at);
   });
-  if (activated) dy = dx;
+  if (activated) dy = behind;
   gradient.finish(dgamma, dbeta);
   parallel_for(blocks.count(), n * rows * c, [&](std::int64_t block) {
     const std::int64_t at = blocks.first_row(block) * c;
-    gradient.apply(block, dy + at, dx + at);
+    gradient.apply(block, dy + at, dx + at, add_to_dx);
   });
 }
 

@@ -72,7 +72,7 @@ class BatchNormGradient {
   void reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy, const float* y,
                      const std::uint8_t* indices) const;
   void finish(float* dgamma, float* dbeta);
-  void apply(std::int64_t block, const float* dy, float* dx) const;
+  void apply(std::int64_t block, const float* dy, float* dx, bool add_to_dx = false) const;
 
  private:
   RowBlocks blocks_;
@@ -115,8 +115,8 @@ void batchnorm_inference(std::int64_t rows, std::int64_t c, const float* x, cons
 // What batchnorm_forward wrote to y, bit for bit, from the statistics that it wrote.
 void batchnorm_apply(std::int64_t rows, const BatchNorm& norm, std::int64_t c, float* y);
 
-// dx is dy or an array of its own.
+// dx is dy or an array of its own; with add_to_dx the latter, and what it holds is added to.
 void batchnorm_backward(std::int64_t n, std::int64_t rows, const BatchNorm& norm, std::int64_t c,
-                        const float* dy, float* dx, float* dgamma, float* dbeta);
+                        const float* dy, bool add_to_dx, float* dx, float* dgamma, float* dbeta);
 
 }  // namespace convkit::ops

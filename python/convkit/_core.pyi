@@ -352,6 +352,7 @@ def batchnorm_backward(
     mean: _Floats,
     rstd: _Floats,
     activation: _Epilogue,
+    add_to_dx: bool,
     out: _Floats,
     dgamma: _Floats,
     dbeta: _Floats,

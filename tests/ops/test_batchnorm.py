@@ -138,6 +138,21 @@ def test_backward(shape: tuple[int, ...], activation: Any) -> None:
     assert_close(dx, expected[0], terms=data.terms, scale=3)
 
 
+@every_shape
+@every_activation
+@pytest.mark.usefixtures("isa")
+def test_the_gradient_may_be_added(shape: tuple[int, ...], activation: Any) -> None:
+    data = Data(shape)
+    _, mean, rstd, *_ = data.forward()
+    arrays = (data.dy, data.x, data.gamma, data.beta, mean, rstd)
+    dx, *others = ops.batchnorm_backward(*arrays, activation=activation)
+    before = random_array("before", shape)
+    sums = before.copy()
+    _, *again = ops.batchnorm_backward(*arrays, activation=activation, add_to_dx=True, out=sums)
+    assert_same_bits(tuple(again), tuple(others))
+    assert_same_bits(sums, before + dx)
+
+
 @pytest.mark.usefixtures("isa")
 def test_default_arguments_are_keras() -> None:
     data = Data((4, 6, 6, 8))

@@ -96,6 +96,11 @@ class BatchNormalization(EpilogueLayer):
         return self.trainable
 
     @property
+    def adds_to_dx(self) -> bool:  # type: ignore[override]
+        """With the batch's statistics."""
+        return self.trainable
+
+    @property
     def epilogue_keeps_output(self) -> bool:  # type: ignore[override]
         """Without x, ReLU's gradient needs y; with it, backward recomputes the sign of y."""
         return not self.trainable
@@ -181,8 +186,9 @@ class BatchNormalization(EpilogueLayer):
         saved: tuple[Array, ...],
         context: StepContext,
         activation: Fused | None = None,
+        add_to_dx: bool = False,
     ) -> None:
-        """The gradients of gamma, beta and the input."""
+        """The gradients of gamma, beta and the input, the last perhaps added to dx."""
         if not self.trainable:
             self._backward_frozen(y, dy, dx, activation)
             return
@@ -194,6 +200,7 @@ class BatchNormalization(EpilogueLayer):
             saved[0],
             saved[1],
             activation=activation,
+            add_to_dx=add_to_dx,
             out=dx,
             dgamma=self.gamma.gradient,
             dbeta=self.beta.gradient,

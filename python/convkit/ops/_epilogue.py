@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from convkit import _core
 from convkit.ops._gate import Floats, output, real
@@ -19,25 +20,33 @@ _BY_NAME: dict[str, Epilogue] = {
     "elu": (_core.Activation.elu, 1.0, 0.0, math.inf),
     "relu6": (_core.Activation.bounded_relu, 0.0, 0.0, 6.0),
 }
-_PLACES = {"negative_slope": 1, "alpha": 1, "threshold": 2, "max_value": 3}
+_PLACES = {"negative_slope": 0, "alpha": 0, "threshold": 1, "max_value": 2}
 
 
 def epilogue(activation: Fused | None) -> Epilogue | None:
     """What the native functions take for an activation; ValueError for one they do not have."""
     if activation is None:
         return None
-    name, given = (activation, {}) if isinstance(activation, str) else activation
-    if name not in _BY_NAME:
-        raise ValueError(
-            f"activation must be None or one of {', '.join(map(repr, _BY_NAME))} here, "
-            f"but is {activation!r}"
-        )
+    name, given = _parts(activation)
     numbers = list(_BY_NAME[name][1:])
     for argument, number in given.items():
-        if argument not in _PLACES:
+        if not isinstance(argument, str) or argument not in _PLACES:
             raise ValueError(f"{name} has no argument {argument!r} here")
-        numbers[_PLACES[argument] - 1] = math.inf if number is None else real(argument, number)
+        numbers[_PLACES[argument]] = math.inf if number is None else real(argument, number)
     return (_BY_NAME[name][0], numbers[0], numbers[1], numbers[2])
+
+
+def _parts(activation: Fused) -> tuple[str, Mapping[str, float | None]]:
+    name: Any = activation
+    given: Any = {}
+    if isinstance(activation, tuple) and len(activation) == 2:
+        name, given = activation
+    if not isinstance(name, str) or name not in _BY_NAME or not isinstance(given, Mapping):
+        raise ValueError(
+            f"activation must be None or one of {', '.join(map(repr, _BY_NAME))}, or a tuple of "
+            f"one and a dictionary of its arguments, but is {activation!r}"
+        )
+    return name, given
 
 
 def reads_input(activation: Fused | None) -> bool:

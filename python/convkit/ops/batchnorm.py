@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from convkit import _core
 from convkit.ops._epilogue import Fused, epilogue
-from convkit.ops._gate import Floats, as_floats, check_output, output, real
+from convkit.ops._gate import Floats, as_floats, check_output, output, real, truth
 
 _FLOAT32 = np.dtype(np.float32)
 
@@ -154,6 +154,7 @@ def batchnorm_backward(
     rstd: npt.ArrayLike,
     *,
     activation: Fused | None = None,
+    add_to_dx: bool = False,
     out: Floats | None = None,
     dgamma: Floats | None = None,
     dbeta: Floats | None = None,
@@ -165,6 +166,7 @@ def batchnorm_backward(
         x, gamma, beta: the forward pass's inputs.
         mean, rstd: the statistics it returned, (C,).
         activation: the forward pass's, whose derivative is computed from x again.
+        add_to_dx: whether the gradient is added to what ``out`` holds, which is not dy then.
         out, dgamma, dbeta: float32 arrays to write into; ``out`` may be dy.
 
     Returns:
@@ -188,6 +190,7 @@ def batchnorm_backward(
         as_floats("mean", mean, 1),
         as_floats("rstd", rstd, 1),
         epilogue(activation),
+        truth("add_to_dx", add_to_dx),
         _rows("out", out),
         dgamma,
         dbeta,

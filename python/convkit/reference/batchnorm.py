@@ -116,6 +116,7 @@ def batchnorm_backward(
     rstd: ArrayLike,
     *,
     activation: Fused | None = None,
+    add_to_dx: bool = False,
     out: Array | None = None,
     dgamma: Array | None = None,
     dbeta: Array | None = None,
@@ -138,6 +139,10 @@ def batchnorm_backward(
     gradient_beta = dy.sum(axis=axes)
     count = x.size // channels
     dx = gamma * scale * (dy - (gradient_beta + xhat * gradient_gamma) / count)
+    if add_to_dx:
+        if out is None:
+            raise ValueError("out must hold what the gradient is added to")
+        dx = dx + out
     return (
         deliver(dx, out),
         deliver(gradient_gamma, dgamma, "dgamma"),
