@@ -19,7 +19,7 @@ from convkit import layers, ops
 from convkit.core import changes
 from convkit.layers.step_context import INFERENCE, StepContext
 from convkit.ops._calls import Calls
-from convkit.plan import BoundSteps
+from convkit.plan import BoundSteps, lower
 from some_models import KERAS_LINES, ZOO, images, of_line
 
 Model = convkit.Sequential
@@ -526,3 +526,43 @@ def test_changes_of_another_model_leave_captured_calls_alone() -> None:
 
 def _ignore(_: object) -> None:
     return None
+
+
+@pytest.mark.parametrize(
+    ("loss", "units"),
+    [
+        (convkit.losses.SparseCategoricalCrossentropy(from_logits=True), 3),
+        (convkit.losses.SparseCategoricalCrossentropy(), 3),
+        (convkit.losses.BinaryCrossentropy(from_logits=True), 1),
+        (convkit.losses.MeanSquaredError(), 1),
+    ],
+    ids=str,
+)
+def test_a_step_with_any_loss_of_our_own_is_replayed(loss: convkit.losses.Loss, units: int) -> None:
+    """From logits, too, where nobody has an array for the probabilities."""
+    model = Model([convkit.Input((4,)), layers.Dense(units)])
+    plan = lower(model.graph, 5, True, loss=loss)
+    bound, context = plan.bind(5), StepContext(True, 1, 2)
+    rng = np.random.default_rng(1)
+    bound.x[...] = rng.normal(size=(5, 4))
+    targets = loss.prepare(rng.integers(0, 2, (5, 1) if units == 1 else 5), (units,))
+    bound.take([targets], [None], np.arange(5))
+    bound(context)
+    first = [piece._calls for piece in bound.steps]
+    losses = bound.head.losses.copy()
+    bound(context)
+    assert all(first)
+    assert [piece._calls for piece in bound.steps] == first
+    np.testing.assert_array_equal(bound.head.losses, losses)
+
+
+def test_the_gradient_of_logits_may_take_the_place_of_their_probabilities() -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(6, 4)).astype(np.float32)
+    losses, _, gradient = ops.softmax_cross_entropy(logits, rng.integers(0, 4, 6))
+    rng = np.random.default_rng(2)
+    rng.normal(size=(6, 4))
+    both = np.empty_like(logits)
+    again, *_ = ops.softmax_cross_entropy(logits, rng.integers(0, 4, 6), probs=both, dlogits=both)
+    np.testing.assert_array_equal(again, losses)
+    np.testing.assert_array_equal(both, gradient)

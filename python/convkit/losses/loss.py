@@ -311,6 +311,8 @@ class OpLoss(Loss):
     ) -> Array:
         """Losses (N,), whose mean is the batch's, and the gradient of this mean."""
         arrays = {"sample_weight": sample_weight, "losses": losses, self.gradient_name: dy}
+        if self.gradient_name == "dlogits":
+            arrays["probs"] = dy  # nobody reads them, so the gradient goes over them
         return self.op(y_pred, targets, reduction=self.reduction, **arrays, **self.options)[0]
 
     def _losses(self, targets: Array, predicted: Array, weights: Array | None) -> Array:

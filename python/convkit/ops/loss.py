@@ -38,7 +38,8 @@ def softmax_cross_entropy(
         ignore_class: a class number, in [0, K) or not, whose rows do not count; None for none.
         sample_weight: (N,) or (N, ...), factors of the losses, or None for ones.
         reduction: of the rows' losses.
-        probs, dlogits, losses: float32 arrays to write into.
+        probs, dlogits, losses: float32 arrays to write into; the first two may be the same one,
+            which holds the gradient then.
 
     Returns:
         ``(losses, probs, dlogits)`` of shapes (N,), (N, ..., K) and (N, ..., K).
