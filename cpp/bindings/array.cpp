@@ -148,6 +148,18 @@ std::string Argument<ArrayOf<T>>::type() {
   return "numpy.typing.NDArray[numpy." + std::string(py::str(py::dtype::of<T>())) + "]";
 }
 
+Arrays Argument<Arrays>::read(PyObject* const& given) {
+  if (!PyList_Check(given)) throw Mismatch(given);
+  Arrays arrays;
+  arrays.kept = py::reinterpret_borrow<py::list>(given);
+  for (const py::handle array : arrays.kept) {
+    if (!is_array_of<float>(array)) throw Mismatch(given);
+    arrays.emplace_back(array.ptr());
+  }
+  return arrays;
+}
+std::string Argument<Arrays>::type() { return "list[" + Argument<Floats>::type() + "]"; }
+
 template struct Argument<ArrayOf<float>>;
 template struct Argument<ArrayOf<double>>;
 template struct Argument<ArrayOf<std::uint8_t>>;

@@ -6,8 +6,10 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../shapes.h"
@@ -63,6 +65,22 @@ struct Argument<Epilogue> {
 ActivationParameters activation_parameters(double slope, double threshold, double max_value);
 
 using Floats = ArrayOf<float>;
+// Those of a list, kept whatever becomes of it meanwhile.
+struct Arrays : std::vector<Floats> {
+  py::tuple kept;
+};
+template <>
+struct Argument<Arrays> {
+  static Arrays read(PyObject* const& given);
+  static std::string type();
+};
+// A captured call outlives this one, and what it needs here is more than pointers and numbers.
+template <class T, class... Arguments>
+std::pair<const T*, py::capsule> owned(Arguments&&... arguments) {
+  auto made = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+  py::capsule owner(made.get(), [](void* value) { delete static_cast<T*>(value); });
+  return {made.release(), owner};
+}
 using Indices = ArrayOf<std::uint8_t>;
 using Labels = ArrayOf<std::int64_t>;
 // One number, shape (1,), that a call reads when it is made, so that it need not be the same in a

@@ -31,11 +31,24 @@ PartOfRows part_of_rows(const Floats& part, const Floats& whole, std::int64_t ax
   return {rows, size * inner, all * inner, begin * inner};
 }
 
-void concatenate_forward(const Floats& x, std::int64_t axis, std::int64_t begin, Floats out) {
-  const PartOfRows p = part_of_rows(x, out, axis, begin);
-  const float* from = x.data();
-  float* to = out_data(out) + p.first;
-  run([=] { ops::copy_rows(from, p.width, p.rows, p.width, to, p.whole); }, x, out);
+void concatenate_forward(const Arrays& arrays, std::int64_t axis, Floats out) {
+  if (arrays.empty()) throw std::invalid_argument("there must be at least one array");
+  std::vector<ops::RowPart> found;
+  std::int64_t begin = 0;
+  PartOfRows p = {};
+  for (const Floats& x : arrays) {
+    p = part_of_rows(x, out, axis, begin);
+    found.push_back({x.data(), p.width, p.first});
+    begin += x.shape(axis);
+  }
+  if (begin != out.shape(axis))
+    throw std::invalid_argument("the arrays have " + std::to_string(begin) + " of the " +
+                                std::to_string(out.shape(axis)) + " of out");
+  float* to = out_data(out);
+  const std::int64_t rows = p.rows, whole = p.whole;
+  const auto [all, owner] = owned<std::vector<ops::RowPart>>(std::move(found));
+  const std::vector<ops::RowPart>* parts = all;
+  run([=] { ops::concatenate(*parts, rows, whole, to); }, arrays.kept, owner, out);
 }
 
 void concatenate_backward(const Floats& dy, std::int64_t axis, std::int64_t begin, Floats out) {
@@ -48,7 +61,7 @@ void concatenate_backward(const Floats& dy, std::int64_t axis, std::int64_t begi
 }  // namespace
 
 void bind_concatenate(py::handle m) {
-  define(m, "concatenate_forward(x, axis, begin, out)", concatenate_forward);
+  define(m, "concatenate_forward(arrays, axis, out)", concatenate_forward);
   define(m, "concatenate_backward(dy, axis, begin, out)", concatenate_backward);
 }
 

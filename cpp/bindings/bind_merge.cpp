@@ -1,33 +1,10 @@
 #include <cmath>
-#include <memory>
-#include <utility>
 
 #include "../ops/merge.h"
 #include "array.h"
 #include "calls.h"
 
 namespace convkit::bindings {
-
-// Those of a list, kept whatever becomes of it meanwhile.
-struct Arrays : std::vector<Floats> {
-  py::tuple kept;
-};
-
-template <>
-Arrays Argument<Arrays>::read(PyObject* const& given) {
-  if (!PyList_Check(given)) throw Mismatch(given);
-  Arrays arrays;
-  arrays.kept = py::reinterpret_borrow<py::list>(given);
-  for (const py::handle array : arrays.kept) {
-    if (!is_array_of<float>(array)) throw Mismatch(given);
-    arrays.emplace_back(array.ptr());
-  }
-  return arrays;
-}
-template <>
-std::string Argument<Arrays>::type() {
-  return "list[" + Argument<Floats>::type() + "]";
-}
 
 namespace {
 
@@ -71,14 +48,6 @@ std::vector<const float*> pointers(const Arrays& arrays) {
   std::vector<const float*> data;
   for (const Floats& array : arrays) data.push_back(array.data());
   return data;
-}
-
-// A captured call outlives this one, and what it needs here is more than pointers and numbers.
-template <class T, class... Arguments>
-std::pair<const T*, py::capsule> owned(Arguments&&... arguments) {
-  auto made = std::make_unique<T>(std::forward<Arguments>(arguments)...);
-  py::capsule owner(made.get(), [](void* value) { delete static_cast<T*>(value); });
-  return {made.release(), owner};
 }
 
 void merge(Merge kind, const Arrays& arrays, double divisor, std::optional<Indices> indices,

@@ -8,6 +8,8 @@ namespace convkit::ops {
 namespace {
 
 constexpr std::int64_t kElementsPerTask = 1 << 14;
+// What several arrays write by turns, in a first-level cache.
+constexpr std::int64_t kElementsNear = 1 << 12;
 
 }  // namespace
 
@@ -22,6 +24,24 @@ void copy_rows(const float* from, std::int64_t from_ld, std::int64_t rows, std::
       begin += count;
     }
   });
+}
+
+void concatenate(const std::vector<RowPart>& parts, std::int64_t rows, std::int64_t whole,
+                 float* to) {
+  if (parts.size() == 1 || whole > kElementsNear) {
+    for (const RowPart& p : parts) copy_rows(p.from, p.width, rows, p.width, to + p.first, whole);
+    return;
+  }
+  const std::int64_t near = kElementsNear / whole;
+  parallel_ranges(rows, ceil_div(kElementsPerTask, whole), whole,
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t row = begin; row < end; row += near) {
+                      const std::int64_t last = std::min(row + near, end);
+                      for (const RowPart& p : parts)
+                        for (std::int64_t r = row; r < last; ++r)
+                          std::copy_n(p.from + r * p.width, p.width, to + r * whole + p.first);
+                    }
+                  });
 }
 
 }  // namespace convkit::ops

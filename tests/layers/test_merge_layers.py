@@ -215,7 +215,7 @@ def test_replayed_calls(layer: MergeLayer, shapes: tuple[tuple[int, ...], ...]) 
     there = Calls(), Calls()
     there[0].capture(layer.forward, False, x, y, saved, INFERENCE)
     there[1].capture(layer.backward, False, x, y, dy, dx, saved, INFERENCE)
-    assert len(there[0]) == (len(x) if isinstance(layer, layers.Concatenate) else 1)
+    assert len(there[0]) == 1
     assert len(there[1]) == len(x)
     for array in x:
         array *= -1.5

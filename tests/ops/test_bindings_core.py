@@ -286,9 +286,19 @@ def test_merged_arrays_are_checked_natively() -> None:
 def test_parts_are_checked_natively(axis: int, begin: int) -> None:
     whole, part = np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)
     with pytest.raises(ValueError, match=r"axis|inside"):
-        _core.concatenate_forward(part, axis, begin, whole)
-    with pytest.raises(ValueError, match=r"axis|inside"):
         _core.concatenate_backward(whole, axis, begin, part)
+
+
+def test_arrays_side_by_side_are_checked_natively() -> None:
+    whole, part = np.zeros((3, 4), np.float32), np.ones((3, 2), np.float32)
+    for arrays, axis in (([], 1), ([part], 1), ([part] * 3, 1), ([part] * 2, 0), ([part] * 2, 2),
+                         ([part] * 2, -1), ([part, part[:2]], 1), ([part[0]] * 2, 1)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"axis|inside|at least|of out|shape|part"):
+            _core.concatenate_forward(arrays, axis, whole)
+    for spoiler in (part, (part, part), [part, None], [part, part.astype(np.float64)]):
+        with pytest.raises(TypeError):
+            _core.concatenate_forward(spoiler, 1, whole)
+    assert not whole.any()
 
 
 @pytest.mark.parametrize("direction", ["", "sideways", "FORWARD"])

@@ -38,11 +38,8 @@ def concatenate(
             )
     total = sum(array.shape[at] for array in floats)
     out = output("out", out, (*first[:at], total, *first[at + 1 :]))
-    begin = 0
-    for array in floats:
-        if array.size:
-            _core.concatenate_forward(array, at, begin, out)
-        begin += array.shape[at]
+    if out.size:
+        _core.concatenate_forward([array for array in floats if array.size], at, out)
     return out
 
 
