@@ -156,7 +156,7 @@ def _derives_from_input(stage: object, training: bool) -> bool:
 
 
 def _is_convolution(stage: object, training: bool) -> bool:
-    return isinstance(stage, Conv2D | DepthwiseConv2D)
+    return isinstance(stage, Conv2D) or type(stage) is DepthwiseConv2D
 
 
 def _is_conv2d(stage: object, training: bool) -> bool:
@@ -166,6 +166,10 @@ def _is_conv2d(stage: object, training: bool) -> bool:
 def _is_batchnorm(stage: object, training: bool) -> bool:
     # With fixed statistics the gradient is another; freezing a layer makes a new plan.
     return isinstance(stage, BatchNormalization) and (stage.trainable or not training)
+
+
+def _is_plain_batchnorm(stage: object, training: bool) -> bool:
+    return type(stage) is BatchNormalization and _is_batchnorm(stage, training)
 
 
 def _is_sum(stage: object, training: bool) -> bool:
@@ -208,7 +212,11 @@ FUSIONS = (
     Fusion("convolution, batch normalisation", (_is_convolution, _is_batchnorm), ConvBatchNorm),
     Fusion("convolution, ReLU, max-pool", (_is_conv2d, _is_relu, _is_pool_of_two), ConvMaxPool),
     Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
-    Fusion("batch normalisation, activation", (_is_batchnorm, _is_elementwise), FusedActivation),
+    Fusion(
+        "batch normalisation, activation",
+        (_is_plain_batchnorm, _is_elementwise),
+        FusedActivation,
+    ),
     Fusion(
         "kernel, activation with its input",
         (_is_kernel_layer, _derives_from_input),
