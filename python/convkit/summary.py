@@ -37,7 +37,7 @@ def model_table(
     rule = max(*map(len, lines), line_length or 0)
     parameters = list(dict.fromkeys(p for layer in layers for p in layer.weights))
     total = sum(p.size for p in parameters)
-    trainable = sum(p.size for p in parameters if p.trainable and not p.frozen)
+    trainable = sum(p.size for p in parameters if p.trainable)
     return "\n".join(
         [
             f'Model: "{name}"',

@@ -7,7 +7,8 @@ import pytest
 
 import convkit
 from convkit import layers, optimizers
-from convkit.core.parameters import ALIGNMENT, Parameter, ParameterStore, aligned_empty
+from convkit.core.memory import ALIGNMENT, aligned_empty
+from convkit.core.parameters import Parameter, ParameterStore
 
 
 def some() -> list[Parameter]:
@@ -40,10 +41,10 @@ def test_parameters_become_views_and_keep_their_values() -> None:
     for parameter, value in zip(parameters, before, strict=True):
         np.testing.assert_array_equal(parameter.value, value)
         assert parameter.value.dtype == np.float32
-        home = store.values if parameter.trainable else store.state
+        home = store.values if parameter.has_gradient else store.state
         assert np.shares_memory(parameter.value, home)
         assert address(parameter.value) % ALIGNMENT == 0
-        if parameter.trainable:
+        if parameter.has_gradient:
             assert parameter.gradient.shape == parameter.shape
             offset = address(parameter.value) - address(store.values)
             assert address(parameter.gradient) - address(store.gradients) == offset
@@ -63,7 +64,7 @@ def test_padding_is_zero_and_stays_zero_under_every_optimizer() -> None:
         store = ParameterStore(parameters)
         used = np.zeros(store.values.size, bool)
         for parameter in parameters:
-            if parameter.trainable:
+            if parameter.has_gradient:
                 start = (address(parameter.value) - address(store.values)) // 4
                 used[start : start + parameter.size] = True
                 parameter.gradient[...] = 3.0

@@ -276,13 +276,6 @@ class Subclassed(keras.Model):
         return self.dense(inputs)
 
 
-def mixed(x: Any) -> Any:
-    layer = keras.layers.Dense(3, name="half_frozen")
-    made = layer(x)
-    layer.bias.trainable = False
-    return made
-
-
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "an operation": (lambda x: keras.ops.sin(x), r'operation "sin" \(Sin\): it has no counterpart'),
     "a quotient": (lambda x: x / x, "convkit divides tensors by numbers alone"),
@@ -296,12 +289,28 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a variable": (lambda x: x * keras.Variable(np.ones(3, np.float32)), "it reads a Variable"),
     "an own model": (lambda x: Subclassed()(x), r'"own" \(Subclassed\): it has no counterpart'),
     "a lambda": (lambda x: keras.layers.Lambda(lambda y: y)(x), r"\(Lambda\): it has no counter"),
-    "frozen weights": (mixed, 'half_frozen" .*: some of its weights are frozen and others not'),
     "a mask": (
         lambda x: keras.layers.Softmax()(x, mask=keras.ops.relu(x)),
         "called with more than its inputs, mask",
     ),
 }  # fmt: skip
+
+
+def test_single_weights_that_are_frozen_stay_so() -> None:
+    def mixed(x: Any) -> Any:
+        layer = keras.layers.Dense(3, name="half_frozen")
+        made = layer(x)
+        layer.bias.trainable = False
+        return made
+
+    copy = interop.from_keras(functional(mixed))
+    flags = [(weight.name, weight.trainable) for weight in copy.weights]
+    assert flags == [("kernel", True), ("bias", False)]
+    again = interop.to_keras(copy)
+    assert [bool(weight.trainable) for weight in again.get_layer("half_frozen").weights] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -82,6 +82,6 @@ def test_one_step(make: Make, frozen: bool) -> None:
     np.testing.assert_allclose(losses[1], losses[0], rtol=2e-5)
     assert_same_weights(ours, theirs)
     for before, parameter in zip(weights, ours.weights, strict=True):
-        if parameter.trainable:
+        if parameter.has_gradient:
             moved = not np.array_equal(before, parameter.value)
             assert moved != parameter.frozen, parameter.path

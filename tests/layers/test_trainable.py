@@ -11,7 +11,7 @@ import pytest
 
 import convkit
 from compare import assert_threads_agree, float64
-from convkit import layers, reference
+from convkit import layers, reference, storage
 
 SIZES = (8, 8, 2)
 
@@ -71,8 +71,8 @@ def test_no_gradient_is_computed_for_it(index: int) -> None:
     for weight in each.weights:
         weight.gradient[...] = 123.0
     each.train_on_batch(x, y)
-    untouched = [w.path for w in each.weights if w.trainable and (w.gradient == 123.0).all()]
-    assert untouched == [w.path for w in each.layers[index].weights if w.trainable]
+    untouched = [w.path for w in each.weights if w.has_gradient and (w.gradient == 123.0).all()]
+    assert untouched == [w.path for w in each.layers[index].weights if w.has_gradient]
 
 
 def test_moments_rest_while_a_layer_is_frozen() -> None:
@@ -257,3 +257,176 @@ def test_a_model_of_frozen_layers_leaves_them_frozen() -> None:
     assert [layer.trainable for layer in loaded.layers[1:]] == [False, True]
     convkit.Model(inputs, features, trainable=False)
     assert model.layers[-1].trainable
+
+
+# Single parameters.
+
+
+def named(each: Any) -> dict[str, Any]:
+    return dict(each.named_weights())
+
+
+@pytest.mark.parametrize(
+    "path", ["conv2d/kernel", "conv2d/bias", "batch_normalization/beta", "dense/kernel"]
+)
+def test_one_parameter_stays_and_the_others_move(path: str) -> None:
+    x, y = samples()
+    convkit.utils.clear_session()
+    each = model()
+    held = named(each)[path]
+    each.fit(x, y, 8, 1, 0)
+    held.trainable = False
+    assert held not in each.trainable_weights
+    assert held in each.non_trainable_weights
+    before = {name: weight.numpy() for name, weight in named(each).items()}
+    each.fit(x, y, 8, 1, 0)
+    moved = {name for name, w in named(each).items() if not np.array_equal(w.value, before[name])}
+    assert moved == before.keys() - {path}
+    held.trainable = True
+    each.fit(x, y, 8, 1, 0)
+    assert not np.array_equal(held.value, before[path])
+
+
+def test_a_frozen_kernel_in_front_needs_no_gradient_of_its_own() -> None:
+    """The bias alone learns, as that of a whitening layer: its gradient is what it always is."""
+    x, y = samples()
+    gradients = []
+    for trainable in (True, False):
+        each = model()
+        each.train_on_batch(x, y)
+        each.layers[0].kernel.trainable = trainable
+        each.layers[0].kernel.gradient[...] = 123.0
+        each.train_on_batch(x, y)
+        assert (each.layers[0].kernel.gradient == 123.0).all() == (not trainable)
+        gradients.append(each.layers[0].bias.gradient.copy())
+    np.testing.assert_array_equal(*gradients)
+    assert gradients[0].any()
+
+
+def test_the_layer_and_the_parameter_must_both_be_trainable() -> None:
+    dense = model().layers[7]
+    dense.kernel.trainable = False
+    assert (dense.kernel.trainable, dense.bias.trainable) == (False, True)
+    dense.trainable = False
+    dense.kernel.trainable = True
+    assert (dense.kernel.trainable, dense.bias.trainable) == (False, False)
+    dense.trainable = True
+    assert (dense.kernel.trainable, dense.bias.trainable) == (True, True)
+    norm = model().layers[3]
+    with pytest.raises(ValueError, match="state that the layer itself updates"):
+        norm.moving_mean.trainable = True
+    norm.moving_mean.trainable = False
+    assert not norm.moving_mean.trainable
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam", "Muon", "Lookahead"])
+def test_a_multiplier_is_a_learning_rate_of_its_own(optimizer: str) -> None:
+    """Of one step: a parameter with multiplier 8 moves as with a learning rate 8 times as large."""
+    x, y = samples()
+    options = {"SGD": {"momentum": 0.9, "nesterov": True}, "Adam": {"weight_decay": 0.1}}
+    moves = []
+    for rate, multiplier in ((1e-3, 1.0), (8e-3, 1.0), (1e-3, 8.0)):
+        each = model()
+        made = getattr(convkit.optimizers, optimizer)(**options.get(optimizer, {}))
+        made.learning_rate = rate
+        each.compile(made, "sparse_categorical_crossentropy")
+        for layer in (each.layers[0], each.layers[7]):
+            layer.kernel.learning_rate_multiplier = multiplier
+        before = each.get_weights()
+        each.train_on_batch(x, y)
+        moves.append([b - a for a, b in zip(before, each.get_weights(), strict=True)])
+    plain, eight, mixed = moves
+    for i in range(len(plain)):
+        own = i in (0, 8)
+        np.testing.assert_allclose(mixed[i], (eight if own else plain)[i], rtol=1e-4, atol=1e-7)
+    assert not np.allclose(plain[0], eight[0], rtol=1e-2)
+
+
+def test_multipliers_reach_replayed_steps_and_can_be_set_again() -> None:
+    x, y = samples()
+    bits = []
+    for captured in (True, False):
+        each = model()
+        assert each.optimizer is not None
+        each.optimizer.capturable = captured
+        each.layers[0].bias.learning_rate_multiplier = 64.0
+        each.fit(x, y, 8, 1, 0)
+        each.layers[0].bias.learning_rate_multiplier = 0.5
+        each.layers[3].beta.trainable = False
+        each.fit(x, y, 8, 1, 0)
+        bits.append(each.get_weights())
+    for one, two in zip(*bits, strict=True):
+        np.testing.assert_array_equal(one, two)
+    for wrong in (0.0, -1.0, np.inf, np.nan, "2", True):
+        with pytest.raises(ValueError, match="a learning_rate_multiplier is above 0"):
+            each.layers[0].bias.learning_rate_multiplier = wrong
+
+
+def test_what_was_said_of_parameters_is_saved(tmp_path: Any) -> None:
+    x, y = samples()
+    each = model()
+    each.layers[0].bias.learning_rate_multiplier = 64.0
+    each.layers[2].kernel.trainable = False
+    each.fit(x, y, 8, 1, 0)
+    each.save(tmp_path / "model")
+    again = convkit.models.load_model(tmp_path / "model")
+    assert again.layers[0].bias.learning_rate_multiplier == 64.0
+    assert [w.path for w in again.weights if w.held] == [each.layers[2].kernel.path]
+    for one in (each, again):
+        one.fit(x, y, 8, 1, 0)
+    for one, two in zip(each.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_what_a_callback_said_of_parameters_is_in_a_backup(tmp_path: Any) -> None:
+    """A bias that learns for one epoch, as in a training that begins again in the second."""
+
+    def freeze(each: Any) -> convkit.callbacks.Callback:
+        def begin(epoch: int, logs: Any) -> None:
+            each.layers[0].bias.trainable = epoch < 1
+
+        return convkit.callbacks.LambdaCallback(on_epoch_begin=begin)
+
+    class Stop(convkit.callbacks.Callback):
+        left = 8
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+    x, y = samples()
+    whole, part, rest = model(), model(), model()
+    never = Stop()
+    never.left = 0
+    backup = convkit.callbacks.BackupAndRestore
+    whole.fit(x, y, 8, 3, 0, [freeze(whole)])
+    with pytest.raises(KeyboardInterrupt):
+        part.fit(x, y, 8, 3, 0, [freeze(part), Stop(), backup(tmp_path, save_freq=3)])
+    # The backup was written within the second epoch, whose beginning nobody hears of again.
+    rest.fit(x, y, 8, 3, 0, [freeze(rest), never, backup(tmp_path, save_freq=3)])
+    for one, two in zip(whole.get_weights(), rest.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"held": ["nobody/kernel"]},
+        {"held": [["a"]]},
+        {"held": "a"},
+        {"multipliers": {"nobody/kernel": 2.0}},
+        {"multipliers": {"a/kernel": 0.0}},
+        {"multipliers": {"a/kernel": [1.0]}},
+        {"multipliers": {"a/kernel": "2"}},
+        {"multipliers": ["a/kernel"]},
+    ],
+)
+def test_what_a_file_says_of_parameters_is_checked(entries: dict[str, Any]) -> None:
+    made = convkit.Sequential([layers.Dense(2, input_shape=(3,), name="a")])
+    document, arrays = storage.describe(made)
+    document["training"].update(entries)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    given = storage.Arrays(shapes, lambda name: np.array(arrays[name]))
+    with pytest.raises(ValueError, match=r"held|multiplier|weights that the model does not have"):
+        storage.restore(convkit.Sequential(), document, given)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import layers, zoo
-from ..core.parameters import aligned_empty
+from ..core.memory import aligned_empty
 from ..models import Model
 
 Array = NDArray[np.float32]

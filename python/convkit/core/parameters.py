@@ -18,56 +18,19 @@ import math
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import changes
+from .config import as_number, flag
+from .memory import ALIGNMENT, aligned_zeros
+from .rules import ParameterConstraint, ParameterRegularizer
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
-
-
-class ParameterRegularizer(Protocol):
-    """The penalty of an array w: `l1 * sum |w| + l2 * sum w**2`."""
-
-    l1: float
-    l2: float
-
-
-class ParameterConstraint(Protocol):
-    """What an array must be after a step."""
-
-    generation: int
-
-    def apply(self, w: Array) -> None:
-        """Make the array, in place, what it is to be."""
-
-    def check(self, shape: tuple[int, ...]) -> None:
-        """ValueError if parameters of that shape cannot have this constraint."""
-
-
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 _FLOATS = ALIGNMENT // 4
-
-
-def aligned_empty(size: int, dtype: DTypeLike = np.float32) -> Array:
-    """A flat, uninitialised array of `size` elements that starts on a cache line."""
-    item = np.dtype(dtype)
-    try:
-        raw = np.empty(size * item.itemsize + ALIGNMENT, np.uint8)
-    except (ValueError, OverflowError):  # where NumPy does not name the size
-        raise MemoryError(f"{size} numbers of type {item} are more than memory can be") from None
-    start = -raw.__array_interface__["data"][0] % ALIGNMENT
-    return raw[start : start + size * item.itemsize].view(item)
-
-
-def aligned_zeros(size: int) -> Array:
-    """A flat float32 array of `size` zeros that starts on a cache line."""
-    array = aligned_empty(size)
-    array.fill(0.0)
-    return array
 
 
 class Parameter:
@@ -82,21 +45,23 @@ class Parameter:
 
     Attributes:
         generation: see `convkit.core.changes`.
+        has_gradient: False for state that only the layer itself updates.
         is_handed_out: whether somebody has `value`, and may write into it at any time.
 
-    `frozen` is what `layer.trainable = False` sets: the parameter keeps its place in the flat
-    buffer, but the optimizer passes over it.
+    A frozen parameter keeps its place in the flat buffer, but the optimizer passes over it.
     """
 
     __slots__ = (
         "_constraint",
         "_frozen",
         "_gradient",
+        "_held",
+        "_learning_rate_multiplier",
         "_regularizer",
         "_store",
-        "_trainable",
         "_value",
         "generation",
+        "has_gradient",
         "is_handed_out",
         "name",
         "path",
@@ -116,10 +81,11 @@ class Parameter:
         self.path = path or name
         self.generation = 0
         self.is_handed_out = False
-        self._trainable = trainable
+        self.has_gradient = trainable
         self._regularizer = regularizer
         self._constraint = constraint
-        self._frozen = False
+        self._frozen = self._held = False
+        self._learning_rate_multiplier = 1.0
         self._value: Array = np.asarray(value, np.float32, order="C")
         self._gradient: Array = np.zeros(value.shape if trainable else (0,), np.float32)
         self._store: weakref.ref[ParameterStore] | None = None
@@ -193,8 +159,47 @@ class Parameter:
 
     @property
     def trainable(self) -> bool:
-        """False for state that only the layer itself updates; `frozen` is what can be set."""
-        return self._trainable
+        """Whether training changes it by its gradient.
+
+        Set to False, it stays as it is from the next step on while the rest of its layer learns.
+        The layer's own `trainable` must be True as well.
+
+        Raises:
+            ValueError: set to True, of state that only the layer itself updates.
+        """
+        return self.has_gradient and not self.frozen
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        wanted = flag(value, "trainable", self)
+        if wanted and not self.has_gradient:
+            raise ValueError(
+                f"{self.path} is state that the layer itself updates: it has no gradient"
+            )
+        self._held = not wanted
+        self._training_changed()
+
+    @property
+    def held(self) -> bool:
+        """Whether its own `trainable` was set to False."""
+        return self._held
+
+    @property
+    def learning_rate_multiplier(self) -> float:
+        """The factor of the optimizer's learning rate for this parameter, 1 unless it is set.
+
+        It is a finite number above 0, else a ValueError, takes effect with the next step, and also
+        multiplies what the optimizer's `weight_decay` takes. (Caffe's `lr_mult`; Y. Jia, 2014.)
+        """
+        return self._learning_rate_multiplier
+
+    @learning_rate_multiplier.setter
+    def learning_rate_multiplier(self, value: float) -> None:
+        number = as_number(value)
+        if number is None or not 0.0 < number < math.inf:
+            raise ValueError(f"{self.path}: a learning_rate_multiplier is above 0, not {value!r}")
+        self._learning_rate_multiplier = number
+        self._training_changed()
 
     @property
     def regularizer(self) -> ParameterRegularizer | None:
@@ -221,12 +226,15 @@ class Parameter:
 
     @property
     def frozen(self) -> bool:
-        """Whether the optimizer passes over a trainable parameter."""
-        return self._frozen
+        """Whether its layer, which sets this, or itself is not trainable."""
+        return self._frozen or self._held
 
     @frozen.setter
     def frozen(self, value: bool) -> None:
         self._frozen = value
+        self._training_changed()
+
+    def _training_changed(self) -> None:
         changes.invalidate(self)
         if (store := self.store) is not None:
             store.trainable_changed()
@@ -254,7 +262,7 @@ class Parameter:
         return self.value if copy is False else np.array(self._value, dtype)
 
     def __repr__(self) -> str:
-        kind = "" if self.trainable else ", not trainable"
+        kind = "" if self.has_gradient else ", not trainable"
         return f"<Parameter {self.path} {self.shape}{kind}>"
 
 
@@ -274,9 +282,9 @@ class ParameterStore:
         self._places: list[slice] = []
         sizes = {True: 0, False: 0}
         for parameter in self.parameters:
-            start = sizes[parameter.trainable]
+            start = sizes[parameter.has_gradient]
             self._places.append(slice(start, start + parameter.size))
-            sizes[parameter.trainable] = start + _padded(parameter.size)
+            sizes[parameter.has_gradient] = start + _padded(parameter.size)
         self.values = aligned_zeros(sizes[True])
         self.gradients = aligned_zeros(sizes[True])
         self.state = aligned_zeros(sizes[False])
@@ -297,21 +305,21 @@ class ParameterStore:
             if other is not None:
                 other.is_current = False
             shape = parameter.shape
-            storage = (self.values if parameter.trainable else self.state)[place].reshape(shape)
+            storage = (self.values if parameter.has_gradient else self.state)[place].reshape(shape)
             parameter.move(storage)
-            if parameter.trainable:
+            if parameter.has_gradient:
                 parameter._gradient = self.gradients[place].reshape(shape)
             parameter.store = self
             changes.invalidate(parameter)
         self.is_current = True
         self._ranges = None  # the other owner alone was told what was frozen meanwhile
 
-    def split(self, array: Array) -> dict[Parameter, Array]:
-        """Cut an array in the layout of `values` into views, by parameter."""
+    def split(self, array: Array, *, state: bool = False) -> dict[Parameter, Array]:
+        """Cut an array in the layout of `values`, or of `state`, into views, by parameter."""
         return {
             parameter: array[place].reshape(parameter.shape)
             for parameter, place in zip(self.parameters, self._places, strict=True)
-            if parameter.trainable
+            if parameter.has_gradient != state
         }
 
     def constrain(self) -> None:
@@ -321,13 +329,13 @@ class ParameterStore:
                 constraint.apply(parameter.array)
 
     def trainable_changed(self) -> None:
-        """A parameter was frozen or released."""
+        """A parameter was frozen or released, or learns at another rate."""
         self._ranges = None
 
     def trainable_ranges(self) -> tuple[slice, ...]:
         """The contiguous runs of `values` that an optimizer may change, padding included.
 
-        The same tuple object is returned until a parameter is frozen or released.
+        The same tuple object is returned until `trainable_changed` is called.
         """
         if self._ranges is None:
             self._ranges = tuple(run for _, run, _ in self.runs(lambda parameter: None))
@@ -358,7 +366,7 @@ class ParameterStore:
         """
         found: list[tuple[Any, slice, list[Parameter]]] = []
         for parameter, place in zip(self.parameters, self._places, strict=True):
-            if not parameter.trainable or parameter.frozen:
+            if not parameter.trainable:
                 continue
             own, stop = kind(parameter), place.start + _padded(parameter.size)
             if found and found[-1][0] == own and found[-1][1].stop == place.start:

@@ -104,11 +104,10 @@ class Reader:
             )
             # What a model in between says of itself counts for none of its layers.
             copy.trainable = bool(network.trainable and layer.trainable)
-            flags = [bool(each.trainable) for each in layer.weights[: len(given)]]
-            if layer.trainable and flags != [own.trainable for own in copy.weights]:
-                raise error(
-                    layer, "some of its weights are frozen and others not; convkit freezes layers"
-                )
+            if layer.trainable:
+                for theirs, own in zip(layer.weights, copy.weights, strict=False):
+                    if own.has_gradient and not theirs.trainable:
+                        own.trainable = False
 
     def _sequential(self, network: Any) -> Sequential:
         given = self._input(network.inputs[0])

@@ -87,6 +87,9 @@ class _Writer:
             else:
                 copy.set_weights(weights)
             copy.trainable = layer.trainable
+            for own, theirs in zip(layer.weights, copy.weights, strict=False):
+                if own.held:
+                    theirs.trainable = False
 
     def _copy(self, layer: Any) -> Any:
         copy = self._copies.get(layer)

@@ -349,12 +349,12 @@ class Layer(ShapeChecks, Operation, Capturable, Configurable):
     @property
     def trainable_weights(self) -> list[Parameter]:
         """The parameters that training changes by their gradients."""
-        return [p for p in self._parameters if p.trainable and not p.frozen]
+        return [p for p in self._parameters if p.trainable]
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
         """The parameters that training leaves alone, or that only the layer itself updates."""
-        return [p for p in self._parameters if not p.trainable or p.frozen]
+        return [p for p in self._parameters if not p.trainable]
 
     def get_weights(self) -> list[Array]:
         """Copies of all parameters."""

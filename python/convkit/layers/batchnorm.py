@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import constraints, initializers, ops, regularizers
 from ..core.config import as_number, flag
-from ..core.parameters import Array, Parameter, Shape, aligned_zeros
+from ..core.memory import aligned_zeros
+from ..core.parameters import Array, Parameter, Shape
 from ..initializers import Ones, Zeros
 from ..ops._epilogue import Fused
 from .base import LayerOptions

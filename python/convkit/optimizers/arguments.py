@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TypedDict
 
 from ..core.config import Configurable, as_number, not_negative
+from ..core.parameters import Parameter
 
 
 class OptimizerOptions(TypedDict, total=False):
@@ -42,3 +45,20 @@ def count(value: int | None, what: str, least: int, owner: Configurable) -> int 
             f"received {value!r}"
         )
     return int(number)
+
+
+def undecayed(
+    var_list: Iterable[Parameter] | None, var_names: Iterable[str] | None, owner: Configurable
+) -> tuple[frozenset[Parameter], re.Pattern[str] | None]:
+    """The weights, and the pattern of names, of `Optimizer.exclude_from_weight_decay`."""
+    weights = frozenset(() if var_list is None else var_list)
+    names = [] if var_names is None else list(var_names)
+    if wrong := [each for each in weights if not isinstance(each, Parameter)]:
+        raise TypeError(f"var_list must be weights of a model, received {wrong[0]!r}")
+    if isinstance(var_names, str) or not all(isinstance(each, str) for each in names):
+        raise TypeError(f"var_names must be a list of texts, received {var_names!r}")
+    try:
+        return weights, re.compile("|".join(names)) if names else None
+    except re.error as error:
+        kind = type(owner).__name__
+        raise ValueError(f"{kind}: var_names must be regular expressions: {error}") from None

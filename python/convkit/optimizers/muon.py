@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import ops
 from ..core.config import as_number, flag, not_negative, real
-from ..core.parameters import Array, Parameter, ParameterStore
+from ..core.parameters import Array, Parameter
 from .arguments import OptimizerOptions, share
 from .optimizer import Optimizer
 from .schedules import LearningRateSchedule
@@ -89,7 +87,6 @@ class Muon(Optimizer):
         self.ns_steps = int(number)
         self.nesterov = flag(nesterov, "nesterov", self)
         self.rms_rate = None if rms_rate is None else not_negative(rms_rate, "rms_rate", self)
-        self._adam_rate = np.empty(1, np.float64)
 
     def _patterns(self, given: Sequence[str] | None) -> list[str]:
         several = isinstance(given, Iterable) and not isinstance(given, str)
@@ -114,26 +111,22 @@ class Muon(Optimizer):
             and not any(re.search(pattern, path) for pattern in self.exclude_layers)
         )
 
-    def _kind(self, parameter: Parameter) -> Any:
+    def _kind(self, parameter: Parameter) -> tuple[Any, ...]:
+        decay, multiplier = super()._kind(parameter)
         if self.is_matrix(parameter):
-            return parameter  # each by itself
+            return decay, multiplier, parameter  # each by itself
         # The decay goes by the learning rate of the matrices.
         decay = self.adam_weight_decay / self.adam_lr_ratio
-        return decay if self.decays(parameter) else 0.0
+        return decay if self.decays(parameter) else 0.0, multiplier * self.adam_lr_ratio
 
     def _view(self, array: Array, weights: list[Parameter]) -> Array:
         if len(weights) == 1 and self.is_matrix(weights[0]):
             return array[: weights[0].size].reshape(weights[0].shape)
         return array
 
-    def begin(self, store: ParameterStore) -> None:
-        """Get ready for a step."""
-        super().begin(store)
-        self._adam_rate[0] = self._rate[0] * self.adam_lr_ratio
-
-    def _update_run(self, kind: Any, views: list[Array]) -> None:
-        if isinstance(kind, Parameter):
-            self._decay = self.weight_decay if self.decays(kind) else 0.0
+    def _update_run(self, kind: tuple[Any, ...], views: list[Array]) -> None:
+        if len(kind) == 3:
+            self._decay, self._rate = kind[0], self._rates[kind[1]]
             self._orthogonal_step(*views[:3])
         else:
             super()._update_run(kind, views)
@@ -159,7 +152,7 @@ class Muon(Optimizer):
             w,
             g,
             *slots,
-            learning_rate=self._adam_rate,
+            learning_rate=self._rate,
             beta_1=self.adam_beta_1,
             beta_2=self.adam_beta_2,
             epsilon=self.epsilon,

@@ -1,16 +1,16 @@
 """What all optimizers share: options, slots, and the parts of a step around the update itself.
 
 An optimizer works on the flat buffers of a `ParameterStore`: a training step is one call of an op
-for each contiguous run of trainable parameters, which is one call unless layers are frozen or kept
-from weight decay. Its own memory (the slots) has the layout of the parameters and is allocated
-once.
+for each contiguous run of trainable parameters, which is one call unless some are frozen, kept from
+weight decay or learn at a rate of their own. Its own memory (the slots) has the layout of the
+parameters and is allocated once.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,10 +19,11 @@ from .. import ops
 from ..core.advice import with_advice
 from ..core.changes import Capturable
 from ..core.config import Configurable, flag, not_negative
-from ..core.parameters import Array, Parameter, ParameterStore, aligned_zeros
+from ..core.memory import aligned_zeros
+from ..core.parameters import Array, Parameter, ParameterStore
 from ..ops._calls import weights_changed
 from . import schedules
-from .arguments import count
+from .arguments import count, undecayed
 from .clipping import Clipping, checked_limits
 from .rate import LearningRate
 from .schedules import LearningRateSchedule
@@ -63,7 +64,7 @@ class Optimizer(Capturable, Configurable):
 
     slot_names: tuple[str, ...] = ()  # of what `update` is given
     slot_values: ClassVar[Mapping[str, str]] = {}  # the attributes that slots begin with, unless 0
-    read_at_replay = frozenset({"iterations", "learning_rate", "_learning_rate", "_decay"})
+    read_at_replay = frozenset({"iterations", "learning_rate", "_learning_rate", "_decay", "_rate"})
     _unsettable: ClassVar[Mapping[str, str]] = {
         "schedule": "set learning_rate to a schedule, or make a new optimizer",
         "gradient_accumulation_steps": "make a new optimizer",
@@ -117,11 +118,14 @@ class Optimizer(Capturable, Configurable):
         self._undecayed_names: re.Pattern[str] | None = None
         self._store: ParameterStore | None = None
         self._ranges: tuple[slice, ...] = ()
-        self._runs: list[tuple[Any, list[Array]]] = []
+        self._runs: list[tuple[tuple[Any, ...], list[Array]]] = []
         self._clip = Clipping()
-        # Of the step that is being made, where a replayed call finds them.
-        self._rate, self._step = np.empty(1, np.float64), np.empty(1, np.int64)
-        self._decay = 0.0  # of the run that is being updated
+        # Of the step that is being made, where a replayed call finds them: its number, and the
+        # learning rates by what multiplies them.
+        self._step = np.empty(1, np.int64)
+        self._rates: dict[float, Array] = {}
+        # Of the run that is being updated.
+        self._decay, self._rate = 0.0, np.empty(1, np.float64)
 
     def _error(self, message: str) -> ValueError:
         """A ValueError that names this optimizer."""
@@ -194,15 +198,19 @@ class Optimizer(Capturable, Configurable):
         """The slots by weights, as views into the memory that training works on."""
         if self._store is None:
             return []
-        split = {name: self._store.split(slot) for name, slot in self.slots.items()}
+        order = {weight: place for place, weight in enumerate(self._store.parameters)}
+        parts = sorted(self.memory(), key=lambda part: order[part[1]])
         return [
-            Parameter(
-                name, views[weight], path=f"{self.name}/{weight.path}/{name}", trainable=False
-            )
-            for weight in self._store.parameters
-            if weight.trainable
-            for name, views in split.items()
+            Parameter(name, view, path=f"{self.name}/{weight.path}/{name}", trainable=False)
+            for name, weight, view in parts
         ]
+
+    def memory(self) -> Iterator[tuple[str, Parameter, Array]]:
+        """Each slot's name and its part for each weight, a view; nothing before the first step."""
+        if self._store is not None:
+            for name, slot in self.slots.items():
+                for weight, view in self._store.split(slot).items():
+                    yield name, weight, view
 
     def _arguments(self, kind: type[Any]) -> dict[str, Any]:
         own = super()._arguments(kind)
@@ -276,24 +284,10 @@ class Optimizer(Capturable, Configurable):
         """Keep some weights from the decay; a later call takes the place of an earlier one.
 
         Args:
-            var_list: weights of the model.
+            var_list: weights of the model; TypeError for anything else.
             var_names: patterns, of which one is found in the name of such a weight, as in "bias".
-
-        Raises:
-            TypeError: something in a list is no weight, or no text.
-            ValueError: a pattern is no regular expression.
         """
-        weights = frozenset(() if var_list is None else var_list)
-        names = [] if var_names is None else list(var_names)
-        if wrong := [each for each in weights if not isinstance(each, Parameter)]:
-            raise TypeError(f"var_list must be weights of a model, received {wrong[0]!r}")
-        if isinstance(var_names, str) or not all(isinstance(each, str) for each in names):
-            raise TypeError(f"var_names must be a list of texts, received {var_names!r}")
-        try:
-            pattern = re.compile("|".join(names)) if names else None
-        except re.error as error:
-            raise self._error(f"var_names must be regular expressions: {error}") from None
-        self._undecayed, self._undecayed_names = weights, pattern
+        self._undecayed, self._undecayed_names = undecayed(var_list, var_names, self)
         self._forget_runs()
 
     def decays(self, parameter: Parameter) -> bool:
@@ -323,7 +317,9 @@ class Optimizer(Capturable, Configurable):
         if ranges is not self._ranges:
             self._find_runs(store)
             self._ranges = ranges
-        self._rate[0], self._step[0] = self._learning_rate, self.iterations + 1
+        for multiplier, rate in self._rates.items():
+            rate[0] = self._learning_rate * multiplier
+        self._step[0] = self.iterations + 1
 
     def _forget_runs(self) -> None:
         """The layout changed of what a step works on."""
@@ -338,12 +334,14 @@ class Optimizer(Capturable, Configurable):
             (kind, [self._view(array[run], weights) for array in arrays])
             for kind, run, weights in store.runs(self._kind)
         ]
+        self._rates = {kind[1]: np.empty(1, np.float64) for kind, _ in self._runs}
         self._clip = Clipping(self.clipnorm, self.clipvalue, self.global_clipnorm)
         self._clip.find(store, gradients)
 
-    def _kind(self, parameter: Parameter) -> Any:
-        """What neighbours must have in common to be updated together: the weight decay."""
-        return self.weight_decay if self.decays(parameter) else 0.0
+    def _kind(self, parameter: Parameter) -> tuple[Any, ...]:
+        """What neighbours updated together have in common: decay, multiplier, and perhaps more."""
+        decay = self.weight_decay if self.decays(parameter) else 0.0
+        return decay, parameter.learning_rate_multiplier
 
     def _view(self, array: Array, weights: list[Parameter]) -> Array:
         """A run of an array in the form that `update` takes it."""
@@ -374,8 +372,8 @@ class Optimizer(Capturable, Configurable):
             ops.accumulate(total[run], store.gradients[run], factor=factor)
         return is_last
 
-    def _update_run(self, kind: Any, views: list[Array]) -> None:
-        self._decay = kind
+    def _update_run(self, kind: tuple[Any, ...], views: list[Array]) -> None:
+        self._decay, self._rate = kind[0], self._rates[kind[1]]
         self.update(*views)
 
     def _average(self, store: ParameterStore) -> None:
@@ -409,7 +407,7 @@ class Optimizer(Capturable, Configurable):
         if self._store is None or "average" not in self.slots or not self.steps_made[0]:
             return []
         split = self._store.split(self.slots["average"])
-        return [(weight, average) for weight, average in split.items() if not weight.frozen]
+        return [(weight, average) for weight, average in split.items() if weight.trainable]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

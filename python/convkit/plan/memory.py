@@ -12,7 +12,8 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..core.parameters import ALIGNMENT, Array, aligned_empty
+from ..core.memory import ALIGNMENT, aligned_empty
+from ..core.parameters import Array
 
 END = 2**62  # the time of what is read when a batch is done
 

@@ -22,7 +22,7 @@ _SLOTS = "optimizer"  # the slot `velocity` of `conv2d/kernel` is `optimizer/vel
 # A hostile file shall not keep the machine busy.
 _MOST_METRICS = 1_000
 _ENTRIES = ("version", "weights", "model", "compile", "training")
-_TRAINING = ("steps", "seed", "iterations", "slots", "undecayed")
+_TRAINING = ("steps", "seed", "iterations", "slots", "undecayed", "held", "multipliers")
 _MODELS = (("convkit.models", "Sequential"), ("convkit.models", "Model"))
 _LARGEST_STEP = 2**48  # as far as random numbers can count training steps
 
@@ -88,6 +88,7 @@ def describe(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
     if model._steps and model.seed is None:
         # Resumed in another process, it is to draw the same random numbers.
         document["training"]["seed"] = model._seed_in_use()
+    _describe_parameters(model, document["training"])
     optimizer = model.optimizer
     if optimizer is None:
         return document, arrays
@@ -132,6 +133,27 @@ def _describe_metrics(wanted: Sequence[Metric]) -> list[dict[str, Any]]:
     ]
 
 
+def _describe_parameters(model: StoredModel, training: dict[str, Any]) -> None:
+    """Which single parameters are not trained, and which at a rate of their own."""
+    weights = model.named_weights() if model.built else []
+    held = [path for path, weight in weights if weight.held]
+    multipliers = {path: weight.learning_rate_multiplier for path, weight in weights}
+    changed = {path: number for path, number in multipliers.items() if number != 1.0}
+    training.update({"held": held} if held else {}, **({"multipliers": changed} if changed else {}))
+
+
+def _restore_parameters(training: Mapping[str, Any], weights: Mapping[str, Parameter]) -> None:
+    held = _entry(training, "held", list) if "held" in training else []
+    multipliers = _entry(training, "multipliers", dict) if "multipliers" in training else {}
+    if not all(isinstance(path, str) and path in weights for path in (*held, *multipliers)):
+        raise ValueError("it says how to train weights that the model does not have")
+    for path, weight in weights.items():
+        if weight.held != (path in held):
+            weight.trainable = path not in held
+        if (number := multipliers.get(path, 1.0)) != weight.learning_rate_multiplier:
+            weight.learning_rate_multiplier = number
+
+
 def _describe_optimizer(
     model: StoredModel, optimizer: Optimizer, training: dict[str, Any], arrays: dict[str, Array]
 ) -> None:
@@ -145,9 +167,8 @@ def _describe_optimizer(
     if store is not None and optimizer.is_bound_to(store):
         training["slots"] = list(optimizer.slots)
         paths = {parameter: path for path, parameter in weights}
-        for name, slot in optimizer.slots.items():
-            for parameter, view in store.split(slot).items():
-                arrays[f"{_SLOTS}/{name}/{paths[parameter]}"] = view
+        for name, parameter, view in optimizer.memory():
+            arrays[f"{_SLOTS}/{name}/{paths[parameter]}"] = view
 
 
 def describe_training(model: StoredModel) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -165,6 +186,7 @@ def describe_training(model: StoredModel) -> tuple[dict[str, Any], dict[str, Arr
         "learning_rate": float(optimizer.learning_rate),
     }
     document["training"] = {"steps": model._steps}
+    _describe_parameters(model, document["training"])
     _describe_optimizer(model, optimizer, document["training"], arrays)
     return document, arrays
 
@@ -215,6 +237,7 @@ def restore(
     model._steps = _count(training, "steps")
     seed = training.get("seed")
     model.seed = None if seed is None else random.check_seed(_entry(training, "seed", int))
+    _restore_parameters(training, dict(model.named_weights()) if model.built else {})
     if compile and document.get("compile") is not None:
         _restore_compiled(model, _entry(document, "compile", dict), training, arrays)
         arrays.finish()
@@ -277,10 +300,9 @@ def _restore_optimizer(
         store = model._engine.parameters()
         optimizer.bind(store)
         paths = {parameter: path for path, parameter in weights.items()}
-        for name, slot in optimizer.slots.items():
-            for parameter, view in store.split(slot).items():
-                path = f"{_SLOTS}/{name}/{paths[parameter]}"
-                np.copyto(view, arrays.take(path, view.shape))
+        for name, parameter, view in optimizer.memory():
+            path = f"{_SLOTS}/{name}/{paths[parameter]}"
+            np.copyto(view, arrays.take(path, view.shape))
     optimizer.count_from(_count(training, "iterations"))
     if "undecayed" in training:
         undecayed = _entry(training, "undecayed", list)
@@ -313,6 +335,7 @@ def restore_training(model: StoredModel, document: Mapping[str, Any], arrays: Ar
         optimizer.learning_rate = _entry(described, "learning_rate", float)
     # A script that is run again in the same process, as in a notebook, names its layers anew.
     weights = dict(zip(_entry(document, "weights", list), model.weights, strict=True))
+    _restore_parameters(training, weights)
     _restore_optimizer(model, optimizer, training, arrays, weights)
 
 
