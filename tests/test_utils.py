@@ -129,7 +129,7 @@ def test_import_is_light() -> None:
         },
         "losses": {"crossentropy", "loss", "targets"},
         "metrics": {"accuracy", "means", "metric", "names"},
-        "optimizers": {"arguments", "clipping", "optimizer", "rate", "schedules"},
+        "optimizers": {"arguments", "clipping", "names", "optimizer", "rate", "schedules"},
     }
     code = (
         "import sys, threading, numpy\n"

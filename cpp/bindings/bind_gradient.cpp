@@ -47,6 +47,18 @@ void moving_average(Floats average, Floats w, double momentum, const Number<std:
       step);
 }
 
+void lookahead(Floats slow, Floats w, const Number<double>& step_size,
+               const Number<std::int64_t>& step, std::int64_t sync_period) {
+  check_shape("w", w, shape_of(slow));
+  check_shape("step_size", step_size, {1});
+  check_shape("step", step, {1});
+  check_range("sync_period", sync_period, 1);
+  const std::int64_t n = w.size(), *pstep = step.data();
+  const double* psize = step_size.data();
+  float *pslow = out_data(slow), *pw = out_data(w);
+  run([=] { ops::lookahead(n, pslow, pw, *psize, *pstep, sync_period); }, slow, w, step_size, step);
+}
+
 }  // namespace
 
 void bind_gradient(py::handle m) {
@@ -55,6 +67,7 @@ void bind_gradient(py::handle m) {
   define(m, "clip_by_norm(g, squares, max_norm)", clip_by_norm);
   define(m, "accumulate(total, g, factor)", accumulate);
   define(m, "moving_average(average, w, momentum, step, overwrite_every)", moving_average);
+  define(m, "lookahead(slow, w, step_size, step, sync_period)", lookahead);
 }
 
 }  // namespace convkit::bindings

@@ -171,6 +171,7 @@ struct GradientKernels {
   void (*scale)(float* g, std::int64_t n, float factor);
   void (*accumulate)(float* total, const float* g, std::int64_t n, float factor);
   void (*moving_average)(float* average, const float* w, std::int64_t n, float momentum);
+  void (*lookahead)(float* slow, float* w, std::int64_t n, float share);
 };
 
 struct RegularizerKernels {

@@ -10,6 +10,7 @@ GradientKernels gradient_kernels() noexcept {
       .scale = scale,
       .accumulate = accumulate,
       .moving_average = moving_average,
+      .lookahead = lookahead,
   };
 }
 

@@ -38,4 +38,15 @@ void moving_average(float* average, const float* w, std::int64_t n, float moment
   }
 }
 
+// slow += share * (w - slow), and w becomes slow; where both are equal, they stay as they are.
+void lookahead(float* slow, float* w, std::int64_t n, float share) {
+  const F32 part = set1(share);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const F32 own = load_part(slow + i, n - i);
+    const F32 result = fma(sub(load_part(w + i, n - i), own), part, own);
+    store_part(slow + i, result, n - i);
+    store_part(w + i, result, n - i);
+  }
+}
+
 CONVKIT_END_KERNELS

@@ -68,4 +68,16 @@ void moving_average(std::int64_t n, float* average, float* w, double momentum, s
   });
 }
 
+void lookahead(std::int64_t n, float* slow, float* w, double step_size, std::int64_t step,
+               std::int64_t sync_period) {
+  if (sync_period < 1) {
+    throw std::invalid_argument("sync_period must be at least 1, but is " +
+                                std::to_string(sync_period));
+  }
+  if (step % sync_period != 0) return;
+  parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {
+    kernels().lookahead(slow + begin, w + begin, end - begin, static_cast<float>(step_size));
+  });
+}
+
 }  // namespace convkit::ops

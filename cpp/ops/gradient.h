@@ -22,4 +22,9 @@ void accumulate(std::int64_t n, float* total, const float* g, double factor);
 void moving_average(std::int64_t n, float* average, float* w, double momentum, std::int64_t step,
                     std::int64_t overwrite_every);
 
+// Where step is a multiple of `sync_period` (at least 1, else std::invalid_argument), slow +=
+// step_size * (w - slow), and w becomes slow; otherwise nothing.
+void lookahead(std::int64_t n, float* slow, float* w, double step_size, std::int64_t step,
+               std::int64_t sync_period);
+
 }  // namespace convkit::ops

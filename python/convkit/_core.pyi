@@ -564,6 +564,13 @@ def moving_average(
     step: npt.NDArray[np.int64],
     overwrite_every: int,
 ) -> None: ...
+def lookahead(
+    slow: _Floats,
+    w: _Floats,
+    step_size: npt.NDArray[np.float64],
+    step: npt.NDArray[np.int64],
+    sync_period: int,
+) -> None: ...
 def regularize(w: _Floats, g: _Floats | None, l1: float, l2: float) -> float: ...
 def gather(
     source: npt.NDArray[Any], indices: npt.NDArray[np.int64], scale: float, out: _Floats

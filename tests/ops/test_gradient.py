@@ -80,6 +80,35 @@ def test_moving_average() -> None:
         ops.moving_average(average, w, step=0)
 
 
+@pytest.mark.usefixtures("isa", "threads")
+def test_lookahead() -> None:
+    for shape in SHAPES:
+        slow, w = random_array("slow", shape), random_array("w", shape)
+        wanted, wanted_w = float64(slow), float64(w)
+        for step in (1, 2, 3, 4):
+            w += np.float32(step)
+            wanted_w += step
+            before = slow.copy()
+            ops.lookahead(slow, w, step_size=0.3, step=step, sync_period=2)
+            reference.lookahead(wanted, wanted_w, step_size=0.3, step=step, sync_period=2)
+            if step % 2:
+                np.testing.assert_array_equal(slow, before)
+                assert not np.array_equal(slow, w)
+            else:
+                np.testing.assert_array_equal(slow, w)
+        assert_elementwise(slow, wanted, floor=1.0, ulps=16)
+        assert_elementwise(w, wanted_w, floor=1.0, ulps=16)
+        # What does not change is not rounded either.
+        ops.lookahead(slow, w, step_size=0.3, step=6, sync_period=2)
+        ops.lookahead(before, before.copy(), step_size=0.0, step=6, sync_period=2)
+        np.testing.assert_array_equal(slow, w)
+    kept = slow.copy()
+    ops.lookahead(slow, w, step_size=0.3, step=8, sync_period=2)
+    np.testing.assert_array_equal(slow, kept)
+    with pytest.raises(ValueError, match="sync_period"):
+        ops.lookahead(slow, w, step=1, sync_period=0)
+
+
 @pytest.mark.usefixtures("isa")
 def test_nothing_outside_the_arrays_is_written_and_threads_agree() -> None:
     for shape in SHAPES:
@@ -90,6 +119,7 @@ def test_nothing_outside_the_arrays_is_written_and_threads_agree() -> None:
         ops.clip_by_norm(one, np.full(1, 100.0), max_norm=1.0)
         ops.accumulate(one, two)
         ops.moving_average(one, two, step=2, overwrite_every=2)
+        ops.lookahead(one, two, step=2, sync_period=2)
         for guard in guards:
             guard.check()
 
@@ -99,6 +129,7 @@ def test_nothing_outside_the_arrays_is_written_and_threads_agree() -> None:
         ops.clip_by_norm(g, squares, max_norm=1.0)
         ops.accumulate(w, g, factor=0.3)
         ops.moving_average(g, w, step=2)
+        ops.lookahead(w, g, step=2, sync_period=2)
         return g, w, squares
 
     assert_threads_agree(everything)

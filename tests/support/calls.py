@@ -256,6 +256,7 @@ def _other_updates(w: Any, g: Any) -> dict[str, dict[str, Any]]:
         "clip_by_norm": {"g": g.copy(), "squares": np.full(1, 9.0), "max_norm": 1.5},
         "accumulate": {"total": w.copy(), "g": g, "factor": 0.5},
         "moving_average": {"average": w.copy(), "w": g.copy(), "momentum": 0.5, "step": 2},
+        "lookahead": {"slow": w.copy(), "w": g.copy(), "step": 2, "sync_period": 2},
     }
 
 
@@ -349,6 +350,7 @@ IN_PLACE = {
     "clip_by_norm": ("g",),
     "accumulate": ("total",),
     "moving_average": ("average", "w"),
+    "lookahead": ("slow", "w"),
     "constrain_norms": ("w",),
     "regularize": ("g",),
     "conv2d_backward": ("dx", "dw", "db"),
@@ -419,6 +421,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "clip_by_norm": (),
     "accumulate": (),
     "moving_average": (),
+    "lookahead": (),
     "constrain_norms": (),
     "regularize": (),
 }

@@ -210,14 +210,16 @@ def exact_updates(draw: Draw) -> Problem:
 
     def update(module: Any, copy: Any) -> Sequence[Array]:
         a, b, c, d, e, f = (copy(each) for each in (w, m, average, w, total, g))
+        h, i = copy(average), copy(w)
         squares, scaled = np.zeros(1), copy(g)
         module.lion_update(a, g, b, **rates, **betas)
         module.moving_average(c, d, momentum=0.75, step=step, overwrite_every=every)
+        module.lookahead(h, i, step_size=0.25, step=step, sync_period=every + 1)
         module.accumulate(e, g, factor=0.25)
         module.clip_by_value(f, limit=limit)
         module.sum_of_squares(g, squares)
         module.clip_by_norm(scaled, squares, max_norm=norm)
-        return a, b, c, d, e, f, squares, scaled
+        return a, b, c, d, e, f, h, i, squares, scaled
 
     wanted = update(reference, float64)
 

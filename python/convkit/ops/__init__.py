@@ -90,6 +90,7 @@ from convkit.ops.gradient import (
     accumulate,
     clip_by_norm,
     clip_by_value,
+    lookahead,
     moving_average,
     sum_of_squares,
 )
@@ -224,6 +225,7 @@ __all__ = [
     "lion_update",
     "log_softmax_backward",
     "log_softmax_forward",
+    "lookahead",
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_index_dtype",

@@ -76,3 +76,24 @@ def moving_average(
     number = as_number("step", step, _INT64)
     every = int64("overwrite_every", overwrite_every)
     _core.moving_average(average, w, real("momentum", momentum), number, every)
+
+
+def lookahead(
+    slow: Floats,
+    w: Floats,
+    *,
+    step_size: float | npt.NDArray[np.float64] = 0.5,
+    step: int | npt.NDArray[np.int64],
+    sync_period: int = 6,
+) -> None:
+    """Where `step` is a multiple of `sync_period`, slow += step_size * (w - slow); then w = slow.
+
+    Args:
+        slow, w: float32 arrays of one shape.
+        step_size, step: numbers; an array (1,) is read again by a replayed call.
+        sync_period: of at least 1.
+    """
+    _check("slow", slow)
+    check_output("w", w, slow.shape, _FLOAT32)
+    share, number = as_number("step_size", step_size, _FLOAT64), as_number("step", step, _INT64)
+    _core.lookahead(slow, w, share, number, int64("sync_period", sync_period))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..core import custom, lazy
-from ..core.config import serialize, unknown
+from ..core import lazy
+from ..core.config import serialize
 from . import schedules
+from .names import deserialize, get
 from .optimizer import Optimizer
 from .rate import LearningRate
 
 if TYPE_CHECKING:
     from .adam import Adam, Adamax, AdamW, Nadam
     from .adaptive import Adadelta, Adagrad, Ftrl, RMSprop
+    from .lookahead import Lookahead
     from .muon import Muon
     from .sgd import SGD, Lion
 
@@ -28,6 +28,7 @@ __all__ = [
     "Ftrl",
     "LearningRate",
     "Lion",
+    "Lookahead",
     "Muon",
     "Nadam",
     "Optimizer",
@@ -41,52 +42,10 @@ __all__ = [
 _OWNERS = {
     "adam": ("Adam", "AdamW", "Adamax", "Nadam"),
     "adaptive": ("Adadelta", "Adagrad", "Ftrl", "RMSprop"),
+    "lookahead": ("Lookahead",),
     "muon": ("Muon",),
     "sgd": ("SGD", "Lion"),
 }
-_BY_NAME = {name.lower(): name for names in _OWNERS.values() for name in names}
 
 if not TYPE_CHECKING:  # to type checkers, every name would be there
     __getattr__, __dir__ = lazy.attach(__name__, __all__, _OWNERS)
-
-
-def get(identifier: str | Mapping[str, Any] | Optimizer) -> Optimizer:
-    """The optimizer of that name, in capitals or not, or the object itself.
-
-    Also takes what `serialize` returns. Raises ValueError for anything else, naming the known ones.
-    """
-    if isinstance(identifier, Optimizer):
-        return identifier
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)
-    if isinstance(identifier, str) and (kind := _named(identifier)) is not None:
-        made: Optimizer = kind()
-        return made
-    raise unknown("optimizer", identifier, _BY_NAME)
-
-
-def deserialize(
-    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
-) -> Optimizer:
-    """The optimizer that `serialize` described, made anew.
-
-    Args:
-        config: its class_name and config.
-        custom_objects: classes of your own by their names, besides those that are registered.
-
-    Raises:
-        ValueError: there is no such class.
-    """
-    with custom.custom_object_scope(custom_objects):
-        name = str(config.get("class_name")) if isinstance(config, Mapping) else repr(config)
-        kind = custom.find(name) or _named(name)
-        if kind is None or not issubclass(kind, Optimizer):
-            raise unknown("optimizer", name, _BY_NAME)
-        made: Optimizer = kind.from_config(config.get("config", {}))
-        return made
-
-
-def _named(name: str) -> Any:
-    """The class of that name, in capitals or not, or None."""
-    found = _BY_NAME.get(name.lower())
-    return None if found is None else getattr(sys.modules[__name__], found)

@@ -93,6 +93,7 @@ from .gradient import (
     accumulate,
     clip_by_norm,
     clip_by_value,
+    lookahead,
     moving_average,
     sum_of_squares,
 )
@@ -220,6 +221,7 @@ __all__ = [
     "lion_update",
     "log_softmax_backward",
     "log_softmax_forward",
+    "lookahead",
     "max_pool2d_backward",
     "max_pool2d_forward",
     "maximum",

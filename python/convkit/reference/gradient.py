@@ -63,3 +63,20 @@ def moving_average(
     average[...] = w if step == 1 else momentum * average + (1 - momentum) * w
     if overwrite_every and step % overwrite_every == 0:
         w[...] = average
+
+
+def lookahead(
+    slow: Array, w: Array, *, step_size: float = 0.5, step: int, sync_period: int = 6
+) -> None:
+    """Where `step` is a multiple of `sync_period`, slow += step_size * (w - slow); then w = slow.
+
+    Any shape, both equal. M. Zhang, J. Lucas, G. Hinton and J. Ba, "Lookahead optimizer: k steps
+    forward, 1 step back", 2019, algorithm 1.
+    """
+    _floats(slow, "slow")
+    _floats(w, "w", slow.shape)
+    if operator.index(sync_period) < 1:
+        raise ValueError(f"sync_period must be at least 1, received {sync_period!r}")
+    if step % sync_period == 0:
+        slow += step_size * (w - slow)
+        w[...] = slow
