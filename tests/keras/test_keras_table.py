@@ -48,7 +48,7 @@ MODULES = (
     "utils",
 )
 # What Keras has no counterpart for, by keyword only.
-OUR_OWN = {"algorithm", "label_smoothing"}
+OUR_OWN = {"algorithm", "alternating", "label_smoothing"}
 # What a subclass with a call leaves out; Keras's arguments are those of its Functional.
 LEFT_OUT = {"inputs", "outputs"}
 # Keras gives these a default and then refuses to do without them.

@@ -35,6 +35,8 @@ AUGMENTATION: tuple[Any, ...] = (
     lambda: layers.RandomColorJitter((0, 1), 0.2, 0.3, (0.4, 0.6), 0.1),
 )
 
+ALL_OF_FIT = (*AUGMENTATION, lambda: layers.RandomFlip("vertical", alternating=True))
+
 
 def made(*front: Any, classes: int = 3, first: bool = True) -> convkit.Sequential:
     convkit.utils.clear_session()
@@ -61,16 +63,16 @@ def trained(model: convkit.Sequential) -> tuple[Array, ...]:
 
 
 def test_the_same_bits_for_any_number_of_threads() -> None:
-    assert_threads_agree(lambda: trained(made(*AUGMENTATION)), (1, 2, 3, 7))
-    assert_same_bits(trained(made(*AUGMENTATION)), trained(made(*AUGMENTATION)))
+    assert_threads_agree(lambda: trained(made(*ALL_OF_FIT)), (1, 2, 3, 7))
+    assert_same_bits(trained(made(*ALL_OF_FIT)), trained(made(*ALL_OF_FIT)))
     assert any(
         (one != other).any()
-        for one, other in zip(trained(made(*AUGMENTATION)), trained(made()), strict=True)
+        for one, other in zip(trained(made(*ALL_OF_FIT)), trained(made()), strict=True)
     )
 
 
 def test_after_a_resume(tmp_path: Path) -> None:
-    whole, stops = trained(made(*AUGMENTATION)), True
+    whole, stops = trained(made(*ALL_OF_FIT)), True
 
     class Stop(Exception):
         """What interrupts a training."""
@@ -87,8 +89,8 @@ def test_after_a_resume(tmp_path: Path) -> None:
     )
     options: dict[str, Any] = {"batch_size": 7, "epochs": 2, "verbose": 0}
     with pytest.raises(Stop):
-        made(*AUGMENTATION).fit(PIXELS, Y, callbacks=[Interrupt(), backup()], **options)
-    model, stops = made(*AUGMENTATION), False
+        made(*ALL_OF_FIT).fit(PIXELS, Y, callbacks=[Interrupt(), backup()], **options)
+    model, stops = made(*ALL_OF_FIT), False
     model.fit(PIXELS, Y, callbacks=[Interrupt(), backup()], **options)
     assert_same_bits(tuple(model.get_weights()), whole)
 
@@ -368,3 +370,73 @@ def test_one_pass_is_what_its_layers_do_in_turn() -> None:
 def test_what_cannot_be_is_refused_in_words(make: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def flips_of(epochs: int, first: int = 0, **options: Any) -> tuple[Array, list[Array]]:
+    """Which of 24 images are flipped in each epoch of `fit`, and the model's weights after it."""
+    convkit.utils.clear_session()
+    convkit.utils.set_random_seed(options.pop("seed", 11))
+    seen: list[tuple[Array, Array]] = []
+
+    class Flip(layers.RandomFlip):
+        transforms_images = True
+        operation = "random_flip"
+
+        def draw(self, count: int, sizes: Any, context: StepContext) -> dict[str, Any]:
+            drawn = super().draw(count, sizes, context)
+            assert context.indices is not None
+            seen.append((np.array(context.indices), np.array(drawn["flips"])))
+            return drawn
+
+    x = np.arange(24, dtype=np.float32).reshape(24, 1, 1, 1) + np.arange(2).reshape(1, 1, 2, 1)
+    model = convkit.Sequential(
+        [
+            Flip("horizontal", alternating=True, input_shape=(1, 2, 1)),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 1e-4  # type: ignore[union-attr]
+    fitted = {"batch_size": 7, "verbose": 0, "initial_epoch": first, "epochs": epochs, **options}
+    model.fit(x, np.arange(24.0), **fitted)
+    flips = np.zeros((epochs - first, 24), bool)
+    count = 0
+    for indices, drawn in seen:
+        flips[count // 24, indices] = drawn
+        count += len(indices)
+    return flips, model.get_weights()
+
+
+def test_an_alternating_flip_shows_each_image_both_ways() -> None:
+    flips, weights = flips_of(4)
+    np.testing.assert_array_equal(flips[1], ~flips[0])
+    np.testing.assert_array_equal(flips[2:], flips[:2])
+    assert 4 < flips[0].sum() < 20
+    # By the image, whatever batch it is in.
+    for options in ({"shuffle": False}, {"batch_size": 24}):
+        np.testing.assert_array_equal(flips_of(4, **options)[0], flips)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(flips_of(4, 1)[0], flips[1:])
+    assert not np.array_equal(flips_of(4, seed=12)[0], flips)
+    assert_same_bits(tuple(flips_of(4)[1]), tuple(weights))
+    # Half of many images, each by the generator's number of its index.
+    layer, context = layers.RandomFlip(alternating=True), StepContext(True, 5)
+    many = layer.draw(20_000, (8, 8, 3), context)["flips"]
+    assert abs(many.mean() - 0.5) < 3.3 * 0.5 / np.sqrt(len(many))
+    np.testing.assert_array_equal(many, ops.uniform(20_000, seed=5) < 0.5)
+    context.epoch, context.indices = 1, np.array([19_999, 3])
+    np.testing.assert_array_equal(layer.draw(2, (8, 8, 3), context)["flips"], ~many[[19_999, 3]])
+
+
+def test_an_alternating_flip_of_arrays_and_of_batches() -> None:
+    x, flip = PIXELS[:8].astype(np.float32), layers.RandomFlip("horizontal", alternating=True)
+    one, two, three = (flip(x) for _ in range(3))
+    np.testing.assert_array_equal(two, one[:, :, ::-1])
+    np.testing.assert_array_equal(three, one)
+    assert (one == x).all(axis=(1, 2, 3)).sum() not in (0, 8)
+    np.testing.assert_array_equal(flip(x, training=False), x)
+    model = made(lambda: layers.RandomFlip(alternating=True))
+    with pytest.raises(ValueError, match=r"random_flip.*give fit arrays, not an iterable"):
+        model.fit([(PIXELS[:8], Y[:8])], verbose=0)
+    with pytest.raises(ValueError, match="give fit arrays"):
+        model.train_on_batch(PIXELS[:8], Y[:8])

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import ops
+from ..core.config import flag
+from ..core.parameters import Array
 from ..ops._image_steps import FILL_MODES, INTERPOLATIONS, Affine, ImageStep
 from .base import Layer, LayerOptions
 from .image_layer import RandomImageLayer, Range
@@ -26,8 +29,16 @@ class RandomFlip(RandomImageLayer):
             which does both, to the same images, as Keras 3.
         seed: of the random numbers; by default the seed of the model.
         data_format: None or "channels_last", the only layout there is.
+        alternating: decide once for each image at random, and have what is flipped in one epoch of
+            `fit` as it is in the next, so that two epochs show each image both ways (K. Jordan,
+            "94 % on CIFAR-10 in 3.29 seconds on a single GPU", 2024). Called on images, each call
+            counts as an epoch. Keras has no such argument.
 
     Input and output: (N, H, W, C).
+
+    Raises:
+        ValueError: in `fit`, if `alternating` and what is trained on are batches of an iterable,
+            which do not say which images they are of.
     """
 
     operation = "random_flip"
@@ -39,15 +50,32 @@ class RandomFlip(RandomImageLayer):
         mode: str = "horizontal_and_vertical",
         seed: int | None = None,
         data_format: str | None = None,
+        *,
+        alternating: bool = False,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed=seed, data_format=data_format, **options)
         self.mode = self.check_choice(mode, "mode", _FLIPS)
+        self.alternating = flag(alternating, "alternating", self)
 
     def draw(self, count: int, sizes: tuple[int, ...], context: StepContext) -> dict[str, Any]:
         """`flips`: which images are flipped, (n,)."""
+        if self.alternating:
+            return {"flips": self._alternate(count, context)}
         (number,) = self.uniform(count, context, (0.0, 1.0))
         return {"flips": number < 0.5}
+
+    def _alternate(self, count: int, context: StepContext) -> Array:
+        """Flips by the image's index and the epoch: an image's random number is that of step 0."""
+        if context.epoch is None:
+            raise self.error(
+                "alternating=True needs to know which images a batch has; give fit arrays, not an "
+                "iterable of batches"
+            )
+        indices = np.arange(count) if context.indices is None else context.indices
+        place = {**self.drawn_from(context), "step": 0}
+        numbers = ops.uniform(int(indices.max()) + 1, **place)[indices]
+        return (numbers < 0.5) ^ (context.epoch % 2 == 1)
 
     def steps_of(self, parameters: Mapping[str, Any], sizes: tuple[int, ...]) -> list[ImageStep]:
         """One transform, without blending pixels."""

@@ -45,9 +45,11 @@ class Batches(ABC):
         samples: how many samples an epoch has, or None where that is not known.
         batch_size: of all batches but the last, or None where they differ.
         source: the user's object that the batches come from, or None.
+        has_indices: whether the indices of batches are those of the same samples in every pass.
     """
 
     repeats = True
+    has_indices = False
     samples: int | None = None
     batch_size: int | None = None
     source: Any = None
@@ -190,6 +192,8 @@ class ArrayBatches(Batches):
         order: gives the order of so many samples in the pass that begins with an epoch, before a
             training step.
     """
+
+    has_indices = True
 
     def __init__(
         self,

@@ -187,8 +187,17 @@ class Engine:
 
     # Batches.
 
-    def train_step(self, samples: Samples, indices: Array, scores: Scores, seed: int) -> None:
-        """Make a training step; count it and its batch. To be called while writing."""
+    def train_step(
+        self, samples: Samples, indices: Array, scores: Scores, seed: int, epoch: int | None = None
+    ) -> None:
+        """Make a training step; count it and its batch. To be called while writing.
+
+        Args:
+            samples, indices: the batch.
+            scores: of the epoch.
+            seed: of the random numbers.
+            epoch: its number, if the indices are those of all samples that are trained on.
+        """
         optimizer = self.objective.optimizer
         assert optimizer is not None
         store = self.parameters()
@@ -201,6 +210,7 @@ class Engine:
             if not ranges:
                 warn("The model does not have any trainable weights.")
         others = processes.current()
+        self._run.epoch, self._run.indices = epoch, None if epoch is None else indices
         share, samples, indices = _share(samples, indices)
         plan = self.training_plan
         is_other = self._processes is not others or plan is None or plan.optimizer is not optimizer

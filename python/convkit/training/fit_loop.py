@@ -127,13 +127,13 @@ class FitLoop:
         """Train on the batches of an epoch; return the means over it."""
         model, engine, scores = self._model, self._engine, self._scores
         assert scores is not None
-        first = scores.batches
+        first, epoch = scores.batches, self._epoch if self._training.has_indices else None
         for batch, (samples, indices) in enumerate(batches, first):
             if not self._begun:  # here, for the first batch may have built the model
                 self._begun = True
                 engine.lock.write(self._take_state)
             self._callbacks.call("on_train_batch_begin", batch)
-            engine.lock.write(engine.train_step, samples, indices, scores, self._seed)
+            engine.lock.write(engine.train_step, samples, indices, scores, self._seed, epoch)
             self._callbacks.call("on_train_batch_end", batch, logs=scores.logs())
             if model.stop_training:
                 break
