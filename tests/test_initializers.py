@@ -9,6 +9,7 @@ import pytest
 
 import convkit
 from convkit import initializers
+from convkit.initializers.base import compute_fans
 
 CONV = (3, 3, 32, 64)
 FAN_IN, FAN_OUT = 9 * 32, 9 * 64
@@ -25,7 +26,7 @@ FAN_IN, FAN_OUT = 9 * 32, 9 * 64
     ],
 )
 def test_fans(shape: tuple[int, ...], fans: tuple[int, int]) -> None:
-    assert initializers.compute_fans(shape) == fans
+    assert compute_fans(shape) == fans
 
 
 @pytest.mark.parametrize(
@@ -127,3 +128,77 @@ def test_uniform_numbers_between_no_finite_limits(limits: tuple[float, float]) -
     made = initializers.RandomUniform()
     with pytest.raises(ValueError, match="must be finite"):
         made.maxval = np.inf
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 7), (3, 3, 5, 5), (1, 2, 6, 4)])
+def test_dirac_passes_its_channels_on(shape: tuple[int, ...]) -> None:
+    height, width, channels, filters = shape
+    convkit.utils.set_random_seed(1)
+    rest = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    kernel = initializers.Dirac(rest)(shape)
+    wanted = np.zeros(shape, np.float32)
+    for each in range(min(channels, filters)):
+        wanted[height // 2, width // 2, each, each] = 1.0
+    convkit.utils.set_random_seed(1)
+    wanted[..., channels:] = rest(shape)[..., channels:]
+    np.testing.assert_array_equal(kernel, wanted)
+    x = np.random.default_rng(0).normal(size=(2, 6, 7, channels)).astype(np.float32)
+    layer = convkit.layers.Conv2D(filters, shape[:2], padding="same", kernel_initializer="dirac")
+    y = layer(x)
+    if (height, width) == (3, 3):
+        np.testing.assert_allclose(y[..., :channels], x[..., :filters], atol=2e-6)
+    with pytest.raises(ValueError, match=r"shape \(KH, KW, C, OC\), received \(3, 4\)"):
+        initializers.Dirac()((3, 4))
+    again = initializers.get(initializers.serialize(initializers.Dirac(rest)))
+    assert again.get_config() == initializers.Dirac(rest).get_config()
+
+
+@pytest.mark.parametrize(("size", "channels"), [(2, 3), ((3, 2), 1), (3, 3), (1, 1)])
+def test_whitening_makes_patches_uncorrelated(size: object, channels: int) -> None:
+    height, width = (size, size) if isinstance(size, int) else size  # type: ignore[misc]
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(300, 9, 8, channels))
+    images = np.cumsum(np.cumsum(noise, axis=1), axis=2).astype(np.float32) / 10  # smooth ones
+    kernel = initializers.whitening_kernel(images, size, 5e-4)  # type: ignore[arg-type]
+    count = height * width * channels
+    assert kernel.shape == (height, width, channels, 2 * count)
+    assert kernel.dtype == np.float32
+    filters = kernel.reshape(count, 2 * count).astype(np.float64)
+    np.testing.assert_array_equal(filters[:, count:], -filters[:, :count])
+    # Against LAPACK, and what each filter gives: eigenvalue / (eigenvalue + epsilon) on average.
+    rows = [
+        images[:, i : 10 - height + i, j : 9 - width + j].reshape(-1, channels)
+        for i in range(height)
+        for j in range(width)
+    ]
+    patches = np.concatenate(rows, axis=1).astype(np.float64)
+    values, vectors = np.linalg.eigh(patches.T @ patches / len(patches))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(count)])
+    wanted = vectors / np.sqrt(values + 5e-4)
+    np.testing.assert_allclose(
+        filters[:, :count], wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max()
+    )
+    moments = (patches @ filters[:, :count]).T @ (patches @ filters[:, :count]) / len(patches)
+    np.testing.assert_allclose(moments, np.diag(values / (values + 5e-4)), atol=1e-5)
+
+
+def test_whitening_of_pixels_and_of_flat_images() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 1)).astype(np.uint8)
+    np.testing.assert_array_equal(
+        initializers.whitening_kernel(pixels), initializers.whitening_kernel(pixels.astype(float))
+    )
+    flat = initializers.whitening_kernel(np.ones((2, 3, 3, 1)), 2, 0.25)
+    assert np.isfinite(flat).all()
+    np.testing.assert_allclose(flat[..., 0], 0.5 / np.sqrt(4.25), rtol=1e-6)
+    for images, size, epsilon in (
+        (pixels[0], 2, 0.1),
+        (pixels, 5, 0.1),
+        (pixels, (2, 2, 2), 0.1),
+        (pixels, 2, 0.0),
+        (pixels, 2, math.nan),
+        (pixels[:0], 2, 0.1),
+        (np.array(["a"]), 2, 0.1),
+    ):
+        with pytest.raises(ValueError, match=r"images must be|kernel_size|epsilon must be"):
+            initializers.whitening_kernel(images, size, epsilon)

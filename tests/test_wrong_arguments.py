@@ -91,7 +91,7 @@ NEEDED: dict[str, Any] = {
     "backup_dir": "backup", "decay_rate": 0.5, "decay_steps": 10, "filename": "log.csv",
     "filepath": "file",
     "factor": 0.5, "height": 4, "height_factor": 0.2, "width": 4, "width_factor": 0.2,
-    "filters": 2, "img": np.ones((2, 2, 3)),
+    "filters": 2, "images": np.ones((2, 3, 3, 1)), "img": np.ones((2, 2, 3)),
     "inputs": TENSOR, "outputs": layers.Flatten()(TENSOR), "identifier": None,
     "first_decay_steps": 10, "initial_learning_rate": 0.1, "json_string": "{}", "kernel_size": 3,
     "learning_rate": 0.1, "max_learning_rate": 0.1, "model": None, "monitor": "val_loss",

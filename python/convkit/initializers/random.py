@@ -1,8 +1,8 @@
-"""Initial values of parameters, with Keras's names, formulas and defaults.
+"""Initial values that are drawn at random.
 
-An initializer is called with a shape and returns a float32 array. Without a `seed` of its own it
-draws from a new stream for every variable, a function of `utils.set_random_seed` and of how many
-variables came before; with a `seed`, every call returns the same values, as in Keras 3.
+Without a `seed` of its own an initializer draws from a new stream for every variable, a function of
+`utils.set_random_seed` and of how many variables came before; with a `seed`, every call returns the
+same values, as in Keras 3.
 
 The scaled initializers follow X. Glorot and Y. Bengio, "Understanding the difficulty of training
 deep feedforward neural networks" (2010), K. He et al., "Delving deep into rectifiers" (2015), and
@@ -12,102 +12,18 @@ Y. LeCun et al., "Efficient BackProp" (1998).
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from .core import lazy, random
-from .core.config import (
-    Configurable,
-    as_number,
-    real,
-    serialize,  # Keras has it here
-    unknown,
-)
-from .core.parameters import Array
-
-__all__ = [
-    "Constant",
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "Initializer",
-    "LecunNormal",
-    "LecunUniform",
-    "Ones",
-    "Orthogonal",
-    "RandomNormal",
-    "RandomUniform",
-    "TruncatedNormal",
-    "VarianceScaling",
-    "Zeros",
-    "constant",
-    "get",
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-    "ones",
-    "orthogonal",
-    "random_normal",
-    "random_uniform",
-    "serialize",
-    "truncated_normal",
-    "variance_scaling",
-    "zeros",
-]
-
-
-if not TYPE_CHECKING:  # to type checkers, every name would be there
-    __getattr__, __dir__ = lazy.attach(__name__, __all__)
-
+from ..core import random
+from ..core.config import as_number, real
+from ..core.parameters import Array
+from .base import Initializer, as_shape, compute_fans
 
 # The standard deviation of a normal distribution cut off at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
-
-
-class Initializer(Configurable):
-    """Base class: `__call__(shape)` returns the initial value of a parameter."""
-
-    def __call__(self, shape: Sequence[int]) -> Array:
-        """The initial value, float32, of the given shape."""
-        raise NotImplementedError
-
-
-class Zeros(Initializer):
-    """All zeros."""
-
-    def __call__(self, shape: Sequence[int]) -> Array:
-        """Zeros of the given shape."""
-        return np.zeros(as_shape(shape), np.float32)
-
-
-class Ones(Initializer):
-    """All ones."""
-
-    def __call__(self, shape: Sequence[int]) -> Array:
-        """Ones of the given shape."""
-        return np.ones(as_shape(shape), np.float32)
-
-
-class Constant(Initializer):
-    """All elements have the same value.
-
-    Args:
-        value: that value.
-    """
-
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = real(value, "value", self)
-
-    def __call__(self, shape: Sequence[int]) -> Array:
-        """The constant in the given shape."""
-        return np.full(as_shape(shape), self.value, np.float32)
 
 
 class _Random(Initializer):
@@ -318,95 +234,9 @@ class Orthogonal(_Random):
         return np.ascontiguousarray(self.gain * matrix, np.float32).reshape(shape)
 
 
-def as_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape of a parameter as a tuple of sizes of at least 0; ValueError for anything else."""
-    try:
-        sizes = tuple(operator.index(size) for size in shape)
-    except TypeError:
-        sizes = (-1,)
-    if any(size < 0 for size in sizes) or isinstance(shape, bytes):
-        raise ValueError(
-            f"the shape of a parameter must be a tuple of sizes such as (3, 3, 1, 8), received "
-            f"{shape!r}"
-        )
-    return sizes
-
-
-def compute_fans(shape: Sequence[int]) -> tuple[float, float]:
-    """The inputs and outputs of one unit, (fan_in, fan_out), by Keras's rule.
-
-    Of a kernel (KH, KW, C // groups, OC) they are the window's area times its last two sizes.
-    """
-    sizes = as_shape(shape)
-    if len(sizes) == 0:
-        return 1.0, 1.0
-    if len(sizes) == 1:
-        return float(sizes[0]), float(sizes[0])
-    area = math.prod(sizes[:-2])
-    return float(area * sizes[-2]), float(area * sizes[-1])
-
-
 def _truncated_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Standard normal values, drawn again while they lie beyond two standard deviations."""
     values = generator.standard_normal(math.prod(shape))
     while (outside := np.flatnonzero(np.abs(values) > 2.0)).size:
         values[outside] = generator.standard_normal(outside.size)
     return values.reshape(shape)
-
-
-# Keras's second names.
-zeros = Zeros
-ones = Ones
-constant = Constant
-random_uniform = RandomUniform
-random_normal = RandomNormal
-truncated_normal = TruncatedNormal
-variance_scaling = VarianceScaling
-glorot_uniform = GlorotUniform
-glorot_normal = GlorotNormal
-he_uniform = HeUniform
-he_normal = HeNormal
-lecun_uniform = LecunUniform
-lecun_normal = LecunNormal
-orthogonal = Orthogonal
-
-_BY_NAME: dict[str, Callable[[], Initializer]] = {
-    "zeros": Zeros,
-    "zero": Zeros,
-    "ones": Ones,
-    "one": Ones,
-    "constant": Constant,
-    "random_uniform": RandomUniform,
-    "uniform": RandomUniform,
-    "random_normal": RandomNormal,
-    "normal": RandomNormal,
-    "truncated_normal": TruncatedNormal,
-    "variance_scaling": VarianceScaling,
-    "glorot_uniform": GlorotUniform,
-    "glorot_normal": GlorotNormal,
-    "he_uniform": HeUniform,
-    "he_normal": HeNormal,
-    "lecun_uniform": LecunUniform,
-    "lecun_normal": LecunNormal,
-    "orthogonal": Orthogonal,
-}
-
-
-def get(identifier: str | Initializer | dict[str, Any]) -> Initializer:
-    """The initializer of that name, or the object itself.
-
-    Also takes what `serialize` returns. Raises ValueError for an unknown name, naming the known.
-    """
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, dict):
-        made = type(get(str(identifier.get("class_name"))))
-        return made(**identifier.get("config", {}))
-    if isinstance(identifier, str) and (make := _BY_NAME.get(_snake(identifier))):
-        return make()
-    raise unknown("initializer", identifier, _BY_NAME)
-
-
-def _snake(name: str) -> str:
-    """GlorotUniform and glorot_uniform are the same name."""
-    return "".join("_" + c.lower() if c.isupper() and i else c for i, c in enumerate(name)).lower()
