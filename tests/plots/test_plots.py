@@ -86,6 +86,25 @@ def test_history_of_something_else(history: Any, error: type[Exception], complai
         plots.history(history)
 
 
+def test_learning_rate_finder_draws_the_losses_and_the_suggestion() -> None:
+    found = SimpleNamespace(learning_rates=[0.01, 0.1, 1.0], losses=[2.0, 1.0, 4.0], suggestion=0.1)
+    figure = plots.learning_rate_finder(found)
+    (ax,) = figure.axes
+    curve, line = ax.get_lines()
+    assert np.asarray(curve.get_xdata()).tolist() == found.learning_rates
+    assert np.asarray(curve.get_ydata()).tolist() == found.losses
+    assert set(np.asarray(line.get_xdata()).tolist()) == {0.1}
+    assert ax.get_xscale() == "log"
+    assert "0.1" in str(line.get_label())
+    assert_nothing_is_cut_off(figure)
+    axes = Figure().add_subplot()
+    assert plots.learning_rate_finder(found, axes) is axes.figure
+    with pytest.raises(ValueError, match="has made no steps"):
+        plots.learning_rate_finder(SimpleNamespace(learning_rates=[], losses=[]))
+    with pytest.raises(TypeError, match=r"a LearningRateFinder after fit.*got dict"):
+        plots.learning_rate_finder({})
+
+
 def test_history_with_too_few_axes() -> None:
     with pytest.raises(ValueError, match=r"2 quantities to draw \(loss, accuracy\).*got 1"):
         plots.history(RECORD, axes=Figure().add_subplot())

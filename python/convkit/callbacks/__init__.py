@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .history import History
     from .lambda_callback import LambdaCallback
     from .learning_rate import LearningRateScheduler, ReduceLROnPlateau
+    from .learning_rate_finder import LearningRateFinder
     from .model_checkpoint import ModelCheckpoint
     from .monitor import direction
     from .progbar_logger import ProgbarLogger
@@ -33,6 +34,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LearningRateFinder",
     "LearningRateScheduler",
     "Logs",
     "ModelCheckpoint",
@@ -52,6 +54,7 @@ _OWNERS = {
     "history": ("History",),
     "lambda_callback": ("LambdaCallback",),
     "learning_rate": ("LearningRateScheduler", "ReduceLROnPlateau"),
+    "learning_rate_finder": ("LearningRateFinder",),
     "model_checkpoint": ("ModelCheckpoint",),
     "monitor": ("direction",),
     "progbar_logger": ("ProgbarLogger",),

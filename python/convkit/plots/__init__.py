@@ -11,12 +11,19 @@ come with `pip install "convkit[examples]"`.
 
 from __future__ import annotations
 
-from .curves import history
+from .curves import history, learning_rate_finder
 from .images import samples
 from .maps import activations, filters
 from .matrix import confusion_matrix
 
-__all__ = ["activations", "confusion_matrix", "filters", "history", "samples"]
+__all__ = [
+    "activations",
+    "confusion_matrix",
+    "filters",
+    "history",
+    "learning_rate_finder",
+    "samples",
+]
 
 
 def __dir__() -> list[str]:

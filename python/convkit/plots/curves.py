@@ -78,6 +78,47 @@ def _draw_curves(
     ax.set_xlabel("epoch", color=INK)
     ax.set_title(quantity.replace("_", " "), color=INK, fontsize=TITLE)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _tidy(ax)
+
+
+def learning_rate_finder(finder: Any, axes: Axes | None = None) -> Figure:
+    """Draw the mean loss against the learning rate, on a logarithmic scale, and the suggestion.
+
+    Arguments:
+        finder: a `callbacks.LearningRateFinder` after `fit`.
+        axes: to draw into; a new figure if None.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: it has made no steps.
+        TypeError: it is no such callback.
+    """
+    rates, losses = (getattr(finder, name, None) for name in ("learning_rates", "losses"))
+    if rates is None or losses is None:
+        raise TypeError(f"expected a LearningRateFinder after fit(), got {type(finder).__name__}")
+    if not losses:
+        raise ValueError("the finder has made no steps; give it to fit(callbacks=[...]) first")
+    ax = new_figure(width=5.6, height=3.6).add_subplot() if axes is None else axes
+    ax.plot(rates, losses, color=BLUE, linewidth=1.8, label="loss, moving mean")
+    try:
+        best = finder.suggestion
+    except ValueError:  # the loss never fell
+        best = None
+    if best is not None:
+        ax.axvline(
+            best, color=VERMILION, linestyle="--", linewidth=1.4, label=f"steepest: {best:.2g}"
+        )
+    ax.set_xscale("log")
+    ax.legend(frameon=False)
+    ax.set_xlabel("learning rate", color=INK)
+    ax.set_title("loss by learning rate", color=INK, fontsize=TITLE)
+    _tidy(ax)
+    return figure_of(ax)
+
+
+def _tidy(ax: Axes) -> None:
     ax.grid(color="#E3E3E3", linewidth=0.7)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
