@@ -1,4 +1,4 @@
-"""Helpers: the seed, one-hot labels, automatic names, pictures of models, and images from files.
+"""Helpers: seed, one-hot labels, names, pictures of models, images from files, and their views.
 
 What reads images needs Pillow: `pip install "convkit[images]"`.
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .data.folders import image_dataset_from_directory
     from .data.images import array_to_img, img_to_array, load_img, save_img
     from .data.py_dataset import PyDataset, Sequence
+    from .data.views import predict_views
     from .diagram import model_to_dot, plot_model
 
 __path__: list[str] = []  # no modules are in it; what older Keras had there is answered
@@ -38,6 +39,7 @@ __all__ = [
     "model_to_dot",
     "normalize",
     "plot_model",
+    "predict_views",
     "save_img",
     "set_random_seed",
     "split_dataset",
@@ -51,6 +53,7 @@ _OWNERS = {
     "data.folders": ("image_dataset_from_directory",),
     "data.images": ("array_to_img", "img_to_array", "load_img", "save_img"),
     "data.py_dataset": ("PyDataset", "Sequence"),
+    "data.views": ("predict_views",),
     "diagram": ("model_to_dot", "plot_model"),
 }
 
