@@ -1,26 +1,31 @@
-"""What the three studies (mnist.py, fashion_mnist.py, cifar10.py) have in common.
+"""What the three studies (mnist.py, fashion_mnist.py, cifar10.py) and the recipes have in common.
 
 `begin` reads the command line and makes the run repeatable; `finish` measures the trained model on
-the test images, prints the report, and saves the pictures and `metrics.json`.
+the test images; `report` prints what came out, and saves the pictures and `metrics.json`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import classification_report
 
 import convkit
 from convkit import plots
-from convkit.layers import MaxPooling2D
+from convkit.layers import Conv2D, MaxPooling2D
 
 
 def begin(
-    description: str | None, epochs: int, output: str, arguments: Sequence[str] | None = None
+    description: str | None,
+    epochs: int,
+    output: str,
+    arguments: Sequence[str] | None = None,
+    batch_size: int = 32,
 ) -> argparse.Namespace:
     """Read the command line, make the output folder, set the seed and the number of threads.
 
@@ -28,6 +33,7 @@ def begin(
         description: of the study, for `--help`.
         epochs, output: the defaults of `--epochs` and `--output`.
         arguments: the command line; that of the program if None.
+        batch_size: likewise.
 
     Returns:
         The options `epochs`, `batch_size`, `seed`, `threads` (None: convkit chooses) and `output`.
@@ -39,7 +45,7 @@ def begin(
         "--epochs", type=_positive, default=epochs, help="passes over the data (%(default)s)"
     )
     parser.add_argument(
-        "--batch-size", type=_positive, default=32, help="images in a step (%(default)s)"
+        "--batch-size", type=_positive, default=batch_size, help="images in a step (%(default)s)"
     )
     parser.add_argument(
         "--seed", type=_not_negative, default=0, help="of all random numbers (%(default)s)"
@@ -66,12 +72,28 @@ def finish(
 ) -> None:
     """Report on a trained model: to the screen, as pictures, and as `metrics.json`."""
     test_loss, test_accuracy = model.evaluate(x_test, y_test, verbose=0)
-    y_test = y_test.ravel()
     probabilities = model.predict(x_test, verbose=0)
+    metrics = {"test_accuracy": test_accuracy, "test_loss": test_loss}
+    print(f"\ntest loss {test_loss:.4f}, test accuracy {100 * test_accuracy:.2f} %")
+    report(model, history, x_test, y_test, probabilities, class_names, seconds, metrics, options)
+
+
+def report(
+    model: convkit.Sequential,
+    history: convkit.callbacks.History,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    seconds: float,
+    metrics: Mapping[str, Any],
+    options: argparse.Namespace,
+) -> None:
+    """Report on predictions for the test images, and on the training that took so many seconds."""
+    y_test = y_test.ravel()
     y_pred = probabilities.argmax(axis=1)
     incorrect = int(np.count_nonzero(y_pred != y_test))
 
-    print(f"\ntest loss {test_loss:.4f}, test accuracy {100 * test_accuracy:.2f} %")
     print(f"{len(y_test) - incorrect:,} test images correct, {incorrect:,} incorrect\n")
     labels = range(len(class_names))
     print(
@@ -86,19 +108,19 @@ def finish(
     for which in ("correct", "incorrect", "confident_mistakes"):
         grid = plots.samples(x_test, y_test, probabilities, class_names, count=25, which=which)
         grid.savefig(folder / f"{which}.png")
-    plots.filters(model.layers[0]).savefig(folder / "filters.png")
+    first = next(layer for layer in model.layers if isinstance(layer, Conv2D))
+    plots.filters(first).savefig(folder / "filters.png")
     first_pool = next(layer for layer in model.layers if isinstance(layer, MaxPooling2D))
     plots.activations(model, x_test[0], first_pool).savefig(folder / "activations.png")
-    metrics = {
-        "test_accuracy": test_accuracy,
-        "test_loss": test_loss,
+    found = {
+        **metrics,
         "epochs": len(history.history["loss"]),
         "train_seconds": round(seconds, 3),
         "parameters": model.count_params(),
         "seed": options.seed,
     }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    print(f"training took {seconds:.1f} s (epochs: {metrics['epochs']})")
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"training took {seconds:.1f} s (epochs: {found['epochs']})")
     print(f"pictures and metrics: {folder.resolve()}")
 
 

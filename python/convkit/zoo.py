@@ -1,4 +1,4 @@
-"""Networks for small images, uncompiled: three of a study, and residual ones of the literature.
+"""Networks for small images, uncompiled: three of a study, and some of the literature.
 
 Each function returns a new model with fresh weights; `compile` and `fit` are the user's.
 """
@@ -18,12 +18,15 @@ from .layers import (
     Dropout,
     Flatten,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
     Input,
     MaxPooling2D,
+    Rescaling,
 )
 from .models import Model, Sequential
 
 __all__ = [
+    "airbench",
     "cifar10_cnn",
     "fashion_mnist_cnn",
     "mnist_cnn",
@@ -115,6 +118,54 @@ def cifar10_cnn() -> Sequential:
         ],
         name="cifar10_cnn",
     )
+
+
+def airbench(
+    widths: Sequence[int] = (64, 256, 256),
+    input_shape: Sequence[int] = (32, 32, 3),
+    classes: int = 10,
+    bn_momentum: float = 0.6,
+) -> Sequential:
+    """A chain that learns CIFAR-10 to 94 % in ten epochs; it ends in logits.
+
+    (K. Jordan, "94 % on CIFAR-10 in 3.29 seconds on a single GPU", 2024: airbench94.) A 2x2
+    convolution, meant for the filters of `initializers.whitening_kernel`, and three blocks of two
+    3x3 convolutions, whose filters begin as the identity: convolution, pooling, batch normalisation
+    without a scale, GELU; and the same without pooling. The largest value of each channel, a dense
+    layer without a bias, and a factor of 1/9. For CIFAR-10 it has 1,973,944 parameters, of which
+    2,304, the moving statistics, are not trainable. `examples/recipes/cifar10_94.py` trains it.
+
+    Args:
+        widths: the channels of the blocks, one block each.
+        input_shape: (H, W, C) of one image, already normalised.
+        classes: of the logits.
+        bn_momentum: of the moving statistics; the paper's is for batches of 1,024.
+    """
+    uniform = {
+        "class_name": "VarianceScaling",
+        "config": {"scale": 1 / 3, "distribution": "uniform"},
+    }
+    dirac = {"class_name": "Dirac", "config": {"others": uniform}}
+    convolution: Any = {"padding": "same", "use_bias": False, "kernel_initializer": dirac}
+    norm: Any = {"momentum": bn_momentum, "epsilon": 1e-12, "scale": False}
+    layers: list[Any] = [
+        Input(input_shape),
+        Conv2D(
+            8 * input_shape[-1], 2, activation="gelu", kernel_initializer=dirac, name="whitening"
+        ),
+    ]
+    side = min(input_shape[:2]) - 1
+    for width in widths:
+        layers += [Conv2D(width, 3, **convolution), MaxPooling2D()]
+        layers += [BatchNormalization(**norm), Activation("gelu"), Conv2D(width, 3, **convolution)]
+        layers += [BatchNormalization(**norm), Activation("gelu")]
+        side //= 2
+    if side < 1:
+        raise ValueError(
+            f"airbench: images of {tuple(input_shape)} are too small for {len(widths)} blocks"
+        )
+    layers += [GlobalMaxPooling2D(), Dense(classes, use_bias=False, kernel_initializer=uniform)]
+    return Sequential([*layers, Rescaling(1 / 9)], name="airbench")
 
 
 def resnet20(input_shape: Sequence[int] = (32, 32, 3), classes: int = 10) -> Model:

@@ -1,0 +1,262 @@
+"""The recipes: their regimes beside PyTorch, their bits, and that they run to their end."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convkit
+from compare import Array, assert_same_bits, assert_threads_agree
+from convkit import datasets, layers
+from convkit.core import random
+from convkit.layers.step_context import StepContext
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+COUNT, BATCH = 120, 24
+
+
+def bars(count: int) -> tuple[Array, Array]:
+    """Images whose bright bar tells the label."""
+    generator = np.random.default_rng(count)
+    y = generator.integers(0, 10, (count, 1)).astype(np.uint8)
+    x = generator.integers(0, 90, (count, 32, 32, 3)).astype(np.uint8)
+    for image, label in zip(x, y.ravel(), strict=True):
+        image[2 * label + 4 : 2 * label + 8, :20] += 140
+    return x, y
+
+
+X, Y = bars(COUNT)
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """cifar10_94.py with a narrow network and made-up images."""
+    for folder in (EXAMPLES, EXAMPLES / "recipes"):
+        monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(datasets.cifar10, "load_data", lambda: ((X, Y), bars(30)))
+    made = convkit.zoo.airbench
+    monkeypatch.setattr(convkit.zoo, "airbench", lambda **given: made((8, 16, 16), **given))
+    threads = convkit.runtime.get_num_threads()
+    yield importlib.import_module("cifar10_94")
+    for name in ("cifar10_94", "study"):
+        sys.modules.pop(name, None)
+    convkit.runtime.set_num_threads(threads)
+
+
+def compiled(recipe: ModuleType, steps: int) -> convkit.Sequential:
+    convkit.utils.clear_session()
+    convkit.utils.set_random_seed(3)
+    model: convkit.Sequential = recipe.build(X, BATCH)
+    recipe.compile_for(model, steps, BATCH)
+    return model
+
+
+def fit(recipe: ModuleType, model: convkit.Sequential, epochs: int, *more: Any) -> Any:
+    regime = recipe.Regime(model.get_layer("whitening").bias, 14)
+    return model.fit(X, Y, BATCH, epochs, verbose=0, callbacks=[regime, *more])
+
+
+def test_it_runs_to_its_end(
+    recipe: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = f"--epochs 2 --batch-size {BATCH} --seed 7 --threads 1 --output {tmp_path}"
+    recipe.main(arguments.split())
+    printed = capsys.readouterr().out
+    assert "whitening" in printed  # the plan
+    assert "10 steps, " in printed  # of 9.5
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["steps"], metrics["epochs"], metrics["batch_size"]) == (10, 2, BATCH)
+    assert f"test accuracy {metrics['test_accuracy']:.2%} by six views" in printed
+    assert metrics["operations"] == 6 * 10 * BATCH * MULTIPLY_ADDS
+    assert metrics["images_per_second"] > 0
+    assert (tmp_path / "confusion_matrix.png").exists()
+
+
+# By hand: whitening, and two convolutions a block, on planes of 31, 15, 7 and 3 pixels.
+MULTIPLY_ADDS = (
+    31 * 31 * 12 * 24
+    + 31 * 31 * 9 * 24 * 8
+    + 15 * 15 * 9 * (8 * 8 + 8 * 16)
+    + 7 * 7 * 9 * (16 * 16 + 16 * 16)
+    + 3 * 3 * 9 * 16 * 16
+    + 16 * 10
+)
+
+
+def test_the_network_of_the_paper() -> None:
+    model = convkit.zoo.airbench()
+    assert sum(w.size for w in model.trainable_weights) == 1_971_640
+    planes = [layer.output_shape[1] for layer in model.layers if layer.name.startswith("conv2d")]  # type: ignore[index]
+    assert planes == [31, 15, 15, 7, 7, 3]
+    assert [layer.name for layer in model.layers][-1].startswith("rescaling")
+    with pytest.raises(ValueError, match="too small for 3 blocks"):
+        convkit.zoo.airbench(input_shape=(8, 8, 3))
+
+
+def test_the_schedules_of_the_paper(recipe: ModuleType) -> None:
+    rate, slow = recipe.Triangle(1.5, 476), recipe.SlowStep(476)
+    turns = np.interp(np.arange(477), [0, int(0.23 * 476), 476], [0.2, 1, 0.07])
+    np.testing.assert_allclose([rate(step) for step in range(477)], 1.5 * turns)
+    alpha = 0.95**5 * (np.arange(477) / 476) ** 3
+    np.testing.assert_allclose([1 - slow(step) for step in range(477)], alpha)
+
+
+def test_threads_and_a_resume_give_the_same_bits(recipe: ModuleType, tmp_path: Path) -> None:
+    def trained(*more: Any) -> tuple[Array, ...]:
+        model = compiled(recipe, 14)
+        fit(recipe, model, 3, *more)
+        return tuple(model.get_weights())
+
+    class Stop(convkit.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if self.model.optimizer.iterations == 8:
+                raise KeyboardInterrupt
+
+    class Never(Stop):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            pass
+
+    Never.__name__ = "Stop"  # a resumed training has the same callbacks
+    assert_threads_agree(trained, (1, 2, 3, 7))
+    backup = convkit.callbacks.BackupAndRestore
+    with pytest.raises(KeyboardInterrupt):
+        trained(Stop(), backup(tmp_path, save_freq=3))
+    assert_same_bits(trained(Never(), backup(tmp_path, save_freq=3)), trained())
+
+
+def test_it_learns_as_in_pytorch(recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """14 steps of the whole regime but the random shifts, from the same weights in float64.
+
+    PyTorch's SGD keeps gradients, and Keras's keeps steps, which differ where the learning rate
+    changes; so that update is written out.
+    """
+    monkeypatch.setattr(recipe, "WHITENING_EPOCHS", 2)
+    monkeypatch.setattr(layers, "RandomTranslation", lambda *given: layers.Identity())
+    model = compiled(recipe, 14)
+    model.optimizer.sync_period = 5  # type: ignore[union-attr]
+    peer = Peer(recipe, model)
+    losses: list[float] = []
+    note = convkit.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: losses.append(logs["loss"])
+    )
+    fit(recipe, model, 3, note)
+    wanted = peer.train(model, 3, 14)
+    np.testing.assert_allclose(losses, wanted, rtol=1e-5)
+    assert losses[2] < losses[0]
+    for weight, theirs in zip(model.weights, peer.weights(), strict=True):
+        size = np.abs(theirs).max()
+        np.testing.assert_allclose(weight.numpy(), theirs, atol=5e-5 * size, err_msg=weight.path)
+
+
+class Peer:
+    """airbench94's network and regime in PyTorch."""
+
+    def __init__(self, recipe: ModuleType, model: convkit.Sequential) -> None:
+        self.torch: Any = pytest.importorskip("torch")
+        self.recipe = recipe
+        self.values = {
+            w.path: self.torch.tensor(w.numpy(), dtype=self.torch.float64) for w in model.weights
+        }
+
+    def weights(self) -> list[Array]:
+        return [value.detach().numpy() for value in self.values.values()]
+
+    def forward(self, x: Any, given: dict[str, Any], statistics: dict[str, Any]) -> Any:
+        functional = self.torch.nn.functional
+        convolutions = [path for path in given if path.endswith("kernel") and "conv2d" in path]
+        betas = [path for path in given if path.endswith("beta")]
+
+        def convolve(x: Any, path: str, padding: int = 0, bias: Any = None) -> Any:
+            return functional.conv2d(x, given[path].permute(3, 2, 0, 1), bias, padding=padding)
+
+        def normalized(x: Any, beta: str) -> Any:
+            mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+            statistics[beta.replace("beta", "moving_mean")] = mean.detach()
+            statistics[beta.replace("beta", "moving_variance")] = variance.detach()
+            shape = (1, -1, 1, 1)
+            scaled = (x - mean.view(shape)) / (variance.view(shape) + 1e-12).sqrt()
+            return functional.gelu(scaled + given[beta].view(shape))
+
+        x = convolve(x, "whitening/kernel", bias=given["whitening/bias"])
+        x = functional.gelu(x)
+        for first, second in zip(convolutions[::2], convolutions[1::2], strict=True):
+            x = functional.max_pool2d(convolve(x, first, 1), 2)
+            x = normalized(x, betas.pop(0))
+            x = normalized(convolve(x, second, 1), betas.pop(0))
+        (dense,) = [path for path in given if path.startswith("dense")]
+        return x.amax((2, 3)) @ given[dense] / 9
+
+    def train(self, model: convkit.Sequential, epochs: int, steps: int) -> list[float]:
+        recipe, torch = self.recipe, self.torch
+        flip = next(layer for layer in model.layers if isinstance(layer, layers.RandomFlip))
+        mean, stddev = np.float64(recipe.MEAN), np.float64(recipe.STDDEV)
+        momentum = 0.6 ** (BATCH / 1024)
+        velocity = {path: torch.zeros_like(value) for path, value in self.values.items()}
+        slow = {path: value.clone() for path, value in self.values.items()}
+        losses, step = [], 0
+        for epoch in range(epochs):
+            order, total = random.permutation(COUNT, 3, epoch, step), 0.0
+            count = 0
+            for start in range(0, COUNT, BATCH):
+                if step == steps:
+                    break
+                rows = order[start : start + BATCH]
+                context = StepContext(True, 3)
+                context.epoch, context.indices = epoch, rows
+                flips = flip.draw(len(rows), X.shape[1:], context)["flips"]
+                images = (X[rows] - mean) / stddev
+                images[flips] = images[flips, :, ::-1]
+                x = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+                given = {
+                    path: value.clone().requires_grad_(self.learns(path, epoch))
+                    for path, value in self.values.items()
+                }
+                statistics: dict[str, Any] = {}
+                logits = self.forward(x, given, statistics)
+                loss = torch.nn.functional.cross_entropy(
+                    logits, torch.tensor(Y[rows].ravel().astype(np.int64)), label_smoothing=0.2
+                )
+                loss.backward()
+                penalty = 0.0
+                rate = recipe.Triangle(recipe.RATE * BATCH / 1024, steps)(step)
+                for path, weight in given.items():
+                    if not weight.requires_grad:
+                        continue
+                    scale = recipe.BIAS_SCALE if path.endswith("beta") else 1.0
+                    decay = recipe.DECAY / scale
+                    value = self.values[path]
+                    penalty += float(decay / 2 * (value**2).sum())
+                    gradient = weight.grad + decay * value
+                    velocity[path] = recipe.MOMENTUM * velocity[path] - rate * scale * gradient
+                    value += recipe.MOMENTUM * velocity[path] - rate * scale * gradient
+                for path, own in statistics.items():
+                    self.values[path] = momentum * self.values[path] + (1 - momentum) * own
+                step += 1
+                total += (float(loss.detach()) + penalty) * len(rows)
+                count += len(rows)
+                if step % 5 == 0:
+                    share = recipe.SlowStep(steps)(step)
+                    for path, value in self.values.items():
+                        if self.learns(path, epoch) or "moving" in path:
+                            slow[path] = slow[path] + share * (value - slow[path])
+                            self.values[path] = slow[path].clone()
+            losses.append(total / count)
+        frozen = {path for path in slow if path.startswith("whitening")}
+        self.values = {path: self.values[path] if path in frozen else slow[path] for path in slow}
+        return losses
+
+    def learns(self, path: str, epoch: int) -> bool:
+        if path.startswith("whitening"):
+            return path.endswith("bias") and epoch < self.recipe.WHITENING_EPOCHS
+        return path.endswith(("kernel", "beta"))
