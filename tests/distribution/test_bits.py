@@ -16,6 +16,7 @@ import convkit
 from compare import Array
 from convkit.core import random
 from convkit.layers import (
+    Activation,
     BatchNormalization,
     Conv2D,
     Conv2DTranspose,
@@ -82,6 +83,23 @@ def wide() -> convkit.Model:
     )
 
 
+def recipe() -> convkit.Model:
+    """The narrow network of a recipe, whose parts learn at rates of their own, or not at all."""
+    network = convkit.zoo.airbench((16, 16))
+    before = [
+        convkit.Input((32, 32, 3)),
+        RandomFlip("horizontal", alternating=True),
+        RandomTranslation(2.5 / 32, 2.5 / 32, "reflect", "nearest"),
+        Rescaling(1 / 255),
+    ]
+    model = convkit.Sequential([*before, *network.layers, Activation("softmax")])
+    model.get_layer("whitening").kernel.trainable = False
+    for layer in model.layers:
+        if isinstance(layer, BatchNormalization):
+            layer.beta.learning_rate_multiplier = 64.0
+    return model
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "mnist": convkit.zoo.mnist_cnn,
     "fashion": convkit.zoo.fashion_mnist_cnn,
@@ -89,6 +107,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "resnet20": convkit.zoo.resnet20,
     "everything": everything,
     "wide": wide,
+    "recipe": recipe,
 }
 
 
@@ -147,6 +166,7 @@ def test_losses_divide_by_what_the_whole_batch_counts(loss: Any) -> None:
     [
         convkit.optimizers.SGD(0.1, momentum=0.9, nesterov=True, global_clipnorm=0.5),
         convkit.optimizers.Muon(1e-3),
+        convkit.optimizers.Lookahead(convkit.optimizers.SGD(0.1, momentum=0.9), 2),
         convkit.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2),
     ],
     ids=lambda each: each.name,
