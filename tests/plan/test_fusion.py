@@ -405,3 +405,51 @@ def test_the_argument_of_a_fused_activation_may_change() -> None:
     leaky.negative_slope = 0.25
     expected = np.where(before > 0, before, before / 2)
     np.testing.assert_array_equal(model.predict_on_batch(x), expected)
+
+
+class _Doubled:
+    """A layer that gives twice what it inherits."""
+
+    def forward(self, x: Any, y: Any, saved: Any, context: Any, **given: Any) -> None:
+        super().forward(x, y, saved, context, **given)  # type: ignore[misc]
+        y *= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        (layers.Conv2D, 1),
+        (layers.BatchNormalization, 2),
+        (layers.Activation, 3),
+        (layers.MaxPooling2D, 4),
+        (layers.DepthwiseConv2D, 5),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_a_class_of_ones_own_computes_is_not_fused_away(kind: Any, place: int) -> None:
+    own = type(f"Own{kind.__name__}", (_Doubled, kind), {})
+
+    def made(kinds: dict[int, Any]) -> convkit.Sequential:
+        given = [
+            (layers.Input, ((8, 8, 3),)),
+            (layers.Conv2D, (4, 3)),
+            (layers.BatchNormalization, ()),
+            (layers.Activation, ("relu",)),
+            (layers.MaxPooling2D, (2,)),
+            (layers.DepthwiseConv2D, (3,)),
+            (layers.BatchNormalization, ()),
+        ]
+        return convkit.Sequential(
+            [kinds.get(i, usual)(*arguments) for i, (usual, arguments) in enumerate(given)]
+        )
+
+    x = np.random.default_rng(0).random((5, 8, 8, 3), np.float32)
+    model = made({place: own})
+    fused, unfused = (lower(model.graph, 5, fuse=fuse).bind(5) for fuse in (True, False))
+    for bound in (fused, unfused):
+        bound.x[:] = x
+        bound(StepContext())
+    np.testing.assert_allclose(fused.output, unfused.output, rtol=1e-4, atol=1e-5)
+    plain = made({})
+    plain.set_weights(model.get_weights())
+    assert np.abs(plain.predict(x, verbose=0) - fused.output).max() > 1e-3

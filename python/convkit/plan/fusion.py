@@ -128,20 +128,32 @@ class Fusion(NamedTuple):
     make: Callable[..., Any]
 
 
+def _computes_as(stage: object, *kinds: type[Layer]) -> bool:
+    """Whether a stage does what a layer of one of these kinds does: a user's class may do more."""
+    return any(
+        isinstance(stage, kind)
+        and type(stage).forward is kind.forward
+        and type(stage).backward is kind.backward
+        for kind in kinds
+    )
+
+
 def _has_relu_epilogue(stage: object, training: bool) -> bool:
-    return isinstance(stage, EpilogueLayer) and "relu" in stage.epilogues
+    if not isinstance(stage, EpilogueLayer) or "relu" not in stage.epilogues:
+        return False
+    return type(stage).forward.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-def _is_relu(stage: object, training: bool) -> bool:
-    return isinstance(stage, Activation) and stage.activation == "relu"
+def _is_relu(stage: Any, training: bool) -> bool:
+    return _computes_as(stage, Activation) and stage.activation == "relu"
 
 
-def _is_elementwise(stage: object, training: bool) -> bool:
-    return isinstance(stage, Activation) and stage.is_elementwise
+def _is_elementwise(stage: Any, training: bool) -> bool:
+    return _computes_as(stage, Activation) and bool(stage.is_elementwise)
 
 
 def _is_kernel_layer(stage: object, training: bool) -> bool:
-    return type(stage) in (Conv2D, DepthwiseConv2D, Dense)  # a class of a user's may do more
+    return _computes_as(stage, Conv2D, DepthwiseConv2D, Dense)
 
 
 def _derives_from_output(stage: object, training: bool) -> bool:
@@ -156,28 +168,24 @@ def _derives_from_input(stage: object, training: bool) -> bool:
 
 
 def _is_convolution(stage: object, training: bool) -> bool:
-    return isinstance(stage, Conv2D) or type(stage) is DepthwiseConv2D
+    return _computes_as(stage, Conv2D, DepthwiseConv2D)
 
 
 def _is_conv2d(stage: object, training: bool) -> bool:
-    return isinstance(stage, Conv2D)
+    return _computes_as(stage, Conv2D)
 
 
-def _is_batchnorm(stage: object, training: bool) -> bool:
+def _is_batchnorm(stage: Any, training: bool) -> bool:
     # With fixed statistics the gradient is another; freezing a layer makes a new plan.
-    return isinstance(stage, BatchNormalization) and (stage.trainable or not training)
-
-
-def _is_plain_batchnorm(stage: object, training: bool) -> bool:
-    return type(stage) is BatchNormalization and _is_batchnorm(stage, training)
+    return _computes_as(stage, BatchNormalization) and (stage.trainable or not training)
 
 
 def _is_sum(stage: object, training: bool) -> bool:
-    return isinstance(stage, Add)
+    return _computes_as(stage, Add)
 
 
-def _is_pool_of_two(stage: object, training: bool) -> bool:
-    return isinstance(stage, MaxPooling2D) and (
+def _is_pool_of_two(stage: Any, training: bool) -> bool:
+    return _computes_as(stage, MaxPooling2D) and (
         (stage.pool_size, stage.strides, stage.padding) == ((2, 2), (2, 2), "valid")
     )
 
@@ -214,7 +222,7 @@ FUSIONS = (
     Fusion("convolution, max-pool", (_is_conv2d, _is_pool_of_two), ConvMaxPool),
     Fusion(
         "batch normalisation, activation",
-        (_is_plain_batchnorm, _is_elementwise),
+        (_is_batchnorm, _is_elementwise),
         FusedActivation,
     ),
     Fusion(
