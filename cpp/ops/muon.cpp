@@ -7,6 +7,7 @@
 #include "dense.h"
 #include "gradient.h"
 #include "parallel.h"
+#include "ranks.h"
 #include "scratch.h"
 
 namespace convkit::ops {
@@ -55,6 +56,7 @@ void muon_update(std::int64_t rows, std::int64_t columns, float* w, const float*
                  double learning_rate, const MuonNumbers& given, double weight_decay) {
   const std::int64_t n = product(rows, columns);
   if (n == 0) return;
+  const WithoutRanks alone;  // the rows are the weights', not the batch's
   Scratch scratch;
   float* x = scratch.take(n);
   parallel_ranges(n, kElementsPerTask, 1, [&](std::int64_t begin, std::int64_t end) {

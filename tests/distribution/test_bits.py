@@ -180,6 +180,22 @@ def test_optimizers_step_alike_in_all_processes(optimizer: Any) -> None:
     assert on_threads(4, run) == [alone] * 4
 
 
+def test_rows_of_weights_are_none_of_the_batch() -> None:
+    """Muon multiplies matrices whose rows are multiples of a process's eight samples."""
+
+    def run() -> list[bytes]:
+        with random.seeded(3):
+            sizes = [Dense(64), Dense(32), Dense(64), Dense(CLASSES, activation="softmax")]
+            model = convkit.Sequential([convkit.Input((6, 6, 1)), Flatten(), *sizes])
+            x, y = images((6, 6, 1), 32)
+            model.compile(convkit.optimizers.Muon(1e-3), "sparse_categorical_crossentropy")
+            model.fit(x, y, 16, verbose=0)
+        return [each.tobytes() for each in model.get_weights()]
+
+    alone = run()
+    assert on_threads(2, run) == [alone] * 2
+
+
 def test_threads_of_a_process_change_nothing() -> None:
     before = convkit.runtime.get_num_threads()
     alone = trained("cifar10", 16)
