@@ -150,6 +150,28 @@ def test_what_looks_at_whole_batches_is_given_them() -> None:
     assert on_threads(2, partial(trained, data)) == [alone] * 2
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda batches: batches.skip(1),
+        lambda batches: batches.shuffle(8),
+        lambda batches: batches.shard(2, 1),
+        lambda batches: batches.take(3).repeat(2),
+    ],
+    ids=["skip", "shuffle", "shard", "take and repeat"],
+)
+def test_batches_are_chosen_and_ordered(choose: Callable[[Dataset], Dataset]) -> None:
+    """The last one has fewer samples than the others, wherever it comes."""
+
+    def data() -> Dataset:
+        x, y = samples()
+        return choose(Dataset.from_tensor_slices((x[:35], y[:35])).batch(10))
+
+    alone = trained(data)
+    for size in (2, 4):
+        assert on_threads(size, partial(trained, data)) == [alone] * size
+
+
 def test_a_folder_of_images(tmp_path: Path) -> None:
     pillow = pytest.importorskip("PIL.Image", reason="images are tried with Pillow")
     x, y = samples()

@@ -23,6 +23,7 @@ from .stages import (
     FromFunction,
     FromSource,
     Joined,
+    Leading,
     Part,
     Place,
     Repeated,
@@ -259,10 +260,7 @@ class Dataset:
         """The first so many elements; -1 for all."""
         if count == -1:
             return self._with(self._stage)
-        most = count_of(count, "count", 0)
-        return self._with(
-            Chosen(self._stage, lambda each: islice(each, most), lambda length: min(length, most))
-        )
+        return self._with(Leading(self._stage, count_of(count, "count", 0)))
 
     def skip(self, count: int, name: str | None = None) -> Self:
         """All but the first so many elements; -1 for none."""

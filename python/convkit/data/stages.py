@@ -193,15 +193,21 @@ class Changed(Stage):
 
 
 class Chosen(Changed):
-    """A step that leaves elements out, or gives them in another order: of their numbers, too."""
+    """A step that leaves elements out, or gives them in another order: of their numbers, too.
+
+    Of batches that it is to make a part alone of, it may leave out only those at the end: how many
+    samples the others have is told in their order.
+    """
 
     def __init__(
         self,
         before: Stage,
         change: Callable[[Iterator[Any]], Iterator[Any]],
         length: Callable[[float], float | None] = lambda count: count,
+        *,
+        keeps_parts: bool = False,
     ) -> None:
-        super().__init__(before, change, length, keeps_parts=True)
+        super().__init__(before, change, length, keeps_parts=keeps_parts)
         self.source = before.source
 
     def elements(self, place: Place) -> Iterator[Any]:
@@ -216,12 +222,26 @@ class Chosen(Changed):
         return self._change(begin(place))
 
 
+class Leading(Chosen):
+    """The first so many elements."""
+
+    def __init__(self, before: Stage, most: int) -> None:
+        super().__init__(
+            before,
+            lambda each: islice(each, most),
+            lambda length: min(length, most),
+            keeps_parts=True,
+        )
+
+
 class Repeated(Chosen):
     """The elements so many times; None for ever. Each round is a pass of its own."""
 
     def __init__(self, before: Stage, count: int | None) -> None:
         self._count = ENDLESS if count is None else count
-        super().__init__(before, iter, lambda length: length * self._count if length else 0)
+        super().__init__(
+            before, iter, lambda length: length * self._count if length else 0, keeps_parts=True
+        )
 
     def _arranged(self, begin: Callable[[Place], Iterator[Any]], place: Place) -> Iterator[Any]:
         number = 0
