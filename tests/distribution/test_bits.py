@@ -258,6 +258,23 @@ def test_weights_are_averaged_after_some_steps_by_themselves() -> None:
         np.testing.assert_allclose(a, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("given", [{}, {"ema_overwrite_frequency": 2}], ids=["end", "often"])
+def test_averages_of_weights_are_those_of_all_processes(given: dict[str, Any]) -> None:
+    def run() -> list[bytes]:
+        with random.seeded(3):
+            model = convkit.zoo.mnist_cnn()
+            x, y = images((28, 28, 1), 48)
+            model.compile(
+                convkit.optimizers.SGD(0.01, use_ema=True, **given),
+                "sparse_categorical_crossentropy",
+            )
+            model.fit(x, y, 16, verbose=0)
+        return [each.tobytes() for each in model.get_weights()]
+
+    first, second = on_threads(2, run, reduction="fast", sync_every=2)
+    assert first == second
+
+
 def test_all_begin_with_the_weights_of_the_first() -> None:
     seeds = iter(range(2))
 

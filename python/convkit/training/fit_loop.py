@@ -88,6 +88,7 @@ class FitLoop:
         if self._epochs and (optimizer := self._model.optimizer) is not None:
             weights = self._model.weights
             self._engine.lock.write(optimizer.finalize_variable_values, weights)
+            self._settle()  # moving averages of weights are each process's own
         self._callbacks.call("on_train_end", logs=self._logs)
 
     def _begin_epoch(self) -> Iterator[Batch] | None:
@@ -108,8 +109,7 @@ class FitLoop:
     def _run_epoch(self, batches: Iterator[Batch]) -> None:
         epoch, was_lost = self._epoch, not isfinite(self._loss)
         logs = self._train(batches)
-        if (everyone := processes.current()) is not None:
-            self._engine.lock.write(everyone.settle, self._engine.parameters())
+        self._settle()
         self._loss = logs["loss"]
         if not isfinite(self._loss) and not was_lost:
             warn(_LOST.format(self._loss, epoch + 1))
@@ -122,6 +122,11 @@ class FitLoop:
         self._logs, self._scores, self._epoch = logs, None, epoch + 1
         self._callbacks.call("on_epoch_end", epoch, logs=logs)
         self._is_over = self._model.stop_training
+
+    def _settle(self) -> None:
+        """Give all processes the same weights."""
+        if (everyone := processes.current()) is not None:
+            self._engine.lock.write(everyone.settle, self._engine.parameters())
 
     def _train(self, batches: Iterator[Batch]) -> Logs:
         """Train on the batches of an epoch; return the means over it."""
