@@ -14,7 +14,7 @@ import pytest
 
 import convkit
 from compare import Array
-from convkit.core import random
+from convkit.core import processes, random
 from convkit.layers import (
     Activation,
     BatchNormalization,
@@ -273,6 +273,26 @@ def test_averages_of_weights_are_those_of_all_processes(given: dict[str, Any]) -
 
     first, second = on_threads(2, run, reduction="fast", sync_every=2)
     assert first == second
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_epoch_end"])
+def test_one_process_stops_all(hook: str) -> None:
+    def run() -> tuple[int, bool]:
+        model = convkit.zoo.fashion_mnist_cnn()
+        x, y = images((28, 28, 1), 40)
+        model.compile("adam", "sparse_categorical_crossentropy")
+
+        def stop(number: int, logs: Any = None) -> None:
+            here = processes.current()
+            assert here is not None
+            model.stop_training = here.rank == 1 and number == 1
+
+        callback = convkit.callbacks.LambdaCallback(**{hook: stop})
+        model.fit(x, y, 16, epochs=4, verbose=0, callbacks=[callback])
+        return model.optimizer.iterations, model.stop_training
+
+    steps = 2 if hook == "on_train_batch_end" else 6
+    assert on_threads(2, run) == [(steps, True)] * 2
 
 
 def test_all_begin_with_the_weights_of_the_first() -> None:

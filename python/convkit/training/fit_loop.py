@@ -121,7 +121,7 @@ class FitLoop:
         # Who asks in the hook where training stands hears of the next epoch.
         self._logs, self._scores, self._epoch = logs, None, epoch + 1
         self._callbacks.call("on_epoch_end", epoch, logs=logs)
-        self._is_over = self._model.stop_training
+        self._is_over = self._stops()
 
     def _settle(self) -> None:
         """Give all processes the same weights."""
@@ -130,7 +130,7 @@ class FitLoop:
 
     def _train(self, batches: Iterator[Batch]) -> Logs:
         """Train on the batches of an epoch; return the means over it."""
-        model, engine, scores = self._model, self._engine, self._scores
+        engine, scores = self._engine, self._scores
         assert scores is not None
         first, epoch = scores.batches, self._epoch if self._training.has_indices else None
         for batch, (samples, indices) in enumerate(batches, first):
@@ -140,9 +140,16 @@ class FitLoop:
             self._callbacks.call("on_train_batch_begin", batch)
             engine.lock.write(engine.train_step, samples, indices, scores, self._seed, epoch)
             self._callbacks.call("on_train_batch_end", batch, logs=scores.logs())
-            if model.stop_training:
+            if self._stops():
                 break
         return scores.logs()
+
+    def _stops(self) -> bool:
+        """Whether a callback wants the end, in any of the processes."""
+        model, everyone = self._model, processes.current()
+        if everyone is not None:
+            model.stop_training = any(everyone.counts(int(model.stop_training)))
+        return model.stop_training
 
     def _take_state(self) -> None:
         """Begin with the weights, the optimizer and the counters of the first process."""
