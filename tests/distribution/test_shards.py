@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -203,6 +204,24 @@ def test_memory_mapped_arrays_are_read_by_rows(tmp_path: Path) -> None:
 
     alone = run()
     assert on_threads(2, run) == [alone] * 2
+
+
+def test_one_process_reads_the_backup_for_all(tmp_path: Path) -> None:
+    """The others begin the next training while the first one still has the file of the former."""
+    x, y = samples()
+
+    class Slow(convkit.callbacks.Callback):
+        def on_train_end(self, logs: Any = None) -> None:
+            if processes.is_first():
+                time.sleep(0.3)
+
+    def run() -> list[list[int]]:
+        network = model()
+        backup = convkit.callbacks.BackupAndRestore(tmp_path / "backup")
+        given: Any = {"epochs": 2, "verbose": 0, "callbacks": [Slow(), backup]}
+        return [network.fit(x, y, 32, **given).epoch for _ in range(2)]
+
+    assert on_threads(2, run) == [[[0, 1], [0, 1]]] * 2
 
 
 @pytest.mark.parametrize("size", [2, 4])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .. import storage
 from ..callbacks import BackupAndRestore, Callback, CallbackList, Logs
@@ -261,10 +261,19 @@ class Backup:
 
     @classmethod
     def find(cls, paths: Sequence[str]) -> Backup | None:
-        """The backup in the file of that path, or None; ValueError where there are two paths."""
+        """The backup in the file of that path, or None; ValueError where there are two paths.
+
+        The first process reads it for all, for it may remove the file of an earlier training while
+        others are here already.
+        """
         if len(paths) > 1:
             raise ValueError(f"a training has one BackupAndRestore, received {len(paths)}")
-        return next((cls(path) for path in paths if os.path.lexists(path)), None)
+        if not paths:
+            return None
+        found: Backup | None = None
+        if processes.is_first():
+            found = next((cls(path) for path in paths if os.path.lexists(path)), None)
+        return cast("Backup | None", processes.same(found))
 
     def _arrays(self) -> Arrays:
         shapes = {name: value.shape for name, value in self._values.items()}
