@@ -173,16 +173,25 @@ def test_batches_are_chosen_and_ordered(choose: Callable[[Dataset], Dataset]) ->
         assert on_threads(size, partial(trained, data)) == [alone] * size
 
 
-def test_a_folder_of_images(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*0.png:UserWarning")
+@pytest.mark.parametrize("unreadable", ["raise", "skip"])
+def test_a_folder_of_images(unreadable: str, tmp_path: Path) -> None:
     pillow = pytest.importorskip("PIL.Image", reason="images are tried with Pillow")
     x, y = samples()
     for i, (image, label) in enumerate(zip(x, y, strict=True)):
         (tmp_path / str(label)).mkdir(exist_ok=True)
         pillow.fromarray(image).save(tmp_path / str(label) / f"{i}.png")
+    if unreadable == "skip":
+        (tmp_path / "0" / "0.png").write_bytes(b"damaged")
 
     def data() -> Any:
         return convkit.utils.image_dataset_from_directory(
-            tmp_path, image_size=SIZES[:2], batch_size=16, seed=1, verbose=False
+            tmp_path,
+            image_size=SIZES[:2],
+            batch_size=16,
+            seed=1,
+            verbose=False,
+            unreadable=unreadable,
         )
 
     alone = trained(data)

@@ -110,6 +110,7 @@ class ImageFiles(Source):
     def __init__(self, reader: Reader, paths: Sequence[str], labels: Array | None) -> None:
         self._reader, self._paths, self._labels = reader, paths, labels
         self._told: set[str] = set()
+        self.is_complete = not reader.skips
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -57,7 +57,13 @@ class Place(NamedTuple):
 
 
 class Source(ABC):
-    """Elements that can be had by their numbers, 0 .. len - 1."""
+    """Elements that can be had by their numbers, 0 .. len - 1.
+
+    Attributes:
+        is_complete: whether a batch has an element for each number that is asked for.
+    """
+
+    is_complete = True
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -304,7 +310,7 @@ class Batched(Stage):
     def __init__(self, before: Stage, size: int, drop_remainder: bool) -> None:
         self.before, self.size, self._drop = before, size, drop_remainder
         self.depth = before.depth + 1
-        self.gives_parts = True
+        self.gives_parts = before.source is None or before.source.is_complete
 
     def elements(self, place: Place) -> Iterator[Any]:
         source, whole = self.before.source, place._replace(part=None)
