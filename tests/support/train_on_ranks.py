@@ -73,13 +73,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", help="of each process")
     parser.add_argument("--fault", nargs=3, metavar=("WHAT", "RANK", "STEP"))
     given = parser.parse_args()
+    if not given.unseeded:
+        random.set_seed(3)
+        NETWORKS["mnist"]()  # what a script has made before draws numbers, too
     if given.reduction:
         distribution = convkit.distribution.DataParallel(reduction=given.reduction)
         convkit.distribution.set_distribution(distribution)
     if given.threads and (here := convkit.distribution.distribution()) is not None:
         convkit.runtime.set_num_threads(given.threads[here.rank])
-    if not given.unseeded:
-        random.set_seed(3)
     model = NETWORKS[given.network]()
     rng = np.random.default_rng(1)
     count = given.steps * given.batch - given.batch // 2  # the last batch is half a one

@@ -30,7 +30,9 @@ def set_distribution(value: DataParallel | None) -> None:
     if value is not None:
         value.take_over()
         if value.size > 1:
-            random.set_seed(value.broadcast(random.seed()))
+            first = value.broadcast(random.seed())
+            if any(value.counts(int(random.seed() != first))):  # or all go on where they are
+                random.set_seed(first)
     processes.set_current(value)
 
 
