@@ -102,6 +102,20 @@ def test_a_fault_of_one_ends_all(what: str, message: str) -> None:
     assert time.monotonic() - begun < 30  # imports included
 
 
+def test_a_process_that_has_ended_is_missed() -> None:
+    code = (
+        "import numpy, convkit\n"
+        "here = convkit.distribution.DataParallel()\n"
+        "convkit.distribution.set_distribution(here)\n"
+        "model = convkit.Sequential([convkit.Input((4,)), convkit.layers.Dense(2)])\n"
+        "if here.rank == 0: model.predict(numpy.zeros((8, 4)), verbose=0)\n"
+    )
+    command = [mpiexec(), "-n", "2", sys.executable, "-c", code]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "and process 1 at the end of the script" in done.stderr
+
+
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     given = ["mnist", "--steps", "12", "--epochs", "2"]
     expected = alone(*given)

@@ -73,6 +73,9 @@ class ThreadCommunicator:
     def broadcast(self, value: Any) -> Any:
         return self._board.all(self.rank, value)[0]
 
+    def has_ended(self) -> bool:
+        return False
+
     def neighbours(self, value: Any) -> list[Any]:
         return self._board.all(self.rank, value)
 

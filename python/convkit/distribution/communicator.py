@@ -52,6 +52,9 @@ class Communicator(Protocol):
     def abort(self, code: int) -> None:
         """End all processes at once."""
 
+    def has_ended(self) -> bool:
+        """Whether no process can be reached any more."""
+
     def neighbours(self, value: Any) -> list[Any]:
         """The objects of the processes on the same machine."""
 
@@ -110,6 +113,10 @@ class MPICommunicator:
         sys.stderr.flush()
         sys.stdout.flush()
         self._comm.Abort(code)
+
+    def has_ended(self) -> bool:
+        """As `Communicator` says."""
+        return bool(self._mpi.Is_finalized())
 
     def neighbours(self, value: Any) -> list[Any]:
         """As `Communicator` says."""

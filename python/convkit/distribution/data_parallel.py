@@ -108,7 +108,8 @@ class DataParallel:
         """Wait for the other processes; ValueError where they are about to do something else."""
         details = ", ".join(f"{name}={value!r}" for name, value in values.items())
         own = np.zeros(_LONGEST_CALL, np.uint8)
-        text = f"{what}({details})".encode()[:_LONGEST_CALL]
+        call = f"{what}({details})" if values else what
+        text = call.encode()[:_LONGEST_CALL]
         own[: len(text)] = np.frombuffer(text, np.uint8)
         everyone = np.zeros((self.size, _LONGEST_CALL), np.uint8)
         self._wait(self._comm.start_gather(own, everyone), text.decode(errors="replace"))
@@ -221,10 +222,19 @@ class DataParallel:
                 show(kind, error, at)
             self._comm.abort(1)
 
+        own = os.getpid()
+
         def leave() -> None:
+            if os.getpid() != own or self._comm.has_ended():  # a forked child, or by the user
+                return
             if self._leaves:  # by sys.exit, which no hook hears of
                 text = f"process {self.rank} ends in the midst of a pass, and so do all others"
                 print(text, file=sys.stderr)
+                self._comm.abort(1)
+            try:  # or others wait in a pass, and nobody says so
+                self.agree("the end of the script")
+            except ValueError as error:
+                print(f"process {self.rank}: {error}", file=sys.stderr)
                 self._comm.abort(1)
 
         sys.excepthook = end
