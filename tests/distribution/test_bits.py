@@ -161,6 +161,28 @@ def test_losses_divide_by_what_the_whole_batch_counts(loss: Any) -> None:
     assert on_threads(2, partial(trained, "mnist", 16, loss=loss)) == [alone] * 2
 
 
+def quartic(y_true: Array, y_pred: Array) -> tuple[Any, Any]:
+    """A loss of one's own, with its gradient."""
+    return ((y_pred - y_true) ** 4).mean(axis=-1), 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
+
+
+@pytest.mark.parametrize("loss", [quartic, convkit.losses.Dice(), convkit.losses.Tversky()])
+def test_losses_in_python_are_of_the_whole_batch(loss: Any) -> None:
+    def run() -> Any:
+        with random.seeded(3):
+            model = convkit.Sequential([convkit.Input((4, 4, 1)), Flatten(), Dense(CLASSES)])
+            x, y = images((4, 4, 1), 40)
+            targets = convkit.utils.to_categorical(y, CLASSES)
+            model.compile(convkit.optimizers.SGD(1.0), loss)
+            history = model.fit(x / np.float32(255), targets, 16, verbose=0).history
+            told = model.evaluate(x, targets, 16, verbose=0)
+        return [each.tobytes() for each in model.get_weights()], history, told
+
+    alone = run()
+    for size in (2, 4):
+        assert on_threads(size, run) == [alone] * size
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -19,10 +19,12 @@ class Share(Protocol):
     Attributes:
         samples: of the whole batch.
         rows: of it that are this process's.
+        exact: whether what is computed shall have the bits of one process.
     """
 
     samples: int
     rows: slice
+    exact: bool
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function whose native operations are about the whole batch."""
@@ -84,7 +86,7 @@ class Processes(Protocol):
 
 
 _everywhere: Processes | None = None
-_own = threading.local()  # of a thread that stands for a process
+_own = threading.local()  # of a thread: the processes that it stands for one of, its share
 
 
 def current() -> Processes | None:
@@ -107,6 +109,23 @@ def in_thread(processes: Processes) -> Iterator[None]:
         yield
     finally:
         _own.processes = None
+
+
+@contextmanager
+def sharing(share: Share) -> Iterator[None]:
+    """Let what the calling thread computes be about a batch of which this process has a share."""
+    former = current_share()
+    _own.share = share
+    try:
+        yield
+    finally:
+        _own.share = former
+
+
+def current_share() -> Share | None:
+    """What this process has of the batch that the calling thread computes with; None for all."""
+    share: Share | None = getattr(_own, "share", None)
+    return share
 
 
 def is_first() -> bool:

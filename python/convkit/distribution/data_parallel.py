@@ -16,7 +16,7 @@ import numpy as np
 from .. import runtime
 from ..core.config import as_number
 from ..core.parameters import Array, ParameterStore
-from ..core.processes import Reducer
+from ..core.processes import Reducer, sharing
 from ..core.warn import warn
 from ..ops._calls import on_ranks
 from .communicator import Communicator, MPICommunicator
@@ -276,19 +276,21 @@ class BatchShare:
     Attributes:
         samples: of the whole batch.
         rows: of it that are this process's.
+        exact: whether what is computed shall have the bits of one process.
     """
 
-    __slots__ = ("_of", "rows", "samples")
+    __slots__ = ("_of", "exact", "rows", "samples")
 
     def __init__(self, of: DataParallel, samples: int) -> None:
-        self._of, self.samples = of, samples
+        self._of, self.samples, self.exact = of, samples, of.reduction == "exact"
         self.rows = slice(of.first(of.rank, samples), of.first(of.rank + 1, samples))
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function whose native operations are about the whole batch."""
         of = self._of
-        exact = of.reduction == "exact"
-        return on_ranks(of._exchange, of.rank, of.size, self.samples, exact, function, *arguments)
+        given = of.rank, of.size, self.samples, self.exact
+        with sharing(self):
+            return on_ranks(of._exchange, *given, function, *arguments)
 
     def gather(self, arrays: Sequence[Array]) -> list[Array]:
         """The whole batch's rows of some arrays, from those of all processes."""

@@ -17,6 +17,7 @@ from .. import ops
 from ..core.changes import Capturable, restructure
 from ..core.config import Configurable, checked_name
 from ..core.parameters import Array
+from ..core.processes import current_share
 from ..ops._gate import as_floats, as_weights
 from .targets import checked_reduction, like_output, values_like_output
 
@@ -122,6 +123,24 @@ class Loss(Capturable, Configurable):
         Returns:
             The losses.
         """
+        losses = np.empty(len(y_pred), np.float32) if losses is None else losses
+        dy = np.empty_like(y_pred) if dy is None else dy
+        share = current_share()
+        if share is None:
+            return self._compute(y_pred, targets, losses, dy, sample_weight)
+        # What the others have counts in the mean; and what `call` returns may depend on it.
+        own = [y_pred, targets] if sample_weight is None else [y_pred, targets, sample_weight]
+        whole, targets, *weights = share.gather(own)
+        slopes = np.empty_like(whole)
+        values = np.empty(len(whole), np.float32)
+        self._compute(whole, targets, values, slopes, weights[0] if weights else None)
+        losses[...], dy[...] = values[share.rows], slopes[share.rows]
+        return losses
+
+    def _compute(
+        self, y_pred: Array, targets: Array, losses: Array, dy: Array, sample_weight: Array | None
+    ) -> Array:
+        """The same of a whole batch."""
         values, gradient = self._evaluate(targets, y_pred)
         per_sample, shares = self._reduce(np.asarray(values), len(y_pred), sample_weight)
         if callable(gradient):  # where values of several samples depend on one
@@ -132,10 +151,8 @@ class Loss(Capturable, Configurable):
                 f"{self.name}: the gradient must have the shape of y_pred, {y_pred.shape}, "
                 f"received {slopes.shape}"
             )
-        dy = np.empty_like(y_pred) if dy is None else dy
         trailing = (1,) * (slopes.ndim - shares.ndim)
         np.multiply(slopes, shares.reshape(shares.shape + trailing), out=dy, casting="unsafe")
-        losses = np.empty(len(y_pred), np.float32) if losses is None else losses
         losses[...] = per_sample
         return losses
 
