@@ -14,6 +14,7 @@ import pytest
 
 import convkit
 from compare import Array
+from convkit.compat import keras, tensorflow
 from convkit.core import processes, random
 from convkit.layers import (
     Activation,
@@ -181,6 +182,32 @@ def test_losses_in_python_are_of_the_whole_batch(loss: Any) -> None:
     alone = run()
     for size in (2, 4):
         assert on_threads(size, run) == [alone] * size
+
+
+def test_functions_as_layers_are_given_the_whole_batch() -> None:
+    class Scaled(keras.layers.Layer):  # type: ignore[misc,name-defined]
+        """Has a weight."""
+
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(name="w", shape=(shape[-1],), initializer="ones")
+
+        def call(self, x: Any) -> Any:
+            return tensorflow.sin(x) * self.w
+
+    def run() -> Any:
+        with random.seeded(3):
+            x = convkit.Input((16,))
+            centred = keras.layers.Lambda(lambda y: y - tensorflow.reduce_mean(y, axis=0))
+            model = convkit.Model(x, Dense(3)(Scaled()(centred(Dense(8)(x)))))
+            rng = np.random.default_rng(1)
+            rows, targets = (rng.random((40, size), np.float32) for size in (16, 3))
+            model.compile(convkit.optimizers.SGD(0.5), "mse")
+            history = model.fit(rows, targets, 16, verbose=0).history
+            predicted = model.predict(rows, 16, verbose=0)
+        return [each.tobytes() for each in (*model.get_weights(), predicted)], history
+
+    alone = run()
+    assert on_threads(2, run) == [alone] * 2
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.custom import register_keras_serializable
 from ..core.parameters import Array, Parameter
+from ..core.processes import current_share
 from ..layers import Layer
 from ..layers.graph import Tensor as Symbolic
 from ..layers.merge import MergeLayer
@@ -118,7 +119,7 @@ class _Applies(Layer):
 
     def forward(self, x: Any, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = function(x); in training it is remembered how."""
-        arrays = x if isinstance(self, MergeLayer) else (x,)
+        arrays, own = _whole(x if isinstance(self, MergeLayer) else (x,))
         if context.training:
             try:
                 record = self._record(arrays, True)
@@ -128,9 +129,9 @@ class _Applies(Layer):
                 self._records[y.ctypes.data] = record
                 while len(self._records) > _MOST_RECORDS:
                     self._records.popitem(last=False)
-                y[...] = numbers(record[1])
+                y[...] = numbers(record[1])[own]
                 return
-        y[...] = np.asarray(self._applied([as_tensor(each) for each in arrays]))
+        y[...] = np.asarray(self._applied([as_tensor(each) for each in arrays]))[own]
 
     def _record(self, arrays: Sequence[Array], training: bool) -> Any:
         inputs = [Recorded(each) for each in arrays]
@@ -144,11 +145,14 @@ class _Applies(Layer):
         """The gradients of the inputs and of the weights."""
         is_one = not isinstance(self, MergeLayer)
         record = self._records.pop(y.ctypes.data, None)
-        inputs, result, tape = record or self._record((x,) if is_one else x, context.training)
+        (dy,), own = _whole((dy,))
+        if record is None:
+            record = self._record(_whole((x,) if is_one else x)[0], context.training)
+        inputs, result, tape = record
         slopes = gradients([(result, dy)]) if is_recorded(result) else {}
         for each, out in zip(inputs, (dx,) if is_one else dx, strict=True):
             if out is not None:
-                out[...] = slopes.get(each.serial, 0.0)
+                out[...] = slopes[each.serial][own] if each.serial in slopes else 0.0
         for weight in self.trainable_weights:
             leaf = tape.known(weight)
             weight.gradient[...] = 0.0 if leaf is None else slopes.get(leaf.serial, 0.0)
@@ -176,6 +180,17 @@ class Functions(_Applies, MergeLayer):
     def compute_output_shape(self, input_shapes: Any) -> Any:
         """As the function says."""
         return self._shape_of(input_shapes)
+
+
+def _whole(arrays: Sequence[Array]) -> tuple[Sequence[Array], slice]:
+    """The whole batch's rows, where processes that share it shall have one's bits; and their own.
+
+    A function may do anything with a batch, and its weights' gradients are sums over all of it.
+    """
+    share = current_share()
+    if share is None or not share.exact:
+        return arrays, slice(None)
+    return share.gather(arrays), share.rows
 
 
 def _named(function: Any) -> Any:
