@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +27,15 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "distribution.md"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
-@pytest.fixture(scope="module")
-def digits() -> tuple[Any, Any]:
+def data() -> tuple[Any, Any]:
+    """Some digits, and which they are."""
     x, y = load_digits(return_X_y=True)
     return (x[:300] / 16).astype(np.float32), y[:300]
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Any, Any]:
+    return data()
 
 
 def search(jobs: int, x: Any, y: Any) -> dict[str, Any]:
@@ -79,33 +88,48 @@ def test_dask_is_sent_the_data_once(dask_client: Any, digits: Any) -> None:
     assert Counted.pickled <= 2  # for each worker at most, and not for each of 24 tasks
 
 
-@pytest.fixture
-def ray() -> Iterator[Any]:
-    """Ray with two cores, and joblib told of it."""
-    ray = pytest.importorskip("ray", reason="needs ray")
-    from ray.util.joblib import register_ray
+# In a process of its own: what tells joblib of Ray changes the pools of its other backends, too.
+ON_RAY = """
+import sys
+import joblib, numpy, ray
+from ray.util.joblib import register_ray
+from convkit import runtime
+from test_searches import data, search
 
-    register_ray()
-    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    ray.init(num_cpus=2, **options)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+{page}
+
+puts, put = [], ray.put
+ray.put = lambda array: (puts.append(array), put(array))[1]
+register_ray()
+options = dict(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+ray.init(num_cpus=2, **options)
+x, y = data()
+with joblib.parallel_backend("ray"):
+    found = search(2, stored(x), y)
+whole = [each for each in puts if getattr(each, "nbytes", 0) >= x.nbytes]
+assert len(whole) == 1, len(whole)
+assert ray.get(ray.remote(runtime.get_num_threads).remote()) == 1
+numpy.savez(sys.argv[1], **found)
+ray.shutdown()
+"""
 
 
-def test_a_search_on_ray(ray: Any, digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_on_ray(digits: Any, tmp_path: Path) -> None:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs ray")
     if not PAGE.exists():
         pytest.skip("the documentation is not here")
     # The page's class that stands for an array in Ray's object store.
     (code,) = re.findall(r"^(class Stored.*?return view)$", PAGE.read_text(), re.M | re.S)
-    names: dict[str, Any] = {"numpy": np, "ray": ray}
-    exec(code, names)
-    puts, put = [], ray.put
-    monkeypatch.setattr(ray, "put", lambda array: (puts.append(array), put(array))[1])
-    x, y = digits
-    with joblib.parallel_backend("ray"):
-        found = search(2, names["stored"](x), y)
-    assert_same(found, search(1, x, y))
-    assert len([each for each in puts if getattr(each, "nbytes", 0) >= x.nbytes]) == 1
-    assert ray.get(ray.remote(runtime.get_num_threads).remote()) == 1
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", ON_RAY.format(page=code), str(tmp_path / "found.npz")],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "found.npz") as found:
+        assert_same(dict(found), search(1, *digits))

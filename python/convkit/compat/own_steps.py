@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..callbacks import History
+from ..core import processes
 from ..core.parameters import Parameter
 from ..metrics import Mean, Metric
 from ..training.arguments import callback_scope, pack_logs, should_validate
@@ -211,6 +212,7 @@ class _Batches:
             from . import random
 
             random.generator().shuffle(order)
+            order = processes.same(order)
         for start in range(0, self.samples, self.batch_size):
             rows = order[start : start + self.batch_size]
             parts = [_as_tensors(_taken(each, rows)) for each in self._arrays]
