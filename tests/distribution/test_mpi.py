@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from convkit import runtime
+
 SCRIPT = Path(__file__).parents[1] / "support" / "train_on_ranks.py"
 NETWORKS = ["mnist", "fashion", "cifar10", "resnet20"]
 
@@ -27,26 +29,30 @@ def mpiexec() -> str:
     return found
 
 
-def start(ranks: int, *arguments: str) -> subprocess.Popen[str]:
-    """The script in so many processes."""
+def start(ranks: int, *arguments: str, isa: str = "") -> subprocess.Popen[str]:
+    """The script in so many processes; the first one with an instruction set of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [mpiexec(), "-n", str(ranks), sys.executable, str(SCRIPT), *arguments]
+    script = [sys.executable, str(SCRIPT), *arguments]
+    command = [mpiexec(), "-n", str(ranks), *script]
+    if isa:
+        first = ["-n", "1", "-env", "CONVKIT_ISA", isa, *script]
+        command = [mpiexec(), *first, ":", "-n", str(ranks - 1), *script]
     return subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
-def run(ranks: int, *arguments: str) -> list[dict[str, Any]]:
+def run(ranks: int, *arguments: str, isa: str = "") -> list[dict[str, Any]]:
     """What each process has told in the end."""
-    process = start(ranks, *arguments)
+    process = start(ranks, *arguments, isa=isa)
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     return sorted((json.loads(line) for line in out.splitlines()), key=lambda told: told["rank"])
 
 
-def alone(*arguments: str) -> dict[str, Any]:
+def alone(*arguments: str, isa: str = "") -> dict[str, Any]:
     """What one ordinary process tells."""
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "CONVKIT_ISA": isa}
     command = [sys.executable, str(SCRIPT), *arguments]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
@@ -68,6 +74,13 @@ def test_processes_have_the_bits_of_one(network: str) -> None:
 def test_processes_may_have_different_numbers_of_threads(network: str) -> None:
     expected = alone(network, "--steps", "8")
     for told in run(2, network, "--steps", "8", "--reduction", "exact", "--threads", "1", "7"):
+        assert told["weights"] == expected["weights"]
+
+
+def test_processes_take_an_instruction_set_that_all_have() -> None:
+    isa = runtime.available_isas()[-1]
+    expected = alone("mnist", "--steps", "4", isa=isa)
+    for told in run(2, "mnist", "--steps", "4", "--reduction", "exact", isa=isa):
         assert told["weights"] == expected["weights"]
 
 

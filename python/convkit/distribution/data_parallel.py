@@ -42,7 +42,8 @@ class DataParallel:
     the first process alone; `distribution().rank` is 0 there.
 
     A process takes as many threads as it has cores, divided by the processes that have the same
-    cores, unless OMP_NUM_THREADS says how many. A process that raises an exception ends all.
+    cores, unless OMP_NUM_THREADS says how many; and where sums are exact, the best instruction set
+    that all machines have. A process that raises an exception ends all.
 
     Args:
         comm: a communicator of mpi4py; None takes all processes that MPI has started.
@@ -196,6 +197,8 @@ class DataParallel:
         """Be what this process trains with: choose its threads, and let its errors end all."""
         if self.size > 1:
             self._choose_threads()
+            if self.reduction == "exact":
+                self._choose_isa()
             self._end_together()
 
     def _choose_threads(self) -> None:
@@ -209,6 +212,12 @@ class DataParallel:
             )
         if not os.environ.get("OMP_NUM_THREADS"):
             runtime.set_num_threads(max(1, runtime.usable_cpus() // sharers))
+
+    def _choose_isa(self) -> None:
+        """Compute with the best instruction set that all have, for bits depend on it."""
+        sets = runtime.available_isas()  # the best first
+        own = len(sets) - sets.index(runtime.isa())
+        runtime.set_isa(sets[-min(self.counts(own))])
 
     def _end_together(self) -> None:
         """End all processes where this one ends by an exception that nobody has caught."""
