@@ -70,7 +70,7 @@ def test_an_instruction_set_that_is_not_there_raises(name: str) -> None:
 @pytest.mark.parametrize(("value", "most"), [("1", 1), ("1,2", 1), ("100000", None), ("x", None)])
 def test_omp_num_threads_lowers_the_default(value: str, most: int | None) -> None:
     code = "from convkit import runtime; print(runtime.get_num_threads())"
-    usable = runtime._usable_cpus()
+    usable = runtime.usable_cpus()
     assert int(output(code, OMP_NUM_THREADS=value)) == (usable if most is None else most)
 
 
@@ -97,7 +97,7 @@ def test_openmp_binds_threads_to_all_cores(binding: str, first: str) -> None:
     if first:
         pytest.importorskip(first, reason=f"{first} would bring an OpenMP runtime of its own")
     cores = sorted(os.sched_getaffinity(0))
-    usable = runtime._usable_cpus()
+    usable = runtime.usable_cpus()
     if len(cores) != usable or usable < 2:
         pytest.skip(f"{usable} usable CPUs of {len(cores)}: a quota, or a single core")
     name, _, value = binding.partition("=")

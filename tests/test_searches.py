@@ -73,6 +73,7 @@ def test_a_search_on_dask(dask_client: Any, digits: Any) -> None:
 class Counted(np.ndarray):
     """An array that counts how often it is pickled."""
 
+    __module__ = "__main__"  # so that it is pickled as it is, for workers that have no tests
     pickled = 0
 
     def __reduce__(self) -> Any:

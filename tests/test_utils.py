@@ -124,8 +124,9 @@ def test_import_is_light() -> None:
         "layers": {
             *("activation", "attributes", "base", "batchnorm", "calling", "checks", "composite"),
             *("concatenate", "conv2d", "conv2d_batchnorm", "conv2d_max_pool2d", "dense"),
-            *("dropout", "epilogue", "flatten", "global_pool2d", "graph", "image_layer", "input"),
-            *("merge", "naming", "pool2d", "reshape", "step_context", "structure", "view_layer"),
+            *("depthwise_conv2d", "dropout", "epilogue", "flatten", "global_pool2d", "graph"),
+            *("image_layer", "input", "merge", "naming", "pool2d", "reshape", "step_context"),
+            *("structure", "view_layer"),
         },
         "losses": {"crossentropy", "loss", "targets"},
         "metrics": {"accuracy", "means", "metric", "names"},

@@ -245,6 +245,8 @@ def assert_like_its_file(each: Model, path: Path) -> None:
 def test_every_argument_of_every_layer_is_here() -> None:
     for kind in [*LAYERS, *MERGING]:
         for name in argument_names(kind):
+            if (kind, name) == (layers.RandomFlip, "alternating"):
+                continue  # of a fit, not of single steps: see test_image_layers.py
             assert bool(values(kind, name)) != is_refused(kind, name), (kind, name)
 
 
@@ -364,9 +366,8 @@ def test_a_parameter_is_given_numbers_and_not_replaced() -> None:
         with pytest.raises(AttributeError, match=r"kernel cannot be set; .*layer\.kernel\.value"):
             dense.kernel = value  # type: ignore[assignment]
     assert dense.kernel is kernel
-    for name, value in (("trainable", False), ("gradient", np.zeros((4, 3)))):
-        with pytest.raises(AttributeError):
-            setattr(kernel, name, value)
+    with pytest.raises(AttributeError):
+        kernel.gradient = np.zeros((4, 3))  # type: ignore[misc]
     assert each.weights[0] is kernel
 
 
