@@ -128,6 +128,11 @@ def current_share() -> Share | None:
     return share
 
 
+def first_sample(rank: int, ranks: int, samples: int) -> int:
+    """The first sample of a process's share of a batch: one rule, here and in `ops/ranks.h`."""
+    return rank * samples // ranks
+
+
 def is_first() -> bool:
     """Whether this process is the one that prints and writes files."""
     processes = current()

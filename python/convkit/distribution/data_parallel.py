@@ -16,7 +16,7 @@ import numpy as np
 from .. import runtime
 from ..core.config import as_number
 from ..core.parameters import Array, ParameterStore
-from ..core.processes import Reducer, sharing
+from ..core.processes import Reducer, first_sample, sharing
 from ..core.warn import warn
 from ..ops._calls import on_ranks
 from .communicator import Communicator, MPICommunicator
@@ -178,7 +178,7 @@ class DataParallel:
 
     def first(self, rank: int, samples: int) -> int:
         """The first sample of a process's share, of so many in the batch."""
-        return int(rank * samples // self.size)
+        return first_sample(rank, self.size, samples)
 
     def _wait(self, request: Any, call: str) -> None:
         begun, pause, said = time.monotonic(), 0.0, False

@@ -255,21 +255,23 @@ _BUCKET = 1 << 17
 def _backward(steps: Sequence[Step], n: int, reducer: Reducer | None) -> list[RunSteps]:
     """What computes the gradients of n samples, from the last step to the first."""
     runs: list[RunSteps] = []
-    if reducer is None:
-        for step in reversed(steps):
-            runs += step.backward(n)
-        return runs
+    # What several steps have gets its last gradient in the first of them.
+    first: dict[Parameter, Step] = {}
+    for step in steps if reducer is not None else ():
+        for weight in step.stage.trainable_weights:
+            first.setdefault(weight, step)
     waiting: list[Parameter] = []
-    for i in range(len(steps) - 1, -1, -1):
-        runs += steps[i].backward(n)
-        # What a step further in front has as well gets its last gradient there.
-        later = {weight for step in steps[:i] for weight in step.stage.trainable_weights}
-        own = dict.fromkeys(steps[i].stage.trainable_weights)
-        waiting += [weight for weight in own if weight not in later]
-        if sum(weight.size for weight in waiting) >= _BUCKET or (waiting and i == 0):
+    for step in reversed(steps):
+        runs += step.backward(n)
+        if reducer is None:
+            continue
+        own = dict.fromkeys(step.stage.trainable_weights)
+        waiting += [weight for weight in own if first[weight] is step]
+        if sum(weight.size for weight in waiting) >= _BUCKET or (waiting and step is steps[0]):
             runs.append((partial(_start, reducer, waiting), False))
             waiting = []
-    runs.append((partial(_finish, reducer), False))
+    if reducer is not None:
+        runs.append((partial(_finish, reducer), False))
     return runs
 
 

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -342,7 +342,8 @@ def _in_step(
                 warn(f"process {counts.index(0)} has no more batches; what others have is left out")
             return
         whole, ranks = sum(counts), len(counts)
-        rule = [(i + 1) * whole // ranks - i * whole // ranks for i in range(ranks)]
+        places = [processes.first_sample(rank, ranks, whole) for rank in range(ranks + 1)]
+        rule = [stop - start for start, stop in pairwise(places)]
         if counts != rule:
             raise ValueError(
                 f"the parts of a batch of {whole} samples must have {rule} samples, one for each "
