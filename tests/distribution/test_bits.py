@@ -31,7 +31,6 @@ from convkit.layers import (
     LayerNormalization,
     MaxPooling2D,
     PReLU,
-    RandomErasing,
     RandomFlip,
     RandomTranslation,
     Rescaling,
@@ -39,20 +38,9 @@ from convkit.layers import (
     SpatialDropout2D,
 )
 from thread_ranks import on_threads
+from train_on_ranks import augmented
 
 CLASSES = 10
-
-
-def augmented() -> convkit.Model:
-    """CIFAR-10's network behind images that are flipped, shifted and erased."""
-    before = [
-        convkit.Input((32, 32, 3)),
-        RandomFlip("horizontal"),
-        RandomTranslation(0.1, 0.1),
-        RandomErasing(),
-        Rescaling(1 / 255),
-    ]
-    return convkit.Sequential([*before, *convkit.zoo.cifar10_cnn().layers])
 
 
 def everything() -> convkit.Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from convkit import runtime
+from convkit.bench import ranks as benchmark
 
 SCRIPT = Path(__file__).parents[1] / "support" / "train_on_ranks.py"
 NETWORKS = ["mnist", "fashion", "cifar10", "resnet20"]
@@ -21,12 +21,11 @@ NETWORKS = ["mnist", "fashion", "cifar10", "resnet20"]
 
 def mpiexec() -> str:
     """The command beside this Python, or the one of the system."""
-    beside = Path(sys.executable).parent / "mpiexec"
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
-    if found is None:
-        pytest.skip("there is no mpiexec; pip install mpich")
     pytest.importorskip("mpi4py", reason="mpi4py is not installed")
-    return found
+    try:
+        return benchmark.mpiexec()
+    except ValueError as error:
+        pytest.skip(str(error))
 
 
 def start(ranks: int, *arguments: str, isa: str = "") -> subprocess.Popen[str]:
