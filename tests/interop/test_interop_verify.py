@@ -259,8 +259,9 @@ def onnx() -> Any:
     return pytest.importorskip("onnx", reason="needs the package onnx")
 
 
+@pytest.mark.parametrize("limit", ["_MOST_PRODUCTS_IN_NUMPY", "_MOST_COLUMNS_IN_NUMPY"])
 def test_without_onnxruntime_the_package_onnx_runs_the_file(
-    onnx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    onnx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     model, path = of_line("groups and dilation"), tmp_path / "m.onnx"
@@ -268,7 +269,7 @@ def test_without_onnxruntime_the_package_onnx_runs_the_file(
     convkit.onnx.load(path)
     from convkit.onnx import runner
 
-    monkeypatch.setattr(runner, "_MOST_PRODUCTS_IN_NUMPY", 0)
+    monkeypatch.setattr(runner, limit, 0)
     broken(monkeypatch)
     convkit.onnx.export(model, path)  # nobody is asked
     convkit.onnx.load(path)

@@ -672,14 +672,14 @@ def test_a_reader_that_dies_of_the_file(
     dense: convkit.Sequential, tmp_path: Path, code: str, words: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("convkit.interop.hdf5._CHILD", code)
+    monkeypatch.setattr("convkit.core.child.CODE", code)
     refused(tmp_path / "model.h5", keras_content.whole_file(dense), words)
 
 
 def test_a_reader_that_fails_is_no_damage(
     dense: convkit.Sequential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convkit.interop.hdf5._CHILD", "raise SystemExit('no room')")
+    monkeypatch.setattr("convkit.core.child.CODE", "raise SystemExit('no room')")
     (path := tmp_path / "model.h5").write_bytes(keras_content.whole_file(dense))
     with pytest.raises(ChildProcessError, match="no room"):
         convkit.models.load_model(path)

@@ -27,6 +27,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: graph_of([node("Transpose", perm=[1, 0, 2])], ["N", 3, 4]),
         r"the batch must stay where it is, received perm \(1, 0, 2\)",
     ),
+    "a batch of another size": (
+        lambda: graph_of([node("Reshape", "s")], ["N", 4, 6], {"s": np.array([256, 6, 4])}),
+        r"reshapes each sample by itself, received \('N', 4, 6\) to \(256, 6, 4\)",
+    ),
+    "a batch of another size, flat": (
+        lambda: graph_of([node("Reshape", "s")], ["N", 4, 6], {"s": np.array([1, -1])}),
+        r"reshapes each sample by itself, received \('N', 4, 6\) to \(1, ",
+    ),
     "an output of constants": (
         lambda: graph_of([helper.make_node("Relu", ["w"], ["y"])], ["N", 3], {"w": floats(2, 3)}),
         r'the output "y" does not depend on an input',
@@ -252,6 +260,31 @@ def test_what_convkit_does_not_have_is_refused(name: str, tmp_path: Path) -> Non
     assert str(caught.value).startswith(str(tmp_path / "model.onnx"))
 
 
+def test_a_file_that_cannot_be_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its shapes do not show, onnxruntime says by exceptions of its own."""
+
+    def run(_: Any) -> list[Any]:
+        raise RuntimeError("the input tensor cannot be reshaped")
+
+    monkeypatch.setattr("convkit.onnx.importer.runner", lambda *_: run)
+    path = saved(dense(), tmp_path)
+    with pytest.raises(ValueError, match=r"model.onnx: it cannot be run, .* cannot be reshaped"):
+        convkit.onnx.load(path)
+
+
+def test_the_inference_of_shapes_may_be_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convkit.core.child.CODE", "import os; os.abort()")
+    convkit.onnx.load(saved(dense(), tmp_path))  # nothing in it can kill
+    constants = {"b": np.array([1]), "e": np.array([3]), "a": np.array([1])}
+    path = saved(graph_of([node("Slice", "b", "e", "a")], ["N", 4], constants), tmp_path)
+    with pytest.raises(ValueError, match=r"inferring shapes died of it \(SIGABRT\)"):
+        convkit.onnx.load(path)
+
+
 def hostile() -> dict[str, tuple[Any, str]]:
     """Files that claim more than they hold, each with what the error says."""
     huge = 1 << 40
@@ -264,6 +297,12 @@ def hostile() -> dict[str, tuple[Any, str]]:
             field.extend(value)
         return proto
 
+    slices = graph_of(
+        [node("Slice", "b", "e", "a")],
+        ["N", 4, 5],
+        {"b": np.array([1]), "e": np.array([3]), "a": np.array([2])},
+    )
+    slices.graph.input[0].type.tensor_type.shape.dim[2].dim_value = -1
     images = graph_of(
         chain(("Flatten", [], {}), ("Gemm", ["w"], {})),
         ["N", 1, huge, huge],
@@ -293,6 +332,7 @@ def hostile() -> dict[str, tuple[Any, str]]:
         "weights of many dimensions": (weights(dims=[1] * 1000), "impossible shape"),
         "large images": (images, "need inputs|valid ONNX"),
         "many channels": (channels, "expected vectors|valid ONNX"),
+        "a slice of less than nothing": (slices, r"shapes died of it \(SIGABRT\)|valid ONNX"),
         "large windows": (windows, "pads|valid|must be"),
         "many groups": (filters, "groups|valid ONNX"),
         "a large constant": (constant, "too small for the declared shape"),

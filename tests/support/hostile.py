@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import random
+import signal
 import tarfile
 import tempfile
 import time
@@ -32,6 +33,7 @@ import random_graphs
 from convkit.datasets import cache as files
 from convkit.datasets import idx
 from convkit.interop import hdf5
+from convkit.onnx import inference
 from some_models import LINES, few_weights, of_line, small_cnn, stripes
 
 # Beside ten times its size, what reading a file may take: bytes, and seconds of the processor.
@@ -72,8 +74,11 @@ class Target:
         return self.seeds()
 
     def take(self, data: bytes) -> None:
-        """Run an input, with files of HDF5 read in forks."""
-        with mock.patch.object(hdf5, "extract", _read_in_a_fork):
+        """Run an input, with forks in the place of child processes."""
+        with (
+            mock.patch.object(hdf5, "extract", _read_in_a_fork),
+            mock.patch.object(inference, "infer_apart", _infer_in_a_fork),
+        ):
             self.run(data)
 
     def offer(self, data: bytes) -> str:
@@ -176,6 +181,15 @@ def _read_in_a_fork(file: IO[bytes], size: int, output: IO[bytes]) -> None:
 
     if not content.apart(run, output):
         raise ValueError("the HDF5 library died of it")
+
+
+def _infer_in_a_fork(given: IO[bytes], output: IO[bytes]) -> int:
+    """Likewise for the shapes of ONNX files."""
+
+    def run(output: IO[bytes]) -> None:
+        inference.write_inferred(given, output)
+
+    return 0 if content.apart(run, output) else -signal.SIGABRT
 
 
 def _load_model(data: bytes) -> None:

@@ -14,14 +14,12 @@ import math
 import os
 import resource
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
 
+from ..core import child
 from ..core.packages import package
 
 # Of a group: {"path", "group": {name: node}, "attributes": {name: text or list of texts}}. Of an
@@ -37,14 +35,6 @@ _SECONDS = 20  # of the processor, for reading a file of _SIZE bytes; longer for
 _SIZE = 100 * 2**20
 # What keeps the contents from being written, and is no fault of the file.
 _OF_THE_SYSTEM = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC)
-_LONGEST_REASON = 2000  # characters of what the child says when it dies
-
-_CHILD = """\
-import sys
-sys.path[:] = sys.argv[1:]
-from convkit.interop.hdf5 import main
-main()
-"""
 
 
 def contents(file: IO[bytes], size: int, output: IO[bytes]) -> Node:
@@ -76,57 +66,25 @@ def contents(file: IO[bytes], size: int, output: IO[bytes]) -> Node:
 
 def extract(file: IO[bytes], size: int, output: IO[bytes]) -> None:
     """Let a child process write down what is in a file; here, where no interpreter is known."""
-    if not sys.executable or getattr(sys, "frozen", False):
+    if not child.can_start():
         write_contents(file, size, output)
         return
-    with tempfile.TemporaryFile() as words:
-        done = subprocess.run(
-            [sys.executable, *_flags(), "-c", _CHILD, *_path()],
-            stdin=file,
-            stdout=output,
-            stderr=words,
-            # No code of filters that a file names.
-            env={**os.environ, "HDF5_PLUGIN_PRELOAD": "::"},
-            check=False,
-        )
-        words.seek(0)
-        said = words.read()[-_LONGEST_REASON:].decode(errors="replace").strip()
-    if done.returncode == 0:
-        return
-    if done.returncode == -signal.SIGXCPU:
+    # No code of filters that a file names.
+    code = child.run(__name__, "main", file, output, {"HDF5_PLUGIN_PRELOAD": "::"})
+    if code == -signal.SIGXCPU:
         raise ValueError(
             f"it is a damaged HDF5 file: the HDF5 library did not end in {_time(size)} s"
         )
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    if code:
+        name = signal.Signals(-code).name
         raise ValueError(f"it is a damaged HDF5 file: the HDF5 library died of it ({name})")
-    # With a number, so that it is not taken for damage.
-    raise ChildProcessError(errno.ECHILD, f"the process that reads HDF5 files failed: {said}")
-
-
-def _flags() -> list[str]:
-    """The options of this interpreter that say whose modules and settings it takes."""
-    flags = {"-I": sys.flags.isolated, "-E": sys.flags.ignore_environment, "-S": sys.flags.no_site}
-    return [flag for flag, given in flags.items() if given]
-
-
-def _path() -> list[str]:
-    """Where the child looks for modules: first where those are that are loaded here.
-
-    The working directory and other relative folders come last. They may have become others since,
-    such as that of a data set with a module of the same name.
-    """
-    known = [os.fspath(each) for each in sys.path if isinstance(each, str | os.PathLike)]
-    loaded = [os.path.dirname(sys.modules[name].__path__[0]) for name in ("convkit", "numpy")]
-    return sorted([*known, *map(os.path.abspath, loaded)], key=lambda each: not os.path.isabs(each))
 
 
 def main() -> None:
     """What the child process does: its standard input is the file, its output the contents."""
     with open(0, "rb", closefd=False) as file, open(1, "wb", closefd=False) as output:
         write_contents(file, os.fstat(0).st_size, output, limited=True)
-        output.flush()
-    os._exit(0)  # an interpreter that was near its limits need not clean up
+        child.end(output)  # an interpreter that was near its limits need not clean up
 
 
 def write_contents(file: IO[bytes], size: int, output: IO[bytes], limited: bool = False) -> None:
@@ -155,7 +113,7 @@ def write_contents(file: IO[bytes], size: int, output: IO[bytes], limited: bool 
         if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
             raise
         reason = f"{type(error).__name__} {error}" if isinstance(error, MemoryError) else str(error)
-        _write(output, {"refused": reason[:_LONGEST_REASON]}, [])
+        _write(output, {"refused": reason[: child.LONGEST_REASON]}, [])
 
 
 def limit(size: int) -> None:

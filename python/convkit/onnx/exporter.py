@@ -48,7 +48,7 @@ _ROLES = {
 def write(model: Model, path: str | os.PathLike[str], verify: bool) -> None:
     """See `convkit.onnx.export`."""
     proto = to_proto(model)
-    if verify and (run := runner(proto, Calls(model).products())) is not None:
+    if verify and (run := runner(proto, Calls(model))) is not None:
         compare(model, run, "the ONNX file")
     write_atomically(path, proto.SerializeToString())
 

@@ -20,6 +20,7 @@ from ..operators.calls import Calls
 from ..operators.verify import verify as compare
 from .constants import check_constant
 from .graph import DOMAINS, FileGraph, reading_channels_last
+from .inference import infer_shapes
 from .runner import essential, runner
 from .wire import count_fields
 
@@ -106,15 +107,19 @@ def _verify(read: Read, proto: onnx.ModelProto) -> None:
     if count * calls.most_values() > _MOST_VALUES or count * calls.products() > _MOST_PRODUCTS:
         return
     slim = essential(proto)
-    run = None if slim is None else runner(slim, count * calls.products())
+    run = None if slim is None else runner(slim, calls, count)
     if run is not None:
         compare(read.model, partial(_run, run, read), "the ONNX file", count=count)
 
 
 def _run(run: Callable[[Any], list[Array]], read: Read, x: Any) -> list[Array]:
     """What the file makes of a model's inputs, as the model's outputs."""
-    given = x if isinstance(x, list) else [x]
-    return from_file(read, run(to_file(read, given)))
+    given = to_file(read, x if isinstance(x, list) else [x])
+    try:
+        outputs = run(given)
+    except Exception as error:  # of the runtime's own classes, or whatever NumPy raises
+        raise ValueError(f"it cannot be run, which its shapes do not show: {error}") from None
+    return from_file(read, outputs)
 
 
 def to_file(read: Read, x: Sequence[Array]) -> list[Array]:
@@ -151,9 +156,9 @@ def _checked(proto: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
             sizes[0].dim_param = "N"  # so that it is known for the same behind a Reshape
     try:
         onnx.checker.check_model(proto)
-        return onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except onnx.checker.ValidationError as error:
         raise ValueError(f"it is not a valid ONNX model: {error}") from None
+    return infer_shapes(proto)
 
 
 def _texts(graph: onnx.GraphProto) -> Iterator[object]:

@@ -132,10 +132,13 @@ def _reshape(node: Node) -> list[Operator]:
         node.take(name, None)
     sizes, result = node.input_sizes or (), node.output_sizes or ()
     values, new = _count(sizes[1:]), _count(result[1:])
+    # So many samples, whatever the batch.
+    fixed = result[:1] != sizes[:1] and all(isinstance(size, int) for size in result[:1])
     # With the batch as it was, what is left of two sizes is the number of values.
-    if len(result) == 2 and (new == values or (new is None and result[0] == sizes[0])):
+    same = not fixed and (new == values or (new is None and result[:1] == sizes[:1]))
+    if len(result) == 2 and same:
         return [Operator("Flatten", (), {}, node.name)]
-    if len(result) < 2 or values is None or new != values:
+    if len(result) < 2 or fixed or values is None or new != values:
         raise node.error(f"convkit reshapes each sample by itself, received {sizes} to {result}")
     return [Operator("Reshape", (), {"sizes": result[1:]}, node.name)]
 

@@ -12,26 +12,35 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from ..core.parameters import Array
+from ..operators.calls import Calls
 
-# ONNX's own evaluator is written in NumPy to be read: for more multiplications it takes minutes.
+# ONNX's own evaluator is written in NumPy to be read: for more multiplications it takes minutes,
+# and for each value of an image's windows about 32 bytes.
 _MOST_PRODUCTS_IN_NUMPY = 500_000_000
+_MOST_COLUMNS_IN_NUMPY = 500_000
 
 
-def runner(proto: onnx.ModelProto, products: int) -> Callable[[Any], list[Array]] | None:
+def runner(
+    proto: onnx.ModelProto, calls: Calls, count: int = 1
+) -> Callable[[Any], list[Array]] | None:
     """A function that computes a model's outputs, of its input or of the list of them.
 
     Args:
         proto: with all weights inside.
-        products: how many multiplications one call will take.
+        calls: of the model that it was made of, or into.
+        count: of images in one call.
 
     Returns:
         None where there is nobody to ask: without onnxruntime, or with one that does not know the
-        file's version, and with too many multiplications for ONNX's own evaluator.
+        file's version, and with too large images for ONNX's own evaluator.
     """
     initial = {tensor.name for tensor in proto.graph.initializer}
     names = [each.name for each in proto.graph.input if each.name not in initial]
     session = _session(proto)
-    if session is None and products > _MOST_PRODUCTS_IN_NUMPY:
+    if session is None and (
+        count * calls.products() > _MOST_PRODUCTS_IN_NUMPY
+        or calls.columns() > _MOST_COLUMNS_IN_NUMPY
+    ):
         return None
     known: Any = ReferenceEvaluator(proto) if session is None else session
 

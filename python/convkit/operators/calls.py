@@ -81,6 +81,15 @@ class Calls:
         weights = max((weight.size for weight in layer.weights), default=0)
         return math.prod(sizes[:-1]) * weights + values * (_OF_A_VALUE + window)
 
+    def columns(self) -> int:
+        """How many values the windows of one sample have, one beside the other, in any call."""
+        return max((self._columns(call) for call in self.calls), default=0)
+
+    def _columns(self, call: Call) -> int:
+        sizes = self.sizes[call.output]
+        weights = max((weight.size for weight in call.layer.weights), default=0)
+        return math.prod(sizes[:-1]) * weights // max(1, math.prod(sizes[-1:]))
+
 
 # What a value costs that is read or written, in multiplications.
 _OF_A_VALUE = 8
