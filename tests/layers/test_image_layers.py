@@ -12,7 +12,7 @@ import pytest
 import convkit
 from compare import Array, assert_same_bits, assert_threads_agree
 from convkit import layers, ops
-from convkit.layers.image_layer import transform
+from convkit.layers.image_layer import ImageChain
 from convkit.layers.step_context import StepContext
 from convkit.ops._image_steps import fused
 
@@ -318,9 +318,9 @@ def test_one_pass_is_what_its_layers_do_in_turn() -> None:
     ]
     for index, stage in enumerate(stages):
         stage.index = index
-    together, turn = transform(stages, PIXELS, context), x
+    together, turn = ImageChain(stages, PIXELS.shape[1:])(PIXELS, context), x
     for stage in stages:
-        turn = transform([stage], turn, context)
+        turn = ImageChain([stage], turn.shape[1:])(turn, context)
     np.testing.assert_allclose(together, turn, rtol=0, atol=1e-4)
     steps = [step for stage in stages[:3] for step in stage.image_steps(24, (12, 10, 3), context)]
     assert len(fused(steps, 3)) == 2

@@ -35,29 +35,41 @@ class TransformsImages(Protocol):
     def output_sizes(self, input_sizes: tuple[int, ...]) -> tuple[int, ...]: ...
 
 
-def transform(
-    stages: Sequence[TransformsImages],
-    images: Array,
-    context: StepContext,
-    indices: Array | None = None,
-    out: Array | None = None,
-) -> Array:
+class ImageChain:
     """What layers make of images one after the other, in one pass over them.
 
     Args:
-        stages: the layers.
-        images: uint8 or float32 (M, H, W, C).
-        context: of the training step, or of inference.
-        indices: of the images that are wanted; by default all.
-        out: float32 to write into.
+        stages: the layers, one or more.
+        sizes: (H, W, C) of the images.
     """
-    sizes = images.shape[1:]
-    count = len(images) if indices is None else len(indices)
-    steps: list[ImageStep] = []
-    for stage in stages:
-        steps += stage.image_steps(count, sizes, context)
-        sizes = stage.output_sizes(sizes)
-    return ops.transform_images(images, fused(steps, sizes[-1]), indices=indices, out=out)
+
+    def __init__(self, stages: Sequence[TransformsImages], sizes: tuple[int, ...]) -> None:
+        self.stages = tuple(stages)
+        self._sizes = [sizes]
+        for stage in stages:
+            self._sizes.append(stage.output_sizes(self._sizes[-1]))
+
+    def __call__(
+        self,
+        images: Array,
+        context: StepContext,
+        indices: Array | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        """The transformed images.
+
+        Args:
+            images: uint8 or float32 (M, H, W, C).
+            context: of the training step, or of inference.
+            indices: of the images that are wanted; by default all.
+            out: float32 to write into.
+        """
+        count = len(images) if indices is None else len(indices)
+        steps: list[ImageStep] = []
+        for stage, sizes in zip(self.stages, self._sizes, strict=False):
+            steps += stage.image_steps(count, sizes, context)
+        steps = fused(steps, self._sizes[-1][-1])
+        return ops.transform_images(images, steps, indices=indices, out=out)
 
 
 class ImageLayer(Layer):
@@ -99,7 +111,7 @@ class ImageLayer(Layer):
 
     def forward(self, x: Array, y: Array, saved: tuple[Array, ...], context: StepContext) -> None:
         """y = the transformed images."""
-        transform([self], x, context, out=y)
+        ImageChain([self], x.shape[1:])(x, context, out=y)
 
     def backward(
         self,
@@ -199,10 +211,8 @@ class RandomImageLayer(RandomLayer, ImageLayer):
     def uniform(self, count: int, context: StepContext, *ranges: Range) -> list[Array]:
         """For each of some ranges as many numbers as there are images, float64."""
         numbers = ops.uniform(count * len(ranges), **self.drawn_from(context))
-        columns = numbers.astype(np.float64).reshape(count, len(ranges)).T
-        return [
-            low + (high - low) * column for (low, high), column in zip(ranges, columns, strict=True)
-        ]
+        low, high = np.array(ranges, np.float64).T
+        return list((low + (high - low) * numbers.reshape(count, len(ranges))).T)
 
     def check_range(
         self, value: Any, what: str, low: float, high: float, *, excludes_low: bool = False
@@ -212,6 +222,8 @@ class RandomImageLayer(RandomLayer, ImageLayer):
         Raises:
             ValueError: they are no numbers, or beyond low .. high.
         """
+        if type(value) is float and max(low, 0.0) < value <= high:
+            return max(-value, low), value
         several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
         given = list(value) if several else [value]
         numbers = [number for number in map(as_number, given) if number is not None]

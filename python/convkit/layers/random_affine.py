@@ -81,7 +81,8 @@ class RandomFlip(RandomImageLayer):
         """One transform, without blending pixels."""
         flips = np.asarray(parameters["flips"])
         height, width = sizes[:2]
-        matrices = np.tile([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], (len(flips), 1))
+        matrices = np.zeros((len(flips), 6))
+        matrices[:, ::4] = 1.0
         if self.mode != "vertical":
             matrices[flips, 0], matrices[flips, 2] = -1.0, width - 1
         if self.mode != "horizontal":
@@ -107,7 +108,9 @@ class _RandomAffine(RandomImageLayer):
 
     def affine(self, rows: Sequence[Any], sizes: tuple[int, ...]) -> list[ImageStep]:
         """One transform, by the six columns of its matrices."""
-        matrices = np.stack(np.broadcast_arrays(*rows), axis=-1).reshape(-1, 6)
+        matrices = np.empty((max(map(np.size, rows)), 6))
+        for column, row in enumerate(rows):
+            matrices[:, column] = row
         height, width = sizes[:2]
         options = (self.interpolation, self.fill_mode, self.fill_value)
         return [Affine(matrices, height, width, *options)]
@@ -164,7 +167,7 @@ class RandomTranslation(_RandomAffine):
     def draw(self, count: int, sizes: tuple[int, ...], context: StepContext) -> dict[str, Any]:
         """`translations`: pixels to the right and down, (n, 2)."""
         down, right = self.uniform(count, context, *self._ranges())
-        return {"translations": np.stack([right * sizes[1], down * sizes[0]], axis=-1)}
+        return {"translations": np.array((right * sizes[1], down * sizes[0])).T}
 
     def steps_of(self, parameters: Mapping[str, Any], sizes: tuple[int, ...]) -> list[ImageStep]:
         """One transform."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.parameters import Array
 from ..ops._image_steps import Erase, ImageStep
 from ..ops.dropout import MASK
 from .base import Layer, LayerOptions
@@ -84,15 +83,13 @@ class RandomErasing(RandomImageLayer):
         """`boxes`: top, bottom, left and right, (n, 4); `noise`: seed and step of the filling."""
         unit = (0.0, 1.0)
         ranges = (self.scale, self.scale, unit, unit, self.factor, unit)
-        *parts, left, top, probability, number = self.uniform(count, context, *ranges)
-        across, down = (np.sqrt(part) for part in parts)
-        is_erased = number < probability
-        edges = [
-            edge
-            for start, part, size in ((top, down, sizes[0]), (left, across, sizes[1]))
-            for edge in _edges(start, part, size)
-        ]
-        boxes = np.stack(edges, axis=-1) * is_erased[:, np.newaxis]
+        across, down, left, top, probability, number = self.uniform(count, context, *ranges)
+        size = np.array(sizes[:2])[:, np.newaxis]
+        length = np.sqrt((down, across)) * size
+        begin = np.array((top, left)) * (size - length)
+        # First pixels of boxes and first ones behind them, (2, axes, n).
+        edges = np.ceil((begin, begin + length)) * (number < probability)
+        boxes = edges.astype(np.int64).transpose(2, 1, 0).reshape(count, 4)
         drawn = self.drawn_from(context)
         seed = int(drawn["seed"][0]) if isinstance(drawn["seed"], np.ndarray) else drawn["seed"]
         step = (int(drawn["step"][0]) + drawn["offset"] + _NOISE) & MASK
@@ -107,10 +104,3 @@ class RandomErasing(RandomImageLayer):
             return [Erase(boxes, None, abs(high), seed, step, low, high)]
         fill = np.broadcast_to(np.float32(np.clip(self.fill_value, low, high)), (sizes[2],))
         return [Erase(boxes, np.ascontiguousarray(fill))]
-
-
-def _edges(start: Array, part: Array, size: int) -> tuple[Array, Array]:
-    """The first pixel of a box along an axis, and the first one behind it."""
-    length = part * size
-    begin = start * (size - length)
-    return np.ceil(begin).astype(np.int64), np.ceil(begin + length).astype(np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import random
 from ..core.config import flag
 from ..core.parameters import Array
-from ..layers.image_layer import transform
+from ..layers.image_layer import ImageChain
 from ..layers.step_context import StepContext
 from ..training.images import as_images, check_images
 
@@ -49,7 +49,7 @@ def _augmented(model: Any, inputs: Any) -> Array | None:
         return None
     check_images(images, graph.inputs[0].sizes)
     context = StepContext(True, random.seed(), random.next_call())
-    made = transform(chain, images, context)
+    made = ImageChain(chain, images.shape[1:])(images, context)
     return made[0] if is_single else made
 
 

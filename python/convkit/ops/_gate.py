@@ -172,6 +172,8 @@ def real(name: str, value: Any) -> float:
 
 def integer(name: str, value: Any) -> int:
     """One integer, of any size; TypeError for anything else."""
+    if type(value) is int:
+        return value
     if not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer, but is {value!r}")
     return int(value)

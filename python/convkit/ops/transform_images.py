@@ -252,7 +252,7 @@ def _of_channels(name: str, value: Any, channels: int) -> Floats:
             f"{name} must be a number, or one for each of {channels} channels, but its shape is "
             f"{numbers.shape}"
         )
-    return np.ascontiguousarray(np.broadcast_to(numbers, (channels,)))
+    return np.ascontiguousarray(numbers) if numbers.ndim else np.full(channels, numbers)
 
 
 def _native(step: ImageStep, channels: int) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from .. import ops, regularizers
 from ..core import changes
 from ..core.parameters import Array, Parameter
 from ..core.processes import Reducer
-from ..layers.image_layer import TransformsImages, transform
+from ..layers.image_layer import ImageChain
 from ..layers.step_context import StepContext
 from ..ops._calls import Calls, as_one_operation, count_step
 from ..optimizers import Optimizer
@@ -133,7 +133,7 @@ class BindablePlan(Protocol):
     optimizer: Optimizer | None
     reducer: Reducer | None
     origin: Origin
-    gathered: list[tuple[TransformsImages, ...]]
+    gathered: list[ImageChain | None]
 
 
 class Bound:
@@ -194,11 +194,11 @@ class Bound:
             indices: of the batch's samples.
             context: of the pass that comes next.
         """
-        for samples, out, stages in zip(inputs, self.inputs, self._gathered, strict=True):
-            if stages:
-                transform(stages, samples, context, indices, out)
-            else:
+        for samples, out, chain in zip(inputs, self.inputs, self._gathered, strict=True):
+            if chain is None:
                 ops.gather(samples, indices, out=out)
+            else:
+                chain(samples, context, indices, out)
 
     def take(
         self, targets: Sequence[Array], weights: Sequence[Array | None], indices: Array

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .. import runtime
 from ..core.parameters import Parameter
 from ..core.processes import Reducer
-from ..layers.image_layer import TransformsImages
+from ..layers.image_layer import ImageChain
 from ..optimizers import Optimizer
 from .bound import Bound
 from .memory import Memory
@@ -24,7 +24,7 @@ class Plan:
     Attributes:
         inputs, outputs: the arrays of the model's inputs and outputs, with their sizes.
         heads: the outputs that have a loss.
-        gathered: of each input the layers that are done while a batch is gathered.
+        gathered: of each input the layers that are done while a batch is gathered, if any.
         memory: of all arrays.
         regularized: the parameters whose penalties training adds to the loss.
         optimizer: what changes the parameters in the end, if that is part of the plan.
@@ -50,7 +50,7 @@ class Plan:
         self.steps = steps
         self.heads = heads
         self.memory = memory
-        self.gathered: list[tuple[TransformsImages, ...]] = [()] * len(inputs)
+        self.gathered: list[ImageChain | None] = [None] * len(inputs)
         self.regularized: list[Parameter] = []
         self.optimizer: Optimizer | None = None
         self.reducer: Reducer | None = None
@@ -86,10 +86,10 @@ def _table(plan: Plan) -> str:
     number of threads that they would run with now.
     """
     rows = [("step", "layers", "operation", "output", "bytes")]
-    for (_, sizes), stages in zip(plan.inputs, plan.gathered, strict=True):
-        if stages:
-            titles = [name for stage in stages for name in stage.names]
-            operation = " + ".join(["gather", *(stage.operation for stage in stages)])
+    for (_, sizes), chain in zip(plan.inputs, plan.gathered, strict=True):
+        if chain is not None:
+            titles = [name for stage in chain.stages for name in stage.names]
+            operation = " + ".join(["gather", *(stage.operation for stage in chain.stages)])
             whole = str((plan.batch_size, *sizes))
             rows.append((str(len(rows) - 1), "+".join(titles), operation, whole, ""))
     for step in plan.steps:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ..core.parameters import Array, Parameter
 from ..layers.graph import Graph, Tensor
-from ..layers.image_layer import TransformsImages
+from ..layers.image_layer import ImageChain
 from ..layers.step_context import SavedArray, StepContext
 
 Sizes = tuple[int, ...]
@@ -167,13 +167,14 @@ class Trace:
         for value in self.outputs:
             value.is_output = True
 
-    def take_leading(self) -> list[tuple[TransformsImages, ...]]:
+    def take_leading(self) -> list[ImageChain | None]:
         """Take from each input the layers in front that transform images one by one.
 
         They are done where images are gathered; what the last of them gives is the input then.
         """
-        taken: list[tuple[TransformsImages, ...]] = []
+        taken: list[ImageChain | None] = []
         for index, value in enumerate(self.inputs):
+            sizes = value.sizes
             stages: list[Any] = []
             while len(value.sizes) == 3 and (op := value.follower) is not None:
                 if not vars(type(op.stage)).get("transforms_images"):
@@ -184,7 +185,7 @@ class Trace:
                 value = op.output
                 value.producer = None
             self.inputs[index] = value
-            taken.append(tuple(stages))
+            taken.append(ImageChain(stages, sizes) if stages else None)
         return taken
 
     def release(self) -> None:
