@@ -22,28 +22,31 @@ from convkit.layers import Conv2D, MaxPooling2D
 
 def begin(
     description: str | None,
-    epochs: int,
+    epochs: int | None,
     output: str,
     arguments: Sequence[str] | None = None,
     batch_size: int = 32,
+    parser: argparse.ArgumentParser | None = None,
 ) -> argparse.Namespace:
     """Read the command line, make the output folder, set the seed and the number of threads.
 
     Arguments:
         description: of the study, for `--help`.
-        epochs, output: the defaults of `--epochs` and `--output`.
+        epochs, output: the defaults of `--epochs`, which is no option if None, and `--output`.
         arguments: the command line; that of the program if None.
         batch_size: likewise.
+        parser: with options of the study's own.
 
     Returns:
         The options `epochs`, `batch_size`, `seed`, `threads` (None: convkit chooses) and `output`.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--epochs", type=_positive, default=epochs, help="passes over the data (%(default)s)"
-    )
+    parser = parser or argparse.ArgumentParser()
+    parser.description = description
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    if epochs is not None:
+        parser.add_argument(
+            "--epochs", type=_positive, default=epochs, help="passes over the data (%(default)s)"
+        )
     parser.add_argument(
         "--batch-size", type=_positive, default=batch_size, help="images in a step (%(default)s)"
     )

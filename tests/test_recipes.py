@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -39,17 +40,33 @@ def bars(count: int) -> tuple[Array, Array]:
 X, Y = bars(COUNT)
 
 
+RECIPES = ("cifar10_94", "mnist_997", "fashion_mnist_95", "minute", "against_pytorch", "table")
+
+
+def gray(count: int) -> tuple[Array, Array]:
+    """Likewise, without colours, as MNIST is."""
+    x, y = bars(count)
+    return np.ascontiguousarray(x[:, 2:30, 2:30, 0]), y.ravel()
+
+
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """cifar10_94.py with a narrow network and made-up images."""
+    """What the recipes share, with a narrow network and made-up images."""
     for folder in (EXAMPLES, EXAMPLES / "recipes"):
         monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(datasets.cifar10, "load_data", lambda: ((X, Y), bars(30)))
+    for data_set in (datasets.mnist, datasets.fashion_mnist):
+        monkeypatch.setattr(data_set, "load_data", lambda: (gray(COUNT), gray(30)))
     made = convkit.zoo.airbench
-    monkeypatch.setattr(convkit.zoo, "airbench", lambda **given: made((8, 16, 16), **given))
+
+    def narrow(widths: Any, *given: Any, **more: Any) -> convkit.Sequential:
+        assert len(widths) == 3
+        return made((8, 16, 16), *given, **more)
+
+    monkeypatch.setattr(convkit.zoo, "airbench", narrow)
     threads = convkit.runtime.get_num_threads()
-    yield importlib.import_module("cifar10_94")
-    for name in ("cifar10_94", "study"):
+    yield importlib.import_module("regime")
+    for name in (*RECIPES, "regime", "study"):
         sys.modules.pop(name, None)
     convkit.runtime.set_num_threads(threads)
 
@@ -57,7 +74,8 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 def compiled(recipe: ModuleType, steps: int) -> convkit.Sequential:
     convkit.utils.clear_session()
     convkit.utils.set_random_seed(3)
-    model: convkit.Sequential = recipe.build(X, BATCH)
+    setting = importlib.import_module("cifar10_94").RECIPE
+    model: convkit.Sequential = recipe.build(setting, X, BATCH)
     recipe.compile_for(model, steps, BATCH)
     return model
 
@@ -67,20 +85,56 @@ def fit(recipe: ModuleType, model: convkit.Sequential, epochs: int, *more: Any) 
     return model.fit(X, Y, BATCH, epochs, verbose=0, callbacks=[regime, *more])
 
 
-def test_it_runs_to_its_end(
-    recipe: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.usefixtures("recipe")
+@pytest.mark.parametrize(
+    ("name", "options", "views"),
+    [
+        ("cifar10_94", "--epochs 2", "six"),  # 9.5 steps
+        ("mnist_997", "--epochs 2", "three"),
+        ("fashion_mnist_95", "--epochs 2", "six"),
+        ("minute", "--dataset cifar10 --steps 10", "six"),
+        ("minute", "--dataset mnist --steps 10", "three"),
+        ("minute", "--dataset fashion_mnist --steps 10", "six"),
+    ],
+)
+def test_they_run_to_their_end(
+    name: str, options: str, views: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = f"--epochs 2 --batch-size {BATCH} --seed 7 --threads 1 --output {tmp_path}"
-    recipe.main(arguments.split())
+    arguments = f"{options} --batch-size {BATCH} --seed 7 --threads 1 --output {tmp_path}"
+    importlib.import_module(name).main(arguments.split())
     printed = capsys.readouterr().out
     assert "whitening" in printed  # the plan
-    assert "10 steps, " in printed  # of 9.5
+    assert "10 steps, " in printed
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["steps"], metrics["epochs"], metrics["batch_size"]) == (10, 2, BATCH)
-    assert f"test accuracy {metrics['test_accuracy']:.2%} by six views" in printed
-    assert metrics["operations"] == 6 * 10 * BATCH * MULTIPLY_ADDS
+    assert f"test accuracy {metrics['test_accuracy']:.2%} by {views} views" in printed
+    if "cifar10" in name + options:
+        assert metrics["operations"] == 6 * 10 * BATCH * MULTIPLY_ADDS
     assert metrics["images_per_second"] > 0
     assert (tmp_path / "confusion_matrix.png").exists()
+
+
+@pytest.mark.usefixtures("recipe")
+@pytest.mark.parametrize("data_set", ["mnist", "cifar10"])
+def test_a_minute_has_as_many_steps_as_fit(
+    data_set: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And gives what as many steps give without a look at the clock."""
+    minute = importlib.import_module("minute")
+    arguments = f"--dataset {data_set} --batch-size {BATCH} --seed 7 --threads 1"
+    arguments += f" --output {tmp_path}"
+    begun = time.perf_counter()
+    minute.main([*arguments.split(), "--seconds", "3"])
+    assert time.perf_counter() - begun < 60
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["steps"] > 10
+    assert found["train_seconds"] < 9
+    capsys.readouterr()
+    minute.main([*arguments.split(), "--steps", str(found["steps"])])
+    again = json.loads((tmp_path / "metrics.json").read_text())
+    assert again["test_accuracy"] == found["test_accuracy"]
+    with pytest.raises(SystemExit):
+        minute.main([*arguments.split(), "--epochs", "3"])
 
 
 # By hand: whitening, and two convolutions a block, on planes of 31, 15, 7 and 3 pixels.
@@ -200,7 +254,7 @@ class Peer:
     def train(self, model: convkit.Sequential, epochs: int, steps: int) -> list[float]:
         recipe, torch = self.recipe, self.torch
         flip = next(layer for layer in model.layers if isinstance(layer, layers.RandomFlip))
-        mean, stddev = np.float64(recipe.MEAN), np.float64(recipe.STDDEV)
+        mean, stddev = (np.round(np.float64(f(X, axis=(0, 1, 2))), 2) for f in (np.mean, np.std))
         momentum = 0.6 ** (BATCH / 1024)
         velocity = {path: torch.zeros_like(value) for path, value in self.values.items()}
         slow = {path: value.clone() for path, value in self.values.items()}
@@ -260,3 +314,113 @@ class Peer:
         if path.startswith("whitening"):
             return path.endswith("bias") and epoch < self.recipe.WHITENING_EPOCHS
         return path.endswith(("kernel", "beta"))
+
+
+@pytest.fixture
+def torch_airbench() -> ModuleType:
+    pytest.importorskip("torch")
+    return importlib.import_module("convkit.bench.contenders.torch_airbench")
+
+
+def test_pytorchs_network_is_the_same(torch_airbench: ModuleType, recipe: ModuleType) -> None:
+    model = compiled(recipe, 14)
+    model.fit(X, Y, BATCH, verbose=0)  # so that the statistics are no zeros and ones
+    torch: Any = importlib.import_module("torch")
+    network = torch_airbench.Airbench((8, 16, 16), model.get_layer("whitening").kernel.numpy())
+    state = network.state_dict()
+    names = ["whitening.weight", "whitening.bias"]
+    for block in range(3):
+        for half, convolution in enumerate(("first", "second")):
+            norm = f"blocks.{block}.norms.{half}"
+            names += [f"blocks.{block}.{convolution}.weight", f"{norm}.bias"]
+            names += [f"{norm}.running_mean", f"{norm}.running_var"]
+    names.append("head.weight")
+    for name, weight in zip(names, model.weights, strict=True):
+        values = weight.numpy()
+        order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(values.ndim, (0,))
+        state[name].copy_(torch.tensor(values.transpose(order).copy()))
+    normalized = model.get_layer("normalization")(X)
+    with torch.no_grad():
+        logits = network.eval()(torch.tensor(normalized.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(logits.numpy(), model.predict(X, verbose=0), atol=2e-5)
+
+
+@pytest.mark.parametrize("memory", ["contiguous_format", "channels_last"])
+def test_pytorchs_regime_learns(torch_airbench: ModuleType, memory: str) -> None:
+    torch: Any = importlib.import_module("torch")
+    x, y = bars(480)
+    whitening = convkit.initializers.whitening_kernel(X.astype(np.float32) / 90, 2, 5e-4)
+    seen: list[Any] = []
+    threads = torch.get_num_threads()
+    train = torch_airbench.trainer(
+        x, y, (8, 16, 16), whitening, mean=X.mean((0, 1, 2)), stddev=X.std((0, 1, 2)),
+        batch_size=48, steps=120, threads=1, memory=getattr(torch, memory),
+    )  # fmt: skip
+    forward = torch_airbench.Airbench.forward
+
+    def noted(network: Any, images: Any) -> Any:
+        assert images.is_contiguous(memory_format=getattr(torch, memory))
+        logits = forward(network, images)
+        seen.append(logits.detach())
+        return logits
+
+    torch_airbench.Airbench.forward = noted
+    labels: list[Any] = []
+    loss = torch.nn.CrossEntropyLoss.forward
+
+    def remembered(self: Any, logits: Any, wanted: Any) -> Any:
+        labels.append(wanted)
+        return loss(self, logits, wanted)
+
+    torch.nn.CrossEntropyLoss.forward = remembered
+    try:
+        train(45)
+        train(75)
+    finally:
+        torch_airbench.Airbench.forward = forward
+        torch.nn.CrossEntropyLoss.forward = loss
+        torch.set_num_threads(threads)
+    right = [float((a.argmax(1) == b).float().mean()) for a, b in zip(seen, labels, strict=True)]
+    assert len(right) == 120
+    assert np.mean(right[-10:]) > 0.25 > 1.5 * np.mean(right[:10])
+
+
+@pytest.mark.usefixtures("torch_airbench")
+def test_pytorchs_epochs_are_timed_beside_ours(
+    recipe: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = importlib.import_module("against_pytorch")
+    monkeypatch.setattr(script, "BATCH", BATCH)
+    monkeypatch.setattr(script, "RECIPE", recipe.Recipe((8, 16, 16)))
+    script.main(["--rounds", "2", "--steps", "3"])
+    printed = capsys.readouterr().out
+    assert printed.count("convkit: ") == 3
+    assert "convkit: 3 steps in" in printed
+    assert "1.00 times convkit's" in printed
+    assert "torch channels_last: 3 steps in" in printed
+
+
+@pytest.mark.usefixtures("recipe")
+def test_runs_become_a_table_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [(0.94, 500.0, 2e14), (0.95, 700.0, 2e14), (0.93, 600.0, 2e14)]
+    for number, (accuracy, seconds, operations) in enumerate(runs):
+        (folder := tmp_path / str(number)).mkdir()
+        metrics = {"test_accuracy": accuracy, "train_seconds": seconds, "parameters": 12345}
+        if number < 2:
+            metrics["operations"] = operations
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    table = importlib.import_module("table")
+    a, b, c = (str(tmp_path / str(number)) for number in range(3))
+    picture = tmp_path / "accuracy.png"
+    options = ["--runs", "CIFAR-10", "recipe", a, b, "--runs", "CIFAR-10", "study", c]
+    options += ["--point", "CIFAR-10", "Keras", "0.7404", "1500", "--picture", str(picture)]
+    table.main(options)
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "| CIFAR-10 | recipe | 2 | 94.50% (94.00% to 95.00%) | 12,345 | 2e+14 | 600 |",
+        "| CIFAR-10 | study | 1 | 93.00% | 12,345 |  | 600 |",
+    ]
+    assert picture.stat().st_size > 10_000
+    with pytest.raises(SystemExit):
+        table.main(["--runs", "CIFAR-10", "recipe"])

@@ -1,0 +1,31 @@
+"""Fashion-MNIST to 95 % in a few minutes.
+
+The regime of airbench94 for clothes; see regime.py.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where study.py is
+
+import regime
+import study
+from convkit.datasets import fashion_mnist
+
+RECIPE = regime.Recipe(widths=(64, 128, 256))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = study.begin(__doc__, 16, "fashion-mnist-95-output", arguments, batch_size=512)
+    (x_train, _), _ = regime.images(fashion_mnist)
+    steps = math.ceil(options.epochs * len(x_train) / options.batch_size)
+    model = regime.build(RECIPE, x_train, options.batch_size)
+    regime.run(RECIPE, model, fashion_mnist, steps, options)
+
+
+if __name__ == "__main__":
+    main()
