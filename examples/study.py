@@ -45,15 +45,15 @@ def begin(
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     if epochs is not None:
         parser.add_argument(
-            "--epochs", type=_positive, default=epochs, help="passes over the data (%(default)s)"
+            "--epochs", type=positive, default=epochs, help="passes over the data (%(default)s)"
         )
     parser.add_argument(
-        "--batch-size", type=_positive, default=batch_size, help="images in a step (%(default)s)"
+        "--batch-size", type=positive, default=batch_size, help="images in a step (%(default)s)"
     )
     parser.add_argument(
         "--seed", type=_not_negative, default=0, help="of all random numbers (%(default)s)"
     )
-    parser.add_argument("--threads", type=_positive, help="threads to compute with (all cores)")
+    parser.add_argument("--threads", type=positive, help="threads to compute with (all cores)")
     parser.add_argument(
         "--output", type=_folder, default=output, metavar="DIR", help="for results (%(default)s)"
     )
@@ -127,7 +127,8 @@ def report(
     print(f"pictures and metrics: {folder.resolve()}")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number from 1, of a command line."""
     return _whole_number(text, least=1)
 
 

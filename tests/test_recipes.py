@@ -135,6 +135,8 @@ def test_a_minute_has_as_many_steps_as_fit(
     assert again["test_accuracy"] == found["test_accuracy"]
     with pytest.raises(SystemExit):
         minute.main([*arguments.split(), "--epochs", "3"])
+    with pytest.raises(SystemExit):
+        minute.main([*arguments.split(), "--seconds", "0"])
 
 
 # By hand: whitening, and two convolutions a block, on planes of 31, 15, 7 and 3 pixels.

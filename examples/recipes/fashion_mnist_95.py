@@ -20,7 +20,7 @@ RECIPE = regime.Recipe(widths=(64, 128, 256))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = study.begin(__doc__, 16, "fashion-mnist-95-output", arguments, batch_size=512)
+    options = study.begin(__doc__, 12, "fashion-mnist-95-output", arguments, batch_size=512)
     (x_train, _), _ = regime.images(fashion_mnist)
     steps = math.ceil(options.epochs * len(x_train) / options.batch_size)
     model = regime.build(RECIPE, x_train, options.batch_size)

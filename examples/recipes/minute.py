@@ -56,8 +56,10 @@ def steps_within(
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--dataset", choices=RECIPES, required=True)
-    parser.add_argument("--seconds", type=float, default=60.0, help="to train for (%(default)s)")
-    parser.add_argument("--steps", type=int, help="so many, however long they take")
+    parser.add_argument(
+        "--seconds", type=study.positive, default=60, help="to train for (%(default)s)"
+    )
+    parser.add_argument("--steps", type=study.positive, help="so many, however long they take")
     options = study.begin(__doc__, None, "minute-output", arguments, 512, parser)
     recipe = RECIPES[options.dataset]
     data_set = importlib.import_module(f"convkit.datasets.{options.dataset}")
