@@ -83,15 +83,24 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
+@pytest.fixture(params=[True, False], ids=["with_filters", "without_filters"])
+def tarfile_filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tarfile as it is, and as of Python 3.11.3 and older."""
+    if not request.param:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+
+@pytest.mark.usefixtures("tarfile_filters")
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "zip"])
 def test_archives_are_extracted(fetched: Callable[..., Path], kind: str, tmp_path: Path) -> None:
-    members = {"flowers/a.txt": b"a", "flowers/b/c.txt": b"c"}
+    members = {"flowers/a.txt": b"a", "flowers/b/c.txt": b"c", "/d.txt": b"d"}
     content = (
         zipped(members) if kind == "zip" else tarred(members, "w" if kind == "tar" else "w:gz")
     )
     folder = fetched(content, f"x.{kind}", extract=True)
     assert folder == tmp_path / "datasets" / f"x.{kind}"
     assert (folder / "flowers" / "b" / "c.txt").read_bytes() == b"c"
+    assert (folder / "d.txt").read_bytes() == b"d"
     assert (tmp_path / "datasets" / f"x.{kind}_archive").is_file()
     named = fetched(content, f"x.{kind}", fname="own", untar=kind != "zip", extract=kind == "zip")
     assert named == tmp_path / "datasets" / "own"
@@ -102,6 +111,7 @@ def test_archives_are_extracted(fetched: Callable[..., Path], kind: str, tmp_pat
     assert (ending / "flowers" / "a.txt").read_bytes() == b"changed"
 
 
+@pytest.mark.usefixtures("tarfile_filters")
 @pytest.mark.parametrize(
     "content",
     [

@@ -187,9 +187,31 @@ def _extract_tar(tar: tarfile.TarFile, folder: Path, most: int) -> None:
     for member in tar:
         size += member.size
         _check_size(size, most)
-        # Of Python 3.12, 3.11.4 and 3.10.12: names and links that lead out of the folder are
-        # errors, and there are no devices and no special rights.
-        tar.extract(member, folder, **{"filter": "data"})  # type: ignore[arg-type]
+        if hasattr(tarfile, "data_filter"):
+            # Of Python 3.12, 3.11.4 and 3.10.12: names and links that lead out of the folder are
+            # errors, and there are no devices and no special rights.
+            tar.extract(member, folder, **{"filter": "data"})  # type: ignore[arg-type]
+        else:
+            _extract_member(tar, member, folder)
+
+
+def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """A file or a folder of an archive; ValueError for anything else, and for other places."""
+    target = Path(os.path.abspath(folder / member.name.lstrip("/" + os.sep)))
+    if not target.is_relative_to(os.path.abspath(folder)):
+        raise ValueError(f"{member.name!r} would lie outside of the folder")
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None:
+        raise ValueError(
+            f"{member.name!r} is no file and no folder, which Python {sys.version.split()[0]} "
+            f"cannot extract safely; 3.12, 3.11.4 and 3.10.12 can"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 def _most(archive: Path) -> int:
