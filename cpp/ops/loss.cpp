@@ -137,9 +137,11 @@ void categorical_focal_cross_entropy(const LossShape& s, const float* y, const T
   if (probs) softmax_forward(y, probs, rows, k, peak, sum);
   each_target(s, targets, dy, losses, [&](std::int64_t r, double scale, const RowTarget& t) {
     const float* v = y + r * k;
-    const double log_sum_exp = probs ? peak[r] + std::log(static_cast<double>(sum[r])) : 0.0;
+    // In double precision: (1 - q)^gamma has gamma times the relative error of a small 1 - q.
     double total = 0.0;
-    for (std::int64_t j = 0; !probs && j < k; ++j) total += v[j];
+    for (std::int64_t j = 0; j < k; ++j)
+      total += probs ? std::exp(static_cast<double>(v[j]) - peak[r]) : v[j];
+    const double log_sum_exp = probs ? peak[r] + std::log(total) : 0.0;
     const auto at = [&](std::int64_t j, double* share) {
       const double alpha = focus.alpha[focus.by_class ? j : 0];
       const double q = probs ? std::exp(v[j] - log_sum_exp) : v[j] / total;

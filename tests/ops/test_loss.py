@@ -116,6 +116,22 @@ def test_extreme_logits() -> None:
         np.testing.assert_array_equal(dlogits, expected[2])
 
 
+@pytest.mark.usefixtures("isa")
+def test_a_small_focal_loss_has_its_digits() -> None:
+    """(1 - q)^3 log q of an answer that is nearly certain, of which float32 knows 1 - q to 2e-6."""
+    logits = np.float32([[3.6, 0.0], [0.0, 5.0], [12.0, -2.0]])
+    labels = np.array([0, 1, 0])
+    given: Any = {"alpha": 0.5, "gamma": 3.0, "from_logits": True}
+    actual = ops.categorical_focal_cross_entropy(logits, labels, **given)
+    expected = reference.categorical_focal_cross_entropy(float64(logits), labels, **given)
+    # In closed form: with r = exp(-d), q is 1 / (1 + r).
+    r = np.exp(-np.float64([3.6, 5.0, 14.0]).astype(np.float32).astype(np.float64))
+    by_hand = 0.5 * (r / (1 + r)) ** 3 * np.log1p(r)
+    np.testing.assert_allclose(expected[0], by_hand, rtol=1e-9)
+    np.testing.assert_allclose(actual[0], by_hand, rtol=3e-7)
+    np.testing.assert_allclose(actual[1], expected[1], rtol=3e-7)
+
+
 @pytest.mark.parametrize("special", [np.nan, np.inf])
 @pytest.mark.usefixtures("isa", "one_thread")
 def test_a_special_logit_spoils_its_row_alone(special: float) -> None:
