@@ -1,4 +1,4 @@
-"""Fashion-MNIST to 95 % in a few minutes.
+"""Fashion-MNIST to nearly 95 % in a few minutes.
 
 The regime of airbench94 for clothes; see regime.py.
 """
