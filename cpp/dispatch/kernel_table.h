@@ -97,6 +97,10 @@ struct BatchnormKernels {
                    float* sum);
   void (*relu_sum_rows)(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
                         std::int64_t end, float* out, float* sum);
+  void (*add_blocks)(const float* blocks, std::int64_t count, std::int64_t c, float* total);
+  void (*add_statistics)(const float* means, const float* deviations, std::int64_t count,
+                         std::int64_t c, const double* share, const double* spread, double* mean,
+                         double* deviation);
 };
 
 struct LayernormKernels {

@@ -15,6 +15,8 @@ BatchnormKernels batchnorm_kernels() noexcept {
       .batchnorm_backward = batchnorm_backward,
       .sum_rows = sum_rows,
       .relu_sum_rows = relu_sum_rows,
+      .add_blocks = add_blocks,
+      .add_statistics = add_statistics,
   };
 }
 

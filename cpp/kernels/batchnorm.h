@@ -284,4 +284,64 @@ void relu_sum_rows(const float* dy, const float* y, std::int64_t c, std::int64_t
   });
 }
 
+// Eight numbers in double precision, which the compiler has in as many registers as they need.
+constexpr int kDoubles = 8;
+using F64s = double __attribute__((vector_size(64)));
+using Floats = float __attribute__((vector_size(32)));
+
+template <int Width>
+CONVKIT_INLINE void load_doubles(const float* p, F64s& to) {
+  Floats from = {};
+  __builtin_memcpy(&from, p, Width * sizeof(float));
+  to = __builtin_convertvector(from, F64s);
+}
+
+// Calls f(channel, how many vectors, how wide) for all of c: several lines of memory at a time, as
+// far as there are so many.
+template <class F>
+inline void each_doubles(std::int64_t c, const F& f) {
+  std::int64_t j = 0;
+  for (; j + 4 * kDoubles <= c; j += 4 * kDoubles) f(j, Index<4>{}, Index<kDoubles>{});
+  for (; j + kDoubles <= c; j += kDoubles) f(j, Index<1>{}, Index<kDoubles>{});
+  for (; j < c; ++j) f(j, Index<1>{}, Index<1>{});
+}
+
+// total (c) = the sum of the rows of blocks (count, c).
+void add_blocks(const float* blocks, std::int64_t count, std::int64_t c, float* total) {
+  each_doubles(c, [&](std::int64_t j, auto vectors, auto width) {
+    F64s sums[vectors] = {}, row;
+    for (std::int64_t i = 0; i < count; ++i) {
+      for (int v = 0; v < vectors; ++v) {
+        load_doubles<width>(blocks + i * c + j + v * kDoubles, row);
+        sums[v] += row;
+      }
+    }
+    for (int k = 0; k < vectors * width; ++k)
+      total[j + k] = static_cast<float>(sums[k / kDoubles][k % kDoubles]);
+  });
+}
+
+// The mean and the sum of squared deviations of all rows from those of blocks (count, c) of them.
+// share[i]: what part block i is of the rows up to its end; spread[i]: that times the number of
+// the rows before it.
+void add_statistics(const float* means, const float* deviations, std::int64_t count, std::int64_t c,
+                    const double* share, const double* spread, double* mean, double* deviation) {
+  each_doubles(c, [&](std::int64_t j, auto vectors, auto width) {
+    F64s m[vectors] = {}, d[vectors] = {}, delta, more;
+    for (std::int64_t i = 0; i < count; ++i) {
+      for (int v = 0; v < vectors; ++v) {
+        load_doubles<width>(means + i * c + j + v * kDoubles, delta);
+        load_doubles<width>(deviations + i * c + j + v * kDoubles, more);
+        delta -= m[v];
+        d[v] += more + delta * delta * spread[i];
+        m[v] += delta * share[i];
+      }
+    }
+    for (int k = 0; k < vectors * width; ++k) {
+      mean[j + k] = m[k / kDoubles][k % kDoubles];
+      deviation[j + k] = d[k / kDoubles][k % kDoubles];
+    }
+  });
+}
+
 CONVKIT_END_KERNELS

@@ -82,19 +82,16 @@ void BatchStatistics::finish(double momentum, double epsilon, float* moving_mean
       gather_batch(ranks, {{means_, size}, {deviations_, size}}, scratch);
   double* total_mean = scratch.take<double>(c);
   double* total_deviation = scratch.take<double>(c);
-  std::fill(total_mean, total_mean + c, 0.0);
-  std::fill(total_deviation, total_deviation + c, 0.0);
+  double* share = scratch.take<double>(blocks.count());
+  double* spread = scratch.take<double>(blocks.count());
   double count = 0.0;
   for (std::int64_t i = 0; i < blocks.count(); ++i) {
     const double n = static_cast<double>(blocks.size(i));
-    const double share = n / (count + n), spread = count * share;
-    for (std::int64_t j = 0; j < c; ++j) {
-      const double delta = means[i * c + j] - total_mean[j];
-      total_deviation[j] += deviations[i * c + j] + delta * delta * spread;
-      total_mean[j] += delta * share;
-    }
+    share[i] = n / (count + n), spread[i] = count * share[i];
     count += n;
   }
+  kernels().add_statistics(means, deviations, blocks.count(), c, share, spread, total_mean,
+                           total_deviation);
   for (std::int64_t j = 0; j < c; ++j) {
     const double variance = total_deviation[j] / count;
     mean[j] = static_cast<float>(total_mean[j]);
@@ -161,15 +158,13 @@ void BatchNormGradient::reduce_masked(std::int64_t block, const float* dy, const
                                     products_ + block * c);
 }
 
-void BatchNormGradient::reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy,
+void BatchNormGradient::reduce_pooled(const PoolShape& s, std::int64_t block, const float* dy,
                                       const float* y, const std::uint8_t* indices) const {
-  for (std::int64_t i = 0; i < blocks_.of_image; ++i) {
-    const std::int64_t block = image * blocks_.of_image + i;
-    kernels().batchnorm_reduce_pooled(s, dy, y, indices, norm_.x, norm_.mean, norm_.rstd,
-                                      image * s.oh + i * s.oh / blocks_.of_image,
-                                      image * s.oh + (i + 1) * s.oh / blocks_.of_image,
-                                      sums_ + block * blocks_.c, products_ + block * blocks_.c);
-  }
+  const std::int64_t image = block / blocks_.of_image, i = block % blocks_.of_image;
+  kernels().batchnorm_reduce_pooled(s, dy, y, indices, norm_.x, norm_.mean, norm_.rstd,
+                                    image * s.oh + i * s.oh / blocks_.of_image,
+                                    image * s.oh + (i + 1) * s.oh / blocks_.of_image,
+                                    sums_ + block * blocks_.c, products_ + block * blocks_.c);
 }
 
 void BatchNormGradient::finish(float* dgamma, float* dbeta) {

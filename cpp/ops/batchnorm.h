@@ -67,9 +67,9 @@ class BatchNormGradient {
   // The same where ReLU was behind a sum y: of the whole batch, g, which may be dy, becomes dy
   // where y > 0.
   void reduce_masked(std::int64_t block, const float* dy, const float* y, float* g) const;
-  // The same as reduce() for an image whose output was max-pooled 2 x 2 as s says: dy is the
-  // gradient of all that was pooled, y the outputs behind ReLU or null.
-  void reduce_pooled(const PoolShape& s, std::int64_t image, const float* dy, const float* y,
+  // The same as reduce() where the output was max-pooled 2 x 2 as s says: dy is the gradient of all
+  // that was pooled, y the outputs behind ReLU or null.
+  void reduce_pooled(const PoolShape& s, std::int64_t block, const float* dy, const float* y,
                      const std::uint8_t* indices) const;
   void finish(float* dgamma, float* dbeta);
   void apply(std::int64_t block, const float* dy, float* dx, bool add_to_dx = false) const;

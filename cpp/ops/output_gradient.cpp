@@ -105,28 +105,23 @@ void OutputGradient::reduce() const {
   const std::int64_t work = s_.n * s_.oh * s_.ow * s_.oc;
   const RowBlocks& blocks = norm_->blocks();
   const PoolShape pool = pool_of_two(s_);
-  parallel_for(s_.n, work, [&](std::int64_t n) {
-    if (indices_) return norm_->reduce_pooled(pool, n, dy_, y_, indices_);
-    for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block)
-      norm_->reduce(block, dy_ + blocks.first_row(block) * s_.oc);
+  parallel_for(blocks.count(), work, [&](std::int64_t block) {
+    if (indices_) return norm_->reduce_pooled(pool, block, dy_, y_, indices_);
+    norm_->reduce(block, dy_ + blocks.first_row(block) * s_.oc);
   });
 }
 
 void OutputGradient::reduce_masked(const float* dy, const float* y, float* gradient) const {
   const RowBlocks& blocks = norm_->blocks();
-  parallel_for(s_.n, s_.n * s_.oh * s_.ow * s_.oc, [&](std::int64_t n) {
-    for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block)
-      norm_->reduce_masked(block, dy, y, gradient);
-  });
+  parallel_for(blocks.count(), s_.n * s_.oh * s_.ow * s_.oc,
+               [&](std::int64_t block) { norm_->reduce_masked(block, dy, y, gradient); });
 }
 
 void OutputGradient::reduce_activated(const float* dy, float* gradient) const {
   const RowBlocks& blocks = norm_->blocks();
-  parallel_for(blocks.images, blocks.images * blocks.rows * blocks.c, [&](std::int64_t n) {
-    for (std::int64_t block = n * blocks.of_image; block < (n + 1) * blocks.of_image; ++block) {
-      const std::int64_t at = blocks.first_row(block) * blocks.c;
-      norm_->reduce_activated(block, dy + at, gradient + at);
-    }
+  parallel_for(blocks.count(), blocks.images * blocks.rows * blocks.c, [&](std::int64_t block) {
+    const std::int64_t at = blocks.first_row(block) * blocks.c;
+    norm_->reduce_activated(block, dy + at, gradient + at);
   });
 }
 

@@ -137,12 +137,7 @@ void sum_blocks(std::int64_t n, std::int64_t of_sample, std::int64_t c, const fl
 }
 
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total) {
-  Scratch scratch;
-  double* sums = scratch.take<double>(c);
-  std::fill(sums, sums + c, 0.0);
-  for (std::int64_t i = 0; i < count; ++i)
-    for (std::int64_t j = 0; j < c; ++j) sums[j] += blocks[i * c + j];
-  for (std::int64_t j = 0; j < c; ++j) total[j] = static_cast<float>(sums[j]);
+  kernels().add_blocks(blocks, count, c, total);
 }
 
 }  // namespace convkit::ops
