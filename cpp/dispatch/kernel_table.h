@@ -34,9 +34,18 @@ struct WinogradKernels {
                            const float* residual, bool relu, float* y, std::uint8_t* indices,
                            std::int64_t first, std::int64_t begin, std::int64_t end,
                            const MemoryRange* ahead, float* scratch);
+  void (*winograd_image_inputs)(const WinogradShape&, const float* x, std::int64_t first,
+                                std::int64_t image, std::int64_t before, std::int64_t images,
+                                float* v);
   void (*winograd_output_gradients)(const WinogradShape&, const float* dy,
                                     const std::uint8_t* indices, float* z, std::int64_t begin,
-                                    std::int64_t end);
+                                    std::int64_t end, std::int64_t before, std::int64_t images);
+  void (*winograd_outer_products)(const WinogradShape&, const float* v, const float* z, float* du,
+                                  std::int64_t images, std::int64_t first, std::int64_t last,
+                                  bool accumulate);
+  void (*winograd_input_gradients)(const WinogradShape&, const float* z, const float* u, float* dx,
+                                   std::int64_t first, std::int64_t begin, std::int64_t end,
+                                   std::int64_t before, std::int64_t images, float* scratch);
   void (*winograd_backward)(const WinogradShape&, const float* x, const float* z, const float* u,
                             float* du, float* dx, std::int64_t first, std::int64_t begin,
                             std::int64_t end, bool accumulate, const MemoryRange* ahead,

@@ -191,13 +191,71 @@ inline void add_products(const float* a, const float* b, float* out, std::int64_
   }
 }
 
+// To the first row of an image that has so many images of its block before it.
+inline void skip_images(const WinogradShape& s, std::int64_t images, PointRows& rows) {
+  each_tile(s, 0, images * s.tiles_h * s.tiles_w, [&](const TileAt& at) { rows.advance(at); });
+}
+
+// v = B^T x B of an image, of lc channels from `first` on, in winograd_block_size() floats of lc
+// for a block of so many images, of which so many come before.
+void winograd_image_inputs(const WinogradShape& s, const float* x, std::int64_t first,
+                           std::int64_t image, std::int64_t before, std::int64_t images, float* v) {
+  const std::int64_t tiles = s.tiles_h * s.tiles_w;
+  PointRows rows(s, v, images * tiles, s.lc);
+  skip_images(s, before, rows);
+  transform_inputs(s, x, first, image * tiles, (image + 1) * tiles, 0, s.lc, rows);
+}
+
 // z = A dy A^T of images [begin, end), the channels that s names of winograd_block_size() floats of
-// loc. With indices, dy is the gradient behind a 2 x 2 max pool.
+// loc for a block of so many images, of which so many come before. With indices, dy is the gradient
+// behind a 2 x 2 max pool.
 void winograd_output_gradients(const WinogradShape& s, const float* dy, const std::uint8_t* indices,
-                               float* z, std::int64_t begin, std::int64_t end) {
-  const std::int64_t image = s.tiles_h * s.tiles_w;
-  PointRows rows(s, z, (end - begin) * image, s.loc);
-  transform_gradients(s, dy, indices, begin * image, end * image, rows);
+                               float* z, std::int64_t begin, std::int64_t end, std::int64_t before,
+                               std::int64_t images) {
+  const std::int64_t tiles = s.tiles_h * s.tiles_w;
+  PointRows rows(s, z, images * tiles, s.loc);
+  skip_images(s, before, rows);
+  transform_gradients(s, dy, indices, begin * tiles, end * tiles, rows);
+}
+
+// du of points [first, last) as winograd_backward() computes it, from what the images' inputs v and
+// gradients z are transformed to.
+void winograd_outer_products(const WinogradShape& s, const float* v, const float* z, float* du,
+                             std::int64_t images, std::int64_t first, std::int64_t last,
+                             bool accumulate) {
+  const std::int64_t tiles = images * s.tiles_h * s.tiles_w;
+  const std::int64_t v_stride = point_stride(tiles, s.lc), z_stride = point_stride(tiles, s.loc);
+  std::int64_t rows[kMaxPoints][kMaxPoints];
+  count_rows(s, 0, tiles, rows);
+  for (std::int64_t p = first; p < last; ++p) {
+    const std::int64_t k = rows[p / s.points][p % s.points];
+    if (k == 0) continue;
+    add_products(v + p * v_stride, z + p * z_stride, du + p * s.matrix, k, s.lc, s.loc, s.first_o,
+                 s.last_o, accumulate, s.sum_apart);
+  }
+}
+
+// dx of images [begin, end) as winograd_backward() computes it. z is of a block of so many images,
+// of which so many come before.
+void winograd_input_gradients(const WinogradShape& s, const float* z, const float* u, float* dx,
+                              std::int64_t first, std::int64_t begin, std::int64_t end,
+                              std::int64_t before, std::int64_t images, float* scratch) {
+  const std::int64_t image = s.tiles_h * s.tiles_w, tiles = (end - begin) * image;
+  PointRows dv(s, scratch, tiles, s.lc);
+  const std::int64_t z_stride = point_stride(images * image, s.loc);
+  std::int64_t rows[kMaxPoints][kMaxPoints], skipped[kMaxPoints][kMaxPoints];
+  count_rows(s, 0, tiles, rows);
+  count_rows(s, 0, before * image, skipped);
+  for (int i = 0; i < s.points; ++i) {
+    for (int j = 0; j < s.points; ++j) {
+      const std::int64_t p = i * s.points + j;
+      if (rows[i][j] > 0)
+        multiply(rows[i][j], z + p * z_stride + skipped[i][j] * s.loc, u + p * s.matrix,
+                 dv.point(i, j), s.loc, s.lc);
+    }
+  }
+  clear_rest(s, dx, first, begin, end);
+  add_input_gradients(s, dv, dx, first, begin * image, end * image);
 }
 
 // Both gradients of images [begin, end) for lc input channels from `first` on, each null where it

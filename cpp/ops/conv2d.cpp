@@ -11,6 +11,7 @@
 #include "parallel.h"
 #include "ranks.h"
 #include "scratch.h"
+#include "task_phases.h"
 #include "winograd.h"
 
 namespace convkit::ops {
@@ -94,6 +95,9 @@ struct Images {
   ConvShape s;
   const float* x;
   std::int64_t ldx;
+
+  // Those from image n on.
+  Images from(std::int64_t n) const { return {s, x + n * s.h * s.w * ldx, ldx}; }
 };
 
 // With few input channels a whole row of the kernel is one run of KW * C floats: on a copy of the
@@ -205,14 +209,10 @@ std::int64_t weight_work(const ConvShape& s) {
   return product(s.n, s.oh, s.ow, s.kh, s.kw, s.c / s.groups, vectors);
 }
 
-// Whether the pieces of a batch are too few tasks, or too many for the threads in the end.
-bool pieces_leave_idle(const ConvShape& s) {
-  return leaves_idle(threads_for(kLargest, weight_work(s)), kBatchPieces);
-}
-
 void backward_weights_of(const ConvShape& s, const Images& images, const float* dy, float* dw) {
   Scratch scratch;
-  const ChannelBlocks blocks(images.s, pieces_leave_idle(s));
+  const ChannelBlocks blocks(images.s,
+                             leaves_idle(threads_for(kLargest, weight_work(s)), kBatchPieces));
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const OwnPieces pieces(s.n, pieces_of(s));
   const std::int64_t count = blocks.count(s);
@@ -236,22 +236,49 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
                                float* dw) {
   Scratch scratch;
   const Images images = images_of(s, x, scratch);
-  const ChannelBlocks blocks(images.s, false);
+  const ChannelBlocks blocks(images.s, false), fine(images.s, true);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
+  const std::int64_t floats = output.image_size();
   const OwnPieces pieces(s.n, kBatchPieces);
   float* parts = scratch.take(pieces.count(), size);
-  parallel_for(pieces.count(), work, [&](std::int64_t piece) {
-    Scratch own;
-    float* gradient = own.take(output.image_size());
+  const auto run = [=](std::int64_t piece, float* memory) {
     const std::int64_t first = pieces.begin(piece), last = pieces.begin(piece + 1);
     for (std::int64_t n = first; n < last; ++n) {
-      Images image = images;
-      image.x += n * image.s.h * image.s.w * image.ldx;
-      const float* dy = output.load(n, n + 1, gradient);
+      const float* dy = output.load(n, n + 1, memory);
       for (std::int64_t block = 0; block < blocks.count(s); ++block)
-        blocks.accumulate(image, dy, parts + piece * size, n > first, 0, 1, block);
+        blocks.accumulate(images.from(n), dy, parts + piece * size, n > first, 0, 1, block);
     }
-  });
+  };
+  const int threads = threads_for(kLargest, work);
+  if (threads < kSharingThreads) {
+    parallel_for(pieces.count(), work, [&](Scratch& own) { return own.take(floats); }, run);
+  } else {
+    // Of the pieces that not all threads take at a time the images are loaded first, and the blocks
+    // of channels are tasks.
+    const std::int64_t whole = pieces.count() / threads * threads, rest = pieces.count() - whole;
+    const std::int64_t first = pieces.begin(whole);
+    float* loaded = scratch.take(s.n - first, floats);
+    TaskPhases phases(3, scratch);
+    phases.add(whole, 1, floats, {},
+               [=](std::int64_t piece, auto, float* memory) { run(piece, memory); });
+    const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), kBatchPieces), 0, {},
+                                     [=](std::int64_t group, std::int64_t i, auto) {
+                                       const std::int64_t n = pieces.begin(whole + group) + i;
+                                       if (n < pieces.begin(whole + group + 1))
+                                         output.load(n, n + 1, loaded + (n - first) * floats);
+                                     });
+    phases.add(
+        rest, fine.count(s), 0, {{by_images, true}},
+        [=](std::int64_t group, std::int64_t block, auto) {
+          const std::int64_t piece = whole + group, begin = pieces.begin(piece);
+          for (std::int64_t n = begin; n < pieces.begin(piece + 1); ++n) {
+            const float* dy =
+                floats > 0 ? loaded + (n - first) * floats : output.gradient_of(n, n + 1).begin;
+            fine.accumulate(images.from(n), dy, parts + piece * size, n > begin, 0, 1, block);
+          }
+        });
+    phases.run(work);
+  }
   add_pieces(s.n, parts, pieces.count(), size);
   std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
 }
@@ -348,7 +375,7 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
     winograd_backward(s, x, w, output, add_to_dx, dx, dw);
   } else if (!gathers && many && (dx || dw) && depthwise_accepts(s)) {
     depthwise_backward(s, x, w, output, add_to_dx, dx, dw);
-  } else if (!gathers && many && dw && !dx && !pieces_leave_idle(s)) {
+  } else if (!gathers && many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);
   } else {
     Scratch scratch;

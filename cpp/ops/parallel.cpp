@@ -16,6 +16,7 @@
 
 #include "../dispatch/settings.h"
 #include "scratch.h"
+#include "waiting.h"
 
 namespace convkit::ops {
 
@@ -32,89 +33,23 @@ constexpr std::int64_t kWorkPerThread = 1 << 14;
 // As many as runtime.set_num_threads takes.
 constexpr int kMostThreads = 4096;
 
-inline void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// How long a thread looks out for what will come soon before it sleeps: looking out is answered at
-// once, and sleeping leaves the core to others. Where others had the core in between, it looks out
-// for less long from then on.
-class Patience {
- public:
-  // Whether ready() came true in that time.
-  template <class Ready>
-  bool spin(const Ready& ready) {
-    std::int64_t last = Trace::now();
-    bool is_ready = false;
-    for (const std::int64_t end = last + limit_; !is_ready && last < end;) {
-      for (int i = 0; i < 32 && !is_ready; ++i) {
-        relax();
-        is_ready = ready();
-      }
-      const std::int64_t now = Trace::now();
-      if (now - last > kInterruption) {
-        limit_ = std::max(limit_ / 4, kLeast);
-        return is_ready || ready();
-      }
-      last = now;
-    }
-    limit_ = std::min(limit_ + limit_ / 4, kMost);
-    return is_ready;
-  }
-
- private:
-  // Nanoseconds.
-  static constexpr std::int64_t kLeast = 2'000, kMost = 100'000, kInterruption = 30'000;
-
-  std::int64_t limit_ = kMost;
-};
-
-// What a thread sleeps on.
-class Bell {
- public:
-  template <class Ready>
-  void wait(const Ready& ready) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    asleep_.store(true);
-    rung_.wait(lock, ready);
-    asleep_.store(false);
-  }
-
-  // To be called after what makes the sleeper's ready() come true.
-  void ring() {
-    if (!asleep_.load()) return;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-    }  // It is asleep, not about to be.
-    rung_.notify_one();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable rung_;
-  std::atomic<bool> asleep_{false};
-};
-
 // An operation's tasks, on the stack of the thread that called it.
 struct Job {
-  Job(ThreadFunction body, void* context, Share* shares, int threads, Trace* trace)
+  Job(ThreadFunction body, void* context, Share* shares, int share_count, int threads, Trace* trace)
       : body(body),
         context(context),
         shares(shares),
+        share_count(share_count),
         threads(threads),
         settings(convkit::settings()),
         trace(trace),
         loop(trace ? trace->next_loop() : 0) {}
 
-  // Does tasks, those of that share first, until none is left.
-  void work(int share) {
+  // Does tasks, as the thread of that number, until none is left.
+  void work(int thread) {
     const TaskMemory own;
     const WorkerScope worker(settings);
-    Tasks mine(shares, threads, share, trace, loop);
+    Tasks mine(shares, share_count, thread, trace, loop);
     try {
       body(context, mine);
     } catch (...) {
@@ -125,7 +60,7 @@ struct Job {
   const ThreadFunction body;
   void* const context;
   Share* const shares;
-  const int threads;
+  const int share_count, threads;
   const Settings settings;
   Trace* const trace;
   const std::int64_t loop;
@@ -138,7 +73,7 @@ struct Job {
 // thread that comes late, since another program has its core, holds nobody up.
 class alignas(128) Helper {
  public:
-  // Whether it was free; it takes the job's share of that number first.
+  // Whether it was free.
   bool offer(Job& job) {
     std::byte* free = kFree;
     if (!state_.compare_exchange_strong(free, offered(job))) return false;
@@ -263,13 +198,11 @@ void after_fork_in_child() {
   settings_after_fork();
 }
 
-thread_local Patience patience;
-
 }  // namespace
 
 bool Tasks::take(std::int64_t* task) {
-  for (; done_ < threads_; ++done_) {
-    Share& share = shares_[(thread_ + done_) % threads_];
+  for (; done_ < share_count_; ++done_) {
+    Share& share = shares_[(thread_ + done_) % share_count_];
     *task = share.next.fetch_add(1, std::memory_order_relaxed);
     if (*task < share.end) return true;
   }
@@ -318,24 +251,25 @@ void begin_threads() {
   pthread_atfork(nullptr, nullptr, after_fork_in_child);
 }
 
-void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context) {
+void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context, Order order) {
   if (TaskMemory::is_in_use()) threads = 1;  // within another operation's task
   Trace* const trace = TaskMemory::is_in_use() ? nullptr : Trace::current();
   const int meant = threads;
   if (trace && trace->one_thread) threads = 1;
   if (threads > 1) helpers->need(threads - 1);
   Scratch scratch;
-  Share* shares = scratch.take<Share>(threads);
-  for (int i = 0; i < threads; ++i)
-    new (shares + i) Share{{i * tasks / threads}, (i + 1) * tasks / threads};
-  Job job(body, context, shares, threads, trace);
+  const int share_count = order == Order::kInTurn ? 1 : threads;
+  Share* shares = scratch.take<Share>(share_count);
+  for (int i = 0; i < share_count; ++i)
+    new (shares + i) Share{{i * tasks / share_count}, (i + 1) * tasks / share_count};
+  Job job(body, context, shares, share_count, threads, trace);
   const std::int64_t begin = trace ? Trace::now() : 0;
   const int all = threads > 1 ? helpers->count() : 0;
   int end = 0;
   for (int offered = 1; offered < threads && end < all; ++end)
     offered += (*helpers)[end].offer(job);
   job.work(0);
-  for (int i = 0; i < end; ++i) (*helpers)[i].withdraw(job, patience);
+  for (int i = 0; i < end; ++i) (*helpers)[i].withdraw(job, Patience::of_thread());
   if (trace) trace->add(job.loop, TraceRow::kWhole, meant, begin, Trace::now());
   if (job.error) std::rethrow_exception(job.error);
 }

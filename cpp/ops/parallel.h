@@ -42,8 +42,8 @@ struct Share;
 // begun.
 class Tasks {
  public:
-  Tasks(Share* shares, int threads, int thread, Trace* trace, std::int64_t loop)
-      : shares_(shares), threads_(threads), thread_(thread), trace_(trace), loop_(loop) {}
+  Tasks(Share* shares, int share_count, int thread, Trace* trace, std::int64_t loop)
+      : shares_(shares), share_count_(share_count), thread_(thread), trace_(trace), loop_(loop) {}
 
   // Whether there was one more, which is this thread's now.
   bool next(std::int64_t* task) {
@@ -54,6 +54,17 @@ class Tasks {
   void prepared() {
     if (trace_) add_to_trace(TraceRow::kPrepare);
   }
+  // To be called where a thread may have waited before it could begin its task, and where it has
+  // ended one that others may wait for.
+  void waited() {
+    if (trace_) begin_ = Trace::now();
+  }
+  void ended() {
+    if (trace_) add_to_trace(task_), begin_ = 0;
+  }
+  // The record of what is done, where there is one and this is the thread that called.
+  Trace* trace_of_caller() const { return thread_ == 0 ? trace_ : nullptr; }
+  std::int64_t loop() const { return loop_; }
 
  private:
   bool take(std::int64_t* task);
@@ -61,14 +72,18 @@ class Tasks {
   void add_to_trace(std::int64_t task);
 
   Share* shares_;
-  int threads_, thread_, done_ = 0;
+  int share_count_, thread_, done_ = 0;
   Trace* trace_;
   std::int64_t loop_, task_ = -1, begin_ = 0;
 };
 
+// Which tasks a thread takes first: neighbours, or those that nobody has taken, in order.
+enum class Order { kNeighbours, kInTurn };
+
 // Runs body(context, tasks) in each thread, and throws the first exception that any of them threw.
 using ThreadFunction = void (*)(void* context, Tasks& tasks);
-void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context);
+void run_threads(std::int64_t tasks, int threads, ThreadFunction body, void* context,
+                 Order order = Order::kNeighbours);
 
 // Calls f(task, memory) for each task in [0, tasks). Every thread makes its `memory` before its
 // first task, by prepare(scratch): with what it takes there, it alone works until the end. work:

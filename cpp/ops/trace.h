@@ -10,8 +10,10 @@ namespace convkit::ops {
 struct TraceRow {
   // What `task` is where it is none: what a thread does before its first task; the whole of a
   // parallel_for, whose `thread` is the number of those that it is meant for; the replay of
-  // captured calls, which is in no loop.
-  static constexpr std::int64_t kPrepare = -1, kWhole = -2, kReplay = -3;
+  // captured calls, which is in no loop. Of a loop of phases: how many groups (in the place of
+  // `begin`) of how many tasks (of `end`) the phase `thread` has; and which phase (`begin`) it
+  // needs, the group of the same number alone or all of them (`end`).
+  static constexpr std::int64_t kPrepare = -1, kWhole = -2, kReplay = -3, kPhase = -4, kNeed = -5;
 
   std::int64_t step;  // as set_step() named it
   std::int64_t loop;  // the parallel_for's number

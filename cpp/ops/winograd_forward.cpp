@@ -2,6 +2,7 @@
 
 #include "../dispatch/cpu.h"
 #include "kept_weights.h"
+#include "task_phases.h"
 #include "winograd.h"
 #include "winograd_shape.h"
 
@@ -13,8 +14,8 @@ namespace {
 constexpr std::int64_t kForwardBlock = 96 * 1024;
 // A statistic is taken of as many images as have this many outputs of a channel.
 constexpr std::int64_t kMinStatisticsOutputs = 384;
-// Many threads share the transformed weights, and blocks are small enough for each to have several.
-constexpr std::int64_t kBlocksOfThread = 4;
+// What not all threads take at a time is cut into about so many parts for each.
+constexpr std::int64_t kPartsOfThread = 2;
 // With fewer tiles, tasks are chunks of this many output channels: there is more to transform in
 // the weights than in the images.
 constexpr std::int64_t kFewTiles = 48;
@@ -66,12 +67,6 @@ class Forward {
   }
 
  private:
-  // Of a thread: transformed weights, which several may share, transformed inputs and products.
-  struct Memory {
-    const float* u;
-    float *v, *products;
-  };
-
   bool keeps(std::int64_t weights) const {
     return s_.kept && KeptWeights::is_worth_keeping(weights);
   }
@@ -79,52 +74,94 @@ class Forward {
   // Statistics are taken of whole images, while they are in a core's cache.
   void run_by_tiles(const float* w, const BatchStatistics* statistics) const {
     Scratch scratch;
-    const std::int64_t weights = weights_size(a_);
-    const auto transform = [&](float* u) {
-      parallel_ranges(a_.lc, kWeightRows, a_.points * a_.points * a_.loc,
-                      [&](std::int64_t begin, std::int64_t end) {
-                        kernels().winograd_weights(a_, w, s_.oc, u, begin, end);
-                      });
+    const std::int64_t weights = weights_size(a_), rows = ceil_div(a_.lc, kWeightRows);
+    const auto transform = [=](std::int64_t task, float* u) {
+      const std::int64_t begin = task * kWeightRows;
+      kernels().winograd_weights(a_, w, s_.oc, u, begin, std::min(begin + kWeightRows, a_.lc));
     };
-    const float* shared = nullptr;
-    if (keeps(weights)) {
-      shared = s_.kept->get(KeptWeights::kTransformed, weights, transform);
-    } else if (weights > kOwnWeights || threads_ >= kSharingThreads) {
-      float* u = scratch.take(weights);
-      transform(u);
-      shared = u;
-    }
     const std::int64_t images =
         statistics ? std::min(ceil_div(kMinStatisticsOutputs, s_.oh * s_.ow), s_.n) : s_.n;
-    std::int64_t block = tiles_of_block(a_, images * image_tiles_);
-    if (threads_ >= kManyThreads)
-      block = std::min(block, round_up(ceil_div(tiles_, kBlocksOfThread * threads_), 4));
+    const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
-    const auto prepare = [&](Scratch& own) {
-      Memory memory = {shared, take_block(own, block, a_.lc), take_block(own, block, a_.loc)};
-      if (!shared) {
-        float* u = own.take(weights);
-        kernels().winograd_weights(a_, w, s_.oc, u, 0, a_.lc);
-        memory.u = u;
-      }
-      return memory;
-    };
-    parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& memory) {
-      const std::int64_t end = std::min((task + 1) * span, tiles_);
-      for (std::int64_t t = task * span; t < end; t += block) {
+    // Of tiles [begin, end), `block` at a time, in memory for so many.
+    const auto run = [=](std::int64_t begin, std::int64_t end, const float* u, float* memory) {
+      float* products = memory + block_size(block, a_.lc);
+      for (std::int64_t t = begin; t < end; t += block) {
         const std::int64_t stop = std::min(t + block, end);
         const MemoryRange ahead[] = {inputs_of(a_, x_, stop, stop + block),
                                      outputs_of(a_, out_.z, t, indices_ ? t : stop)};
-        kernels().winograd_inputs(a_, x_, t, stop, 0, a_.lc, memory.v);
-        kernels().winograd_forward(a_, memory.v, memory.u, b_, out_.residual, out_.behind.relu(),
-                                   out_.z, indices_, 0, t, stop, worth_fetching(ahead),
-                                   memory.products);
+        kernels().winograd_inputs(a_, x_, t, stop, 0, a_.lc, memory);
+        kernels().winograd_forward(a_, memory, u, b_, out_.residual, out_.behind.relu(), out_.z,
+                                   indices_, 0, t, stop, worth_fetching(ahead), products);
         activate_tiles(t, stop);
       }
+    };
+    const auto add = [=](std::int64_t task) {
       if (statistics)
         statistics->add_images(out_.y, task * images, std::min((task + 1) * images, s_.n));
-    });
+    };
+    const auto run_span = [=](std::int64_t task, const float* u, float* memory) {
+      run(task * span, std::min((task + 1) * span, tiles_), u, memory);
+      add(task);
+    };
+    const std::int64_t memory = block_size(block, a_.lc) + block_size(block, a_.loc);
+    const float* kept = nullptr;
+    if (keeps(weights)) {
+      kept = s_.kept->get(KeptWeights::kTransformed, weights, [&](float* u) {
+        parallel_for(rows, weights, [&](std::int64_t task) { transform(task, u); });
+      });
+    }
+    if (threads_ < kSharingThreads) {
+      const float* shared = kept;
+      if (!kept && weights > kOwnWeights) {
+        float* u = scratch.take(weights);
+        parallel_for(rows, weights, [&](std::int64_t task) { transform(task, u); });
+        shared = u;
+      }
+      struct Memory {
+        const float* u;
+        float* others;
+      };
+      const auto prepare = [&](Scratch& own) {
+        if (shared) return Memory{shared, own.take(memory)};
+        float* u = own.take(weights);
+        for (std::int64_t task = 0; task < rows; ++task) transform(task, u);
+        return Memory{u, own.take(memory)};
+      };
+      return parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& own) {
+        run_span(task, own.u, own.others);
+      });
+    }
+    TaskPhases phases(4, scratch);
+    const float* u = kept;
+    int by_weights = -1;
+    if (!kept) {
+      float* to = scratch.take(weights);
+      by_weights =
+          phases.add(1, rows, 0, {}, [=](auto, std::int64_t task, auto) { transform(task, to); });
+      u = to;
+    }
+    // Of as many spans as all threads take at a time nobody waits for the last one.
+    const std::int64_t whole = tasks / threads_ * threads_;
+    if (whole > 0)
+      phases.add(whole, 1, memory, {{by_weights}},
+                 [=](std::int64_t task, auto, float* own) { run_span(task, u, own); });
+    if (whole < tasks) {
+      const std::int64_t rest = tasks - whole;
+      const std::int64_t part =
+          round_up(ceil_div(span, ceil_div(kPartsOfThread * threads_, rest)), 4);
+      const int by_tiles =
+          phases.add(rest, ceil_div(span, part), memory, {{by_weights}},
+                     [=](std::int64_t group, std::int64_t i, float* own) {
+                       const std::int64_t first = (whole + group) * span, begin = first + i * part;
+                       run(begin, std::min({begin + part, first + span, tiles_}), u, own);
+                     });
+      if (statistics)
+        phases.add(rest, 1, 0, {{by_tiles, true}},
+                   [=](std::int64_t group, auto, auto) { add(whole + group); });
+    }
+    phases.run(work_);
   }
 
   void run_by_channels(const float* w) const {
@@ -136,50 +173,75 @@ class Forward {
         std::min(a_.loc, round_up(fine ? kFewOutputsOfTask : kOutputsOfTask, kernels().lanes));
     most.matrix = weights_stride(most.lc, most.loc);
     const std::int64_t tasks = ceil_div(a_.loc, most.loc), weights = weights_size(most);
-    const auto part_of = [&](std::int64_t task) {
+    const auto part_of = [=](std::int64_t task) {
       WinogradShape part = most;
       part.loc = std::min(most.loc, a_.loc - task * most.loc);
       return part;
     };
-    const auto transform = [&](std::int64_t task, float* u) {
+    const auto transform = [=](std::int64_t task, std::int64_t begin, std::int64_t end, float* u) {
       WinogradShape columns = part_of(task);
       columns.oc = s_.oc - task * most.loc;
-      kernels().winograd_weights(columns, w + task * most.loc, s_.oc, u, 0, columns.lc);
+      kernels().winograd_weights(columns, w + task * most.loc, s_.oc, u, begin, end);
     };
     const float* kept = nullptr;
     if (keeps(tasks * weights)) {
       kept = s_.kept->get(KeptWeights::kTransformed, tasks * weights, [&](float* u) {
-        parallel_for(tasks, work_, [&](std::int64_t task) { transform(task, u + task * weights); });
+        parallel_for(tasks, work_,
+                     [&](std::int64_t task) { transform(task, 0, a_.lc, u + task * weights); });
       });
     }
-    float* shared = nullptr;
-    if (threads_ >= kSharingThreads) {
-      shared = take_block(scratch, tiles_, a_.lc);
-      const std::int64_t weight = tiles_ * a_.points * a_.points;
-      parallel_ranges(a_.lc, kernels().lanes, weight, [&](std::int64_t begin, std::int64_t end) {
-        kernels().winograd_inputs(a_, x_, 0, tiles_, begin, end, shared);
-      });
-    }
-    struct OwnMemory {
-      float *u, *v, *products;
-    };
-    const auto prepare = [&](Scratch& own) {
-      const OwnMemory memory = {kept ? nullptr : own.take(weights),
-                                shared ? shared : take_block(own, tiles_, a_.lc),
-                                take_block(own, tiles_, most.loc)};
-      if (!shared) kernels().winograd_inputs(a_, x_, 0, tiles_, 0, a_.lc, memory.v);
-      return memory;
-    };
-    parallel_for(tasks, work_, prepare, [&](std::int64_t task, const OwnMemory& memory) {
-      const auto [own, v, products] = memory;
-      if (!kept) transform(task, own);
-      const float* u = kept ? kept + task * weights : own;
-      const std::int64_t first = task * most.loc;
-      const WinogradShape part = part_of(task);
+    const auto run = [=](std::int64_t task, std::int64_t begin, std::int64_t end, const float* v,
+                         const float* u, float* products) {
       const MemoryRange nothing[2] = {};
-      kernels().winograd_forward(part, v, u, b_, out_.residual, out_.behind.relu(), out_.z,
-                                 indices_, first, 0, tiles_, nothing, products);
-    });
+      kernels().winograd_forward(part_of(task), v, u, b_, out_.residual, out_.behind.relu(), out_.z,
+                                 indices_, task * most.loc, begin, end, nothing, products);
+    };
+    const std::int64_t v_size = block_size(tiles_, a_.lc);
+    const std::int64_t products_size = block_size(tiles_, most.loc);
+    if (threads_ < kSharingThreads) {
+      struct Memory {
+        float *u, *v, *products;
+      };
+      const auto prepare = [&](Scratch& own) {
+        const Memory memory = {kept ? nullptr : own.take(weights), own.take(v_size),
+                               own.take(products_size)};
+        kernels().winograd_inputs(a_, x_, 0, tiles_, 0, a_.lc, memory.v);
+        return memory;
+      };
+      return parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& own) {
+        if (!kept) transform(task, 0, a_.lc, own.u);
+        run(task, 0, tiles_, own.v, kept ? kept + task * weights : own.u, own.products);
+      });
+    }
+    // Tasks that leave threads without work in the end are cut into parts of their weights' rows,
+    // and then of the tiles.
+    const std::int64_t parts =
+        tasks % threads_ == 0 ? 1 : ceil_div(kPartsOfThread * threads_, tasks);
+    const std::int64_t size = ceil_div(tiles_, parts), cuts = ceil_div(tiles_, size);
+    const std::int64_t rows = ceil_div(a_.lc, parts), row_cuts = ceil_div(a_.lc, rows);
+    TaskPhases phases(3, scratch);
+    float* v = scratch.take(cuts, block_size(size, a_.lc));
+    float* u = kept || parts == 1 ? nullptr : scratch.take(tasks, weights);
+    const std::int64_t lanes = kernels().lanes;
+    const auto v_of = [=](std::int64_t i) { return v + i * block_size(size, a_.lc); };
+    const int by_inputs =
+        phases.add(cuts, a_.lc / lanes, 0, {}, [=](std::int64_t cut, std::int64_t i, auto) {
+          kernels().winograd_inputs(a_, x_, cut * size, std::min((cut + 1) * size, tiles_),
+                                    i * lanes, (i + 1) * lanes, v_of(cut));
+        });
+    int by_weights = -1;
+    if (u)
+      by_weights = phases.add(tasks, row_cuts, 0, {}, [=](std::int64_t task, std::int64_t i, auto) {
+        transform(task, i * rows, std::min((i + 1) * rows, a_.lc), u + task * weights);
+      });
+    phases.add(tasks, cuts, weights + products_size, {{by_inputs}, {by_weights, true}},
+               [=](std::int64_t task, std::int64_t cut, float* own) {
+                 const float* from = kept ? kept + task * weights : u ? u + task * weights : own;
+                 if (from == own) transform(task, 0, a_.lc, own);
+                 run(task, cut * size, std::min((cut + 1) * size, tiles_), v_of(cut), from,
+                     own + weights);
+               });
+    phases.run(work_);
   }
 
   // The activation of tiles [begin, end): rows of pixels of neighbouring tiles are one piece.
@@ -204,8 +266,9 @@ class Forward {
     return round_up(even_share(tiles, most), 4);
   }
 
-  float* take_block(Scratch& own, std::int64_t tiles, std::int64_t channels) const {
-    return own.take(kernels().winograd_block_size(a_, tiles, channels));
+  // Floats of a block of tiles with so many channels.
+  std::int64_t block_size(std::int64_t tiles, std::int64_t channels) const {
+    return kernels().winograd_block_size(a_, tiles, channels);
   }
 
   ConvShape s_;

@@ -10,7 +10,15 @@ import pytest
 
 from convkit import ops, runtime
 from convkit.bench.__main__ import main
-from convkit.bench.schedule import Loop, Record, loops, records, save_schedule, speed_ups
+from convkit.bench.schedule import (
+    Loop,
+    Phase,
+    Record,
+    loops,
+    records,
+    save_schedule,
+    speed_ups,
+)
 from convkit.bench.train import compiled
 
 
@@ -33,6 +41,58 @@ def test_the_span_of_a_loop(
     assert Loop(threads, prepare, tasks).span(cores) == expected
 
 
+@pytest.mark.parametrize(
+    ("needs", "cores", "expected"),
+    [
+        ([], 1, 9.0),
+        ([], 2, 5.0),
+        ([], 8, 4.0),
+        ([(0, False)], 1, 9.0),  # one thread never waits
+        ([(0, False)], 2, 6.0),  # two tasks after another, behind the long one
+        ([(0, False)], 8, 5.0),
+        ([(0, True)], 2, 5.0),  # the first group waits for the short one alone
+        ([(0, True)], 8, 5.0),
+    ],
+)
+def test_tasks_wait_for_what_they_need(
+    needs: list[tuple[int, bool]], cores: int, expected: float
+) -> None:
+    phases = [Phase(2, 1, []), Phase(2, 2, needs)]
+    assert Loop(8, 0.0, [1.0, 4.0, 1.0, 1.0, 1.0, 1.0], phases).span(cores) == expected
+
+
+def test_no_task_begins_before_what_it_needs(restore_threads: None) -> None:
+    runtime.set_num_threads(3)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((16, 16, 16, 32), np.float32)
+    w = rng.standard_normal((3, 3, 32, 32), np.float32)
+    waiting = 0
+    for _ in range(10):
+        runtime.start_trace()
+        ops.conv2d_forward(x, w, padding="same")
+        ops.conv2d_backward_weights(x, x, w.shape, padding="same")
+        rows = runtime.stop_trace()
+        for loop in np.unique(rows[rows[:, 2] == -4, 1]):
+            of_loop = rows[rows[:, 1] == loop]
+            phases = [(int(row[4]), int(row[5])) for row in of_loop[of_loop[:, 2] == -4]]
+            tasks = of_loop[of_loop[:, 2] >= 0]
+            tasks = tasks[np.argsort(tasks[:, 2])]
+            firsts = np.cumsum([0, *(groups * size for groups, size in phases)])
+            assert firsts[-1] == len(tasks)
+            for _, _, _, phase, needed, own_group in of_loop[of_loop[:, 2] == -5]:
+                for group in range(phases[phase][0]):
+                    size, needed_size = phases[phase][1], phases[needed][1]
+                    begin = firsts[phase] + group * size
+                    first, last = firsts[needed], firsts[needed + 1]
+                    if own_group:
+                        first += group * needed_size
+                        last = first + needed_size
+                    end = tasks[first:last, 5].max()
+                    assert (tasks[begin : begin + size, 4] >= end).all()
+                    waiting += size
+    assert waiting > 0
+
+
 def test_every_task_is_recorded_once(restore_threads: None) -> None:
     runtime.set_num_threads(3)
     x, w = np.ones((16, 24, 24, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
@@ -42,7 +102,8 @@ def test_every_task_is_recorded_once(restore_threads: None) -> None:
         rows = runtime.stop_trace()
         whole = rows[rows[:, 2] == -2]
         assert len(whole) >= 1
-        assert (rows[:, 5] >= rows[:, 4]).all()
+        timed = rows[rows[:, 2] >= -3]
+        assert (timed[:, 5] >= timed[:, 4]).all()
         for loop, meant in whole[:, [1, 3]]:
             tasks = rows[(rows[:, 1] == loop) & (rows[:, 2] >= 0)]
             assert sorted(tasks[:, 2]) == list(range(len(tasks)))

@@ -2,7 +2,9 @@
 
 A step is a row of loops over tasks, of which each begins when the one before has ended. A thread
 takes the tasks of its own share in turn, neighbours of one another, and then what others have not
-begun; before its first one it prepares its memory.
+begun; before its first one it prepares its memory. Where a loop has phases, all threads take its
+tasks in order, and a task waits for the phases that it needs, or for the group of the same number
+in one of them.
 
 A schedule for T threads is simulated from the durations of the tasks that are cut for T threads,
 all done by one thread. Nobody waits for memory or for a core there: so it is a bound on the
@@ -30,7 +32,7 @@ from .style import new_figure, save
 from .train import over_batches
 
 # In the place of a task's number, as cpp/ops/trace.h has them.
-_PREPARE, _WHOLE, _REPLAY = -1, -2, -3
+_PREPARE, _WHOLE, _REPLAY, _PHASE, _NEED = -1, -2, -3, -4, -5
 _BESIDE: Key = ("gather", "")
 
 
@@ -53,6 +55,19 @@ class Task(NamedTuple):
     end: int
 
 
+class Phase(NamedTuple):
+    """A part of a loop.
+
+    Attributes:
+        groups, size: so many groups of so many tasks, which come in this order.
+        needs: the number of a phase before, and whether only its group of the same number matters.
+    """
+
+    groups: int
+    size: int
+    needs: list[tuple[int, bool]]
+
+
 class Record(NamedTuple):
     """One pass of a batch.
 
@@ -60,12 +75,14 @@ class Record(NamedTuple):
         tasks: of all loops.
         threads: of each loop the most that it is meant for.
         loops: of each loop, begin and end in nanoseconds.
+        phases: of each loop, none where it has no parts.
         seconds: in native code, of the whole pass.
     """
 
     tasks: list[Task]
     threads: list[int]
     loops: list[tuple[int, int]]
+    phases: list[list[Phase]]
     seconds: float
 
 
@@ -76,34 +93,72 @@ class Loop(NamedTuple):
         threads: the most that it is meant for.
         prepare: before a thread's first task.
         tasks: one after the other.
+        phases: that the tasks belong to, none where it has no parts.
     """
 
     threads: int
     prepare: float
     tasks: list[float]
+    phases: Sequence[Phase] = ()
 
     def span(self, threads: int) -> float:
         """How long it takes on so many threads that nothing keeps from working."""
         threads, count = min(threads, self.threads), len(self.tasks)
-        begun = [i * count // threads for i in range(threads)]
-        ends = [(i + 1) * count // threads for i in range(threads)]
+        shares = 1 if self.phases else threads
+        begun = [i * count // shares for i in range(shares)]
+        ends = [(i + 1) * count // shares for i in range(shares)]
         free = [(0.0, thread) for thread in range(threads)]
         prepared = [False] * threads
+        waits = _Waits(self.phases)
         last = 0.0
         while free:
             now, thread = heapq.heappop(free)
-            for i in range(threads):
-                share = (thread + i) % threads
+            for i in range(shares):
+                share = (thread + i) % shares
                 if begun[share] < ends[share]:
                     break
             else:
                 continue
-            now += (0.0 if prepared[thread] else self.prepare) + self.tasks[begun[share]]
+            task = begun[share]
             begun[share] += 1
+            now += 0.0 if prepared[thread] else self.prepare
             prepared[thread] = True
+            now = max(now, waits.until(task)) + self.tasks[task]
+            waits.end(task, now)
             last = max(last, now)
             heapq.heappush(free, (now, thread))
         return last
+
+
+class _Waits:
+    """When the tasks of phases may begin. They come in order, so what they need has been begun."""
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        self.needs = [phase.needs for phase in phases]
+        self.groups = [
+            (i, group)
+            for i, phase in enumerate(phases)
+            for group in range(phase.groups)
+            for _ in range(phase.size)
+        ]
+        self.ends = [[0.0] * phase.groups for phase in phases]
+
+    def until(self, task: int) -> float:
+        if not self.groups:
+            return 0.0
+        phase, group = self.groups[task]
+        return max(
+            (
+                self.ends[need][group] if own_group else max(self.ends[need])
+                for need, own_group in self.needs[phase]
+            ),
+            default=0.0,
+        )
+
+    def end(self, task: int, now: float) -> None:
+        if self.groups:
+            phase, group = self.groups[task]
+            self.ends[phase][group] = max(self.ends[phase][group], now)
 
 
 class _Steps:
@@ -157,8 +212,18 @@ def _record(step: Callable[[], object], steps: _Steps, one_thread: bool) -> Reco
     # A loop before the plan's steps is the whole of its call.
     native = [row for row in rows if row[2] == _REPLAY] + [row for row in ordered if row[0] == 0]
     seconds = 1e-9 * sum(row[5] - row[4] for row in native)
+    phases: list[list[Phase]] = [[] for _ in ordered]
+    for _, loop, kind, at, first, second in rows:
+        if kind == _PHASE:
+            phases[place[loop]].append(Phase(first, second, []))
+        elif kind == _NEED:
+            phases[place[loop]][at].needs.append((first, bool(second)))
     return Record(
-        tasks, [row[3] for row in ordered], [(row[4], row[5]) for row in ordered], seconds
+        tasks,
+        [row[3] for row in ordered],
+        [(row[4], row[5]) for row in ordered],
+        phases,
+        seconds,
     )
 
 
@@ -179,7 +244,8 @@ def loops(made: Sequence[Record]) -> tuple[list[Loop], float]:
             for number in durations[0][i]
         }
         prepare = of_loop.pop(_PREPARE, 0.0)
-        result.append(Loop(threads, prepare, [of_loop[number] for number in sorted(of_loop)]))
+        in_order = [of_loop[number] for number in sorted(of_loop)]
+        result.append(Loop(threads, prepare, in_order, first.phases[i]))
     outside = min(
         record.seconds - 1e-9 * sum(end - begin for begin, end in record.loops) for record in made
     )

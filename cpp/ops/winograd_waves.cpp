@@ -1,0 +1,195 @@
+#include <algorithm>
+
+#include "../dispatch/cpu.h"
+#include "task_phases.h"
+#include "winograd_gradients.h"
+
+namespace convkit::ops {
+namespace {
+
+// A wave has an image for each thread, or as many as take so many floats transformed, and a phase
+// has about so many tasks for each.
+constexpr std::int64_t kWave = 512 * 1024;
+constexpr std::int64_t kTasksOfThread = 3;
+constexpr MemoryRange kNothing[kRangesAhead] = {};
+
+}  // namespace
+
+// The gradients by three threads or more. As many pieces as all threads take at a time are tasks as
+// a whole. The others are cut: a few blocks of each, a wave, are transformed, and both gradients
+// are computed from that, while the next wave is transformed.
+class WinogradGradients::Waves {
+ public:
+  Waves(const WinogradGradients& all, Scratch& scratch)
+      : all_(all),
+        whole_(all.pieces_ / all.threads_ * all.threads_),
+        cut_(all.pieces_ - whole_),
+        // Ranks add up their gradients, so these lie alike in all, whatever their threads.
+        in_ranks_(all.dw_ && !all.by_channels_ && exact_ranks_of(all.s_.n)),
+        chunks_(all.large_chunks()),
+        columns_(whole_ > 0 || in_ranks_ || cut_ * chunks_.count >= all.threads_
+                     ? chunks_
+                     : Chunks(all.a_, all.chunk_of(true), all.begin_, all.end_)) {
+    const std::int64_t tasks = kTasksOfThread * all.threads_, products = cut_ * columns_.count;
+    if (cut_ > 0 && products < (cut_ > 1 ? all.threads_ : tasks))
+      parts_ = std::min(ceil_div(tasks, products), all.a_.points * all.a_.points);
+    std::int64_t most = 0;
+    for (std::int64_t i = whole_; i < all.pieces_; ++i)
+      most = std::max(most, all.first_of(i + 1) - all.first_of(i));
+    const std::int64_t images =
+        std::max<std::int64_t>(all.threads_, kWave * all.images_ / all.z_size_);
+    const std::int64_t blocks = ceil_div(most, all.images_);
+    blocks_ = cut_ > 0 ? even_share(blocks, ceil_div(images, cut_ * all.images_)) : 1;
+    count_ = ceil_div(blocks, blocks_);
+    cuts_ =
+        std::min(ceil_div(tasks, product(std::max<std::int64_t>(cut_, 1), blocks_, chunks_.count)),
+                 all.images_);
+    const std::int64_t slots = product(std::min<std::int64_t>(count_, 2), cut_, blocks_);
+    v_size_ = all.block_size(columns_.a.lc);
+    du_ = all.dw_ ? scratch.take(all.pieces_, columns_.count, columns_.size) : nullptr;
+    u_ = all.dx_ ? scratch.take(chunks_.count, chunks_.size) : nullptr;
+    z_ = scratch.take(slots, all.z_size_);
+    v_ = all.dw_ && parts_ > 1 ? scratch.take(slots, columns_.count, v_size_) : nullptr;
+  }
+
+  void run() const {
+    Scratch scratch;
+    TaskPhases phases(static_cast<int>(3 * count_ + 3), scratch);
+    int by_weights = -1, by_whole = -1;
+    if (all_.dx_)
+      by_weights = phases.add(1, chunks_.count * weight_cuts(), 0, {},
+                              [this](auto, std::int64_t task, auto) { transform_weights(task); });
+    if (whole_ > 0)
+      by_whole = phases.add(whole_, 1, all_.piece_memory(chunks_), {{by_weights}},
+                            [this](std::int64_t piece, auto, float* memory) {
+                              all_.run_piece(chunks_, piece, u_, du_, memory);
+                            });
+    // Of the last wave, and of the one before, whose memory the next one takes.
+    int by_transforms[2] = {-1, -1}, by_products[2] = {-1, -1}, by_inputs[2] = {-1, -1};
+    for (std::int64_t i = 0; i <= count_; ++i) {
+      const std::int64_t now = i % 2, before = (i + 1) % 2;
+      if (i < count_)
+        by_transforms[now] =
+            phases.add(cut_, blocks_ * all_.images_, all_.output_.image_size(),
+                       {{by_products[now], true}, {by_inputs[now], true}},
+                       [this, i](std::int64_t group, std::int64_t task, float* memory) {
+                         transform(i, group, task, memory);
+                       });
+      if (i > 0 && all_.dw_)
+        by_products[before] =
+            phases.add(cut_, columns_.count * parts_, v_ ? 0 : all_.chunk_memory(columns_),
+                       {{by_transforms[before], true}, {by_products[now], true}},
+                       [this, i](std::int64_t group, std::int64_t task, float* memory) {
+                         multiply_inputs(i - 1, group, task, memory);
+                       });
+      // dx may be x.
+      if (i > 0 && all_.dx_)
+        by_inputs[before] = phases.add(
+            cut_, blocks_ * chunks_.count * cuts_, all_.chunk_memory(chunks_),
+            {{by_weights}, {by_transforms[before], true}, {v_ ? -1 : by_products[before], true}},
+            [this, i](std::int64_t group, std::int64_t task, float* memory) {
+              multiply_weights(i - 1, group, task, memory);
+            });
+    }
+    if (all_.dw_ && !in_ranks_)
+      phases.add(1, all_.sums(columns_), 0, {{by_whole}, {by_products[(count_ + 1) % 2]}},
+                 [this](auto, std::int64_t task, auto) {
+                   all_.add_up(columns_, du_, task, all_.by_channels_);
+                 });
+    phases.run(all_.work_);
+    if (in_ranks_) all_.add_up(columns_, du_);
+  }
+
+ private:
+  // The tasks of a chunk's weights, and one of them.
+  std::int64_t weight_cuts() const { return all_.a_.loc / kernels().lanes; }
+  void transform_weights(std::int64_t task) const {
+    const std::int64_t i = task / weight_cuts(), cut = task % weight_cuts();
+    Chunks part = chunks_;
+    part.a.first_o = cut * kernels().lanes, part.a.last_o = part.a.first_o + kernels().lanes;
+    all_.transform_weights(part, i, u_ + i * chunks_.size);
+  }
+
+  // An image of a wave: its gradient to z, its input to v, which is null where dw's tasks transform
+  // it for themselves.
+  void transform(std::int64_t wave, std::int64_t group, std::int64_t task, float* memory) const {
+    const std::int64_t block = task / all_.images_;
+    const auto [begin, end] = images_of(wave, group, block);
+    const std::int64_t n = begin + task % all_.images_;
+    if (n >= end) return;
+    const OutputGradient::Loaded dy = all_.load(n, n + 1, memory);
+    kernels().winograd_output_gradients(all_.a_, dy.dy, dy.indices, z_of(wave, group, block), 0, 1,
+                                        n - begin, end - begin);
+    if (!v_) return;
+    for (std::int64_t c = 0; c < columns_.count; ++c)
+      kernels().winograd_image_inputs(columns_[c], all_.x_, columns_.first(c), n, n - begin,
+                                      end - begin, v_of(wave, group, block, c));
+  }
+
+  // du of a wave and a chunk of channels, or of some of its points.
+  void multiply_inputs(std::int64_t wave, std::int64_t group, std::int64_t task,
+                       float* memory) const {
+    const std::int64_t c = task / parts_, part = task % parts_;
+    const std::int64_t points = all_.a_.points * all_.a_.points;
+    float* du = du_ + ((whole_ + group) * columns_.count + c) * columns_.size;
+    for (std::int64_t block = 0; block < blocks_; ++block) {
+      const auto [begin, end] = images_of(wave, group, block);
+      const bool more = wave > 0 || block > 0;
+      const float* z = z_of(wave, group, block);
+      if (begin >= end) return;
+      if (v_) {
+        kernels().winograd_outer_products(columns_[c], v_of(wave, group, block, c), z, du,
+                                          end - begin, part * points / parts_,
+                                          (part + 1) * points / parts_, more);
+      } else {
+        all_.run_chunk(columns_, c, z, nullptr, du, nullptr, begin, end, more, kNothing, memory);
+      }
+    }
+  }
+
+  // dx of a chunk of channels, of some images of a wave's block.
+  void multiply_weights(std::int64_t wave, std::int64_t group, std::int64_t task,
+                        float* memory) const {
+    const std::int64_t c = task % chunks_.count, cut = task / chunks_.count % cuts_;
+    const std::int64_t block = task / chunks_.count / cuts_;
+    const auto [begin, end] = images_of(wave, group, block);
+    const std::int64_t count = std::max<std::int64_t>(end - begin, 0);
+    const std::int64_t from = cut * count / cuts_, to = (cut + 1) * count / cuts_;
+    if (from < to)
+      kernels().winograd_input_gradients(chunks_[c], z_of(wave, group, block),
+                                         u_ + c * chunks_.size, all_.dx_, chunks_.first(c),
+                                         begin + from, begin + to, from, count, memory);
+  }
+
+  std::pair<std::int64_t, std::int64_t> images_of(std::int64_t wave, std::int64_t group,
+                                                  std::int64_t block) const {
+    return all_.images_of(whole_ + group, wave * blocks_ + block);
+  }
+  // Where a block of a wave is: two waves are in memory at a time.
+  std::int64_t slot(std::int64_t wave, std::int64_t group, std::int64_t block) const {
+    return (wave % 2 * cut_ + group) * blocks_ + block;
+  }
+  float* z_of(std::int64_t wave, std::int64_t group, std::int64_t block) const {
+    return z_ + slot(wave, group, block) * all_.z_size_;
+  }
+  float* v_of(std::int64_t wave, std::int64_t group, std::int64_t block, std::int64_t c) const {
+    return v_ + (slot(wave, group, block) * columns_.count + c) * v_size_;
+  }
+
+  const WinogradGradients& all_;
+  const std::int64_t whole_, cut_;  // pieces
+  const bool in_ranks_;
+  const Chunks chunks_, columns_;  // of dx, and of dw
+  std::int64_t parts_ = 1;         // of a chunk's points
+  std::int64_t blocks_, count_;    // of a piece in a wave, and the number of waves
+  std::int64_t cuts_;              // of a block's images
+  std::int64_t v_size_;            // floats of a block's inputs, of a chunk
+  float *du_, *u_, *z_, *v_;
+};
+
+void WinogradGradients::run_in_waves() const {
+  Scratch scratch;
+  Waves(*this, scratch).run();
+}
+
+}  // namespace convkit::ops
