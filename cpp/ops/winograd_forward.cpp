@@ -59,7 +59,7 @@ class Forward {
   }
 
   void run(const float* w, const BatchStatistics* statistics) const {
-    const bool few = tiles_ < kFewTiles && a_.loc > kOutputsOfTask;
+    const bool few = tiles_ < kFewTiles && a_.loc > kOutputsOfTask && !keeps(weights_size(a_));
     if (!few) return run_by_tiles(w, statistics);
     run_by_channels(w);
     out_.activate_all(s_.n * s_.oh * s_.ow * s_.oc);
@@ -81,7 +81,10 @@ class Forward {
     };
     const std::int64_t images =
         statistics ? std::min(ceil_div(kMinStatisticsOutputs, s_.oh * s_.ow), s_.n) : s_.n;
-    const std::int64_t block = tiles_of_block(a_, images * image_tiles_);
+    std::int64_t block = tiles_of_block(a_, images * image_tiles_);
+    // Of few tiles a thread takes the part of an image that it took of the layer before.
+    if (keeps(weights) && ceil_div(tiles_, block) < threads_)
+      block = ceil_div(tiles_ / a_.tiles_w, threads_) * a_.tiles_w;
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
     // Of tiles [begin, end), `block` at a time, in memory for so many.
