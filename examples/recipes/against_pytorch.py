@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="epochs of each (%(default)s)")
     parser.add_argument("--steps", type=int, default=49, help="of an epoch (%(default)s)")
     options = parser.parse_args(arguments)
-    (x, y), _ = regime.images(cifar10)
+    x, y, *_ = regime.images(cifar10)
 
     model = regime.build(RECIPE, x, BATCH)
     regime.compile_for(model, STEPS, BATCH)

@@ -5,7 +5,6 @@ The regime of airbench94 for clothes; see regime.py.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +20,7 @@ RECIPE = regime.Recipe(widths=(64, 128, 256))
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = study.begin(__doc__, 12, "fashion-mnist-95-output", arguments, batch_size=512)
-    (x_train, _), _ = regime.images(fashion_mnist)
-    steps = math.ceil(options.epochs * len(x_train) / options.batch_size)
-    model = regime.build(RECIPE, x_train, options.batch_size)
-    regime.run(RECIPE, model, fashion_mnist, steps, options)
+    regime.run(RECIPE, fashion_mnist, options.epochs, options)
 
 
 if __name__ == "__main__":

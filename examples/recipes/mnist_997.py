@@ -5,7 +5,6 @@ The regime of airbench94 for digits, which are not flipped; see regime.py.
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +20,7 @@ RECIPE = regime.Recipe(widths=(32, 64, 128), flips=False, border="constant")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = study.begin(__doc__, 12, "mnist-997-output", arguments, batch_size=512)
-    (x_train, _), _ = regime.images(mnist)
-    steps = math.ceil(options.epochs * len(x_train) / options.batch_size)
-    model = regime.build(RECIPE, x_train, options.batch_size)
-    regime.run(RECIPE, model, mnist, steps, options)
+    regime.run(RECIPE, mnist, options.epochs, options)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -136,22 +137,35 @@ def operations(model: convkit.Sequential) -> int:
     return 6 * multiply_adds
 
 
-def images(data_set: ModuleType) -> tuple[Any, Any]:
-    """The training and the test images and labels, with the axis of channels."""
+class Images(NamedTuple):
+    """A data set: training and test images, with the axis of channels, and their labels."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: Sequence[str]
+
+
+def images(data_set: ModuleType) -> Images:
+    """Those of a module of `convkit.datasets`."""
     (x_train, y_train), (x_test, y_test) = data_set.load_data()
     shape = (*x_train.shape[1:], 1)[:3]
-    return (x_train.reshape(-1, *shape), y_train), (x_test.reshape(-1, *shape), y_test)
+    x_train, x_test = x_train.reshape(-1, *shape), x_test.reshape(-1, *shape)
+    return Images(x_train, y_train, x_test, y_test, data_set.CLASS_NAMES)
 
 
-def run(
-    recipe: Recipe,
-    model: convkit.Sequential,
-    data_set: ModuleType,
-    steps: int,
-    options: argparse.Namespace,
+def run(recipe: Recipe, data_set: ModuleType, epochs: float, options: argparse.Namespace) -> None:
+    """Build the network, and train it for so many epochs."""
+    data = images(data_set)
+    steps = math.ceil(epochs * len(data.x_train) / options.batch_size)
+    train(build(recipe, data.x_train, options.batch_size), recipe, data, steps, options)
+
+
+def train(
+    model: convkit.Sequential, recipe: Recipe, data: Images, steps: int, options: argparse.Namespace
 ) -> None:
     """Print the plan, train for so many steps, look at the test images once, and report."""
-    (x_train, y_train), (x_test, y_test) = images(data_set)
     compile_for(model, steps, options.batch_size)
     print(model.plan(options.batch_size))
     work = operations(model) * steps * options.batch_size
@@ -159,14 +173,15 @@ def run(
 
     start = time.perf_counter()
     history = model.fit(
-        x_train,
-        y_train,
+        data.x_train,
+        data.y_train,
         batch_size=options.batch_size,
-        epochs=math.ceil(steps * options.batch_size / len(x_train)),
+        epochs=math.ceil(steps * options.batch_size / len(data.x_train)),
         callbacks=[Regime(model.get_layer("whitening").bias, steps)],
     )
     seconds = time.perf_counter() - start
 
+    x_test, y_test = data.x_test, data.y_test
     logits = utils.predict_views(model, x_test, flip=recipe.flips)
     probabilities = convkit.activations.softmax(logits)
     accuracy = float(np.mean(logits.argmax(axis=1) == y_test.ravel()))
@@ -182,5 +197,5 @@ def run(
         "operations": work,
         "operations_per_second": round(work / seconds),
     }
-    names = data_set.CLASS_NAMES
+    names = data.class_names
     study.report(model, history, x_test, y_test, probabilities, names, seconds, metrics, options)
