@@ -77,7 +77,7 @@ def finish(
     test_loss, test_accuracy = model.evaluate(x_test, y_test, verbose=0)
     probabilities = model.predict(x_test, verbose=0)
     metrics = {"test_accuracy": test_accuracy, "test_loss": test_loss}
-    print(f"\ntest loss {test_loss:.4f}, test accuracy {100 * test_accuracy:.2f} %")
+    say(f"\ntest loss {test_loss:.4f}, test accuracy {100 * test_accuracy:.2f} %")
     report(model, history, x_test, y_test, probabilities, class_names, seconds, metrics, options)
 
 
@@ -92,29 +92,42 @@ def report(
     metrics: Mapping[str, Any],
     options: argparse.Namespace,
 ) -> None:
-    """Report on predictions for the test images, and on the training that took so many seconds."""
+    """Report on predictions for the test images, and on the training that took so many seconds.
+
+    Of several processes that train together, the first one alone prints and writes files.
+    """
     y_test = y_test.ravel()
     y_pred = probabilities.argmax(axis=1)
     incorrect = int(np.count_nonzero(y_pred != y_test))
 
-    print(f"{len(y_test) - incorrect:,} test images correct, {incorrect:,} incorrect\n")
-    labels = range(len(class_names))
-    print(
+    say(f"{len(y_test) - incorrect:,} test images correct, {incorrect:,} incorrect\n")
+    say(
         classification_report(
-            y_test, y_pred, labels=labels, target_names=class_names, digits=4, zero_division=0.0
+            y_test,
+            y_pred,
+            labels=range(len(class_names)),
+            target_names=class_names,
+            digits=4,
+            zero_division=0.0,
         )
     )
 
-    folder: Path = options.output
-    plots.history(history).savefig(folder / "history.png")
-    plots.confusion_matrix(y_test, y_pred, class_names).savefig(folder / "confusion_matrix.png")
-    for which in ("correct", "incorrect", "confident_mistakes"):
-        grid = plots.samples(x_test, y_test, probabilities, class_names, count=25, which=which)
-        grid.savefig(folder / f"{which}.png")
-    first = next(layer for layer in model.layers if isinstance(layer, Conv2D))
-    plots.filters(first).savefig(folder / "filters.png")
+    # In all processes, for the maps are predicted.
     first_pool = next(layer for layer in model.layers if isinstance(layer, MaxPooling2D))
-    plots.activations(model, x_test[0], first_pool).savefig(folder / "activations.png")
+    pictures = {"activations": plots.activations(model, x_test[0], first_pool)}
+    if not _is_first():
+        return
+    pictures["history"] = plots.history(history)
+    pictures["confusion_matrix"] = plots.confusion_matrix(y_test, y_pred, class_names)
+    for which in ("correct", "incorrect", "confident_mistakes"):
+        pictures[which] = plots.samples(
+            x_test, y_test, probabilities, class_names, count=25, which=which
+        )
+    first = next(layer for layer in model.layers if isinstance(layer, Conv2D))
+    pictures["filters"] = plots.filters(first)
+    folder: Path = options.output
+    for name, picture in pictures.items():
+        picture.savefig(folder / f"{name}.png")
     found = {
         **metrics,
         "epochs": len(history.history["loss"]),
@@ -123,8 +136,19 @@ def report(
         "seed": options.seed,
     }
     (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"training took {seconds:.1f} s (epochs: {found['epochs']})")
-    print(f"pictures and metrics: {folder.resolve()}")
+    say(f"training took {seconds:.1f} s (epochs: {found['epochs']})")
+    say(f"pictures and metrics: {folder.resolve()}")
+
+
+def say(text: object) -> None:
+    """Print; of several processes that train together, in the first one alone."""
+    if _is_first():
+        print(text)
+
+
+def _is_first() -> bool:
+    here = convkit.distribution.distribution()
+    return here is None or here.rank == 0
 
 
 def positive(text: str) -> int:

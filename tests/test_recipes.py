@@ -16,26 +16,13 @@ import pytest
 
 import convkit
 from compare import Array, assert_same_bits, assert_threads_agree
-from convkit import datasets, layers
+from convkit import layers
 from convkit.core import random
 from convkit.layers.step_context import StepContext
+from short_recipes import BATCH, COUNT, FOLDERS, bars, shorten
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-COUNT, BATCH = 120, 24
-
-
-def bars(count: int) -> tuple[Array, Array]:
-    """Images whose bright bar tells the label."""
-    generator = np.random.default_rng(count)
-    y = generator.integers(0, 10, (count, 1)).astype(np.uint8)
-    x = generator.integers(0, 90, (count, 32, 32, 3)).astype(np.uint8)
-    for image, label in zip(x, y.ravel(), strict=True):
-        image[2 * label + 4 : 2 * label + 8, :20] += 140
-    return x, y
-
 
 X, Y = bars(COUNT)
 
@@ -43,27 +30,12 @@ X, Y = bars(COUNT)
 RECIPES = ("cifar10_94", "mnist_997", "fashion_mnist_95", "minute", "against_pytorch", "table")
 
 
-def gray(count: int) -> tuple[Array, Array]:
-    """Likewise, without colours, as MNIST is."""
-    x, y = bars(count)
-    return np.ascontiguousarray(x[:, 2:30, 2:30, 0]), y.ravel()
-
-
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """What the recipes share, with a narrow network and made-up images."""
-    for folder in (EXAMPLES, EXAMPLES / "recipes"):
+    for folder in FOLDERS:
         monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(datasets.cifar10, "load_data", lambda: ((X, Y), bars(30)))
-    for data_set in (datasets.mnist, datasets.fashion_mnist):
-        monkeypatch.setattr(data_set, "load_data", lambda: (gray(COUNT), gray(30)))
-    made = convkit.zoo.airbench
-
-    def narrow(widths: Any, *given: Any, **more: Any) -> convkit.Sequential:
-        assert len(widths) == 3
-        return made((8, 16, 16), *given, **more)
-
-    monkeypatch.setattr(convkit.zoo, "airbench", narrow)
+    shorten(monkeypatch.setattr)
     threads = convkit.runtime.get_num_threads()
     yield importlib.import_module("regime")
     for name in (*RECIPES, "regime", "study"):

@@ -36,7 +36,7 @@ RESERVE = 0.95  # of the time that is planned with: a machine is not equally fas
 def steps_within(seconds: float, model: convkit.Sequential, x: Any, y: Any, batch: int) -> int:
     """How many steps of the training fit into so many seconds, found by making a few.
 
-    They are made with a copy of the model.
+    They are made with a copy of the model. All processes have the same number.
     """
     begun = time.perf_counter()
     tried = copy.deepcopy(model)
@@ -48,7 +48,9 @@ def steps_within(seconds: float, model: convkit.Sequential, x: Any, y: Any, batc
     tried.fit(x, y, batch, callbacks=[clock], verbose=0)
     step = float(np.median(np.diff(times[TRIED // 2 :])))
     left = seconds - (time.perf_counter() - begun)
-    return max(1, int(RESERVE * left / step))
+    steps = max(1, int(RESERVE * left / step))
+    here = convkit.distribution.distribution()
+    return steps if here is None else int(here.broadcast(steps))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -167,9 +167,9 @@ def train(
 ) -> None:
     """Print the plan, train for so many steps, look at the test images once, and report."""
     compile_for(model, steps, options.batch_size)
-    print(model.plan(options.batch_size))
+    study.say(model.plan(options.batch_size))
     work = operations(model) * steps * options.batch_size
-    print(f"{steps} steps, {work:.3g} operations by the direct method")
+    study.say(f"{steps} steps, {work:.3g} operations by the direct method")
 
     start = time.perf_counter()
     history = model.fit(
@@ -187,7 +187,7 @@ def train(
     accuracy = float(np.mean(logits.argmax(axis=1) == y_test.ravel()))
     plain = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
     views = "six" if recipe.flips else "three"
-    print(f"\ntest accuracy {accuracy:.2%} by {views} views, {plain['accuracy']:.2%} by one")
+    study.say(f"\ntest accuracy {accuracy:.2%} by {views} views, {plain['accuracy']:.2%} by one")
     metrics = {
         "test_accuracy": accuracy,
         "test_accuracy_of_one_view": plain["accuracy"],
