@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "datasets": {"core"},
     "preprocessing": {"core", "data"},
     "plots": {"models", "layers"},
-    "sklearn": {"callbacks", "core", "models", "runtime", *_PARTS},
+    "sklearn": {"callbacks", "core", "models", "runtime", "training", *_PARTS},
 }
 ANYWHERE = {"absent"}  # knows nobody, and is read only where an error is raised
 ALLOWED["absent"] = set()

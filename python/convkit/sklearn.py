@@ -36,8 +36,18 @@ from . import optimizers, runtime
 from .callbacks import EarlyStopping
 from .core import random
 from .core.parameters import Array
-from .layers import Activation, Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
+from .layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    MaxPooling2D,
+)
 from .models import Sequential
+from .training.arguments import integer
 
 __all__ = ["ConvClassifier", "default_cnn"]
 
@@ -49,17 +59,19 @@ def __dir__() -> list[str]:
 ImageShape = tuple[int, int, int]
 Builder = Callable[[ImageShape, int], Sequential]
 
-_SMALL = 8  # pixels: images whose longer side is below are not halved again
+_SMALL = 4  # pixels: images whose longer side is not above are not halved again
 _MOST_FILTERS = 128
+_EPOCHS, _MOST_EPOCHS, _STEPS = 8, 100, 1000  # more epochs where these are fewer steps
+_PEAK, _OWN_PEAK = 0.005, 0.002  # of the learning rate; the latter for networks of the user
 
 
 def default_cnn(image_shape: ImageShape, n_classes: int) -> Sequential:
     """The network of a `ConvClassifier` that is given no `model`.
 
-    Blocks of two 3x3 convolutions and a 2x2 max-pool, with 32, 64, 128, 128 ... filters, until the
-    longer side is below 8 pixels, then dropout of one half, a dense layer of 128 units, and
-    softmax. For 28x28 pixels this is the Fashion-MNIST model of `convkit.zoo`. A side of one pixel
-    is not pooled.
+    Blocks of two 3x3 convolutions with 32, 64, 128, 128 ... filters, each with batch normalisation
+    and ReLU, and a 2x2 max-pool behind the first of the two, until the longer side is at most 4
+    pixels; then dropout of one half and a dense layer with softmax. A side of one pixel is not
+    pooled.
 
     Args:
         image_shape: (h, w, c).
@@ -72,18 +84,19 @@ def default_cnn(image_shape: ImageShape, n_classes: int) -> Sequential:
     model = Sequential([Input(image_shape)])
     filters = 32
     while True:
-        for _ in range(2):
-            model.add(Conv2D(filters, 3, padding="same", activation="relu"))
         window = min(2, height), min(2, width)
-        if window != (1, 1):
-            model.add(MaxPooling2D(window))
-            height, width = height // window[0], width // window[1]
-        if max(height, width) < _SMALL:
+        for pools in (window != (1, 1), False):
+            model.add(Conv2D(filters, 3, padding="same", use_bias=False))
+            if pools:
+                model.add(MaxPooling2D(window))
+            model.add(BatchNormalization(momentum=0.7))  # a few steps must suffice
+            model.add(Activation("relu"))
+        height, width = height // window[0], width // window[1]
+        if max(height, width) <= _SMALL:
             break
         filters = min(2 * filters, _MOST_FILTERS)
-    for layer in (Flatten(), Dropout(0.5), Dense(128, activation="relu")):
+    for layer in (Flatten(), Dropout(0.5), Dense(n_classes, activation="softmax")):
         model.add(layer)
-    model.add(Dense(n_classes, activation="softmax"))
     return model
 
 
@@ -102,11 +115,14 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         image_shape: (h, w) or (h, w, c) of the images in a flat X. Without it, a flat X of s * s
             features is taken for square images (s, s, 1), and any other for one row of pixels,
             (1, features, 1).
-        epochs: passes over the training data, at most.
+        epochs: passes over the training data, at most. By default 8; of data that this gives fewer
+            than 1,000 steps, as many as give them, up to 100.
         batch_size: images a training step.
         optimizer: the name of a convkit optimizer, or an object, of which every `fit` uses a fresh
-            copy.
-        learning_rate: of the optimizer; its own default if None.
+            copy. By default Adam.
+        learning_rate: of the optimizer, for the whole training. By default what a given optimizer
+            has; without one, a `OneCycle` that rises to 0.005 and falls to 0 over all `epochs`. It
+            rises to 0.002 for a `model`, which may be without batch normalisation.
         early_stopping: whether to keep a part of the training data apart, to stop when the loss on
             it has not improved for some epochs, and to go back to the best weights.
         validation_fraction: the part that is kept apart, stratified; only with `early_stopping`.
@@ -124,7 +140,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_features_in_: the numbers in an image, h * w * c.
         feature_names_in_: the columns, if X was a table whose columns have names.
         image_shape_: (h, w, c).
-        model_: the trained `convkit.Sequential`.
+        model_: the trained `convkit.Sequential`; compile it anew to train it further.
         history_: the loss and the accuracy of every epoch, a dictionary of lists, as
             `convkit.plots.history` draws it.
 
@@ -138,9 +154,9 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: Builder | None = None,
         *,
         image_shape: Sequence[int] | None = None,
-        epochs: int = 20,
+        epochs: int | None = None,
         batch_size: int = 32,
-        optimizer: str | optimizers.Optimizer = "adam",
+        optimizer: str | optimizers.Optimizer | None = None,
         learning_rate: float | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -204,15 +220,18 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             settings["callbacks"] = EarlyStopping(
                 "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
             )
+        batches = math.ceil(len(images) / integer(self.batch_size, "batch_size"))
+        epochs = self.epochs
+        if epochs is None:
+            epochs = min(max(_EPOCHS, math.ceil(_STEPS / batches)), _MOST_EPOCHS)
+        self._steps = integer(epochs, "epochs") * batches
         runtime.one_thread_in_a_pool()
         with random.seeded(seed):
             builder = self.model
             model = self._make_model(builder)
             model.seed = seed
             self._compile(model)
-            history = model.fit(
-                images, codes, self.batch_size, self.epochs, self.verbose, **settings
-            )
+            history = model.fit(images, codes, self.batch_size, epochs, self.verbose, **settings)
         self.model_, self._builder, self.history_ = model, builder, history.history
         return self
 
@@ -282,9 +301,14 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return model
 
     def _compile(self, model: Sequential) -> None:
-        optimizer = optimizers.get(copy.deepcopy(self.optimizer))
-        if self.learning_rate is not None:
-            optimizer.learning_rate = self.learning_rate
+        given = self.optimizer
+        rate: float | optimizers.schedules.LearningRateSchedule | None = self.learning_rate
+        optimizer = optimizers.get("adam" if given is None else copy.deepcopy(given))
+        if given is None and rate is None:
+            peak = _PEAK if self.model is None else _OWN_PEAK
+            rate = optimizers.schedules.OneCycle(peak, max(2, self._steps))
+        if rate is not None:
+            optimizer.learning_rate = rate
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
 
     def __sklearn_tags__(self) -> Any:
