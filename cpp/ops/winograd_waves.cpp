@@ -31,7 +31,8 @@ class WinogradGradients::Waves {
                      ? chunks_
                      : Chunks(all.a_, all.chunk_of(true), all.begin_, all.end_)) {
     const std::int64_t tasks = kTasksOfThread * all.threads_, products = cut_ * columns_.count;
-    if (cut_ > 0 && products < (cut_ > 1 ? all.threads_ : tasks))
+    const bool even = products % all.threads_ == 0;
+    if (cut_ > 0 && products < (cut_ > 1 || even ? all.threads_ : tasks))
       parts_ = std::min(ceil_div(tasks, products), all.a_.points * all.a_.points);
     std::int64_t most = 0;
     for (std::int64_t i = whole_; i < all.pieces_; ++i)
