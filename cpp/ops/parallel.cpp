@@ -209,6 +209,17 @@ bool Tasks::take(std::int64_t* task) {
   return false;
 }
 
+bool Tasks::peek(std::int64_t* task) const {
+  *task = shares_[0].next.load(std::memory_order_relaxed);
+  return *task < shares_[0].end;
+}
+
+bool Tasks::claim(std::int64_t task) {
+  if (!shares_[0].next.compare_exchange_strong(task, task + 1)) return false;
+  if (trace_) task_ = task, begin_ = Trace::now();
+  return true;
+}
+
 bool Tasks::next_traced(std::int64_t* task) {
   if (begin_) add_to_trace(task_);
   if (!take(task)) return false;

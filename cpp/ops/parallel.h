@@ -54,11 +54,11 @@ class Tasks {
   void prepared() {
     if (trace_) add_to_trace(TraceRow::kPrepare);
   }
-  // To be called where a thread may have waited before it could begin its task, and where it has
-  // ended one that others may wait for.
-  void waited() {
-    if (trace_) begin_ = Trace::now();
-  }
+  // Where tasks are taken in turn: whether there is one more; and whether that one is this thread's
+  // now, and no other thread was faster.
+  bool peek(std::int64_t* task) const;
+  bool claim(std::int64_t task);
+  // To be called where a thread has ended a task that others may wait for.
   void ended() {
     if (trace_) add_to_trace(task_), begin_ = 0;
   }

@@ -21,30 +21,33 @@ struct TaskPhases::Loop {
   std::atomic<bool> failed{false};
   Bell done;
 
-  // Does tasks until none is left.
+  // Does tasks until none is left. A task is taken only when it may begin: a thread that another
+  // program keeps from working holds no task that others wait for, unless it has begun it.
   void work(Tasks& mine) {
     std::int64_t task;
-    if (!mine.next(&task)) return;
+    if (!mine.peek(&task)) return;
     Scratch scratch;
     float* memory = scratch.take(phases.memory_);
-    mine.prepared();
     if (Trace* trace = mine.trace_of_caller()) phases.describe(*trace, mine.loop());
     const Phase* phase = phases.phases_;
-    do {
+    while (mine.peek(&task)) {
       while (task >= phase->begin + phase->groups * phase->size) ++phase;
       const std::int64_t group = (task - phase->begin) / phase->size;
-      if (!wait_for(*phase, group, mine)) return;
+      if (!wait_for(*phase, group, task, mine)) return;
+      if (!mine.claim(task)) continue;
       phase->call(phase->context, group, (task - phase->begin) % phase->size, memory);
       mine.ended();
       if (counters[phase->counter + group].left.fetch_sub(1) == 1) done.ring();
-    } while (mine.next(&task));
+    }
   }
 
-  // Until that group may begin; whether all is well.
-  bool wait_for(const Phase& phase, std::int64_t group, Tasks& mine) {
-    const auto may_begin = [&] { return failed.load() || is_ready(phase, group); };
-    if (!may_begin() && !Patience::of_thread().spin(may_begin)) done.wait(may_begin);
-    mine.waited();
+  // Until that task, the next one of all, may begin, or has been taken; whether all is well.
+  bool wait_for(const Phase& phase, std::int64_t group, std::int64_t task, const Tasks& mine) {
+    const auto is_over = [&] {
+      std::int64_t next;
+      return failed.load() || is_ready(phase, group) || !mine.peek(&next) || next != task;
+    };
+    if (!is_over() && !Patience::of_thread().spin(is_over)) done.wait(is_over);
     return !failed.load();
   }
 
