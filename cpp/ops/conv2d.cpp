@@ -45,7 +45,7 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr,
   const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t vectors = ceil_div(s.cols, kernel.lanes);
   const std::int64_t work =
-      product(positions + kWeightsRead, s.tap_count, s.k, vectors) + product(positions, s.cols);
+      sum(product(positions + kWeightsRead, s.tap_count, s.k, vectors), product(positions, s.cols));
   // Some threads read weights once more before they have nothing to do.
   const std::int64_t wanted = ceil_div(threads_for(kLargest, work), column_tasks);
   if (!whole && ceil_div(positions, chunk) < wanted)

@@ -62,8 +62,8 @@ class Tasks {
   void ended() {
     if (trace_) add_to_trace(task_), begin_ = 0;
   }
-  // The record of what is done, where there is one and this is the thread that called.
-  Trace* trace_of_caller() const { return thread_ == 0 ? trace_ : nullptr; }
+  // The record of what is done, or null.
+  Trace* trace() const { return trace_; }
   std::int64_t loop() const { return loop_; }
 
  private:

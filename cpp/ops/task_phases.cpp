@@ -18,17 +18,17 @@ struct TaskPhases::Loop {
 
   const TaskPhases& phases;
   Counter* counters;
-  std::atomic<bool> failed{false};
+  std::atomic<bool> failed{false}, is_described{false};
   Bell done;
 
   // Does tasks until none is left. A task is taken only when it may begin: a thread that another
   // program keeps from working holds no task that others wait for, unless it has begun it.
   void work(Tasks& mine) {
+    if (mine.trace() && !is_described.exchange(true)) phases.describe(*mine.trace(), mine.loop());
     std::int64_t task;
     if (!mine.peek(&task)) return;
     Scratch scratch;
     float* memory = scratch.take(phases.memory_);
-    if (Trace* trace = mine.trace_of_caller()) phases.describe(*trace, mine.loop());
     const Phase* phase = phases.phases_;
     while (mine.peek(&task)) {
       while (task >= phase->begin + phase->groups * phase->size) ++phase;

@@ -83,8 +83,9 @@ class Forward {
         statistics ? std::min(ceil_div(kMinStatisticsOutputs, s_.oh * s_.ow), s_.n) : s_.n;
     std::int64_t block = tiles_of_block(a_, images * image_tiles_);
     // Of few tiles a thread takes the part of an image that it took of the layer before.
-    if (keeps(weights) && ceil_div(tiles_, block) < threads_)
-      block = ceil_div(tiles_ / a_.tiles_w, threads_) * a_.tiles_w;
+    const std::int64_t tile_rows = tiles_ / a_.tiles_w;
+    if (keeps(weights) && tile_rows >= threads_ && ceil_div(tiles_, block) < threads_)
+      block = ceil_div(tile_rows, threads_) * a_.tiles_w;
     const std::int64_t span = statistics ? images * image_tiles_ : block;
     const std::int64_t tasks = ceil_div(tiles_, span);
     // Of tiles [begin, end), `block` at a time, in memory for so many.

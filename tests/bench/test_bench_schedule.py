@@ -61,6 +61,11 @@ def test_tasks_wait_for_what_they_need(
     assert Loop(8, 0.0, [1.0, 4.0, 1.0, 1.0, 1.0, 1.0], phases).span(cores) == expected
 
 
+def test_no_task_is_taken_before_the_one_in_front_of_it() -> None:
+    phases = [Phase(2, 1, []), Phase(2, 1, [(0, True)])]
+    assert Loop(8, 0.0, [4.0, 1.0, 1.0, 3.0], phases).span(8) == 7.0
+
+
 def test_no_task_begins_before_what_it_needs(restore_threads: None) -> None:
     runtime.set_num_threads(3)
     rng = np.random.default_rng(0)

@@ -3,8 +3,7 @@
 A step is a row of loops over tasks, of which each begins when the one before has ended. A thread
 takes the tasks of its own share in turn, neighbours of one another, and then what others have not
 begun; before its first one it prepares its memory. Where a loop has phases, all threads take its
-tasks in order, and a task waits for the phases that it needs, or for the group of the same number
-in one of them.
+tasks in order, each when what it needs has ended: phases, or the group of the same number in one.
 
 A schedule for T threads is simulated from the durations of the tasks that are cut for T threads,
 all done by one thread. Nobody waits for memory or for a core there: so it is a bound on the
@@ -110,7 +109,7 @@ class Loop(NamedTuple):
         free = [(0.0, thread) for thread in range(threads)]
         prepared = [False] * threads
         waits = _Waits(self.phases)
-        last = 0.0
+        last = taken = 0.0
         while free:
             now, thread = heapq.heappop(free)
             for i in range(shares):
@@ -123,7 +122,9 @@ class Loop(NamedTuple):
             begun[share] += 1
             now += 0.0 if prepared[thread] else self.prepare
             prepared[thread] = True
-            now = max(now, waits.until(task)) + self.tasks[task]
+            if self.phases:  # nobody takes a task before the one in front of it
+                now = taken = max(now, taken, waits.until(task))
+            now += self.tasks[task]
             waits.end(task, now)
             last = max(last, now)
             heapq.heappush(free, (now, thread))
