@@ -187,9 +187,18 @@ def test_who_dies_is_left_out_and_named(isolated: Callable[..., IsolatedStep]) -
     assert record["absent"] == dict(result.absent)
 
 
+@pytest.fixture
+def raised_interrupts() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, which jobs in the background ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @with_proc
 def test_an_interrupt_ends_children_in_the_midst_of_a_step(
     isolated: Callable[..., IsolatedStep],
+    raised_interrupts: None,
 ) -> None:
     step = isolated("with_a_program")
     program = step()
