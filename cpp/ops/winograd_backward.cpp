@@ -95,9 +95,7 @@ void WinogradGradients::run_by_channels() const {
       run_chunk(chunks, i, z, u, dw_ ? du : nullptr, dx_, n, end, n > 0, worth_fetching(ahead),
                 memory);
     }
-    if (dw_)
-      kernels().winograd_weight_gradient(chunks[i], du, dw_ + chunks.first(i) * s_.oc, 0,
-                                         std::min(chunks[i].lc, s_.c - chunks.first(i)));
+    if (dw_) weight_gradient(chunks, i, du, 0, chunks.a.lc, true);
   });
 }
 
@@ -152,10 +150,14 @@ void WinogradGradients::add_up(const Chunks& chunks, float* du, std::int64_t tas
                                bool is_sum) const {
   const std::int64_t cuts = ceil_div(chunks.a.lc, kWeightRows);
   const std::int64_t i = task / cuts, begin = task % cuts * kWeightRows;
+  weight_gradient(chunks, i, du + i * chunks.size, begin, begin + kWeightRows, is_sum);
+}
+
+void WinogradGradients::weight_gradient(const Chunks& chunks, std::int64_t i, const float* du,
+                                        std::int64_t begin, std::int64_t end, bool is_sum) const {
   const std::int64_t first = chunks.first(i);
-  du += i * chunks.size;
   float* dw = dw_ + first * s_.oc;
-  const std::int64_t end = std::min({begin + kWeightRows, chunks[i].lc, s_.c - first});
+  end = std::min({end, chunks[i].lc, s_.c - first});
   if (is_sum) return kernels().winograd_weight_gradient(chunks[i], du, dw, begin, end);
   kernels().winograd_weight_gradient_of_pieces(chunks[i], du, chunks.count * chunks.size, dw, begin,
                                                end);

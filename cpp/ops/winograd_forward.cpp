@@ -110,17 +110,16 @@ class Forward {
       add(task);
     };
     const std::int64_t memory = block_size(block, a_.lc) + block_size(block, a_.loc);
-    const float* kept = nullptr;
-    if (keeps(weights)) {
-      kept = s_.kept->get(KeptWeights::kTransformed, weights, [&](float* u) {
-        parallel_for(rows, weights, [&](std::int64_t task) { transform(task, u); });
-      });
-    }
+    const auto transform_all = [&](float* u) {
+      parallel_for(rows, weights, [&](std::int64_t task) { transform(task, u); });
+    };
+    const float* kept =
+        keeps(weights) ? s_.kept->get(KeptWeights::kTransformed, weights, transform_all) : nullptr;
     if (threads_ < kSharingThreads) {
       const float* shared = kept;
       if (!kept && weights > kOwnWeights) {
         float* u = scratch.take(weights);
-        parallel_for(rows, weights, [&](std::int64_t task) { transform(task, u); });
+        transform_all(u);
         shared = u;
       }
       struct Memory {
@@ -130,7 +129,7 @@ class Forward {
       const auto prepare = [&](Scratch& own) {
         if (shared) return Memory{shared, own.take(memory)};
         float* u = own.take(weights);
-        for (std::int64_t task = 0; task < rows; ++task) transform(task, u);
+        kernels().winograd_weights(a_, w, s_.oc, u, 0, a_.lc);
         return Memory{u, own.take(memory)};
       };
       return parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& own) {
@@ -171,8 +170,7 @@ class Forward {
   void run_by_channels(const float* w) const {
     Scratch scratch;
     WinogradShape most = a_;
-    // What is kept of weights is cut alike for all threads.
-    const bool fine = threads_ >= kManyThreads && !s_.kept;
+    const bool fine = threads_ >= kManyThreads;
     most.loc =
         std::min(a_.loc, round_up(fine ? kFewOutputsOfTask : kOutputsOfTask, kernels().lanes));
     most.matrix = weights_stride(most.lc, most.loc);
@@ -187,13 +185,6 @@ class Forward {
       columns.oc = s_.oc - task * most.loc;
       kernels().winograd_weights(columns, w + task * most.loc, s_.oc, u, begin, end);
     };
-    const float* kept = nullptr;
-    if (keeps(tasks * weights)) {
-      kept = s_.kept->get(KeptWeights::kTransformed, tasks * weights, [&](float* u) {
-        parallel_for(tasks, work_,
-                     [&](std::int64_t task) { transform(task, 0, a_.lc, u + task * weights); });
-      });
-    }
     const auto run = [=](std::int64_t task, std::int64_t begin, std::int64_t end, const float* v,
                          const float* u, float* products) {
       const MemoryRange nothing[2] = {};
@@ -207,14 +198,13 @@ class Forward {
         float *u, *v, *products;
       };
       const auto prepare = [&](Scratch& own) {
-        const Memory memory = {kept ? nullptr : own.take(weights), own.take(v_size),
-                               own.take(products_size)};
+        const Memory memory = {own.take(weights), own.take(v_size), own.take(products_size)};
         kernels().winograd_inputs(a_, x_, 0, tiles_, 0, a_.lc, memory.v);
         return memory;
       };
       return parallel_for(tasks, work_, prepare, [&](std::int64_t task, const Memory& own) {
-        if (!kept) transform(task, 0, a_.lc, own.u);
-        run(task, 0, tiles_, own.v, kept ? kept + task * weights : own.u, own.products);
+        transform(task, 0, a_.lc, own.u);
+        run(task, 0, tiles_, own.v, own.u, own.products);
       });
     }
     // Tasks that leave threads without work in the end are cut into parts of their weights' rows,
@@ -225,7 +215,7 @@ class Forward {
     const std::int64_t rows = ceil_div(a_.lc, parts), row_cuts = ceil_div(a_.lc, rows);
     TaskPhases phases(3, scratch);
     float* v = scratch.take(cuts, block_size(size, a_.lc));
-    float* u = kept || parts == 1 ? nullptr : scratch.take(tasks, weights);
+    float* u = parts == 1 ? nullptr : scratch.take(tasks, weights);
     const std::int64_t lanes = kernels().lanes;
     const auto v_of = [=](std::int64_t i) { return v + i * block_size(size, a_.lc); };
     const int by_inputs =
@@ -240,10 +230,9 @@ class Forward {
       });
     phases.add(tasks, cuts, weights + products_size, {{by_inputs}, {by_weights, true}},
                [=](std::int64_t task, std::int64_t cut, float* own) {
-                 const float* from = kept ? kept + task * weights : u ? u + task * weights : own;
-                 if (from == own) transform(task, 0, a_.lc, own);
-                 run(task, cut * size, std::min((cut + 1) * size, tiles_), v_of(cut), from,
-                     own + weights);
+                 if (!u) transform(task, 0, a_.lc, own);
+                 run(task, cut * size, std::min((cut + 1) * size, tiles_), v_of(cut),
+                     u ? u + task * weights : own, own + weights);
                });
     phases.run(work_);
   }

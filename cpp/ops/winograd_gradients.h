@@ -88,6 +88,9 @@ class WinogradGradients {
     return chunks.count * ceil_div(chunks.a.lc, kWeightRows);
   }
   void add_up(const Chunks& chunks, float* du, std::int64_t task, bool is_sum) const;
+  // dw for a chunk's input channels [begin, end), of those that there are.
+  void weight_gradient(const Chunks& chunks, std::int64_t i, const float* du, std::int64_t begin,
+                       std::int64_t end, bool is_sum) const;
 
   void run_chunk(const Chunks& chunks, std::int64_t i, const float* z, const float* u, float* du,
                  float* dx, std::int64_t begin, std::int64_t end, bool accumulate,
