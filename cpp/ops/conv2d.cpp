@@ -41,15 +41,20 @@ void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr,
   // Statistics are taken of whole images, while they are in a core's cache.
   std::int64_t chunk = statistics ? s.grid_h * s.grid_w : kernel.tile_rows * kTilesPerTask;
   const bool whole = statistics || ceil_div(positions, chunk) >= kEnoughTasks;
-  const std::int64_t columns = whole ? round_up(s.cols, kernel.tile_columns) : kernel.tile_columns;
-  const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t vectors = ceil_div(s.cols, kernel.lanes);
   const std::int64_t work =
       sum(product(positions + kWeightsRead, s.tap_count, s.k, vectors), product(positions, s.cols));
-  // Some threads read weights once more before they have nothing to do.
-  const std::int64_t wanted = ceil_div(threads_for(kLargest, work), column_tasks);
-  if (!whole && ceil_div(positions, chunk) < wanted)
-    chunk = std::max<std::int64_t>(ceil_div(positions, wanted), kernel.tile_rows);
+  const std::int64_t threads = threads_for(kLargest, work);
+  std::int64_t columns = round_up(s.cols, kernel.tile_columns);
+  if (!whole) {
+    // Some threads read weights once more, or do with narrow tiles, before they have nothing to do.
+    const std::int64_t tiles = ceil_div(positions, kernel.tile_rows);
+    columns = tiles * ceil_div(s.cols, kernel.tile_columns) < threads ? kernel.lanes
+                                                                      : kernel.tile_columns;
+    const std::int64_t wanted = std::min(ceil_div(threads, ceil_div(s.cols, columns)), tiles);
+    chunk = even_share(positions, std::min(chunk, ceil_div(positions, wanted)));
+  }
+  const std::int64_t column_tasks = ceil_div(s.cols, columns);
   const std::int64_t tasks = ceil_div(positions, chunk) * column_tasks;
   const std::int64_t table_size =
       kernel.tile_rows * std::clamp<std::int64_t>(s.tap_count, 1, kTableTaps);

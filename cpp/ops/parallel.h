@@ -122,6 +122,11 @@ inline std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
   return ceil_div(n, multiple) * multiple;
 }
 
+// [0, total) in nearly even pieces of at most `most`: the size of all but the last.
+inline std::int64_t even_share(std::int64_t total, std::int64_t most) {
+  return ceil_div(total, ceil_div(total, most));
+}
+
 // Cuts [0, n) into pieces of `size` and calls f(begin, end) for each; `weight` is the work of one
 // of the n.
 template <class F>

@@ -34,9 +34,4 @@ const MemoryRange* worth_fetching(const MemoryRange (&ranges)[Count]) {
   return wants_prefetches() ? ranges : kNothing;
 }
 
-// [0, total) in nearly even pieces of at most `most`: the size of all but the last.
-inline std::int64_t even_share(std::int64_t total, std::int64_t most) {
-  return ceil_div(total, ceil_div(total, most));
-}
-
 }  // namespace convkit::ops
