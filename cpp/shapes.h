@@ -94,7 +94,8 @@ struct WinogradShape {
   bool add_to_dx;  // input gradients are added to what dx holds
 };
 
-// A weight gradient is summed over at most this many pieces of the batch, each on its own.
+// A weight gradient is summed over so many pieces of the batch, each on its own, if there are as
+// many images; of a large batch over more, see pieces_of_batch().
 constexpr std::int64_t kBatchPieces = 8;
 
 // Sums of more terms than a threshold are made of blocks' sums, of kSumBlock terms each and at most

@@ -16,6 +16,7 @@ BatchnormKernels batchnorm_kernels() noexcept {
       .sum_rows = sum_rows,
       .relu_sum_rows = relu_sum_rows,
       .add_blocks = add_blocks,
+      .add_parts = add_parts,
       .add_statistics = add_statistics,
   };
 }

@@ -321,6 +321,27 @@ void add_blocks(const float* blocks, std::int64_t count, std::int64_t c, float* 
   });
 }
 
+// sum [begin, end) of `count` arrays of `size` floats: pairs, then pairs of pairs. Some neighbours
+// of each are read together, for there are more arrays than streams that the hardware follows.
+void add_parts(const float* parts, std::int64_t count, std::int64_t size, std::int64_t begin,
+               std::int64_t end, float* sum) {
+  constexpr std::int64_t kTogether = 8 * kLanes;
+  alignas(64) float last[kTogether];
+  for (std::int64_t at = begin; at < end; at += kTogether) {
+    const std::int64_t wide = end - at < kTogether ? end - at : kTogether;
+    const auto part = [&](std::int64_t p) {
+      __builtin_memcpy(last, parts + p * size + at, wide * sizeof(float));
+      return last;
+    };
+    PairwiseSums<kTogether> sums(kTogether);
+    for (std::int64_t p = 0; p + 1 < count; ++p)
+      sums.add_block(wide == kTogether ? parts + p * size + at : part(p));
+    part(count - 1);
+    sums.finish(last);
+    __builtin_memcpy(sum + at, last, wide * sizeof(float));
+  }
+}
+
 // The mean and the sum of squared deviations of all rows from those of blocks (count, c) of them.
 // share[i]: what part block i is of the rows up to its end; spread[i]: that times the number of
 // the rows before it.

@@ -9,7 +9,6 @@ WinogradWeightsKernels winograd_weights_kernels() noexcept {
       .winograd_weights = winograd_weights,
       .winograd_transposed_weights = winograd_transposed_weights,
       .winograd_weight_gradient = winograd_weight_gradient,
-      .winograd_weight_gradient_of_pieces = winograd_weight_gradient_of_pieces,
   };
 }
 

@@ -89,17 +89,6 @@ void winograd_transposed_weights(const WinogradShape& s, const float* w, std::in
   }
 }
 
-// The sum of `Parts` vectors `stride` floats apart: pairs, then pairs of pairs.
-template <int Parts>
-CONVKIT_INLINE F32 sum_parts(const float* p, std::int64_t stride) {
-  if constexpr (Parts == 1) {
-    return load(p);
-  } else {
-    constexpr int kHalf = Parts / 2;
-    return add(sum_parts<kHalf>(p, stride), sum_parts<Parts - kHalf>(p + kHalf * stride, stride));
-  }
-}
-
 // dw of input channel i and output channels from o on, from the vectors of the points in use,
 // `stride` floats apart.
 inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used, const float* du,
@@ -125,36 +114,6 @@ void winograd_weight_gradient(const WinogradShape& s, const float* du, float* dw
   each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
     store_weight_gradient(s, used, du + at, s.matrix, i, o, dw);
   });
-}
-
-// Neighbouring vectors whose parts are summed together: every point of every part is a stream of
-// its own, more than the hardware follows.
-constexpr std::int64_t kSummed = 8 * kLanes;
-
-// The same where du is the sum of kBatchPieces arrays `stride` floats apart.
-void winograd_weight_gradient_of_pieces(const WinogradShape& s, const float* du,
-                                        std::int64_t stride, float* dw, std::int64_t begin,
-                                        std::int64_t end) {
-  const UsedPoints used(s);
-  float sums[kMaxPoints * kMaxPoints * kSummed];
-  const int points = static_cast<int>(s.points);
-  for (std::int64_t o = 0; o < s.loc; o += kPanel) {
-    const std::int64_t width = s.loc - o < kPanel ? s.loc - o : kPanel;
-    const std::int64_t first = o * s.lc + begin * width, size = (end - begin) * width;
-    for (std::int64_t from = 0; from < size; from += kSummed) {
-      const std::int64_t count = size - from < kSummed ? size - from : kSummed;
-      for (int p = 0; p < points * points; ++p) {
-        if (!used.contain(p / points, p % points)) continue;
-        const float* point = du + p * s.matrix + first + from;
-        for (std::int64_t v = 0; v < count; v += kLanes)
-          store(sums + p * kSummed + v, sum_parts<kBatchPieces>(point + v, stride));
-      }
-      for (std::int64_t v = 0; v < count; v += kLanes) {
-        const std::int64_t at = from + v;
-        store_weight_gradient(s, used, sums + v, kSummed, begin + at / width, o + at % width, dw);
-      }
-    }
-  }
 }
 
 CONVKIT_END_KERNELS

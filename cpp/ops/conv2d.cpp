@@ -1,7 +1,6 @@
 #include "conv2d.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "../dispatch/cpu.h"
 #include "correlation.h"
@@ -218,7 +217,7 @@ std::int64_t weight_work(const ConvShape& s) {
 void backward_weights_of(const ConvShape& s, const Images& images, const float* dy, float* dw) {
   Scratch scratch;
   const ChannelBlocks blocks(images.s,
-                             leaves_idle(threads_for(kLargest, weight_work(s)), kBatchPieces));
+                             leaves_idle(threads_for(kLargest, weight_work(s)), pieces_of(s)));
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const OwnPieces pieces(s.n, pieces_of(s));
   const std::int64_t count = blocks.count(s);
@@ -228,8 +227,7 @@ void backward_weights_of(const ConvShape& s, const Images& images, const float* 
     blocks.accumulate(images, dy, parts + piece * size, false, pieces.begin(piece),
                       pieces.begin(piece + 1), task % count);
   });
-  add_pieces(s.n, parts, pieces.count(), size);
-  if (parts != dw) std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+  add_pieces(s.n, parts, pieces.count(), size, dw);
 }
 
 void direct_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
@@ -245,7 +243,7 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   const ChannelBlocks blocks(images.s, false), fine(images.s, true);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
   const std::int64_t floats = output.image_size();
-  const OwnPieces pieces(s.n, kBatchPieces);
+  const OwnPieces pieces(s.n, pieces_of_batch(s));
   float* parts = scratch.take(pieces.count(), size);
   const auto run = [=](std::int64_t piece, float* memory) {
     const std::int64_t first = pieces.begin(piece), last = pieces.begin(piece + 1);
@@ -267,7 +265,7 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
     TaskPhases phases(3, scratch);
     phases.add(whole, 1, floats, {},
                [=](std::int64_t piece, auto, float* memory) { run(piece, memory); });
-    const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), kBatchPieces), 0, {},
+    const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), pieces_of_batch(s)), 0, {},
                                      [=](std::int64_t group, std::int64_t i, auto) {
                                        const std::int64_t n = pieces.begin(whole + group) + i;
                                        if (n < pieces.begin(whole + group + 1))
@@ -285,13 +283,12 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
         });
     phases.run(work);
   }
-  add_pieces(s.n, parts, pieces.count(), size);
-  std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+  add_pieces(s.n, parts, pieces.count(), size, dw);
 }
 
 // Whether a rank's weight gradient is the sum of its own pieces of the batch.
 bool sums_by_pieces(const ConvShape& s) {
-  return winograd_allowed(s) ? winograd_sums_by_pieces(s) : pieces_of(s) == kBatchPieces;
+  return winograd_allowed(s) ? winograd_sums_by_pieces(s) : pieces_of(s) >= kBatchPieces;
 }
 
 bool any_shape(const ConvShape&) { return true; }
@@ -375,7 +372,7 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
                      const OutputGradient& output, bool add_to_dx, float* dx, float* dw,
                      float* db) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
-  const bool many = pieces_of(s) == kBatchPieces;
+  const bool many = pieces_of(s) == pieces_of_batch(s);
   const bool gathers = dw && exact_ranks_of(s.n) && !sums_by_pieces(s);
   if (!gathers && (dx || dw) && winograd_allowed(s)) {
     winograd_backward(s, x, w, output, add_to_dx, dx, dw);

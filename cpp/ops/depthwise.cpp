@@ -1,7 +1,6 @@
 #include "depthwise.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "../dispatch/cpu.h"
 #include "correlation.h"
@@ -203,8 +202,7 @@ void depthwise_backward_weights(const ConvShape& s, const float* x, const float*
       add_image(even, image, dy + n * s.oh * s.ow * s.oc, part, sums, c, c_end);
     }
   });
-  add_pieces(s.n, parts, pieces.count(), size);
-  if (parts != dw) std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+  add_pieces(s.n, parts, pieces.count(), size, dw);
 }
 
 void depthwise_backward(const ConvShape& s, const float* x, const float* w,
@@ -214,13 +212,14 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
   const InputGradient input(s, w, scratch);
   const std::int64_t size = s.kh * s.kw * s.oc, work = work_of(s);
   const std::int64_t image_size = repeated_size(s);
-  const OwnPieces pieces(s.n, kBatchPieces);
+  const std::int64_t all_pieces = pieces_of_batch(s);
+  const OwnPieces pieces(s.n, all_pieces);
   float* parts = scratch.take(pieces.count(), size);
   parallel_for(pieces.count(), work, [&](std::int64_t piece) {
     Scratch own;
     float *part = parts + piece * size, *image = own.take(image_size);
     float* gradient = own.take(output.image_size());
-    float* sums = by_images(s, kBatchPieces) ? own.take(size) : nullptr;
+    float* sums = by_images(s, all_pieces) ? own.take(size) : nullptr;
     std::fill(part, part + size, 0.0f);
     for (std::int64_t n = pieces.begin(piece); n < pieces.begin(piece + 1); ++n) {
       const float* dy = output.load(n, n + 1, gradient);
@@ -230,8 +229,7 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
     }
   });
   if (!dw) return;
-  add_pieces(s.n, parts, pieces.count(), size);
-  std::memcpy(dw, parts, static_cast<std::size_t>(size) * sizeof(float));
+  add_pieces(s.n, parts, pieces.count(), size, dw);
 }
 
 }  // namespace convkit::ops

@@ -40,22 +40,25 @@ MemoryRange OutputGradient::output_of(std::int64_t begin, std::int64_t end) cons
             : MemoryRange{dy_, dy_};
 }
 
-const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float* to) const {
+const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float* to,
+                                    bool again) const {
   const KernelTable& kernel = kernels();
+  Scratch scratch;
+  float* unused = again ? scratch.take(s_.oc) : nullptr;
   for (std::int64_t n = begin; n < end; ++n) {
     for (std::int64_t row = 0, block = 0; row < rows_; row += kRowsPerBlock, ++block) {
       const std::int64_t count = std::min(kRowsPerBlock, rows_ - row);
       const std::int64_t at = (n * rows_ + row) * s_.oc;
-      float* sums = sums_ + (n * bias_blocks_ + block) * s_.oc;
+      float* sums = again ? unused : sums_ + (n * bias_blocks_ + block) * s_.oc;
       if (y_ && behind_.apart()) {
         float* out = to + ((n - begin) * rows_ + row) * s_.oc;
         kernel.activation_backward(behind_.kind, dy_ + at, y_ + at, out, count * s_.oc,
                                    behind_.given);
-        if (bias_) kernel.sum_rows(out, s_.oc, 0, count, sums);
+        if (bias_ && !again) kernel.sum_rows(out, s_.oc, 0, count, sums);
       } else if (y_) {
         float* out = to + ((n - begin) * rows_ + row) * s_.oc;
         kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
-      } else if (bias_ && !norm_) {
+      } else if (bias_ && !norm_ && !again) {
         kernel.sum_rows(dy_ + at, s_.oc, 0, count, sums);
       }
     }
@@ -63,10 +66,11 @@ const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float*
   return y_ ? to : dy_ + begin * rows_ * s_.oc;
 }
 
-const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to) const {
-  if (!indices_) return masked(begin, end, to);
+const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
+                                      bool again) const {
+  if (!indices_) return masked(begin, end, to, again);
   Scratch scratch;
-  const float* gradient = masked(begin, end, scratch.take(end - begin, rows_, s_.oc));
+  const float* gradient = masked(begin, end, scratch.take(end - begin, rows_, s_.oc), again);
   // A window's maximum is positive exactly where ReLU let its gradient through, so ReLU and the
   // bias came first, on a quarter of the convolution's outputs.
   PoolShape pool = pool_of_two(s_);
@@ -76,21 +80,22 @@ const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, floa
   return to;
 }
 
-OutputGradient::Loaded OutputGradient::load_pooled(std::int64_t begin, std::int64_t end,
-                                                   float* to) const {
-  if (!indices_ || norm_) return {load(begin, end, to), nullptr};
-  return {masked(begin, end, to), indices_ + begin * rows_ * s_.oc};
+OutputGradient::Loaded OutputGradient::load_pooled(std::int64_t begin, std::int64_t end, float* to,
+                                                   bool again) const {
+  if (!indices_ || norm_) return {load(begin, end, to, again), nullptr};
+  return {masked(begin, end, to, again), indices_ + begin * rows_ * s_.oc};
 }
 
-const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to) const {
-  const float* gradient = unpooled(begin, end, to);
+const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* to,
+                                  bool again) const {
+  const float* gradient = unpooled(begin, end, to, again);
   if (!norm_) return gradient;
   const RowBlocks& blocks = norm_->blocks();
   for (std::int64_t block = begin * blocks.of_image; block < end * blocks.of_image; ++block) {
     const std::int64_t at = (blocks.first_row(block) - begin * blocks.rows) * s_.oc;
     norm_->apply(block, gradient + at, to + at);
   }
-  if (!bias_) return to;
+  if (!bias_ || again) return to;
   for (std::int64_t n = begin; n < end; ++n) {
     for (std::int64_t row = 0, block = 0; row < bias_rows_; row += kRowsPerBlock, ++block) {
       kernels().sum_rows(to + ((n - begin) * bias_rows_ + row) * s_.oc, s_.oc, 0,

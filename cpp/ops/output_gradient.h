@@ -10,7 +10,8 @@ namespace convkit::ops {
 
 // Gives the gradient of the convolution's own outputs for a few images at a time, so that they are
 // still in a core's cache when the gradients of its weights and its input are computed from them.
-// load() is called from several threads; every image must be loaded once before add_up().
+// load() is called from several threads; every image must be loaded once before add_up(), and may
+// be loaded `again`, which leaves the bias's sums to the first time.
 class OutputGradient {
  public:
   // dy, y and indices are what the forward pass wrote last: y is null without ReLU, or where norm
@@ -24,14 +25,14 @@ class OutputGradient {
   // Floats of an image's gradient, 0 where load() needs none.
   std::int64_t image_size() const;
   // The gradient (end - begin, OH, OW, OC) of images [begin, end): in `to`, or dy itself.
-  const float* load(std::int64_t begin, std::int64_t end, float* to) const;
+  const float* load(std::int64_t begin, std::int64_t end, float* to, bool again = false) const;
   // The same, but with pooling alone the gradient behind it and the maxima's indices, which spares
   // writing the larger one.
   struct Loaded {
     const float* dy;
     const std::uint8_t* indices;  // null where dy is not pooled
   };
-  Loaded load_pooled(std::int64_t begin, std::int64_t end, float* to) const;
+  Loaded load_pooled(std::int64_t begin, std::int64_t end, float* to, bool again = false) const;
   // What load() will read first: the gradient behind, and the outputs that it depends on.
   MemoryRange gradient_of(std::int64_t begin, std::int64_t end) const;
   MemoryRange output_of(std::int64_t begin, std::int64_t end) const;
@@ -50,9 +51,9 @@ class OutputGradient {
 
  private:
   // The gradient behind the pooling, through ReLU: in `to` or dy itself. Sums it for the bias.
-  const float* masked(std::int64_t begin, std::int64_t end, float* to) const;
+  const float* masked(std::int64_t begin, std::int64_t end, float* to, bool again) const;
   // The gradient behind the bias or batch normalisation.
-  const float* unpooled(std::int64_t begin, std::int64_t end, float* to) const;
+  const float* unpooled(std::int64_t begin, std::int64_t end, float* to, bool again) const;
 
   ConvShape s_;
   const float *dy_, *y_;

@@ -14,7 +14,9 @@ constexpr std::int64_t kRowsPerTask = 64;
 constexpr std::int64_t kTransposeBlock = 16;
 // Floats that could be copied while a padded row is begun and ended.
 constexpr std::int64_t kRowCost = 64;
-constexpr std::int64_t kAddBlock = 1 << 13;
+constexpr std::int64_t kClearBlock = 1 << 13;
+// Floats of a sum of parts in one task.
+constexpr std::int64_t kAddBlock = 1 << 9;
 // Floats of a weight gradient's pieces that are always allowed.
 constexpr std::int64_t kMostPieces = 16 << 20;
 // A matrix whose rows are filled up to whole vectors may have so many floats; beyond them, twice
@@ -101,25 +103,28 @@ std::int64_t pieces_of(const ConvShape& s) {
   const std::int64_t n = whole_batch(s.n);
   const std::int64_t arrays = n * (s.h * s.w * s.c + s.oh * s.ow * s.oc) + size;
   const std::int64_t most = std::max(kMostPieces, 2 * arrays) / size;
-  return std::min({n, kBatchPieces, std::max<std::int64_t>(most, 2)});
+  const std::int64_t pieces = std::max<std::int64_t>(most, 2), wanted = pieces_of_batch(s);
+  return pieces < wanted ? std::min({n, pieces, kBatchPieces}) : std::min(n, wanted);
 }
 
 void clear(std::int64_t size, float* to) {
-  parallel_ranges(size, kAddBlock, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_ranges(size, kClearBlock, 1, [&](std::int64_t begin, std::int64_t end) {
     std::fill(to + begin, to + end, 0.0f);
   });
 }
 
-void add_parts(float* parts, std::int64_t count, std::int64_t size) {
-  parallel_ranges(size, kAddBlock, count, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t step = 1; step < count; step *= 2) {
-      for (std::int64_t p = 0; p + step < count; p += 2 * step) {
-        float* a = parts + p * size;
-        const float* b = parts + (p + step) * size;
-        for (std::int64_t i = begin; i < end; ++i) a[i] += b[i];
-      }
-    }
-  });
+PartsSum::PartsSum(const float* parts, std::int64_t count, std::int64_t size, float* sum)
+    : parts_(parts), count_(count), size_(size), sum_(sum) {}
+
+std::int64_t PartsSum::tasks() const { return ceil_div(size_, kAddBlock); }
+
+void PartsSum::run(std::int64_t task) const {
+  const std::int64_t begin = task * kAddBlock;
+  kernels().add_parts(parts_, count_, size_, begin, std::min(begin + kAddBlock, size_), sum_);
+}
+
+void PartsSum::run() const {
+  parallel_for(tasks(), product(size_, count_), [&](std::int64_t task) { run(task); });
 }
 
 const float* filled(const float* given, std::int64_t size, float number, Scratch& scratch) {

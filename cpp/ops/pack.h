@@ -30,16 +30,28 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
                 float* padded);
 
 // Pieces of the batch that a direct weight gradient is summed over, each in memory of its own:
-// kBatchPieces where the batch has as many images. They take up to 64 MiB together; or, but for
-// two, no more than twice the convolution's input, output and weights.
+// pieces_of_batch() where the batch has as many images. They take up to 64 MiB together; or, but
+// for two, no more than twice the convolution's input, output and weights.
 std::int64_t pieces_of(const ConvShape& s);
 
 // Zeros.
 void clear(std::int64_t size, float* to);
 
-// parts[0] += parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the same
-// tree for any number of threads.
-void add_parts(float* parts, std::int64_t count, std::int64_t size);
+// sum = parts[0] + parts[1] + ... for `count` arrays of `size`: pairs, then pairs of pairs, the
+// same tree for any number of threads.
+class PartsSum {
+ public:
+  PartsSum(const float* parts, std::int64_t count, std::int64_t size, float* sum);
+  void run() const;
+  // What its tasks are, where they are a part of something else.
+  std::int64_t tasks() const;
+  void run(std::int64_t task) const;
+
+ private:
+  const float* parts_;
+  std::int64_t count_, size_;
+  float* sum_;
+};
 
 // total (c) = the sum of the rows of blocks (count, c), in order and in double precision.
 void sum_blocks(std::int64_t count, std::int64_t c, const float* blocks, float* total);

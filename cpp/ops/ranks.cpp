@@ -7,6 +7,14 @@
 #include "parallel.h"
 
 namespace convkit::ops {
+namespace {
+
+// Where there are more than kBatchPieces pieces each has so many positions: enough that what is
+// made of a piece's sum takes a small part of the time; and there are no more than so many.
+constexpr std::int64_t kPositionsOfPiece = 1536;
+constexpr std::int64_t kMostBatchPieces = 64;
+
+}  // namespace
 
 Ranks::Ranks(std::int64_t rank, std::int64_t count, std::int64_t samples, bool exact)
     : rank_(rank), count_(count), samples_(samples), exact_(exact) {}
@@ -31,6 +39,15 @@ std::int64_t whole_batch(std::int64_t n) {
   return ranks ? ranks->samples() : n;
 }
 
+std::int64_t pieces_of_batch(const ConvShape& s) {
+  const std::int64_t n = whole_batch(s.n);
+  const std::int64_t most =
+      std::min({kMostBatchPieces, n, product(n, s.oh, s.ow) / kPositionsOfPiece});
+  std::int64_t pieces = kBatchPieces;
+  while (2 * pieces <= most) pieces *= 2;
+  return pieces;
+}
+
 std::int64_t first_element(std::int64_t n, std::int64_t size) {
   const Ranks* ranks = ranks_of(n);
   return ranks ? size / n * ranks->first(ranks->rank()) : 0;
@@ -38,7 +55,7 @@ std::int64_t first_element(std::int64_t n, std::int64_t size) {
 
 OwnPieces::OwnPieces(std::int64_t n, std::int64_t pieces)
     : count_(pieces), pieces_(pieces), samples_(n) {
-  const Ranks* ranks = pieces == kBatchPieces ? exact_ranks_of(n) : nullptr;
+  const Ranks* ranks = pieces >= kBatchPieces ? exact_ranks_of(n) : nullptr;
   if (!ranks) return;
   count_ = pieces / ranks->count();
   samples_ = ranks->samples();
@@ -46,9 +63,10 @@ OwnPieces::OwnPieces(std::int64_t n, std::int64_t pieces)
   offset_ = ranks->first(ranks->rank());
 }
 
-void add_pieces(std::int64_t n, float* parts, std::int64_t count, std::int64_t size) {
-  if (count > 1) add_parts(parts, count, size);
-  if (const Ranks* ranks = exact_ranks_of(n)) ranks->sum(parts, size);
+void add_pieces(std::int64_t n, const float* parts, std::int64_t count, std::int64_t size,
+                float* sum) {
+  if (parts != sum) PartsSum(parts, count, size, sum).run();
+  if (const Ranks* ranks = exact_ranks_of(n)) ranks->sum(sum, size);
 }
 
 void gather_batch(const Ranks* ranks, const OwnValues* own, std::int64_t count, const float** all,

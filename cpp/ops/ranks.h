@@ -55,12 +55,16 @@ const Ranks* exact_ranks_of_rows(std::int64_t rows);
 // algorithm, is the same on all ranks and in one process.
 std::int64_t whole_batch(std::int64_t n);
 
+// The pieces of the whole batch that a weight gradient is summed over: kBatchPieces; and for many
+// threads more, each of which is enough work.
+std::int64_t pieces_of_batch(const ConvShape& s);
+
 // The number of an element among those of the whole batch, for the first one of `size` here, which
 // belong to n samples.
 std::int64_t first_element(std::int64_t n, std::int64_t size);
 
 // The pieces of a batch of n samples that a sum is cut into, where there are `pieces` for the whole
-// batch: those of this rank, if there are kBatchPieces of them.
+// batch: those of this rank, if there are kBatchPieces or more.
 class OwnPieces {
  public:
   OwnPieces(std::int64_t n, std::int64_t pieces);
@@ -72,9 +76,11 @@ class OwnPieces {
   std::int64_t count_, pieces_, samples_, first_ = 0, offset_ = 0;
 };
 
-// parts[0] of `count` arrays, one for each of this rank's pieces of n samples, becomes the sum of
-// all pieces: pairs, then pairs of pairs, the same tree for any number of threads and ranks.
-void add_pieces(std::int64_t n, float* parts, std::int64_t count, std::int64_t size);
+// The sum of `count` arrays, one for each of this rank's pieces of n samples, and those of all
+// other ranks: pairs, then pairs of pairs, the same tree for any number of threads and ranks. A
+// single array may be the sum itself.
+void add_pieces(std::int64_t n, const float* parts, std::int64_t count, std::int64_t size,
+                float* sum);
 
 // Values of the samples that are here, `size` floats of each.
 struct OwnValues {

@@ -33,7 +33,7 @@ MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end
 WinogradGradients::WinogradGradients(const ConvShape& s, const float* x, const float* w,
                                      const OutputGradient& output, bool add_to_dx, float* dx,
                                      float* dw, Scratch& scratch)
-    : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw), own_(s.n, kBatchPieces) {
+    : s_(s), x_(x), w_(w), output_(output), dx_(dx), dw_(dw), own_(s.n, pieces_of_batch(s)) {
   a_ = winograd_shape(s, false, scratch);
   a_.add_to_dx = add_to_dx;
   end_ = a_.lc;
@@ -46,9 +46,10 @@ WinogradGradients::WinogradGradients(const ConvShape& s, const float* x, const f
               !(by_channels_ && ceil_div(a_.lc, chunk_of(false)) % threads_ == 0);
   fewer_ = by_channels_ && a_.lc < threads_ * kChannels;
   const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
-  pieces_ = by_channels_ ? 1 : pieces_of_batch(image_tiles);
+  pieces_ = by_channels_ ? 1 : count_pieces(image_tiles);
+  runs_ = count_runs();
   const std::int64_t most_images =
-      dw && !by_channels_ ? ceil_div(whole, kBatchPieces) : ceil_div(s.n, pieces_);
+      dw && !by_channels_ ? ceil_div(whole, pieces_of_batch(s)) : ceil_div(s.n, pieces_);
   a_.sum_apart = product(most_images, image_tiles) > kLongProduct;
   // The images of a block decide in which order sums are made, so threads have no part in them.
   const std::int64_t counted = chunk_of(by_channels_ && a_.lc < kFewChunks * kChannels);
@@ -69,10 +70,18 @@ void WinogradGradients::run() const {
   by_channels_ ? run_by_channels() : run_by_pieces();
 }
 
-std::int64_t WinogradGradients::pieces_of_batch(std::int64_t image_tiles) const {
+std::int64_t WinogradGradients::count_pieces(std::int64_t image_tiles) const {
   if (dw_) return own_.count();
   return std::clamp(s_.n * image_tiles / kTilesOfPiece, kBatchPieces,
                     std::min(s_.n, 2 * kBatchPieces));
+}
+
+// As few as threads have the same number of, so that few parts of dw are to be added up.
+std::int64_t WinogradGradients::count_runs() const {
+  if (!dw_) return pieces_;
+  for (std::int64_t runs = std::min(pieces_, kBatchPieces); runs < pieces_; runs *= 2)
+    if (runs % threads_ == 0) return runs;
+  return pieces_;
 }
 
 void WinogradGradients::run_by_channels() const {
@@ -95,72 +104,77 @@ void WinogradGradients::run_by_channels() const {
       run_chunk(chunks, i, z, u, dw_ ? du : nullptr, dx_, n, end, n > 0, worth_fetching(ahead),
                 memory);
     }
-    if (dw_) weight_gradient(chunks, i, du, 0, chunks.a.lc, true);
+    if (dw_) weight_gradient(chunks, i, du, dw_, 0, chunks.a.lc);
   });
 }
 
 void WinogradGradients::run_by_pieces() const {
   const Chunks chunks = large_chunks();
   Scratch scratch;
-  float* du = dw_ ? scratch.take(pieces_, chunks.count, chunks.size) : nullptr;
+  float* parts = take_parts(scratch);
+  const std::int64_t pieces = pieces_ / runs_;
   struct Memory {
     const float* u;
     float* others;
   };
   const auto prepare = [&](Scratch& own) {
-    return Memory{own_weights(chunks, own), own.take(piece_memory(chunks))};
+    return Memory{own_weights(chunks, own), own.take(run_memory(chunks, pieces))};
   };
-  parallel_for(pieces_, work_, prepare, [&](std::int64_t piece, const Memory& memory) {
-    run_piece(chunks, piece, memory.u, du, memory.others);
+  parallel_for(runs_, work_, prepare, [&](std::int64_t run, const Memory& memory) {
+    const Share all = {chunks, memory.u, 0, chunks.count, true};
+    run_pieces(all, run * pieces, pieces, part_of(parts, run), memory.others);
   });
-  if (dw_) add_up(chunks, du);
+  if (dw_) add_pieces(s_.n, parts, runs_, dw_size(), dw_);
 }
 
-void WinogradGradients::run_piece(const Chunks& chunks, std::int64_t piece, const float* u,
-                                  float* du, float* memory) const {
-  float *z = memory, *chunk = z + z_size_, *to = chunk + chunk_memory(chunks);
+void WinogradGradients::run_pieces(const Share& share, std::int64_t piece, std::int64_t count,
+                                   float* part, float* memory) const {
+  sum_pieces(share, piece, count, part, memory, memory + run_memory(share.chunks, 1));
+}
+
+void WinogradGradients::sum_pieces(const Share& share, std::int64_t piece, std::int64_t count,
+                                   float* part, float* memory, float* sums) const {
+  if (count == 1) return run_piece(share, piece, part, memory);
+  const std::int64_t half = count / 2;
+  sum_pieces(share, piece, half, part, memory, sums);
+  sum_pieces(share, piece + half, half, sums, memory, sums + dw_size());
+  kernels().accumulate(part, sums, dw_size(), 1.0f);
+}
+
+void WinogradGradients::run_piece(const Share& share, std::int64_t piece, float* part,
+                                  float* memory) const {
+  const auto& [chunks, u, begin, stop, is_first] = share;
+  float *z = memory, *chunk = z + z_size_, *du = chunk + chunk_memory(chunks);
+  float* to = dw_ ? du + product(chunks.count, chunks.size) : du;
   const std::int64_t first = first_of(piece), last = first_of(piece + 1);
   for (std::int64_t n = first; n < last; n += images_) {
-    const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, last);
-    const OutputGradient::Loaded dy = load(n, end, to);
+    const std::int64_t end = std::min(n + images_, last);
+    // A thread's next piece is most often the one behind, but where many threads share them.
+    const std::int64_t next = std::min(end + images_, in_waves_ ? last : s_.n);
+    const OutputGradient::Loaded dy = load(n, end, to, !is_first);
     kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n, 0, end - n);
-    for (std::int64_t i = 0; i < chunks.count; ++i) {
-      const bool more = i + 1 < chunks.count;
+    for (std::int64_t i = begin; i < stop; ++i) {
+      const bool more = i + 1 < stop;
       const MemoryRange ahead[kRangesAhead] = {
-          more ? channels_of(chunks, i + 1, x_, n, end) : channels_of(chunks, 0, x_, end, next),
+          more ? channels_of(chunks, i + 1, x_, n, end) : channels_of(chunks, begin, x_, end, next),
           channels_of(chunks, i, dx_, n, end),
-          slice(output_.gradient_of(end, next), i, i + 1, chunks.count),
-          slice(output_.output_of(end, next), i, i + 1, chunks.count)};
-      const std::int64_t at = i * chunks.size;
-      run_chunk(chunks, i, z, dx_ ? u + at : nullptr,
-                dw_ ? du + piece * chunks.count * chunks.size + at : nullptr, dx_, n, end,
-                n > first, worth_fetching(ahead), chunk);
+          slice(output_.gradient_of(end, next), i - begin, i - begin + 1, stop - begin),
+          slice(output_.output_of(end, next), i - begin, i - begin + 1, stop - begin)};
+      run_chunk(chunks, i, z, dx_ ? u + i * chunks.size : nullptr,
+                dw_ ? du + i * chunks.size : nullptr, dx_, n, end, n > first, worth_fetching(ahead),
+                chunk);
     }
   }
-}
-
-void WinogradGradients::add_up(const Chunks& chunks, float* du) const {
-  const bool in_ranks = !by_channels_ && exact_ranks_of(s_.n);
-  if (in_ranks) add_pieces(s_.n, du, pieces_, product(chunks.count, chunks.size));
-  parallel_for(sums(chunks), product(pieces_, chunks.count, chunks.size),
-               [&](std::int64_t task) { add_up(chunks, du, task, by_channels_ || in_ranks); });
-}
-
-void WinogradGradients::add_up(const Chunks& chunks, float* du, std::int64_t task,
-                               bool is_sum) const {
-  const std::int64_t cuts = ceil_div(chunks.a.lc, kWeightRows);
-  const std::int64_t i = task / cuts, begin = task % cuts * kWeightRows;
-  weight_gradient(chunks, i, du + i * chunks.size, begin, begin + kWeightRows, is_sum);
+  if (!dw_) return;
+  for (std::int64_t i = begin; i < stop; ++i)
+    weight_gradient(chunks, i, du + i * chunks.size, part, 0, chunks.a.lc);
 }
 
 void WinogradGradients::weight_gradient(const Chunks& chunks, std::int64_t i, const float* du,
-                                        std::int64_t begin, std::int64_t end, bool is_sum) const {
+                                        float* dw, std::int64_t begin, std::int64_t end) const {
   const std::int64_t first = chunks.first(i);
-  float* dw = dw_ + first * s_.oc;
-  end = std::min({end, chunks[i].lc, s_.c - first});
-  if (is_sum) return kernels().winograd_weight_gradient(chunks[i], du, dw, begin, end);
-  kernels().winograd_weight_gradient_of_pieces(chunks[i], du, chunks.count * chunks.size, dw, begin,
-                                               end);
+  kernels().winograd_weight_gradient(chunks[i], du, dw + first * s_.oc, begin,
+                                     std::min({end, chunks[i].lc, s_.c - first}));
 }
 
 const float* WinogradGradients::own_weights(const Chunks& chunks, Scratch& own) const {

@@ -41,7 +41,8 @@ class WinogradGradients {
  private:
   class Waves;
 
-  std::int64_t pieces_of_batch(std::int64_t image_tiles) const;
+  std::int64_t count_pieces(std::int64_t image_tiles) const;
+  std::int64_t count_runs() const;
 
   // Channels of a chunk.
   std::int64_t chunk_of(bool few) const {
@@ -54,15 +55,42 @@ class WinogradGradients {
   // By three threads or more.
   void run_in_waves() const;
 
-  void run_piece(const Chunks& chunks, std::int64_t piece, const float* u, float* du,
-                 float* memory) const;
+  // The chunks of a thread, with their transposed weights: all of them, or some of a piece that
+  // several threads share.
+  struct Share {
+    const Chunks& chunks;
+    const float* u;
+    std::int64_t begin, end;
+    bool is_first;
+  };
+  // A run of pieces, as many as a power of two, whose part of dw is added up in pairs, pairs of
+  // pairs and so on. Only of a single piece there are shares.
+  void run_pieces(const Share& share, std::int64_t piece, std::int64_t count, float* part,
+                  float* memory) const;
+  void sum_pieces(const Share& share, std::int64_t piece, std::int64_t count, float* part,
+                  float* memory, float* sums) const;
+  void run_piece(const Share& share, std::int64_t piece, float* part, float* memory) const;
 
-  // Floats that run_piece() needs.
-  std::int64_t piece_memory(const Chunks& chunks) const {
-    return z_size_ + chunk_memory(chunks) + product(images_, output_.image_size());
+  // Floats that run_pieces() needs.
+  std::int64_t run_memory(const Chunks& chunks, std::int64_t count) const {
+    std::int64_t size = z_size_ + chunk_memory(chunks) + product(images_, output_.image_size());
+    if (dw_) size += product(chunks.count, chunks.size);
+    for (; count > 1; count /= 2) size += dw_size();
+    return size;
+  }
+
+  // Of the weights.
+  std::int64_t dw_size() const { return 9 * s_.c * s_.oc; }
+  float* part_of(float* parts, std::int64_t run) const {
+    return dw_ ? parts + run * dw_size() : nullptr;
+  }
+  // A part of dw for each run of pieces; one is dw itself. Null where nobody asks for it.
+  float* take_parts(Scratch& scratch) const {
+    return dw_ && runs_ > 1 ? scratch.take(runs_, dw_size()) : dw_;
   }
 
   Chunks large_chunks() const { return Chunks(a_, chunk_of(false), begin_, end_); }
+  Chunks small_chunks() const { return Chunks(a_, chunk_of(true), begin_, end_); }
 
   // The first image of a piece.
   std::int64_t first_of(std::int64_t piece) const {
@@ -76,21 +104,15 @@ class WinogradGradients {
   }
 
   // The gradient of some images; tiles of 5 cut through the windows of a pool.
-  OutputGradient::Loaded load(std::int64_t begin, std::int64_t end, float* to) const {
-    if (a_.points < kMaxPoints) return output_.load_pooled(begin, end, to);
-    return {output_.load(begin, end, to), nullptr};
+  OutputGradient::Loaded load(std::int64_t begin, std::int64_t end, float* to,
+                              bool again = false) const {
+    if (a_.points < kMaxPoints) return output_.load_pooled(begin, end, to, again);
+    return {output_.load(begin, end, to, again), nullptr};
   }
 
-  // dw from the pieces' gradients.
-  void add_up(const Chunks& chunks, float* du) const;
-  // The tasks of that, and one of them; from all pieces of du or their sum.
-  std::int64_t sums(const Chunks& chunks) const {
-    return chunks.count * ceil_div(chunks.a.lc, kWeightRows);
-  }
-  void add_up(const Chunks& chunks, float* du, std::int64_t task, bool is_sum) const;
-  // dw for a chunk's input channels [begin, end), of those that there are.
-  void weight_gradient(const Chunks& chunks, std::int64_t i, const float* du, std::int64_t begin,
-                       std::int64_t end, bool is_sum) const;
+  // dw, or a part of it, for a chunk's input channels [begin, end), of those that there are.
+  void weight_gradient(const Chunks& chunks, std::int64_t i, const float* du, float* dw,
+                       std::int64_t begin, std::int64_t end) const;
 
   void run_chunk(const Chunks& chunks, std::int64_t i, const float* z, const float* u, float* du,
                  float* dx, std::int64_t begin, std::int64_t end, bool accumulate,
@@ -131,6 +153,7 @@ class WinogradGradients {
   bool fewer_;  // channels of a chunk where chunks are the tasks
   OwnPieces own_;
   std::int64_t pieces_;
+  std::int64_t runs_;             // of neighbouring pieces, each of which a thread takes as a whole
   std::int64_t begin_ = 0, end_;  // the input channels
   std::int64_t images_;           // in a block
   std::int64_t z_size_;           // floats of a block's z

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "../dispatch/cpu.h"
+#include "pack.h"
 #include "task_phases.h"
 #include "winograd_gradients.h"
 
@@ -11,6 +12,7 @@ namespace {
 // has about so many tasks for each.
 constexpr std::int64_t kWave = 512 * 1024;
 constexpr std::int64_t kTasksOfThread = 3;
+constexpr std::int64_t kMostShares = 4;
 constexpr MemoryRange kNothing[kRangesAhead] = {};
 
 }  // namespace
@@ -22,12 +24,13 @@ class WinogradGradients::Waves {
  public:
   Waves(const WinogradGradients& all, Scratch& scratch)
       : all_(all),
-        whole_(all.pieces_ / all.threads_ * all.threads_),
+        shares_(shares()),
+        run_(all.pieces_ / all.runs_),
+        whole_(shares_ > 1 || run_ > 1 ? all.pieces_ : all.pieces_ / all.threads_ * all.threads_),
         cut_(all.pieces_ - whole_),
-        // Ranks add up their gradients, so these lie alike in all, whatever their threads.
-        in_ranks_(all.dw_ && !all.by_channels_ && exact_ranks_of(all.s_.n)),
-        chunks_(all.large_chunks()),
-        columns_(whole_ > 0 || in_ranks_ || cut_ * chunks_.count >= all.threads_
+        chunks_(all.a_, all.chunk_of(all.large_chunks().count % shares_ != 0), all.begin_,
+                all.end_),
+        columns_(whole_ > 0 || cut_ * chunks_.count >= all.threads_
                      ? chunks_
                      : Chunks(all.a_, all.chunk_of(true), all.begin_, all.end_)) {
     const std::int64_t tasks = kTasksOfThread * all.threads_, products = cut_ * columns_.count;
@@ -37,17 +40,16 @@ class WinogradGradients::Waves {
     std::int64_t most = 0;
     for (std::int64_t i = whole_; i < all.pieces_; ++i)
       most = std::max(most, all.first_of(i + 1) - all.first_of(i));
-    const std::int64_t images =
-        std::max<std::int64_t>(all.threads_, kWave * all.images_ / all.z_size_);
     const std::int64_t blocks = ceil_div(most, all.images_);
-    blocks_ = cut_ > 0 ? even_share(blocks, ceil_div(images, cut_ * all.images_)) : 1;
-    count_ = ceil_div(blocks, blocks_);
+    blocks_ = cut_ > 0 ? even_share(blocks, ceil_div(wave_images(), cut_ * all.images_)) : 1;
+    count_ = cut_ > 0 ? ceil_div(blocks, blocks_) : 0;
     cuts_ =
         std::min(ceil_div(tasks, product(std::max<std::int64_t>(cut_, 1), blocks_, chunks_.count)),
                  all.images_);
     const std::int64_t slots = product(std::min<std::int64_t>(count_, 2), cut_, blocks_);
     v_size_ = all.block_size(columns_.a.lc);
-    du_ = all.dw_ ? scratch.take(all.pieces_, columns_.count, columns_.size) : nullptr;
+    parts_of_dw_ = all.take_parts(scratch);
+    du_ = all.dw_ ? scratch.take(cut_, columns_.count, columns_.size) : nullptr;
     u_ = all.dx_ ? scratch.take(chunks_.count, chunks_.size) : nullptr;
     z_ = scratch.take(slots, all.z_size_);
     v_ = all.dw_ && parts_ > 1 ? scratch.take(slots, columns_.count, v_size_) : nullptr;
@@ -55,15 +57,15 @@ class WinogradGradients::Waves {
 
   void run() const {
     Scratch scratch;
-    TaskPhases phases(static_cast<int>(3 * count_ + 3), scratch);
+    TaskPhases phases(static_cast<int>(3 * count_ + 4), scratch);
     int by_weights = -1, by_whole = -1;
     if (all_.dx_)
       by_weights = phases.add(1, chunks_.count * weight_cuts(), 0, {},
                               [this](auto, std::int64_t task, auto) { transform_weights(task); });
     if (whole_ > 0)
-      by_whole = phases.add(whole_, 1, all_.piece_memory(chunks_), {{by_weights}},
-                            [this](std::int64_t piece, auto, float* memory) {
-                              all_.run_piece(chunks_, piece, u_, du_, memory);
+      by_whole = phases.add(whole_ / run_, shares_, all_.run_memory(chunks_, run_), {{by_weights}},
+                            [this](std::int64_t run, std::int64_t share, float* memory) {
+                              run_pieces(run, share, memory);
                             });
     // Of the last wave, and of the one before, whose memory the next one takes.
     int by_transforms[2] = {-1, -1}, by_products[2] = {-1, -1}, by_inputs[2] = {-1, -1};
@@ -92,16 +94,57 @@ class WinogradGradients::Waves {
               multiply_weights(i - 1, group, task, memory);
             });
     }
-    if (all_.dw_ && !in_ranks_)
-      phases.add(1, all_.sums(columns_), 0, {{by_whole}, {by_products[(count_ + 1) % 2]}},
-                 [this](auto, std::int64_t task, auto) {
-                   all_.add_up(columns_, du_, task, all_.by_channels_);
-                 });
+    if (all_.dw_) add_up(phases, by_whole, by_products[(count_ + 1) % 2]);
     phases.run(all_.work_);
-    if (in_ranks_) all_.add_up(columns_, du_);
+    if (all_.dw_ && !all_.by_channels_)
+      add_pieces(all_.s_.n, all_.dw_, 1, all_.dw_size(), all_.dw_);
   }
 
  private:
+  // Threads that share a piece, where all have as many pieces' shares: each has some chunks, and
+  // transforms the gradient for itself. 1 where they do not. What is one wave is left to that,
+  // unless the chunks are large.
+  std::int64_t shares() const {
+    if (all_.by_channels_ || all_.runs_ % all_.threads_ == 0) return 1;
+    const bool one_wave = all_.s_.n <= wave_images();
+    for (std::int64_t shares = 2; shares <= (one_wave ? 2 : kMostShares); ++shares) {
+      const bool even = all_.runs_ * shares % all_.threads_ == 0;
+      if (even && (all_.large_chunks().count % shares == 0 ||
+                   (!one_wave && all_.small_chunks().count % shares == 0)))
+        return shares;
+    }
+    return 1;
+  }
+  std::int64_t wave_images() const {
+    return std::max<std::int64_t>(all_.threads_, kWave * all_.images_ / all_.z_size_);
+  }
+
+  // A run of whole pieces, or a share of a piece.
+  void run_pieces(std::int64_t run, std::int64_t share, float* memory) const {
+    const Share mine = {chunks_, u_, share * chunks_.count / shares_,
+                        (share + 1) * chunks_.count / shares_, share == 0};
+    all_.run_pieces(mine, run * run_, run_, all_.part_of(parts_of_dw_, run), memory);
+  }
+
+  // The cut pieces' parts of dw from their transformed gradients, then dw.
+  void add_up(TaskPhases& phases, int by_whole, int by_products) const {
+    const std::int64_t cuts = ceil_div(columns_.a.lc, kWeightRows);
+    int by_cut = -1;
+    if (cut_ > 0)
+      by_cut = phases.add(cut_, columns_.count * cuts, 0, {{by_products, true}},
+                          [this, cuts](std::int64_t group, std::int64_t task, auto) {
+                            const std::int64_t c = task / cuts, begin = task % cuts * kWeightRows;
+                            all_.weight_gradient(columns_, c,
+                                                 du_ + (group * columns_.count + c) * columns_.size,
+                                                 parts_of_dw_ + (whole_ + group) * all_.dw_size(),
+                                                 begin, begin + kWeightRows);
+                          });
+    if (parts_of_dw_ == all_.dw_) return;
+    const PartsSum sum(parts_of_dw_, all_.runs_, all_.dw_size(), all_.dw_);
+    phases.add(1, sum.tasks(), 0, {{by_whole}, {by_cut}},
+               [sum](auto, std::int64_t task, auto) { sum.run(task); });
+  }
+
   // The tasks of a chunk's weights, and one of them.
   std::int64_t weight_cuts() const { return all_.a_.loc / kernels().lanes; }
   void transform_weights(std::int64_t task) const {
@@ -132,7 +175,7 @@ class WinogradGradients::Waves {
                        float* memory) const {
     const std::int64_t c = task / parts_, part = task % parts_;
     const std::int64_t points = all_.a_.points * all_.a_.points;
-    float* du = du_ + ((whole_ + group) * columns_.count + c) * columns_.size;
+    float* du = du_ + (group * columns_.count + c) * columns_.size;
     for (std::int64_t block = 0; block < blocks_; ++block) {
       const auto [begin, end] = images_of(wave, group, block);
       const bool more = wave > 0 || block > 0;
@@ -178,14 +221,15 @@ class WinogradGradients::Waves {
   }
 
   const WinogradGradients& all_;
+  const std::int64_t shares_;       // of a whole piece
+  const std::int64_t run_;          // pieces that a thread takes together
   const std::int64_t whole_, cut_;  // pieces
-  const bool in_ranks_;
-  const Chunks chunks_, columns_;  // of dx, and of dw
-  std::int64_t parts_ = 1;         // of a chunk's points
-  std::int64_t blocks_, count_;    // of a piece in a wave, and the number of waves
-  std::int64_t cuts_;              // of a block's images
-  std::int64_t v_size_;            // floats of a block's inputs, of a chunk
-  float *du_, *u_, *z_, *v_;
+  const Chunks chunks_, columns_;   // of dx, and of dw
+  std::int64_t parts_ = 1;          // of a chunk's points
+  std::int64_t blocks_, count_;     // of a piece in a wave, and the number of waves
+  std::int64_t cuts_;               // of a block's images
+  std::int64_t v_size_;             // floats of a block's inputs, of a chunk
+  float *parts_of_dw_, *du_, *u_, *z_, *v_;
 };
 
 void WinogradGradients::run_in_waves() const {

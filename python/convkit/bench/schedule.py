@@ -150,7 +150,7 @@ class _Waits:
         phase, group = self.groups[task]
         return max(
             (
-                self.ends[need][group] if own_group else max(self.ends[need])
+                self.ends[need][group] if own_group else max(self.ends[need], default=0.0)
                 for need, own_group in self.needs[phase]
             ),
             default=0.0,
