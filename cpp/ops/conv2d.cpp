@@ -256,34 +256,40 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   const int threads = threads_for(kLargest, work);
   if (threads < kSharingThreads) {
     parallel_for(pieces.count(), work, [&](Scratch& own) { return own.take(floats); }, run);
-  } else {
-    // Of the pieces that not all threads take at a time the images are loaded first, and the blocks
-    // of channels are tasks.
-    const std::int64_t whole = pieces.count() / threads * threads, rest = pieces.count() - whole;
-    const std::int64_t first = pieces.begin(whole);
-    float* loaded = scratch.take(s.n - first, floats);
-    TaskPhases phases(3, scratch);
-    phases.add(whole, 1, floats, {},
-               [=](std::int64_t piece, auto, float* memory) { run(piece, memory); });
-    const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), pieces_of_batch(s)), 0, {},
-                                     [=](std::int64_t group, std::int64_t i, auto) {
-                                       const std::int64_t n = pieces.begin(whole + group) + i;
-                                       if (n < pieces.begin(whole + group + 1))
-                                         output.load(n, n + 1, loaded + (n - first) * floats);
-                                     });
-    phases.add(
-        rest, fine.count(s), 0, {{by_images, true}},
-        [=](std::int64_t group, std::int64_t block, auto) {
-          const std::int64_t piece = whole + group, begin = pieces.begin(piece);
-          for (std::int64_t n = begin; n < pieces.begin(piece + 1); ++n) {
-            const float* dy =
-                floats > 0 ? loaded + (n - first) * floats : output.gradient_of(n, n + 1).begin;
-            fine.accumulate(images.from(n), dy, parts + piece * size, n > begin, 0, 1, block);
-          }
-        });
-    phases.run(work);
+    output.add_up();
+    return add_pieces(s.n, parts, pieces.count(), size, dw);
   }
-  add_pieces(s.n, parts, pieces.count(), size, dw);
+  // Of the pieces that not all threads take at a time the images are loaded first, and the blocks
+  // of channels are tasks.
+  const std::int64_t whole = pieces.count() / threads * threads, rest = pieces.count() - whole;
+  const std::int64_t first = pieces.begin(whole);
+  float* loaded = scratch.take(s.n - first, floats);
+  TaskPhases phases(5, scratch);
+  const int by_whole = phases.add(
+      whole, 1, floats, {}, [=](std::int64_t piece, auto, float* memory) { run(piece, memory); });
+  const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), pieces_of_batch(s)), 0, {},
+                                   [=](std::int64_t group, std::int64_t i, auto) {
+                                     const std::int64_t n = pieces.begin(whole + group) + i;
+                                     if (n < pieces.begin(whole + group + 1))
+                                       output.load(n, n + 1, loaded + (n - first) * floats);
+                                   });
+  const int by_blocks = phases.add(
+      rest, fine.count(s), 0, {{by_images, true}},
+      [=](std::int64_t group, std::int64_t block, auto) {
+        const std::int64_t piece = whole + group, begin = pieces.begin(piece);
+        for (std::int64_t n = begin; n < pieces.begin(piece + 1); ++n) {
+          const float* dy =
+              floats > 0 ? loaded + (n - first) * floats : output.gradient_of(n, n + 1).begin;
+          fine.accumulate(images.from(n), dy, parts + piece * size, n > begin, 0, 1, block);
+        }
+      });
+  output.add_up(phases, {{by_whole}, {by_blocks}});
+  const PartsSum sum(parts, pieces.count(), size, dw);
+  phases.add(1, sum.tasks(), 0, {{by_whole}, {by_blocks}},
+             [=](auto, std::int64_t task, auto) { sum.run(task); });
+  phases.run(work);
+  output.add_up_with_ranks();
+  add_pieces(s.n, dw, 1, size, dw);
 }
 
 // Whether a rank's weight gradient is the sum of its own pieces of the batch.
@@ -369,8 +375,7 @@ void conv2d_backward_weights_strided(const ConvShape& s, const float* x, std::in
 }
 
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
-                     const OutputGradient& output, bool add_to_dx, float* dx, float* dw,
-                     float* db) {
+                     const OutputGradient& output, bool add_to_dx, float* dx, float* dw) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
   const bool many = pieces_of(s) == pieces_of_batch(s);
   const bool gathers = dw && exact_ranks_of(s.n) && !sums_by_pieces(s);
@@ -378,15 +383,16 @@ void conv2d_backward(const ConvShape& s, const float* x, const float* w,
     winograd_backward(s, x, w, output, add_to_dx, dx, dw);
   } else if (!gathers && many && (dx || dw) && depthwise_accepts(s)) {
     depthwise_backward(s, x, w, output, add_to_dx, dx, dw);
+    output.add_up();
   } else if (!gathers && many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);
   } else {
     Scratch scratch;
     const float* gradient = output.load_all(scratch);
+    output.add_up();
     if (dw) conv2d_backward_weights(s, x, gradient, dw);
     if (dx) conv2d_backward_input(s, gradient, w, add_to_dx, dx);
   }
-  if (db) output.add_up(db);
 }
 
 }  // namespace convkit::ops

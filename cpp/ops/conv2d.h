@@ -29,10 +29,10 @@ void conv2d_backward_weights(const ConvShape& s, const float* x, const float* dy
 void conv2d_backward_weights_strided(const ConvShape& s, const float* x, std::int64_t ldx,
                                      const float* dy, float* dw);
 
-// All gradients together, from that behind the convolution. Each of dx, dw, db may be null; dx may
-// be x: an algorithm writes nothing that it has still to read. With add_to_dx, dx is an array of
-// its own, and what it holds is added to.
+// All gradients together, from that behind the convolution, with the bias's. dx and dw may be null;
+// dx may be x: an algorithm writes nothing that it has still to read. With add_to_dx, dx is an
+// array of its own, and what it holds is added to.
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
-                     const OutputGradient& output, bool add_to_dx, float* dx, float* dw, float* db);
+                     const OutputGradient& output, bool add_to_dx, float* dx, float* dw);
 
 }  // namespace convkit::ops

@@ -81,7 +81,7 @@ void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* 
   BatchNormGradient gradient(output_blocks(s), here, scratch);
   const float* mask = norm.behind.relu() && indices ? y : nullptr;
   const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient,
-                              db != nullptr, scratch);
+                              db, scratch);
   if (norm.behind.apart()) {
     output.reduce_activated(dy, dresidual);
   } else if (dresidual) {
@@ -90,7 +90,7 @@ void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* 
     output.reduce();
   }
   gradient.finish(dgamma, dbeta);
-  if (dx || dw || db) conv2d_backward(s, x, w, output, add_to_dx, dx, dw, db);
+  if (dx || dw || db) conv2d_backward(s, x, w, output, add_to_dx, dx, dw);
 }
 
 }  // namespace convkit::ops

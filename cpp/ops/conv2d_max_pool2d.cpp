@@ -33,9 +33,8 @@ void conv2d_max_pool2d_backward(const ConvShape& s, const float* x, const float*
                                 float* dw, float* db) {
   const ConvShape part = pooled_part(s);
   Scratch scratch;
-  const OutputGradient output(part, dy, relu ? y : nullptr, indices, nullptr, db != nullptr,
-                              scratch);
-  conv2d_backward(part, x, w, output, false, dx, dw, db);
+  const OutputGradient output(part, dy, relu ? y : nullptr, indices, nullptr, db, scratch);
+  conv2d_backward(part, x, w, output, false, dx, dw);
 }
 
 }  // namespace convkit::ops

@@ -6,6 +6,7 @@
 #include "pack.h"
 #include "parallel.h"
 #include "pool2d.h"
+#include "ranks.h"
 
 namespace convkit::ops {
 namespace {
@@ -18,12 +19,10 @@ constexpr std::int64_t kRowsPerBlock = 128;
 
 OutputGradient::OutputGradient(const ConvShape& s, const float* dy, const float* y,
                                const std::uint8_t* indices, const BatchNormGradient* norm,
-                               bool bias, Scratch& scratch, const Epilogue& behind)
-    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm), bias_(bias), behind_(behind) {
+                               float* db, Scratch& scratch, const Epilogue& behind)
+    : s_(s), dy_(dy), y_(y), indices_(indices), norm_(norm), db_(db), behind_(behind) {
   rows_ = indices ? (s.oh / 2) * (s.ow / 2) : s.oh * s.ow;
-  bias_rows_ = norm ? s.oh * s.ow : rows_;
-  bias_blocks_ = ceil_div(bias_rows_, kRowsPerBlock);
-  sums_ = scratch.take(s.n, bias_blocks_, s.oc);
+  sums_ = scratch.take(s.n, s.oc);
 }
 
 std::int64_t OutputGradient::image_size() const {
@@ -40,30 +39,35 @@ MemoryRange OutputGradient::output_of(std::int64_t begin, std::int64_t end) cons
             : MemoryRange{dy_, dy_};
 }
 
+template <class F>
+void OutputGradient::each_block(std::int64_t n, std::int64_t rows, bool kept, const F& f) const {
+  const std::int64_t blocks = ceil_div(rows, kRowsPerBlock);
+  Scratch scratch;
+  float* sums = kept && blocks == 1 ? sums_ + n * s_.oc : scratch.take(blocks, s_.oc);
+  for (std::int64_t i = 0; i < blocks; ++i)
+    f(i * kRowsPerBlock, std::min(kRowsPerBlock, rows - i * kRowsPerBlock), sums + i * s_.oc);
+  if (kept && blocks > 1) sum_blocks(blocks, s_.oc, sums, sums_ + n * s_.oc);
+}
+
 const float* OutputGradient::masked(std::int64_t begin, std::int64_t end, float* to,
                                     bool again) const {
+  const float* dy = dy_ + begin * rows_ * s_.oc;
+  const bool summed = db_ && !norm_ && !again;
+  if (!y_ && !summed) return dy;
   const KernelTable& kernel = kernels();
-  Scratch scratch;
-  float* unused = again ? scratch.take(s_.oc) : nullptr;
   for (std::int64_t n = begin; n < end; ++n) {
-    for (std::int64_t row = 0, block = 0; row < rows_; row += kRowsPerBlock, ++block) {
-      const std::int64_t count = std::min(kRowsPerBlock, rows_ - row);
+    each_block(n, rows_, summed, [&](std::int64_t row, std::int64_t count, float* sums) {
       const std::int64_t at = (n * rows_ + row) * s_.oc;
-      float* sums = again ? unused : sums_ + (n * bias_blocks_ + block) * s_.oc;
-      if (y_ && behind_.apart()) {
-        float* out = to + ((n - begin) * rows_ + row) * s_.oc;
+      float* out = to + ((n - begin) * rows_ + row) * s_.oc;
+      if (y_ && !behind_.apart())
+        return kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
+      if (y_)
         kernel.activation_backward(behind_.kind, dy_ + at, y_ + at, out, count * s_.oc,
                                    behind_.given);
-        if (bias_ && !again) kernel.sum_rows(out, s_.oc, 0, count, sums);
-      } else if (y_) {
-        float* out = to + ((n - begin) * rows_ + row) * s_.oc;
-        kernel.relu_sum_rows(dy_ + at, y_ + at, s_.oc, 0, count, out, sums);
-      } else if (bias_ && !norm_ && !again) {
-        kernel.sum_rows(dy_ + at, s_.oc, 0, count, sums);
-      }
-    }
+      if (summed) kernel.sum_rows(y_ ? out : dy_ + at, s_.oc, 0, count, sums);
+    });
   }
-  return y_ ? to : dy_ + begin * rows_ * s_.oc;
+  return y_ ? to : dy;
 }
 
 const float* OutputGradient::unpooled(std::int64_t begin, std::int64_t end, float* to,
@@ -95,13 +99,12 @@ const float* OutputGradient::load(std::int64_t begin, std::int64_t end, float* t
     const std::int64_t at = (blocks.first_row(block) - begin * blocks.rows) * s_.oc;
     norm_->apply(block, gradient + at, to + at);
   }
-  if (!bias_ || again) return to;
+  if (!db_ || again) return to;
+  const std::int64_t rows = s_.oh * s_.ow;
   for (std::int64_t n = begin; n < end; ++n) {
-    for (std::int64_t row = 0, block = 0; row < bias_rows_; row += kRowsPerBlock, ++block) {
-      kernels().sum_rows(to + ((n - begin) * bias_rows_ + row) * s_.oc, s_.oc, 0,
-                         std::min(kRowsPerBlock, bias_rows_ - row),
-                         sums_ + (n * bias_blocks_ + block) * s_.oc);
-    }
+    each_block(n, rows, true, [&](std::int64_t row, std::int64_t count, float* sums) {
+      kernels().sum_rows(to + ((n - begin) * rows + row) * s_.oc, s_.oc, 0, count, sums);
+    });
   }
   return to;
 }
@@ -132,12 +135,24 @@ void OutputGradient::reduce_activated(const float* dy, float* gradient) const {
 
 const float* OutputGradient::load_all(Scratch& scratch) const {
   const std::int64_t size = image_size(), work = s_.n * s_.oh * s_.ow * s_.oc;
-  if (size == 0 && !bias_) return dy_;
+  if (size == 0 && !db_) return dy_;
   float* to = scratch.take(s_.n, size);
   parallel_for(s_.n, work, [&](std::int64_t n) { load(n, n + 1, to + n * size); });
   return size > 0 ? to : dy_;
 }
 
-void OutputGradient::add_up(float* db) const { sum_blocks(s_.n, bias_blocks_, s_.oc, sums_, db); }
+void OutputGradient::add_up() const {
+  if (db_) sum_blocks(s_.n, 1, s_.oc, sums_, db_);
+}
+
+void OutputGradient::add_up(TaskPhases& phases,
+                            std::initializer_list<TaskPhases::Need> needs) const {
+  if (db_ && !exact_ranks_of(s_.n))
+    phases.add(1, 1, 0, needs, [this](auto, auto, auto) { add_up(); });
+}
+
+void OutputGradient::add_up_with_ranks() const {
+  if (exact_ranks_of(s_.n)) add_up();
+}
 
 }  // namespace convkit::ops

@@ -5,6 +5,7 @@
 #include "../shapes.h"
 #include "batchnorm.h"
 #include "scratch.h"
+#include "task_phases.h"
 
 namespace convkit::ops {
 
@@ -16,10 +17,11 @@ class OutputGradient {
  public:
   // dy, y and indices are what the forward pass wrote last: y is null without ReLU, or where norm
   // computes it again; indices are null without pooling, norm without batch normalisation. With
-  // pooling but without norm, s has even OH and OW. The bias's gradient is summed if `bias` is set.
-  // With an activation other than ReLU, y is what its derivative is computed from.
+  // pooling but without norm, s has even OH and OW. db (OC), the
+  // bias's gradient, may be null. With an activation other than ReLU, y is what its derivative is
+  // computed from.
   OutputGradient(const ConvShape& s, const float* dy, const float* y, const std::uint8_t* indices,
-                 const BatchNormGradient* norm, bool bias, Scratch& scratch,
+                 const BatchNormGradient* norm, float* db, Scratch& scratch,
                  const Epilogue& behind = {});
 
   // Floats of an image's gradient, 0 where load() needs none.
@@ -38,8 +40,12 @@ class OutputGradient {
   MemoryRange output_of(std::int64_t begin, std::int64_t end) const;
   // The gradient of all images over threads, in `scratch` or dy itself.
   const float* load_all(Scratch& scratch) const;
-  // The bias gradient (OC,).
-  void add_up(float* db) const;
+  // The bias's gradient, if it is wanted. Ranks, whatever their threads, do so before they add up
+  // their parts of dw.
+  void add_up() const;
+  // The same as a task of phases, unless other ranks have a part in it; then behind the phases.
+  void add_up(TaskPhases& phases, std::initializer_list<TaskPhases::Need> needs) const;
+  void add_up_with_ranks() const;
 
   // The sums over the batch that norm needs before the first load().
   void reduce() const;
@@ -52,6 +58,10 @@ class OutputGradient {
  private:
   // The gradient behind the pooling, through ReLU: in `to` or dy itself. Sums it for the bias.
   const float* masked(std::int64_t begin, std::int64_t end, float* to, bool again) const;
+  // Calls f(row, count, sums) for blocks of an image's rows; if the sums are to be kept, they are
+  // added up for the image.
+  template <class F>
+  void each_block(std::int64_t n, std::int64_t rows, bool kept, const F& f) const;
   // The gradient behind the bias or batch normalisation.
   const float* unpooled(std::int64_t begin, std::int64_t end, float* to, bool again) const;
 
@@ -59,12 +69,10 @@ class OutputGradient {
   const float *dy_, *y_;
   const std::uint8_t* indices_;
   const BatchNormGradient* norm_;
-  bool bias_;
+  float* db_;
   Epilogue behind_;
-  std::int64_t rows_;         // of one image behind the pooling
-  std::int64_t bias_rows_;    // of one image where the bias's gradient is summed
-  std::int64_t bias_blocks_;  // of one image
-  float* sums_;               // (N, bias_blocks, OC)
+  std::int64_t rows_;  // of one image behind the pooling
+  float* sums_;        // (N, OC)
 };
 
 }  // namespace convkit::ops

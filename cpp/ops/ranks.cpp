@@ -11,7 +11,7 @@ namespace {
 
 // Where there are more than kBatchPieces pieces each has so many positions: enough that what is
 // made of a piece's sum takes a small part of the time; and there are no more than so many.
-constexpr std::int64_t kPositionsOfPiece = 1536;
+constexpr std::int64_t kPositionsOfPiece = 768;
 constexpr std::int64_t kMostBatchPieces = 64;
 
 }  // namespace

@@ -24,7 +24,8 @@ void winograd_backward_weights(const Ranks& ranks, const ConvShape& s, const flo
                                const float* dy, float* dw);
 // Whether a weight gradient is summed by pieces of the batch, which ranks have as a whole.
 bool winograd_sums_by_pieces(const ConvShape& s);
-// Both gradients from one transform of the output's; dx or dw may be null, and then w or x too.
+// Both gradients from one transform of the output's, and the bias's; dx or dw may be null, and then
+// w or x too.
 void winograd_backward(const ConvShape& s, const float* x, const float* w,
                        const OutputGradient& output, bool add_to_dx, float* dx, float* dw);
 

@@ -106,6 +106,7 @@ void WinogradGradients::run_by_channels() const {
     }
     if (dw_) weight_gradient(chunks, i, du, dw_, 0, chunks.a.lc);
   });
+  output_.add_up();
 }
 
 void WinogradGradients::run_by_pieces() const {
@@ -121,9 +122,11 @@ void WinogradGradients::run_by_pieces() const {
     return Memory{own_weights(chunks, own), own.take(run_memory(chunks, pieces))};
   };
   parallel_for(runs_, work_, prepare, [&](std::int64_t run, const Memory& memory) {
-    const Share all = {chunks, memory.u, 0, chunks.count, true};
+    // A thread's next run is most often the one behind.
+    const Share all = {chunks, memory.u, 0, chunks.count, true, s_.n};
     run_pieces(all, run * pieces, pieces, part_of(parts, run), memory.others);
   });
+  output_.add_up();
   if (dw_) add_pieces(s_.n, parts, runs_, dw_size(), dw_);
 }
 
@@ -143,14 +146,12 @@ void WinogradGradients::sum_pieces(const Share& share, std::int64_t piece, std::
 
 void WinogradGradients::run_piece(const Share& share, std::int64_t piece, float* part,
                                   float* memory) const {
-  const auto& [chunks, u, begin, stop, is_first] = share;
+  const auto& [chunks, u, begin, stop, is_first, until] = share;
   float *z = memory, *chunk = z + z_size_, *du = chunk + chunk_memory(chunks);
   float* to = dw_ ? du + product(chunks.count, chunks.size) : du;
   const std::int64_t first = first_of(piece), last = first_of(piece + 1);
   for (std::int64_t n = first; n < last; n += images_) {
-    const std::int64_t end = std::min(n + images_, last);
-    // A thread's next piece is most often the one behind, but where many threads share them.
-    const std::int64_t next = std::min(end + images_, in_waves_ ? last : s_.n);
+    const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, until);
     const OutputGradient::Loaded dy = load(n, end, to, !is_first);
     kernels().winograd_output_gradients(a_, dy.dy, dy.indices, z, 0, end - n, 0, end - n);
     for (std::int64_t i = begin; i < stop; ++i) {
@@ -194,13 +195,13 @@ MemoryRange WinogradGradients::channels_of(const Chunks& chunks, std::int64_t i,
 void winograd_backward_input(const ConvShape& s, const float* dy, const float* w, bool add_to_dx,
                              float* dx) {
   Scratch scratch;
-  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
+  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, nullptr, scratch);
   winograd_backward(s, nullptr, w, output, add_to_dx, dx, nullptr);
 }
 
 void winograd_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw) {
   Scratch scratch;
-  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
+  const OutputGradient output(s, dy, nullptr, nullptr, nullptr, nullptr, scratch);
   winograd_backward(s, x, nullptr, output, false, nullptr, dw);
 }
 
@@ -210,7 +211,7 @@ void winograd_backward_weights(const Ranks& ranks, const ConvShape& s, const flo
   {
     const WithoutRanks alone;
     Scratch scratch;
-    const OutputGradient output(s, dy, nullptr, nullptr, nullptr, false, scratch);
+    const OutputGradient output(s, dy, nullptr, nullptr, nullptr, nullptr, scratch);
     WinogradGradients backward(s, x, nullptr, output, false, nullptr, dw, scratch);
     unit = backward.fewest_channels();
     const ChannelShare share(ranks, ranks.rank(), s.c, unit);
@@ -222,7 +223,7 @@ void winograd_backward_weights(const Ranks& ranks, const ConvShape& s, const flo
 
 bool winograd_sums_by_pieces(const ConvShape& s) {
   Scratch scratch;
-  const OutputGradient output(s, nullptr, nullptr, nullptr, nullptr, false, scratch);
+  const OutputGradient output(s, nullptr, nullptr, nullptr, nullptr, nullptr, scratch);
   float dw = 0.0f;
   return !WinogradGradients(s, nullptr, nullptr, output, false, nullptr, &dw, scratch)
               .by_channels();

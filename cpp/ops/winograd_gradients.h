@@ -62,6 +62,7 @@ class WinogradGradients {
     const float* u;
     std::int64_t begin, end;
     bool is_first;
+    std::int64_t until;  // that image, images are fetched ahead
   };
   // A run of pieces, as many as a power of two, whose part of dw is added up in pairs, pairs of
   // pairs and so on. Only of a single piece there are shares.

@@ -10,9 +10,11 @@ namespace {
 
 // A wave has an image for each thread, or as many as take so many floats transformed, and a phase
 // has about so many tasks for each.
-constexpr std::int64_t kWave = 512 * 1024;
+constexpr std::int64_t kWave = 1024 * 1024;
 constexpr std::int64_t kTasksOfThread = 3;
 constexpr std::int64_t kMostShares = 4;
+// The more images, the longer waves add to partial gradients that no cache keeps.
+constexpr std::int64_t kManyImages = 64;
 constexpr MemoryRange kNothing[kRangesAhead] = {};
 
 }  // namespace
@@ -41,7 +43,9 @@ class WinogradGradients::Waves {
     for (std::int64_t i = whole_; i < all.pieces_; ++i)
       most = std::max(most, all.first_of(i + 1) - all.first_of(i));
     const std::int64_t blocks = ceil_div(most, all.images_);
-    blocks_ = cut_ > 0 ? even_share(blocks, ceil_div(wave_images(), cut_ * all.images_)) : 1;
+    const std::int64_t images =
+        std::max<std::int64_t>(all.threads_, kWave * all.images_ / all.z_size_);
+    blocks_ = cut_ > 0 ? even_share(blocks, ceil_div(images, cut_ * all.images_)) : 1;
     count_ = cut_ > 0 ? ceil_div(blocks, blocks_) : 0;
     cuts_ =
         std::min(ceil_div(tasks, product(std::max<std::int64_t>(cut_, 1), blocks_, chunks_.count)),
@@ -49,7 +53,9 @@ class WinogradGradients::Waves {
     const std::int64_t slots = product(std::min<std::int64_t>(count_, 2), cut_, blocks_);
     v_size_ = all.block_size(columns_.a.lc);
     parts_of_dw_ = all.take_parts(scratch);
-    du_ = all.dw_ ? scratch.take(cut_, columns_.count, columns_.size) : nullptr;
+    is_alone_ = parts_ == 1 && count_ == 1;
+    du_ = all.dw_ && cut_ > 0 && !is_alone_ ? scratch.take(cut_, columns_.count, columns_.size)
+                                            : nullptr;
     u_ = all.dx_ ? scratch.take(chunks_.count, chunks_.size) : nullptr;
     z_ = scratch.take(slots, all.z_size_);
     v_ = all.dw_ && parts_ > 1 ? scratch.take(slots, columns_.count, v_size_) : nullptr;
@@ -57,7 +63,7 @@ class WinogradGradients::Waves {
 
   void run() const {
     Scratch scratch;
-    TaskPhases phases(static_cast<int>(3 * count_ + 4), scratch);
+    TaskPhases phases(static_cast<int>(3 * count_ + 5), scratch);
     int by_weights = -1, by_whole = -1;
     if (all_.dx_)
       by_weights = phases.add(1, chunks_.count * weight_cuts(), 0, {},
@@ -79,12 +85,12 @@ class WinogradGradients::Waves {
                          transform(i, group, task, memory);
                        });
       if (i > 0 && all_.dw_)
-        by_products[before] =
-            phases.add(cut_, columns_.count * parts_, v_ ? 0 : all_.chunk_memory(columns_),
-                       {{by_transforms[before], true}, {by_products[now], true}},
-                       [this, i](std::int64_t group, std::int64_t task, float* memory) {
-                         multiply_inputs(i - 1, group, task, memory);
-                       });
+        by_products[before] = phases.add(
+            cut_, columns_.count * parts_, v_ ? 0 : sum(all_.chunk_memory(columns_), columns_.size),
+            {{by_transforms[before], true}, {by_products[now], true}},
+            [this, i](std::int64_t group, std::int64_t task, float* memory) {
+              multiply_inputs(i - 1, group, task, memory);
+            });
       // dx may be x.
       if (i > 0 && all_.dx_)
         by_inputs[before] = phases.add(
@@ -94,49 +100,49 @@ class WinogradGradients::Waves {
               multiply_weights(i - 1, group, task, memory);
             });
     }
-    if (all_.dw_) add_up(phases, by_whole, by_products[(count_ + 1) % 2]);
+    const int last = (count_ + 1) % 2;
+    all_.output_.add_up(phases, {{by_whole}, {by_transforms[0]}, {by_transforms[1]}});
+    if (all_.dw_) add_up(phases, by_whole, by_products[last]);
     phases.run(all_.work_);
+    all_.output_.add_up_with_ranks();
     if (all_.dw_ && !all_.by_channels_)
       add_pieces(all_.s_.n, all_.dw_, 1, all_.dw_size(), all_.dw_);
   }
 
  private:
   // Threads that share a piece, where all have as many pieces' shares: each has some chunks, and
-  // transforms the gradient for itself. 1 where they do not. What is one wave is left to that,
-  // unless the chunks are large.
+  // transforms the gradient for itself. 1 where they do not, or waves take less.
   std::int64_t shares() const {
-    if (all_.by_channels_ || all_.runs_ % all_.threads_ == 0) return 1;
-    const bool one_wave = all_.s_.n <= wave_images();
-    for (std::int64_t shares = 2; shares <= (one_wave ? 2 : kMostShares); ++shares) {
+    if (all_.by_channels_ || all_.runs_ % all_.threads_ == 0 || all_.s_.n < kManyImages) return 1;
+    for (std::int64_t shares = 2; shares <= kMostShares; ++shares) {
       const bool even = all_.runs_ * shares % all_.threads_ == 0;
-      if (even && (all_.large_chunks().count % shares == 0 ||
-                   (!one_wave && all_.small_chunks().count % shares == 0)))
+      if (even &&
+          (all_.large_chunks().count % shares == 0 || all_.small_chunks().count % shares == 0))
         return shares;
     }
     return 1;
   }
-  std::int64_t wave_images() const {
-    return std::max<std::int64_t>(all_.threads_, kWave * all_.images_ / all_.z_size_);
-  }
 
   // A run of whole pieces, or a share of a piece.
   void run_pieces(std::int64_t run, std::int64_t share, float* memory) const {
-    const Share mine = {chunks_, u_, share * chunks_.count / shares_,
-                        (share + 1) * chunks_.count / shares_, share == 0};
+    const Share mine = {chunks_,
+                        u_,
+                        share * chunks_.count / shares_,
+                        (share + 1) * chunks_.count / shares_,
+                        share == 0,
+                        all_.first_of((run + 1) * run_)};
     all_.run_pieces(mine, run * run_, run_, all_.part_of(parts_of_dw_, run), memory);
   }
 
   // The cut pieces' parts of dw from their transformed gradients, then dw.
   void add_up(TaskPhases& phases, int by_whole, int by_products) const {
     const std::int64_t cuts = ceil_div(columns_.a.lc, kWeightRows);
-    int by_cut = -1;
-    if (cut_ > 0)
+    int by_cut = by_products;
+    if (du_)
       by_cut = phases.add(cut_, columns_.count * cuts, 0, {{by_products, true}},
                           [this, cuts](std::int64_t group, std::int64_t task, auto) {
                             const std::int64_t c = task / cuts, begin = task % cuts * kWeightRows;
-                            all_.weight_gradient(columns_, c,
-                                                 du_ + (group * columns_.count + c) * columns_.size,
-                                                 parts_of_dw_ + (whole_ + group) * all_.dw_size(),
+                            all_.weight_gradient(columns_, c, du_of(group, c), part_of(group),
                                                  begin, begin + kWeightRows);
                           });
     if (parts_of_dw_ == all_.dw_) return;
@@ -175,12 +181,12 @@ class WinogradGradients::Waves {
                        float* memory) const {
     const std::int64_t c = task / parts_, part = task % parts_;
     const std::int64_t points = all_.a_.points * all_.a_.points;
-    float* du = du_ + (group * columns_.count + c) * columns_.size;
+    float* du = is_alone_ ? memory + all_.chunk_memory(columns_) : du_of(group, c);
     for (std::int64_t block = 0; block < blocks_; ++block) {
       const auto [begin, end] = images_of(wave, group, block);
       const bool more = wave > 0 || block > 0;
       const float* z = z_of(wave, group, block);
-      if (begin >= end) return;
+      if (begin >= end) break;
       if (v_) {
         kernels().winograd_outer_products(columns_[c], v_of(wave, group, block, c), z, du,
                                           end - begin, part * points / parts_,
@@ -189,6 +195,7 @@ class WinogradGradients::Waves {
         all_.run_chunk(columns_, c, z, nullptr, du, nullptr, begin, end, more, kNothing, memory);
       }
     }
+    if (is_alone_) all_.weight_gradient(columns_, c, du, part_of(group), 0, columns_.a.lc);
   }
 
   // dx of a chunk of channels, of some images of a wave's block.
@@ -209,6 +216,12 @@ class WinogradGradients::Waves {
                                                   std::int64_t block) const {
     return all_.images_of(whole_ + group, wave * blocks_ + block);
   }
+  float* du_of(std::int64_t group, std::int64_t c) const {
+    return du_ + (group * columns_.count + c) * columns_.size;
+  }
+  float* part_of(std::int64_t group) const {
+    return parts_of_dw_ + (whole_ + group) * all_.dw_size();
+  }
   // Where a block of a wave is: two waves are in memory at a time.
   std::int64_t slot(std::int64_t wave, std::int64_t group, std::int64_t block) const {
     return (wave % 2 * cut_ + group) * blocks_ + block;
@@ -228,6 +241,7 @@ class WinogradGradients::Waves {
   std::int64_t parts_ = 1;          // of a chunk's points
   std::int64_t blocks_, count_;     // of a piece in a wave, and the number of waves
   std::int64_t cuts_;               // of a block's images
+  bool is_alone_;                   // whether a task has all of its piece and chunk
   std::int64_t v_size_;             // floats of a block's inputs, of a chunk
   float *parts_of_dw_, *du_, *u_, *z_, *v_;
 };
