@@ -48,14 +48,13 @@ WinogradGradients::WinogradGradients(const ConvShape& s, const float* x, const f
   const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
   pieces_ = by_channels_ ? 1 : count_pieces(image_tiles);
   runs_ = count_runs();
-  const std::int64_t most_images =
-      dw && !by_channels_ ? ceil_div(whole, pieces_of_batch(s)) : ceil_div(s.n, pieces_);
-  a_.sum_apart = product(most_images, image_tiles) > kLongProduct;
+  most_images_ = dw && !by_channels_ ? ceil_div(whole, pieces_of_batch(s)) : ceil_div(s.n, pieces_);
+  a_.sum_apart = product(most_images_, image_tiles) > kLongProduct;
   // The images of a block decide in which order sums are made, so threads have no part in them.
   const std::int64_t counted = chunk_of(by_channels_ && a_.lc < kFewChunks * kChannels);
   const std::int64_t image = a_.points * a_.points * image_tiles * (counted + a_.loc);
   const std::int64_t most = std::max<std::int64_t>(kBackwardBlock / image, 1);
-  images_ = even_share(most_images, most);
+  images_ = even_share(most_images_, most);
   z_size_ = block_size(a_.loc);
 }
 
@@ -147,8 +146,8 @@ void WinogradGradients::sum_pieces(const Share& share, std::int64_t piece, std::
 void WinogradGradients::run_piece(const Share& share, std::int64_t piece, float* part,
                                   float* memory) const {
   const auto& [chunks, u, begin, stop, is_first, until] = share;
-  float *z = memory, *chunk = z + z_size_, *du = chunk + chunk_memory(chunks);
-  float* to = dw_ ? du + product(chunks.count, chunks.size) : du;
+  float *z = memory, *chunk = z + z_size_, *to = chunk + chunk_memory(chunks);
+  float* du = to + product(images_, output_.image_size());
   const std::int64_t first = first_of(piece), last = first_of(piece + 1);
   for (std::int64_t n = first; n < last; n += images_) {
     const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, until);
@@ -161,14 +160,12 @@ void WinogradGradients::run_piece(const Share& share, std::int64_t piece, float*
           channels_of(chunks, i, dx_, n, end),
           slice(output_.gradient_of(end, next), i - begin, i - begin + 1, stop - begin),
           slice(output_.output_of(end, next), i - begin, i - begin + 1, stop - begin)};
-      run_chunk(chunks, i, z, dx_ ? u + i * chunks.size : nullptr,
-                dw_ ? du + i * chunks.size : nullptr, dx_, n, end, n > first, worth_fetching(ahead),
-                chunk);
+      float* sums = dw_ ? du + i % kept_chunks(chunks) * chunks.size : nullptr;
+      run_chunk(chunks, i, z, dx_ ? u + i * chunks.size : nullptr, sums, dx_, n, end, n > first,
+                worth_fetching(ahead), chunk);
+      if (dw_ && end == last) weight_gradient(chunks, i, sums, part, 0, chunks.a.lc);
     }
   }
-  if (!dw_) return;
-  for (std::int64_t i = begin; i < stop; ++i)
-    weight_gradient(chunks, i, du + i * chunks.size, part, 0, chunks.a.lc);
 }
 
 void WinogradGradients::weight_gradient(const Chunks& chunks, std::int64_t i, const float* du,

@@ -72,10 +72,15 @@ class WinogradGradients {
                   float* memory, float* sums) const;
   void run_piece(const Share& share, std::int64_t piece, float* part, float* memory) const;
 
+  // Chunks whose gradients a piece keeps from one block to the next.
+  std::int64_t kept_chunks(const Chunks& chunks) const {
+    return images_ < most_images_ ? chunks.count : 1;
+  }
+
   // Floats that run_pieces() needs.
   std::int64_t run_memory(const Chunks& chunks, std::int64_t count) const {
     std::int64_t size = z_size_ + chunk_memory(chunks) + product(images_, output_.image_size());
-    if (dw_) size += product(chunks.count, chunks.size);
+    if (dw_) size += product(kept_chunks(chunks), chunks.size);
     for (; count > 1; count /= 2) size += dw_size();
     return size;
   }
@@ -156,8 +161,8 @@ class WinogradGradients {
   std::int64_t pieces_;
   std::int64_t runs_;             // of neighbouring pieces, each of which a thread takes as a whole
   std::int64_t begin_ = 0, end_;  // the input channels
-  std::int64_t images_;           // in a block
-  std::int64_t z_size_;           // floats of a block's z
+  std::int64_t images_, most_images_;  // in a block, and in a piece at most
+  std::int64_t z_size_;                // floats of a block's z
 };
 
 }  // namespace convkit::ops
