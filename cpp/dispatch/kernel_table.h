@@ -58,7 +58,7 @@ struct WinogradWeightsKernels {
   void (*winograd_weights)(const WinogradShape&, const float* w, std::int64_t ldw, float* u,
                            std::int64_t begin, std::int64_t end);
   void (*winograd_transposed_weights)(const WinogradShape&, const float* w, std::int64_t first,
-                                      float* u);
+                                      std::int64_t begin, std::int64_t end, float* u);
   void (*winograd_weight_gradient)(const WinogradShape&, const float* du, float* dw,
                                    std::int64_t begin, std::int64_t end);
 };

@@ -62,15 +62,16 @@ void winograd_weights(const WinogradShape& s, const float* w, std::int64_t ldw, 
 }
 
 // The same for the way back, from the output channels [first_o, last_o) of w (9, c, oc) to lc input
-// channels from `first` on: rows of one (loc, lc) matrix a point.
+// channels from `first` on, of which [begin, end) are wanted, whole vectors: parts of the rows of
+// one (loc, lc) matrix a point.
 void winograd_transposed_weights(const WinogradShape& s, const float* w, std::int64_t first,
-                                 float* u) {
+                                 std::int64_t begin, std::int64_t end, float* u) {
   constexpr std::int64_t kSquare = kLanes * kLanes;
   const UsedPoints used(s);
   float squares[9 * kSquare];
   for (std::int64_t from = s.first_o; from < s.last_o; from += kLanes) {
     const std::int64_t left = s.oc - from < kLanes ? s.oc - from : kLanes;
-    for (std::int64_t i = 0; i < s.lc; i += kLanes) {
+    for (std::int64_t i = begin; i < end; i += kLanes) {
       for (int tap = 0; tap < 9; ++tap) {
         transpose(w + (tap * s.c + first + i) * s.oc + from, s.oc, s.c - first - i, left,
                   squares + tap * kSquare, kLanes, kLanes);

@@ -28,6 +28,13 @@ MemoryRange slice(const MemoryRange& range, std::int64_t begin, std::int64_t end
   return {range.begin + size * begin / total, range.begin + size * std::min(end, total) / total};
 }
 
+// Begins to read memory into the second-level cache.
+void fetch(const MemoryRange& range) {
+  if (!wants_prefetches()) return;
+  for (const float* row = range.begin; row < range.end; row += range.stride)
+    for (std::int64_t i = 0; i < range.width; i += kLine) __builtin_prefetch(row + i, 0, 2);
+}
+
 }  // namespace
 
 WinogradGradients::WinogradGradients(const ConvShape& s, const float* x, const float* w,
@@ -131,6 +138,8 @@ void WinogradGradients::run_by_pieces() const {
 
 void WinogradGradients::run_pieces(const Share& share, std::int64_t piece, std::int64_t count,
                                    float* part, float* memory) const {
+  const std::int64_t first = first_of(piece), end = std::min(first + images_, first_of(piece + 1));
+  fetch(channels_of(share.chunks, share.begin, x_, first, end));
   sum_pieces(share, piece, count, part, memory, memory + run_memory(share.chunks, 1));
 }
 

@@ -136,7 +136,8 @@ class WinogradGradients {
 
   // u of a chunk: from the output channels to the chunk's input channels.
   void transform_weights(const Chunks& chunks, std::int64_t i, float* u) const {
-    kernels().winograd_transposed_weights(chunks[i], w_, chunks.first(i), u);
+    const WinogradShape chunk = chunks[i];
+    kernels().winograd_transposed_weights(chunk, w_, chunks.first(i), 0, chunk.lc, u);
   }
 
   // u of all chunks, by this thread; null where nobody asks for dx.

@@ -66,7 +66,7 @@ class WinogradGradients::Waves {
     TaskPhases phases(static_cast<int>(3 * count_ + 5), scratch);
     int by_weights = -1, by_whole = -1;
     if (all_.dx_)
-      by_weights = phases.add(1, chunks_.count * weight_cuts(), 0, {},
+      by_weights = phases.add(1, chunks_.count * weight_tasks(), 0, {},
                               [this](auto, std::int64_t task, auto) { transform_weights(task); });
     if (whole_ > 0)
       by_whole = phases.add(whole_ / run_, shares_, all_.run_memory(chunks_, run_), {{by_weights}},
@@ -151,13 +151,17 @@ class WinogradGradients::Waves {
                [sum](auto, std::int64_t task, auto) { sum.run(task); });
   }
 
-  // The tasks of a chunk's weights, and one of them.
-  std::int64_t weight_cuts() const { return all_.a_.loc / kernels().lanes; }
+  // The tasks of a chunk's weights, a vector of input and one of output channels, and one of them.
+  std::int64_t weight_tasks() const {
+    return ceil_div(chunks_.a.lc, kernels().lanes) * (all_.a_.loc / kernels().lanes);
+  }
   void transform_weights(std::int64_t task) const {
-    const std::int64_t i = task / weight_cuts(), cut = task % weight_cuts();
-    Chunks part = chunks_;
-    part.a.first_o = cut * kernels().lanes, part.a.last_o = part.a.first_o + kernels().lanes;
-    all_.transform_weights(part, i, u_ + i * chunks_.size);
+    const std::int64_t lanes = kernels().lanes, cuts = all_.a_.loc / lanes;
+    const std::int64_t i = task / weight_tasks(), begin = task % weight_tasks() / cuts * lanes;
+    WinogradShape chunk = chunks_[i];
+    chunk.first_o = task % cuts * lanes, chunk.last_o = chunk.first_o + lanes;
+    kernels().winograd_transposed_weights(chunk, all_.w_, chunks_.first(i), begin,
+                                          std::min(begin + lanes, chunk.lc), u_ + i * chunks_.size);
   }
 
   // An image of a wave: its gradient to z, its input to v, which is null where dw's tasks transform
