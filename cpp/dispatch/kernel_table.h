@@ -104,8 +104,8 @@ struct BatchnormKernels {
   void (*relu_sum_rows)(const float* dy, const float* y, std::int64_t c, std::int64_t begin,
                         std::int64_t end, float* out, float* sum);
   void (*add_blocks)(const float* blocks, std::int64_t count, std::int64_t c, float* total);
-  void (*add_parts)(const float* parts, std::int64_t count, std::int64_t size, std::int64_t begin,
-                    std::int64_t end, float* sum);
+  void (*add_parts)(const float* parts, const std::uint8_t* levels, std::int64_t count,
+                    std::int64_t size, std::int64_t begin, std::int64_t end, float* sum);
   void (*add_statistics)(const float* means, const float* deviations, std::int64_t count,
                          std::int64_t c, const double* share, const double* spread, double* mean,
                          double* deviation);

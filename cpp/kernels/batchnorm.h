@@ -321,10 +321,11 @@ void add_blocks(const float* blocks, std::int64_t count, std::int64_t c, float* 
   });
 }
 
-// sum [begin, end) of `count` arrays of `size` floats: pairs, then pairs of pairs. Some neighbours
-// of each are read together, for there are more arrays than streams that the hardware follows.
-void add_parts(const float* parts, std::int64_t count, std::int64_t size, std::int64_t begin,
-               std::int64_t end, float* sum) {
+// sum [begin, end) of `count` arrays of `size` floats: pairs, then pairs of pairs, where levels, if
+// there are any, say of which of these sums an array is one. Some neighbours of each are read
+// together, for there are more arrays than streams that the hardware follows.
+void add_parts(const float* parts, const std::uint8_t* levels, std::int64_t count,
+               std::int64_t size, std::int64_t begin, std::int64_t end, float* sum) {
   constexpr std::int64_t kTogether = 8 * kLanes;
   alignas(64) float last[kTogether];
   for (std::int64_t at = begin; at < end; at += kTogether) {
@@ -335,7 +336,7 @@ void add_parts(const float* parts, std::int64_t count, std::int64_t size, std::i
     };
     PairwiseSums<kTogether> sums(kTogether);
     for (std::int64_t p = 0; p + 1 < count; ++p)
-      sums.add_block(wide == kTogether ? parts + p * size + at : part(p));
+      sums.add_block(wide == kTogether ? parts + p * size + at : part(p), levels ? levels[p] : 0);
     part(count - 1);
     sums.finish(last);
     __builtin_memcpy(sum + at, last, wide * sizeof(float));

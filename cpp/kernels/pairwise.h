@@ -15,12 +15,14 @@ class PairwiseSums {
  public:
   explicit PairwiseSums(std::int64_t size) : size_(size) {}
 
-  // A block's sums: `size` of them.
-  void add_block(const float* block) {
-    const std::uint64_t before = blocks_++;
+  // A block's sums: `size` of them. Or those of 2^first blocks, if as many or a multiple came
+  // before.
+  void add_block(const float* block, int first = 0) {
+    const std::uint64_t before = blocks_;
+    blocks_ += std::uint64_t{1} << first;
     for (std::int64_t i = 0; i < size_; i += kLanes) {
       F32 sum = load(block + i);
-      int level = 0;
+      int level = first;
       for (; before >> level & 1; ++level) sum = add(load(levels_[level] + i), sum);
       store(levels_[level] + i, sum);
     }

@@ -289,7 +289,7 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
              [=](auto, std::int64_t task, auto) { sum.run(task); });
   phases.run(work);
   output.add_up_with_ranks();
-  add_pieces(s.n, dw, 1, size, dw);
+  add_over_ranks(s.n, dw, size);
 }
 
 // Whether a rank's weight gradient is the sum of its own pieces of the batch.

@@ -80,8 +80,7 @@ void conv2d_batchnorm_backward(const ConvShape& s, const float* x, const float* 
   if (indices || dresidual) here.behind.none = !norm.behind.apart();
   BatchNormGradient gradient(output_blocks(s), here, scratch);
   const float* mask = norm.behind.relu() && indices ? y : nullptr;
-  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient,
-                              db, scratch);
+  const OutputGradient output(s, dresidual ? dresidual : dy, mask, indices, &gradient, db, scratch);
   if (norm.behind.apart()) {
     output.reduce_activated(dy, dresidual);
   } else if (dresidual) {

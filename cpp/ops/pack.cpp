@@ -113,14 +113,16 @@ void clear(std::int64_t size, float* to) {
   });
 }
 
-PartsSum::PartsSum(const float* parts, std::int64_t count, std::int64_t size, float* sum)
-    : parts_(parts), count_(count), size_(size), sum_(sum) {}
+PartsSum::PartsSum(const float* parts, std::int64_t count, std::int64_t size, float* sum,
+                   const std::uint8_t* levels)
+    : parts_(parts), count_(count), size_(size), sum_(sum), levels_(levels) {}
 
 std::int64_t PartsSum::tasks() const { return ceil_div(size_, kAddBlock); }
 
 void PartsSum::run(std::int64_t task) const {
   const std::int64_t begin = task * kAddBlock;
-  kernels().add_parts(parts_, count_, size_, begin, std::min(begin + kAddBlock, size_), sum_);
+  kernels().add_parts(parts_, levels_, count_, size_, begin, std::min(begin + kAddBlock, size_),
+                      sum_);
 }
 
 void PartsSum::run() const {

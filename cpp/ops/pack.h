@@ -41,7 +41,9 @@ void clear(std::int64_t size, float* to);
 // same tree for any number of threads.
 class PartsSum {
  public:
-  PartsSum(const float* parts, std::int64_t count, std::int64_t size, float* sum);
+  // levels: of parts that are sums of so many pairs already; null where none is.
+  PartsSum(const float* parts, std::int64_t count, std::int64_t size, float* sum,
+           const std::uint8_t* levels = nullptr);
   void run() const;
   // What its tasks are, where they are a part of something else.
   std::int64_t tasks() const;
@@ -51,6 +53,7 @@ class PartsSum {
   const float* parts_;
   std::int64_t count_, size_;
   float* sum_;
+  const std::uint8_t* levels_;
 };
 
 // total (c) = the sum of the rows of blocks (count, c), in order and in double precision.

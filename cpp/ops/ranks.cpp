@@ -66,6 +66,10 @@ OwnPieces::OwnPieces(std::int64_t n, std::int64_t pieces)
 void add_pieces(std::int64_t n, const float* parts, std::int64_t count, std::int64_t size,
                 float* sum) {
   if (parts != sum) PartsSum(parts, count, size, sum).run();
+  add_over_ranks(n, sum, size);
+}
+
+void add_over_ranks(std::int64_t n, float* sum, std::int64_t size) {
   if (const Ranks* ranks = exact_ranks_of(n)) ranks->sum(sum, size);
 }
 

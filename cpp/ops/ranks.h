@@ -82,6 +82,9 @@ class OwnPieces {
 void add_pieces(std::int64_t n, const float* parts, std::int64_t count, std::int64_t size,
                 float* sum);
 
+// The same where `sum` is this rank's already.
+void add_over_ranks(std::int64_t n, float* sum, std::int64_t size);
+
 // Values of the samples that are here, `size` floats of each.
 struct OwnValues {
   const float* values;

@@ -54,7 +54,6 @@ WinogradGradients::WinogradGradients(const ConvShape& s, const float* x, const f
   fewer_ = by_channels_ && a_.lc < threads_ * kChannels;
   const std::int64_t image_tiles = a_.tiles_h * a_.tiles_w;
   pieces_ = by_channels_ ? 1 : count_pieces(image_tiles);
-  runs_ = count_runs();
   most_images_ = dw && !by_channels_ ? ceil_div(whole, pieces_of_batch(s)) : ceil_div(s.n, pieces_);
   a_.sum_apart = product(most_images_, image_tiles) > kLongProduct;
   // The images of a block decide in which order sums are made, so threads have no part in them.
@@ -82,12 +81,16 @@ std::int64_t WinogradGradients::count_pieces(std::int64_t image_tiles) const {
                     std::min(s_.n, 2 * kBatchPieces));
 }
 
-// As few as threads have the same number of, so that few parts of dw are to be added up.
-std::int64_t WinogradGradients::count_runs() const {
-  if (!dw_) return pieces_;
-  for (std::int64_t runs = std::min(pieces_, kBatchPieces); runs < pieces_; runs *= 2)
-    if (runs % threads_ == 0) return runs;
-  return pieces_;
+PieceRuns WinogradGradients::runs_for(std::int64_t threads) const {
+  return {pieces_, dw_ ? std::max<std::int64_t>(pieces_ / kBatchPieces, 1) : 1, threads};
+}
+
+PartsSum WinogradGradients::sum_of(const Parts& parts, const PieceRuns& runs, std::int64_t count,
+                                   Scratch& scratch) const {
+  std::uint8_t* levels = scratch.take<std::uint8_t>(count);
+  for (std::int64_t i = 0; i < count; ++i)
+    levels[i] = static_cast<std::uint8_t>(i < runs.count() ? runs[i].level : 0);
+  return {parts.data, count, parts.size, dw_, levels};
 }
 
 void WinogradGradients::run_by_channels() const {
@@ -118,29 +121,32 @@ void WinogradGradients::run_by_channels() const {
 void WinogradGradients::run_by_pieces() const {
   const Chunks chunks = large_chunks();
   Scratch scratch;
-  float* parts = take_parts(scratch);
-  const std::int64_t pieces = pieces_ / runs_;
+  const PieceRuns runs = runs_for(1);
+  const Parts parts = take_parts(runs.count(), scratch);
   struct Memory {
     const float* u;
     float* others;
   };
   const auto prepare = [&](Scratch& own) {
-    return Memory{own_weights(chunks, own), own.take(run_memory(chunks, pieces))};
+    return Memory{own_weights(chunks, own), own.take(run_memory(chunks, runs.longest()))};
   };
-  parallel_for(runs_, work_, prepare, [&](std::int64_t run, const Memory& memory) {
+  parallel_for(runs.count(), work_, prepare, [&](std::int64_t i, const Memory& memory) {
     // A thread's next run is most often the one behind.
     const Share all = {chunks, memory.u, 0, chunks.count, true, s_.n};
-    run_pieces(all, run * pieces, pieces, part_of(parts, run), memory.others);
+    run_pieces(all, runs[i], parts[i], memory.others);
   });
   output_.add_up();
-  if (dw_) add_pieces(s_.n, parts, runs_, dw_size(), dw_);
+  if (!dw_) return;
+  if (parts.data != dw_) sum_of(parts, runs, runs.count(), scratch).run();
+  add_over_ranks(s_.n, dw_, dw_size());
 }
 
-void WinogradGradients::run_pieces(const Share& share, std::int64_t piece, std::int64_t count,
-                                   float* part, float* memory) const {
-  const std::int64_t first = first_of(piece), end = std::min(first + images_, first_of(piece + 1));
+void WinogradGradients::run_pieces(const Share& share, const PieceRuns::Run& run, float* part,
+                                   float* memory) const {
+  const std::int64_t first = first_of(run.first);
+  const std::int64_t end = std::min(first + images_, first_of(run.first + 1));
   fetch(channels_of(share.chunks, share.begin, x_, first, end));
-  sum_pieces(share, piece, count, part, memory, memory + run_memory(share.chunks, 1));
+  sum_pieces(share, run.first, run.size, part, memory, memory + run_memory(share.chunks, 1));
 }
 
 void WinogradGradients::sum_pieces(const Share& share, std::int64_t piece, std::int64_t count,

@@ -16,9 +16,9 @@ constexpr std::int64_t kForwardBlock = 96 * 1024;
 constexpr std::int64_t kMinStatisticsOutputs = 384;
 // What not all threads take at a time is cut into about so many parts for each.
 constexpr std::int64_t kPartsOfThread = 2;
-// With fewer tiles, tasks are chunks of this many output channels: there is more to transform in
-// the weights than in the images.
-constexpr std::int64_t kFewTiles = 48;
+// With fewer tiles, of a batch or a thread, tasks are chunks of this many output channels: there is
+// more to transform in the weights than in the images, or more of them to read.
+constexpr std::int64_t kFewTiles = 48, kFewOfThread = 8;
 constexpr std::int64_t kOutputsOfTask = 32, kFewOutputsOfTask = 16;
 
 // Floats of n images (h, rows of `row` floats) before the last input row of tile t: what a thread
@@ -59,7 +59,8 @@ class Forward {
   }
 
   void run(const float* w, const BatchStatistics* statistics) const {
-    const bool few = tiles_ < kFewTiles && a_.loc > kOutputsOfTask && !keeps(weights_size(a_));
+    const std::int64_t most = statistics ? kFewTiles : std::max(kFewTiles, kFewOfThread * threads_);
+    const bool few = tiles_ < most && a_.loc > kOutputsOfTask && !keeps(weights_size(a_));
     if (!few) return run_by_tiles(w, statistics);
     run_by_channels(w);
     out_.activate_all(s_.n * s_.oh * s_.ow * s_.oc);

@@ -8,6 +8,8 @@
 #include "../dispatch/cpu.h"
 #include "../shapes.h"
 #include "output_gradient.h"
+#include "pack.h"
+#include "piece_runs.h"
 #include "ranks.h"
 #include "scratch.h"
 #include "winograd_chunks.h"
@@ -42,7 +44,8 @@ class WinogradGradients {
   class Waves;
 
   std::int64_t count_pieces(std::int64_t image_tiles) const;
-  std::int64_t count_runs() const;
+  // Runs for so many threads.
+  PieceRuns runs_for(std::int64_t threads) const;
 
   // Channels of a chunk.
   std::int64_t chunk_of(bool few) const {
@@ -66,8 +69,7 @@ class WinogradGradients {
   };
   // A run of pieces, as many as a power of two, whose part of dw is added up in pairs, pairs of
   // pairs and so on. Only of a single piece there are shares.
-  void run_pieces(const Share& share, std::int64_t piece, std::int64_t count, float* part,
-                  float* memory) const;
+  void run_pieces(const Share& share, const PieceRuns::Run& run, float* part, float* memory) const;
   void sum_pieces(const Share& share, std::int64_t piece, std::int64_t count, float* part,
                   float* memory, float* sums) const;
   void run_piece(const Share& share, std::int64_t piece, float* part, float* memory) const;
@@ -87,13 +89,19 @@ class WinogradGradients {
 
   // Of the weights.
   std::int64_t dw_size() const { return 9 * s_.c * s_.oc; }
-  float* part_of(float* parts, std::int64_t run) const {
-    return dw_ ? parts + run * dw_size() : nullptr;
+  // Parts of dw, of runs and then of single pieces; one is dw itself. Null where nobody asks for
+  // it.
+  struct Parts {
+    float* data;
+    std::int64_t size;
+    float* operator[](std::int64_t i) const { return data ? data + i * size : nullptr; }
+  };
+  Parts take_parts(std::int64_t count, Scratch& scratch) const {
+    return {dw_ && count > 1 ? scratch.take(count, dw_size()) : dw_, dw_size()};
   }
-  // A part of dw for each run of pieces; one is dw itself. Null where nobody asks for it.
-  float* take_parts(Scratch& scratch) const {
-    return dw_ && runs_ > 1 ? scratch.take(runs_, dw_size()) : dw_;
-  }
+  // Their sum.
+  PartsSum sum_of(const Parts& parts, const PieceRuns& runs, std::int64_t count,
+                  Scratch& scratch) const;
 
   Chunks large_chunks() const { return Chunks(a_, chunk_of(false), begin_, end_); }
   Chunks small_chunks() const { return Chunks(a_, chunk_of(true), begin_, end_); }
@@ -160,8 +168,7 @@ class WinogradGradients {
   bool fewer_;  // channels of a chunk where chunks are the tasks
   OwnPieces own_;
   std::int64_t pieces_;
-  std::int64_t runs_;             // of neighbouring pieces, each of which a thread takes as a whole
-  std::int64_t begin_ = 0, end_;  // the input channels
+  std::int64_t begin_ = 0, end_;       // the input channels
   std::int64_t images_, most_images_;  // in a block, and in a piece at most
   std::int64_t z_size_;                // floats of a block's z
 };

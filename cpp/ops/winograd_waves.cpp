@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "../dispatch/cpu.h"
-#include "pack.h"
 #include "task_phases.h"
 #include "winograd_gradients.h"
 
@@ -27,12 +26,12 @@ class WinogradGradients::Waves {
   Waves(const WinogradGradients& all, Scratch& scratch)
       : all_(all),
         shares_(shares()),
-        run_(all.pieces_ / all.runs_),
-        whole_(shares_ > 1 || run_ > 1 ? all.pieces_ : all.pieces_ / all.threads_ * all.threads_),
-        cut_(all.pieces_ - whole_),
+        runs_(shares_ > 1 ? PieceRuns(all.pieces_, 1, 1) : all.runs_for(all.threads_)),
+        cut_(all.pieces_ - runs_.pieces()),
         chunks_(all.a_, all.chunk_of(all.large_chunks().count % shares_ != 0), all.begin_,
                 all.end_),
-        columns_(whole_ > 0 || cut_ * chunks_.count >= all.threads_
+        parts_of_dw_(all.take_parts(runs_.count() + cut_, scratch)),
+        columns_(runs_.count() > 0 || cut_ * chunks_.count >= all.threads_
                      ? chunks_
                      : Chunks(all.a_, all.chunk_of(true), all.begin_, all.end_)) {
     const std::int64_t tasks = kTasksOfThread * all.threads_, products = cut_ * columns_.count;
@@ -40,7 +39,7 @@ class WinogradGradients::Waves {
     if (cut_ > 0 && products < (cut_ > 1 || even ? all.threads_ : tasks))
       parts_ = std::min(ceil_div(tasks, products), all.a_.points * all.a_.points);
     std::int64_t most = 0;
-    for (std::int64_t i = whole_; i < all.pieces_; ++i)
+    for (std::int64_t i = runs_.pieces(); i < all.pieces_; ++i)
       most = std::max(most, all.first_of(i + 1) - all.first_of(i));
     const std::int64_t blocks = ceil_div(most, all.images_);
     const std::int64_t images =
@@ -52,7 +51,6 @@ class WinogradGradients::Waves {
                  all.images_);
     const std::int64_t slots = product(std::min<std::int64_t>(count_, 2), cut_, blocks_);
     v_size_ = all.block_size(columns_.a.lc);
-    parts_of_dw_ = all.take_parts(scratch);
     is_alone_ = parts_ == 1 && count_ == 1;
     du_ = all.dw_ && cut_ > 0 && !is_alone_ ? scratch.take(cut_, columns_.count, columns_.size)
                                             : nullptr;
@@ -68,11 +66,12 @@ class WinogradGradients::Waves {
     if (all_.dx_)
       by_weights = phases.add(1, chunks_.count * weight_tasks(), 0, {},
                               [this](auto, std::int64_t task, auto) { transform_weights(task); });
-    if (whole_ > 0)
-      by_whole = phases.add(whole_ / run_, shares_, all_.run_memory(chunks_, run_), {{by_weights}},
-                            [this](std::int64_t run, std::int64_t share, float* memory) {
-                              run_pieces(run, share, memory);
-                            });
+    if (runs_.count() > 0)
+      by_whole =
+          phases.add(runs_.count(), shares_, all_.run_memory(chunks_, runs_.longest()),
+                     {{by_weights}}, [this](std::int64_t run, std::int64_t share, float* memory) {
+                       run_pieces(run, share, memory);
+                     });
     // Of the last wave, and of the one before, whose memory the next one takes.
     int by_transforms[2] = {-1, -1}, by_products[2] = {-1, -1}, by_inputs[2] = {-1, -1};
     for (std::int64_t i = 0; i <= count_; ++i) {
@@ -102,20 +101,19 @@ class WinogradGradients::Waves {
     }
     const int last = (count_ + 1) % 2;
     all_.output_.add_up(phases, {{by_whole}, {by_transforms[0]}, {by_transforms[1]}});
-    if (all_.dw_) add_up(phases, by_whole, by_products[last]);
+    if (all_.dw_) add_up(phases, by_whole, by_products[last], scratch);
     phases.run(all_.work_);
     all_.output_.add_up_with_ranks();
-    if (all_.dw_ && !all_.by_channels_)
-      add_pieces(all_.s_.n, all_.dw_, 1, all_.dw_size(), all_.dw_);
+    if (all_.dw_ && !all_.by_channels_) add_over_ranks(all_.s_.n, all_.dw_, all_.dw_size());
   }
 
  private:
   // Threads that share a piece, where all have as many pieces' shares: each has some chunks, and
   // transforms the gradient for itself. 1 where they do not, or waves take less.
   std::int64_t shares() const {
-    if (all_.by_channels_ || all_.runs_ % all_.threads_ == 0 || all_.s_.n < kManyImages) return 1;
+    if (all_.by_channels_ || all_.pieces_ >= all_.threads_ || all_.s_.n < kManyImages) return 1;
     for (std::int64_t shares = 2; shares <= kMostShares; ++shares) {
-      const bool even = all_.runs_ * shares % all_.threads_ == 0;
+      const bool even = all_.pieces_ * shares % all_.threads_ == 0;
       if (even &&
           (all_.large_chunks().count % shares == 0 || all_.small_chunks().count % shares == 0))
         return shares;
@@ -124,29 +122,31 @@ class WinogradGradients::Waves {
   }
 
   // A run of whole pieces, or a share of a piece.
-  void run_pieces(std::int64_t run, std::int64_t share, float* memory) const {
+  void run_pieces(std::int64_t i, std::int64_t share, float* memory) const {
+    const PieceRuns::Run run = runs_[i];
     const Share mine = {chunks_,
                         u_,
                         share * chunks_.count / shares_,
                         (share + 1) * chunks_.count / shares_,
                         share == 0,
-                        all_.first_of((run + 1) * run_)};
-    all_.run_pieces(mine, run * run_, run_, all_.part_of(parts_of_dw_, run), memory);
+                        all_.first_of(run.first + run.size)};
+    all_.run_pieces(mine, run, parts_of_dw_[i], memory);
   }
 
   // The cut pieces' parts of dw from their transformed gradients, then dw.
-  void add_up(TaskPhases& phases, int by_whole, int by_products) const {
+  void add_up(TaskPhases& phases, int by_whole, int by_products, Scratch& scratch) const {
     const std::int64_t cuts = ceil_div(columns_.a.lc, kWeightRows);
     int by_cut = by_products;
     if (du_)
       by_cut = phases.add(cut_, columns_.count * cuts, 0, {{by_products, true}},
                           [this, cuts](std::int64_t group, std::int64_t task, auto) {
                             const std::int64_t c = task / cuts, begin = task % cuts * kWeightRows;
-                            all_.weight_gradient(columns_, c, du_of(group, c), part_of(group),
-                                                 begin, begin + kWeightRows);
+                            all_.weight_gradient(columns_, c, du_of(group, c),
+                                                 parts_of_dw_[runs_.count() + group], begin,
+                                                 begin + kWeightRows);
                           });
-    if (parts_of_dw_ == all_.dw_) return;
-    const PartsSum sum(parts_of_dw_, all_.runs_, all_.dw_size(), all_.dw_);
+    if (parts_of_dw_.data == all_.dw_) return;
+    const PartsSum sum = all_.sum_of(parts_of_dw_, runs_, runs_.count() + cut_, scratch);
     phases.add(1, sum.tasks(), 0, {{by_whole}, {by_cut}},
                [sum](auto, std::int64_t task, auto) { sum.run(task); });
   }
@@ -199,7 +199,8 @@ class WinogradGradients::Waves {
         all_.run_chunk(columns_, c, z, nullptr, du, nullptr, begin, end, more, kNothing, memory);
       }
     }
-    if (is_alone_) all_.weight_gradient(columns_, c, du, part_of(group), 0, columns_.a.lc);
+    if (is_alone_)
+      all_.weight_gradient(columns_, c, du, parts_of_dw_[runs_.count() + group], 0, columns_.a.lc);
   }
 
   // dx of a chunk of channels, of some images of a wave's block.
@@ -218,13 +219,10 @@ class WinogradGradients::Waves {
 
   std::pair<std::int64_t, std::int64_t> images_of(std::int64_t wave, std::int64_t group,
                                                   std::int64_t block) const {
-    return all_.images_of(whole_ + group, wave * blocks_ + block);
+    return all_.images_of(runs_.pieces() + group, wave * blocks_ + block);
   }
   float* du_of(std::int64_t group, std::int64_t c) const {
     return du_ + (group * columns_.count + c) * columns_.size;
-  }
-  float* part_of(std::int64_t group) const {
-    return parts_of_dw_ + (whole_ + group) * all_.dw_size();
   }
   // Where a block of a wave is: two waves are in memory at a time.
   std::int64_t slot(std::int64_t wave, std::int64_t group, std::int64_t block) const {
@@ -238,16 +236,18 @@ class WinogradGradients::Waves {
   }
 
   const WinogradGradients& all_;
-  const std::int64_t shares_;       // of a whole piece
-  const std::int64_t run_;          // pieces that a thread takes together
-  const std::int64_t whole_, cut_;  // pieces
-  const Chunks chunks_, columns_;   // of dx, and of dw
-  std::int64_t parts_ = 1;          // of a chunk's points
-  std::int64_t blocks_, count_;     // of a piece in a wave, and the number of waves
-  std::int64_t cuts_;               // of a block's images
-  bool is_alone_;                   // whether a task has all of its piece and chunk
-  std::int64_t v_size_;             // floats of a block's inputs, of a chunk
-  float *parts_of_dw_, *du_, *u_, *z_, *v_;
+  const std::int64_t shares_;  // of a whole piece
+  const PieceRuns runs_;
+  const std::int64_t cut_;  // pieces
+  const Chunks chunks_;     // of dx
+  const Parts parts_of_dw_;
+  const Chunks columns_;         // of dw
+  std::int64_t parts_ = 1;       // of a chunk's points
+  std::int64_t blocks_, count_;  // of a piece in a wave, and the number of waves
+  std::int64_t cuts_;            // of a block's images
+  bool is_alone_;                // whether a task has all of its piece and chunk
+  std::int64_t v_size_;          // floats of a block's inputs, of a chunk
+  float *du_, *u_, *z_, *v_;
 };
 
 void WinogradGradients::run_in_waves() const {
