@@ -238,6 +238,34 @@ def test_threads_give_the_same_bits(problem: Conv) -> None:
             assert_threads_agree(all_directions, counts)
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Conv("64 pieces", (64, 28, 28, 16), (3, 3, 16, 32), padding="same"),
+        Conv("16 pieces", (64, 14, 14, 64), (3, 3, 64, 48), padding="same"),
+        Conv("13 images a piece", (104, 8, 8, 48), (3, 3, 48, 17), padding="same"),
+        Conv("first layer", (64, 28, 28, 1), (3, 3, 1, 32), padding="same"),
+        Conv("depthwise", (32, 24, 24, 20), (3, 3, 1, 20), groups=20),
+    ],
+    ids=str,
+)
+def test_threads_give_the_same_bits_of_many_pieces(problem: Conv) -> None:
+    """Threads have runs of pieces of a batch, shares of a piece, or cut what is left over."""
+    data = data_of(problem)
+
+    def gradients() -> tuple[Array, ...]:
+        return (
+            *all_gradients(ops, problem, data.x, data.w, data.dy, data.dy, activation="relu"),
+            *all_gradients(ops, problem, data.x, data.w, data.dy, dx=None),
+        )
+
+    assert_threads_agree(gradients, (1, 2, 3, 5, 6, 7, 8, 12, 16, 32, 64))
+    dx, dw, db = all_gradients(ops, problem, data.x, data.w, data.dy)
+    exact = all_gradients(reference, problem, *all_float64(data.x, data.w, data.dy))
+    for found, wanted in zip((dx, dw, db), exact, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5 * np.abs(wanted).max())
+
+
 @every_problem
 @pytest.mark.usefixtures("isa")
 def test_out_is_used_and_its_surroundings_are_not(problem: Conv) -> None:
