@@ -256,17 +256,16 @@ inline void transform_weights(const F32 (&g)[3], F32 (&u)[Points]) {
 
 template <int Points>
 inline void transform_weight_gradient(const F32 (&u)[Points], F32 (&g)[3]) {
-  const F32 sum = mul(set1(1 / kNear), add(u[1], u[2]));
-  const F32 far_sum = mul(set1(1 / kFar), add(u[4], u[5]));
-  const F32 slope = mul(set1(kH / kNear), sub(u[1], u[2]));
-  g[0] = fma(set1(1 / (4 * kH4)), u[0], add(sum, far_sum));
-  g[1] = fma(set1(2 * kH / kFar), sub(u[4], u[5]), slope);
-  g[2] = add(fma(set1(kH2), sum, mul(set1(4 * kH2), far_sum)), u[3]);
+  const F32 even = add(u[1], u[2]), far_even = add(u[4], u[5]);
+  const F32 odd = sub(u[1], u[2]), far_odd = sub(u[4], u[5]);
+  g[0] = fma(set1(1 / (4 * kH4)), u[0], fma(set1(1 / kNear), even, mul(set1(1 / kFar), far_even)));
+  g[1] = fma(set1(2 * kH / kFar), far_odd, mul(set1(kH / kNear), odd));
+  g[2] = fma(set1(kH2 / kNear), even, fma(set1(4 * kH2 / kFar), far_even, u[3]));
   if constexpr (Points == kMaxPoints) {
-    const F32 last = mul(set1(1 / kLastDistances), u[kMaxPoints - 1]);
-    g[0] = add(g[0], last);
-    g[1] = fma(set1(kLast), last, g[1]);
-    g[2] = fma(set1(kLast * kLast), last, g[2]);
+    const F32 last = u[kMaxPoints - 1];
+    g[0] = fma(set1(1 / kLastDistances), last, g[0]);
+    g[1] = fma(set1(kLast / kLastDistances), last, g[1]);
+    g[2] = fma(set1(kLast * kLast / kLastDistances), last, g[2]);
   }
 }
 

@@ -90,30 +90,40 @@ void winograd_transposed_weights(const WinogradShape& s, const float* w, std::in
   }
 }
 
-// dw of input channel i and output channels from o on, from the vectors of the points in use,
-// `stride` floats apart.
-inline void store_weight_gradient(const WinogradShape& s, const UsedPoints& used, const float* du,
-                                  std::int64_t stride, std::int64_t i, std::int64_t o, float* dw) {
-  F32 g[3][3];
-  with_points(s, [&](auto points) CONVKIT_LAMBDA {
-    constexpr int P = decltype(points)::value;
-    F32 t[P][P];
-    each_of_tile<P, P>([&](auto h, auto v) CONVKIT_LAMBDA {
-      t[h][v] = used.contain(h, v) ? load(du + (h * P + v) * stride) : zero();
+// dw (9, c, oc) = G^T du G for input channels [begin, end): a vector's points along the rows, of
+// which so many are in use, and then along the columns.
+template <int Points>
+CONVKIT_INLINE void weight_gradient(const WinogradShape& s, const float* du, int down, int across,
+                                    float* dw, std::int64_t begin, std::int64_t end) {
+  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
+    F32 half[3][Points];
+    const float* point = du + at;
+    each<Points>([&](auto h) CONVKIT_LAMBDA {
+      F32 in[Points], out[3];
+      each<Points>([&](auto v) CONVKIT_LAMBDA {
+        in[v] = h < down && v < across ? load(point) : zero();
+        point += s.matrix;
+      });
+      transform_weight_gradient<Points>(in, out);
+      each<3>([&](auto v) CONVKIT_LAMBDA { half[v][h] = out[v]; });
     });
-    both_axes(t, g, transform_weight_gradient<P>, transform_weight_gradient<P>);
-  });
-  each_of_tile<3, 3>([&](auto h, auto v) CONVKIT_LAMBDA {
-    store_part(dw + ((3 * h + v) * s.c + i) * s.oc + o, g[h][v], s.oc - o);
+    float* to = dw + i * s.oc + o;
+    each<3>([&](auto v) CONVKIT_LAMBDA {
+      F32 g[3];
+      transform_weight_gradient<Points>(half[v], g);
+      each<3>([&](auto h)
+                  CONVKIT_LAMBDA { store_part(to + (3 * h + v) * s.c * s.oc, g[h], s.oc - o); });
+    });
   });
 }
 
-// dw (9, c, oc) = G^T du G for input channels [begin, end).
 void winograd_weight_gradient(const WinogradShape& s, const float* du, float* dw,
                               std::int64_t begin, std::int64_t end) {
   const UsedPoints used(s);
-  each_of_panels(s, begin, end, [&](std::int64_t i, std::int64_t o, std::int64_t at) {
-    store_weight_gradient(s, used, du + at, s.matrix, i, o, dw);
+  with_points(s, [&](auto points) {
+    constexpr int P = decltype(points)::value;
+    if (used.down == P && used.across == P) return weight_gradient<P>(s, du, P, P, dw, begin, end);
+    weight_gradient<P>(s, du, used.down, used.across, dw, begin, end);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../dispatch/cpu.h"
 #include "../dispatch/settings.h"
 #include "pack.h"
 #include "parallel.h"
@@ -9,9 +10,10 @@
 namespace convkit::ops {
 namespace {
 
-// Where there are more than kBatchPieces pieces each has so many positions: enough that what is
-// made of a piece's sum takes a small part of the time; and there are no more than so many.
-constexpr std::int64_t kPositionsOfPiece = 768;
+// Where there are more than kBatchPieces pieces each has so many positions, times a vector's lanes:
+// enough that what is made of a piece's sum takes a small part of the time, of which it takes more
+// where registers are few and short. And there are no more than so many pieces.
+constexpr std::int64_t kPositionsOfPiece = 768 * 16;
 constexpr std::int64_t kMostBatchPieces = 64;
 
 }  // namespace
@@ -42,7 +44,7 @@ std::int64_t whole_batch(std::int64_t n) {
 std::int64_t pieces_of_batch(const ConvShape& s) {
   const std::int64_t n = whole_batch(s.n);
   const std::int64_t most =
-      std::min({kMostBatchPieces, n, product(n, s.oh, s.ow) / kPositionsOfPiece});
+      std::min({kMostBatchPieces, n, product(n, s.oh, s.ow, kernels().lanes) / kPositionsOfPiece});
   std::int64_t pieces = kBatchPieces;
   while (2 * pieces <= most) pieces *= 2;
   return pieces;
