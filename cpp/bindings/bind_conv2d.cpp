@@ -142,8 +142,7 @@ void conv2d_backward(const Floats& x, const Floats& w, const Floats& dy,
   run(
       [=] {
         ops::Scratch scratch;
-        const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb, scratch,
-                                         activation);
+        const ops::OutputGradient output(s, pdy, py_, nullptr, nullptr, pdb, scratch, activation);
         ops::conv2d_backward(s, px, pw, output, add_to_dx, pdx, pdw);
       },
       x, w, dy, y, dx, dw, db);

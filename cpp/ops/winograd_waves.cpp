@@ -18,9 +18,9 @@ constexpr MemoryRange kNothing[kRangesAhead] = {};
 
 }  // namespace
 
-// The gradients by three threads or more. As many pieces as all threads take at a time are tasks as
-// a whole. The others are cut: a few blocks of each, a wave, are transformed, and both gradients
-// are computed from that, while the next wave is transformed.
+// The gradients by three threads or more. A thread takes runs of pieces, or several share a piece.
+// What is left is cut: a few blocks of each piece, a wave, are transformed, and both gradients are
+// computed from that, while the next wave is transformed.
 class WinogradGradients::Waves {
  public:
   Waves(const WinogradGradients& all, Scratch& scratch)
@@ -28,35 +28,18 @@ class WinogradGradients::Waves {
         shares_(shares()),
         runs_(shares_ > 1 ? PieceRuns(all.pieces_, 1, 1) : all.runs_for(all.threads_)),
         cut_(all.pieces_ - runs_.pieces()),
-        chunks_(all.a_, all.chunk_of(all.large_chunks().count % shares_ != 0), all.begin_,
-                all.end_),
-        parts_of_dw_(all.take_parts(runs_.count() + cut_, scratch)),
-        columns_(runs_.count() > 0 || cut_ * chunks_.count >= all.threads_
-                     ? chunks_
-                     : Chunks(all.a_, all.chunk_of(true), all.begin_, all.end_)) {
-    const std::int64_t tasks = kTasksOfThread * all.threads_, products = cut_ * columns_.count;
-    const bool even = products % all.threads_ == 0;
-    if (cut_ > 0 && products < (cut_ > 1 || even ? all.threads_ : tasks))
-      parts_ = std::min(ceil_div(tasks, products), all.a_.points * all.a_.points);
-    std::int64_t most = 0;
-    for (std::int64_t i = runs_.pieces(); i < all.pieces_; ++i)
-      most = std::max(most, all.first_of(i + 1) - all.first_of(i));
-    const std::int64_t blocks = ceil_div(most, all.images_);
-    const std::int64_t images =
-        std::max<std::int64_t>(all.threads_, kWave * all.images_ / all.z_size_);
-    blocks_ = cut_ > 0 ? even_share(blocks, ceil_div(images, cut_ * all.images_)) : 1;
-    count_ = cut_ > 0 ? ceil_div(blocks, blocks_) : 0;
-    cuts_ =
-        std::min(ceil_div(tasks, product(std::max<std::int64_t>(cut_, 1), blocks_, chunks_.count)),
-                 all.images_);
-    const std::int64_t slots = product(std::min<std::int64_t>(count_, 2), cut_, blocks_);
-    v_size_ = all.block_size(columns_.a.lc);
-    is_alone_ = parts_ == 1 && count_ == 1;
-    du_ = all.dw_ && cut_ > 0 && !is_alone_ ? scratch.take(cut_, columns_.count, columns_.size)
-                                            : nullptr;
+        chunks_(all.large_chunks().count % shares_ == 0 ? all.large_chunks() : all.small_chunks()),
+        columns_(runs_.count() > 0 || cut_ * chunks_.count >= all.threads_ ? chunks_
+                                                                           : all.small_chunks()),
+        parts_of_dw_(all.take_parts(runs_.count() + cut_, scratch)) {
     u_ = all.dx_ ? scratch.take(chunks_.count, chunks_.size) : nullptr;
+    if (cut_ == 0) return;
+    cut_into_waves();
+    const std::int64_t slots = product(std::min<std::int64_t>(count_, 2), cut_, blocks_);
     z_ = scratch.take(slots, all.z_size_);
-    v_ = all.dw_ && parts_ > 1 ? scratch.take(slots, columns_.count, v_size_) : nullptr;
+    if (!all.dw_) return;
+    if (parts_ > 1) v_ = scratch.take(slots, columns_.count, v_size_);
+    if (!is_alone_) du_ = scratch.take(cut_, columns_.count, columns_.size);
   }
 
   void run() const {
@@ -108,6 +91,21 @@ class WinogradGradients::Waves {
   }
 
  private:
+  void cut_into_waves() {
+    const std::int64_t tasks = kTasksOfThread * all_.threads_, products = cut_ * columns_.count;
+    const bool even = products % all_.threads_ == 0;
+    if (products < (cut_ > 1 || even ? all_.threads_ : tasks))
+      parts_ = std::min(ceil_div(tasks, products), all_.a_.points * all_.a_.points);
+    const std::int64_t images =
+        std::max<std::int64_t>(all_.threads_, kWave * all_.images_ / all_.z_size_);
+    const std::int64_t blocks = ceil_div(all_.most_images_, all_.images_);
+    blocks_ = even_share(blocks, ceil_div(images, cut_ * all_.images_));
+    count_ = ceil_div(blocks, blocks_);
+    cuts_ = std::min(ceil_div(tasks, product(cut_, blocks_, chunks_.count)), all_.images_);
+    is_alone_ = parts_ == 1 && count_ == 1;
+    v_size_ = all_.block_size(columns_.a.lc);
+  }
+
   // Threads that share a piece, where all have as many pieces' shares: each has some chunks, and
   // transforms the gradient for itself. 1 where they do not, or waves take less.
   std::int64_t shares() const {
@@ -238,16 +236,16 @@ class WinogradGradients::Waves {
   const WinogradGradients& all_;
   const std::int64_t shares_;  // of a whole piece
   const PieceRuns runs_;
-  const std::int64_t cut_;  // pieces
-  const Chunks chunks_;     // of dx
-  const Parts parts_of_dw_;
-  const Chunks columns_;         // of dw
-  std::int64_t parts_ = 1;       // of a chunk's points
-  std::int64_t blocks_, count_;  // of a piece in a wave, and the number of waves
-  std::int64_t cuts_;            // of a block's images
-  bool is_alone_;                // whether a task has all of its piece and chunk
-  std::int64_t v_size_;          // floats of a block's inputs, of a chunk
-  float *du_, *u_, *z_, *v_;
+  const std::int64_t cut_;         // pieces
+  const Chunks chunks_, columns_;  // of dx, and of dw
+  const Parts parts_of_dw_;        // of the runs, and then of the cut pieces
+  std::int64_t parts_ = 1;         // of a chunk's points
+  std::int64_t blocks_ = 1;        // of a piece in a wave
+  std::int64_t count_ = 0;         // waves
+  std::int64_t cuts_ = 1;          // of a block's images
+  bool is_alone_ = false;          // whether a task has all of a cut piece and a chunk
+  std::int64_t v_size_ = 0;        // floats of a block's inputs, of a chunk
+  float *u_ = nullptr, *du_ = nullptr, *z_ = nullptr, *v_ = nullptr;
 };
 
 void WinogradGradients::run_in_waves() const {
