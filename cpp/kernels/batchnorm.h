@@ -327,7 +327,7 @@ void add_blocks(const float* blocks, std::int64_t count, std::int64_t c, float* 
 void add_parts(const float* parts, const std::uint8_t* levels, std::int64_t count,
                std::int64_t size, std::int64_t begin, std::int64_t end, float* sum) {
   constexpr std::int64_t kTogether = 8 * kLanes;
-  alignas(64) float last[kTogether];
+  alignas(64) float last[kTogether] = {};
   for (std::int64_t at = begin; at < end; at += kTogether) {
     const std::int64_t wide = end - at < kTogether ? end - at : kTogether;
     const auto part = [&](std::int64_t p) {

@@ -263,7 +263,7 @@ inline void correlate_rows(const Correlation& s, std::int64_t begin, std::int64_
 }
 
 // Positions [begin, end) and columns [col_begin, col_end), which start and end at multiples of
-// kTileVectors * kLanes or at the last column. table has room for kTableTaps taps of kTileRows
+// kLanes or at the last column. table has room for kTableTaps taps of kTileRows
 // rows, or for all taps. Sums of more than kLongProduct terms are made in blocks.
 void correlate(const Correlation& s, std::int64_t begin, std::int64_t end, std::int64_t col_begin,
                std::int64_t col_end, const float** table) {

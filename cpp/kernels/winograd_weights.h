@@ -102,7 +102,7 @@ CONVKIT_INLINE void weight_gradient(const WinogradShape& s, const float* du, int
       F32 in[Points], out[3];
       each<Points>([&](auto v) CONVKIT_LAMBDA {
         in[v] = h < down && v < across ? load(point) : zero();
-        point += s.matrix;
+        if (h * Points + v + 1 < Points * Points) point += s.matrix;
       });
       transform_weight_gradient<Points>(in, out);
       each<3>([&](auto v) CONVKIT_LAMBDA { half[v][h] = out[v]; });

@@ -26,6 +26,8 @@ constexpr std::int64_t kWeightsRead = 4;
 // Input channels in one task of a weight gradient: whole register tiles of 12, 6 or 4 rows; where
 // tiles have five, the last few of a task have four.
 constexpr std::int64_t kChannelsPerTask = 192;
+// With so many tasks a thread, those of a weight gradient are not cut finer to be even.
+constexpr std::int64_t kEvenTasks = 4;
 
 // Runs one correlation over all threads.
 void run_correlation(Correlation s, const BatchStatistics* statistics = nullptr,
@@ -216,10 +218,11 @@ std::int64_t weight_work(const ConvShape& s) {
 
 void backward_weights_of(const ConvShape& s, const Images& images, const float* dy, float* dw) {
   Scratch scratch;
-  const ChannelBlocks blocks(images.s,
-                             leaves_idle(threads_for(kLargest, weight_work(s)), pieces_of(s)));
-  const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const OwnPieces pieces(s.n, pieces_of(s));
+  const std::int64_t tasks = pieces.count() * ChannelBlocks(images.s, false).count(s);
+  const int threads = threads_for(kLargest, weight_work(s));
+  const ChannelBlocks blocks(images.s, tasks < kEvenTasks * threads && leaves_idle(threads, tasks));
+  const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc;
   const std::int64_t count = blocks.count(s);
   float* parts = pieces.count() == 1 ? dw : scratch.take(pieces.count(), size);
   parallel_for(pieces.count() * count, weight_work(s), [&](std::int64_t task) {
@@ -235,7 +238,7 @@ void direct_backward_weights(const ConvShape& s, const float* x, const float* dy
   backward_weights_of(s, images_of(s, x, scratch), dy, dw);
 }
 
-// The same an image at a time. For at least kBatchPieces images.
+// The same an image at a time, where there are kBatchPieces pieces or more.
 void direct_backward_by_images(const ConvShape& s, const float* x, const OutputGradient& output,
                                float* dw) {
   Scratch scratch;
@@ -243,7 +246,8 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   const ChannelBlocks blocks(images.s, false), fine(images.s, true);
   const std::int64_t size = s.kh * s.kw * (s.c / s.groups) * s.oc, work = weight_work(s);
   const std::int64_t floats = output.image_size();
-  const OwnPieces pieces(s.n, pieces_of_batch(s));
+  const std::int64_t all_pieces = pieces_of(s);
+  const OwnPieces pieces(s.n, all_pieces);
   float* parts = scratch.take(pieces.count(), size);
   const auto run = [=](std::int64_t piece, float* memory) {
     const std::int64_t first = pieces.begin(piece), last = pieces.begin(piece + 1);
@@ -267,7 +271,7 @@ void direct_backward_by_images(const ConvShape& s, const float* x, const OutputG
   TaskPhases phases(5, scratch);
   const int by_whole = phases.add(
       whole, 1, floats, {}, [=](std::int64_t piece, auto, float* memory) { run(piece, memory); });
-  const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), pieces_of_batch(s)), 0, {},
+  const int by_images = phases.add(rest, ceil_div(whole_batch(s.n), all_pieces), 0, {},
                                    [=](std::int64_t group, std::int64_t i, auto) {
                                      const std::int64_t n = pieces.begin(whole + group) + i;
                                      if (n < pieces.begin(whole + group + 1))
@@ -377,13 +381,12 @@ void conv2d_backward_weights_strided(const ConvShape& s, const float* x, std::in
 void conv2d_backward(const ConvShape& s, const float* x, const float* w,
                      const OutputGradient& output, bool add_to_dx, float* dx, float* dw) {
   // With enough images for all pieces of a batch, every thread takes its images all the way.
-  const bool many = pieces_of(s) == pieces_of_batch(s);
+  const bool many = pieces_of(s) >= kBatchPieces;
   const bool gathers = dw && exact_ranks_of(s.n) && !sums_by_pieces(s);
   if (!gathers && (dx || dw) && winograd_allowed(s)) {
     winograd_backward(s, x, w, output, add_to_dx, dx, dw);
   } else if (!gathers && many && (dx || dw) && depthwise_accepts(s)) {
     depthwise_backward(s, x, w, output, add_to_dx, dx, dw);
-    output.add_up();
   } else if (!gathers && many && dw && !dx) {
     direct_backward_by_images(s, x, output, dw);
   } else {

@@ -212,7 +212,7 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
   const InputGradient input(s, w, scratch);
   const std::int64_t size = s.kh * s.kw * s.oc, work = work_of(s);
   const std::int64_t image_size = repeated_size(s);
-  const std::int64_t all_pieces = pieces_of_batch(s);
+  const std::int64_t all_pieces = pieces_of(s);
   const OwnPieces pieces(s.n, all_pieces);
   float* parts = scratch.take(pieces.count(), size);
   parallel_for(pieces.count(), work, [&](std::int64_t piece) {
@@ -228,6 +228,7 @@ void depthwise_backward(const ConvShape& s, const float* x, const float* w,
       if (dx) input.apply(dy, add_to_dx, dx + at, image);
     }
   });
+  output.add_up();
   if (!dw) return;
   add_pieces(s.n, parts, pieces.count(), size, dw);
 }

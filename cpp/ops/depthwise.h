@@ -15,8 +15,8 @@ void depthwise_backward_input(const ConvShape& s, const float* dy, const float* 
                               float* dx);
 void depthwise_backward_weights(const ConvShape& s, const float* x, const float* dy, float* dw);
 
-// Both gradients an image at a time; dx or dw may be null. For at least kBatchPieces images. The
-// bits are those of the two above.
+// Both gradients an image at a time, and the bias's; dx or dw may be null. For at least
+// kBatchPieces images. The bits are those of the two above.
 void depthwise_backward(const ConvShape& s, const float* x, const float* w,
                         const OutputGradient& output, bool add_to_dx, float* dx, float* dw);
 

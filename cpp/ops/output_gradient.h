@@ -17,9 +17,8 @@ class OutputGradient {
  public:
   // dy, y and indices are what the forward pass wrote last: y is null without ReLU, or where norm
   // computes it again; indices are null without pooling, norm without batch normalisation. With
-  // pooling but without norm, s has even OH and OW. db (OC), the
-  // bias's gradient, may be null. With an activation other than ReLU, y is what its derivative is
-  // computed from.
+  // pooling but without norm, s has even OH and OW. db (OC), the bias's gradient, may be null. With
+  // an activation other than ReLU, y is what its derivative is computed from.
   OutputGradient(const ConvShape& s, const float* dy, const float* y, const std::uint8_t* indices,
                  const BatchNormGradient* norm, float* db, Scratch& scratch,
                  const Epilogue& behind = {});

@@ -103,8 +103,10 @@ std::int64_t pieces_of(const ConvShape& s) {
   const std::int64_t n = whole_batch(s.n);
   const std::int64_t arrays = n * (s.h * s.w * s.c + s.oh * s.ow * s.oc) + size;
   const std::int64_t most = std::max(kMostPieces, 2 * arrays) / size;
-  const std::int64_t pieces = std::max<std::int64_t>(most, 2), wanted = pieces_of_batch(s);
-  return pieces < wanted ? std::min({n, pieces, kBatchPieces}) : std::min(n, wanted);
+  const std::int64_t allowed = std::max<std::int64_t>(most, 2);
+  std::int64_t pieces = pieces_of_batch(s);
+  while (pieces > kBatchPieces && pieces > allowed) pieces /= 2;
+  return std::min({n, pieces, allowed});
 }
 
 void clear(std::int64_t size, float* to) {

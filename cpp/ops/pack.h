@@ -30,8 +30,8 @@ void pad_images(const ConvShape& s, const float* x, std::int64_t height, std::in
                 float* padded);
 
 // Pieces of the batch that a direct weight gradient is summed over, each in memory of its own:
-// pieces_of_batch() where the batch has as many images. They take up to 64 MiB together; or, but
-// for two, no more than twice the convolution's input, output and weights.
+// pieces_of_batch(), where the batch has as many images, or fewer: they take up to 64 MiB together;
+// or, but for two, no more than twice the convolution's input, output and weights.
 std::int64_t pieces_of(const ConvShape& s);
 
 // Zeros.

@@ -55,8 +55,8 @@ const Ranks* exact_ranks_of_rows(std::int64_t rows);
 // algorithm, is the same on all ranks and in one process.
 std::int64_t whole_batch(std::int64_t n);
 
-// The pieces of the whole batch that a weight gradient is summed over: kBatchPieces; and for many
-// threads more, each of which is enough work.
+// The pieces of the whole batch that a weight gradient is summed over: kBatchPieces, of batches
+// with as many images; and for many threads more, each of which is enough work.
 std::int64_t pieces_of_batch(const ConvShape& s);
 
 // The number of an element among those of the whole batch, for the first one of `size` here, which

@@ -132,7 +132,7 @@ void WinogradGradients::run_by_pieces() const {
   };
   parallel_for(runs.count(), work_, prepare, [&](std::int64_t i, const Memory& memory) {
     // A thread's next run is most often the one behind.
-    const Share all = {chunks, memory.u, 0, chunks.count, true, s_.n};
+    const OwnChunks all = {chunks, memory.u, 0, chunks.count, true, s_.n};
     run_pieces(all, runs[i], parts[i], memory.others);
   });
   output_.add_up();
@@ -141,28 +141,28 @@ void WinogradGradients::run_by_pieces() const {
   add_over_ranks(s_.n, dw_, dw_size());
 }
 
-void WinogradGradients::run_pieces(const Share& share, const PieceRuns::Run& run, float* part,
+void WinogradGradients::run_pieces(const OwnChunks& own, const PieceRuns::Run& run, float* part,
                                    float* memory) const {
   const std::int64_t first = first_of(run.first);
   const std::int64_t end = std::min(first + images_, first_of(run.first + 1));
-  fetch(channels_of(share.chunks, share.begin, x_, first, end));
-  sum_pieces(share, run.first, run.size, part, memory, memory + run_memory(share.chunks, 1));
+  fetch(channels_of(own.chunks, own.begin, x_, first, end));
+  sum_pieces(own, run.first, run.size, part, memory, memory + run_memory(own.chunks, 1));
 }
 
-void WinogradGradients::sum_pieces(const Share& share, std::int64_t piece, std::int64_t count,
+void WinogradGradients::sum_pieces(const OwnChunks& own, std::int64_t piece, std::int64_t count,
                                    float* part, float* memory, float* sums) const {
-  if (count == 1) return run_piece(share, piece, part, memory);
+  if (count == 1) return run_piece(own, piece, part, memory);
   const std::int64_t half = count / 2;
-  sum_pieces(share, piece, half, part, memory, sums);
-  sum_pieces(share, piece + half, half, sums, memory, sums + dw_size());
+  sum_pieces(own, piece, half, part, memory, sums);
+  sum_pieces(own, piece + half, half, sums, memory, sums + dw_size());
   kernels().accumulate(part, sums, dw_size(), 1.0f);
 }
 
-void WinogradGradients::run_piece(const Share& share, std::int64_t piece, float* part,
+void WinogradGradients::run_piece(const OwnChunks& own, std::int64_t piece, float* part,
                                   float* memory) const {
-  const auto& [chunks, u, begin, stop, is_first, until] = share;
+  const auto& [chunks, u, begin, stop, is_first, until] = own;
   float *z = memory, *chunk = z + z_size_, *to = chunk + chunk_memory(chunks);
-  float* du = to + product(images_, output_.image_size());
+  float* du = to + loaded_size();
   const std::int64_t first = first_of(piece), last = first_of(piece + 1);
   for (std::int64_t n = first; n < last; n += images_) {
     const std::int64_t end = std::min(n + images_, last), next = std::min(end + images_, until);

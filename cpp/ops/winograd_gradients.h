@@ -60,7 +60,7 @@ class WinogradGradients {
 
   // The chunks of a thread, with their transposed weights: all of them, or some of a piece that
   // several threads share.
-  struct Share {
+  struct OwnChunks {
     const Chunks& chunks;
     const float* u;
     std::int64_t begin, end;
@@ -69,11 +69,16 @@ class WinogradGradients {
   };
   // A run of pieces, as many as a power of two, whose part of dw is added up in pairs, pairs of
   // pairs and so on. Only of a single piece there are shares.
-  void run_pieces(const Share& share, const PieceRuns::Run& run, float* part, float* memory) const;
-  void sum_pieces(const Share& share, std::int64_t piece, std::int64_t count, float* part,
+  void run_pieces(const OwnChunks& own, const PieceRuns::Run& run, float* part,
+                  float* memory) const;
+  void sum_pieces(const OwnChunks& own, std::int64_t piece, std::int64_t count, float* part,
                   float* memory, float* sums) const;
-  void run_piece(const Share& share, std::int64_t piece, float* part, float* memory) const;
+  void run_piece(const OwnChunks& own, std::int64_t piece, float* part, float* memory) const;
 
+  // Floats of a block's loaded gradient, whole cache lines.
+  std::int64_t loaded_size() const {
+    return round_up(product(images_, output_.image_size()), kLine);
+  }
   // Chunks whose gradients a piece keeps from one block to the next.
   std::int64_t kept_chunks(const Chunks& chunks) const {
     return images_ < most_images_ ? chunks.count : 1;
@@ -81,7 +86,7 @@ class WinogradGradients {
 
   // Floats that run_pieces() needs.
   std::int64_t run_memory(const Chunks& chunks, std::int64_t count) const {
-    std::int64_t size = z_size_ + chunk_memory(chunks) + product(images_, output_.image_size());
+    std::int64_t size = z_size_ + chunk_memory(chunks) + loaded_size();
     if (dw_) size += product(kept_chunks(chunks), chunks.size);
     for (; count > 1; count /= 2) size += dw_size();
     return size;

@@ -82,9 +82,15 @@ class WinogradGradients::Waves {
               multiply_weights(i - 1, group, task, memory);
             });
     }
-    const int last = (count_ + 1) % 2;
+    const std::int64_t last = (count_ + 1) % 2;
+    int by_cut = -1;
+    if (all_.dw_) by_cut = transform_back(phases, by_products[last]);
     all_.output_.add_up(phases, {{by_whole}, {by_transforms[0]}, {by_transforms[1]}});
-    if (all_.dw_) add_up(phases, by_whole, by_products[last], scratch);
+    if (parts_of_dw_.data != all_.dw_) {
+      const PartsSum sum = all_.sum_of(parts_of_dw_, runs_, runs_.count() + cut_, scratch);
+      phases.add(1, sum.tasks(), 0, {{by_whole}, {by_cut}},
+                 [sum](auto, std::int64_t task, auto) { sum.run(task); });
+    }
     phases.run(all_.work_);
     all_.output_.add_up_with_ranks();
     if (all_.dw_ && !all_.by_channels_) add_over_ranks(all_.s_.n, all_.dw_, all_.dw_size());
@@ -122,31 +128,26 @@ class WinogradGradients::Waves {
   // A run of whole pieces, or a share of a piece.
   void run_pieces(std::int64_t i, std::int64_t share, float* memory) const {
     const PieceRuns::Run run = runs_[i];
-    const Share mine = {chunks_,
-                        u_,
-                        share * chunks_.count / shares_,
-                        (share + 1) * chunks_.count / shares_,
-                        share == 0,
-                        all_.first_of(run.first + run.size)};
+    const OwnChunks mine = {chunks_,
+                            u_,
+                            share * chunks_.count / shares_,
+                            (share + 1) * chunks_.count / shares_,
+                            share == 0,
+                            all_.first_of(run.first + run.size)};
     all_.run_pieces(mine, run, parts_of_dw_[i], memory);
   }
 
-  // The cut pieces' parts of dw from their transformed gradients, then dw.
-  void add_up(TaskPhases& phases, int by_whole, int by_products, Scratch& scratch) const {
+  // The cut pieces' parts of dw from their transformed gradients. Returns the phase that they need.
+  int transform_back(TaskPhases& phases, int by_products) const {
+    if (!du_) return by_products;
     const std::int64_t cuts = ceil_div(columns_.a.lc, kWeightRows);
-    int by_cut = by_products;
-    if (du_)
-      by_cut = phases.add(cut_, columns_.count * cuts, 0, {{by_products, true}},
-                          [this, cuts](std::int64_t group, std::int64_t task, auto) {
-                            const std::int64_t c = task / cuts, begin = task % cuts * kWeightRows;
-                            all_.weight_gradient(columns_, c, du_of(group, c),
-                                                 parts_of_dw_[runs_.count() + group], begin,
-                                                 begin + kWeightRows);
-                          });
-    if (parts_of_dw_.data == all_.dw_) return;
-    const PartsSum sum = all_.sum_of(parts_of_dw_, runs_, runs_.count() + cut_, scratch);
-    phases.add(1, sum.tasks(), 0, {{by_whole}, {by_cut}},
-               [sum](auto, std::int64_t task, auto) { sum.run(task); });
+    return phases.add(cut_, columns_.count * cuts, 0, {{by_products, true}},
+                      [this, cuts](std::int64_t group, std::int64_t task, auto) {
+                        const std::int64_t c = task / cuts, begin = task % cuts * kWeightRows;
+                        all_.weight_gradient(columns_, c, du_of(group, c),
+                                             parts_of_dw_[runs_.count() + group], begin,
+                                             begin + kWeightRows);
+                      });
   }
 
   // The tasks of a chunk's weights, a vector of input and one of output channels, and one of them.

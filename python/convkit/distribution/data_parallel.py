@@ -22,7 +22,7 @@ from ..ops._calls import on_ranks
 from .communicator import Communicator, MPICommunicator
 from .reducer import AveragedWeights, SummedGradients
 
-# Which sums over a batch are cut into eight pieces, of which a process has some as a whole.
+# Sums over a batch have so many pieces or a multiple, of which a process has some as a whole.
 _PIECES = 8
 _LONGEST_CALL = 1024  # bytes of what the processes tell each other that they are about to do
 _PATIENCE = 30.0  # seconds until a process says that it waits
