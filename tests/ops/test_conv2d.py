@@ -244,11 +244,13 @@ def test_threads_give_the_same_bits(problem: Conv) -> None:
         Conv("64 pieces", (64, 28, 28, 16), (3, 3, 16, 32), padding="same"),
         Conv("16 pieces", (64, 14, 14, 64), (3, 3, 64, 48), padding="same"),
         Conv("13 images a piece", (104, 8, 8, 48), (3, 3, 48, 17), padding="same"),
+        Conv("few tiles a thread", (96, 4, 4, 32), (3, 3, 32, 80), padding="same"),
         Conv("first layer", (64, 28, 28, 1), (3, 3, 1, 32), padding="same"),
         Conv("depthwise", (32, 24, 24, 20), (3, 3, 1, 20), groups=20),
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("isa")
 def test_threads_give_the_same_bits_of_many_pieces(problem: Conv) -> None:
     """Threads have runs of pieces of a batch, shares of a piece, or cut what is left over."""
     data = data_of(problem)
@@ -257,6 +259,7 @@ def test_threads_give_the_same_bits_of_many_pieces(problem: Conv) -> None:
         return (
             *all_gradients(ops, problem, data.x, data.w, data.dy, data.dy, activation="relu"),
             *all_gradients(ops, problem, data.x, data.w, data.dy, dx=None),
+            ops.conv2d_forward(data.x, data.w, data.b, activation="relu", **problem.options),
         )
 
     assert_threads_agree(gradients, (1, 2, 3, 5, 6, 7, 8, 12, 16, 32, 64))

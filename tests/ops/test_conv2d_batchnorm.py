@@ -205,7 +205,11 @@ def test_the_gradient_of_the_input_may_take_its_place(
     assert_same_bits((x, *over[1:]), apart)
 
 
-@every_problem
+@pytest.mark.parametrize(
+    "problem",
+    [*PROBLEMS, Conv("16 pieces", (64, 14, 14, 64), (3, 3, 64, 32), padding="same")],
+    ids=str,
+)
 def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
     arrays = inputs(problem)
 
@@ -228,7 +232,10 @@ def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
         results += [more["dresidual"], more["dx"]]
         return tuple(results)
 
-    assert_threads_agree(call)
+    # Of many pieces of a batch, threads have runs, or share one.
+    assert_threads_agree(
+        call, (1, 2, 3, 6, 7, 12, 32, 64) if problem.name == "16 pieces" else (1, 2, 3, 7)
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 7, 16, 33])

@@ -140,7 +140,11 @@ def test_the_gradient_of_the_input_may_take_its_place(problem: Conv) -> None:
     assert_same_bits((over, dw), apart[:2])
 
 
-@every_problem
+@pytest.mark.parametrize(
+    "problem",
+    [*PROBLEMS, Conv("16 pieces", (64, 16, 16, 64), (3, 3, 64, 32), padding="same")],
+    ids=str,
+)
 def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
     x, w, b, dy = inputs(problem)
 
@@ -148,7 +152,10 @@ def test_same_bits_for_any_number_of_threads(problem: Conv) -> None:
         y, indices = ops.conv2d_max_pool2d_forward(x, w, b, activation="relu", **problem.options)
         return (y, indices, *gradients(ops, problem, x, w, y, indices, dy, activation="relu"))
 
-    assert_threads_agree(call)
+    # Of many pieces of a batch, threads have runs, or share one.
+    assert_threads_agree(
+        call, (1, 2, 3, 6, 7, 12, 32, 64) if problem.name == "16 pieces" else (1, 2, 3, 7)
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 7, 16, 33])
